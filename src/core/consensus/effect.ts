@@ -1,0 +1,57 @@
+/** Everything a replica of the log asks of the world, as data, in order. The runtime carries effects out in this order. */
+import type { Ballot } from './ballot.ts';
+import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
+import type { AcceptedEntry, Message } from './message.ts';
+import type { Value } from './value.ts';
+
+/** Kept in two checksummed copies beside the log; both are durable before the write's accepted entries are. */
+export interface PromiseRecord {
+  readonly ballot: Ballot;
+  /** The longest lease this replica has granted, in ms: how long it must assume after a restart that one is held. */
+  readonly leaseMsMax: number;
+}
+
+/** One write to the local disk. Writes become durable in the order of their numbers. */
+export interface WriteRequest {
+  readonly write: WriteId;
+  /** Present when the promise changes. */
+  readonly promise: PromiseRecord | null;
+  /** Present also for chosen entries learned by catch-up. A later entry for an instance replaces an earlier one. */
+  readonly entries: readonly AcceptedEntry[];
+  /** Everything up to here is chosen, and the newest entry of each instance in this log is the chosen one. */
+  readonly chosenUpTo: Instance;
+}
+
+export type Effect =
+  | { readonly kind: 'persist'; readonly request: WriteRequest }
+  /** Sent once `after` is durable; at once when it is null. */
+  | { readonly kind: 'send'; readonly to: ReplicaId; readonly message: Message; readonly after: WriteId | null }
+  /**
+   * Apply the chosen value of the next instance. `current` is false for submitted items whose epoch is no longer in
+   * force: they are skipped. `requests` are this replica's own submissions, one an item, when this very value was theirs.
+   */
+  | {
+      readonly kind: 'apply';
+      readonly instance: Instance;
+      readonly value: Value;
+      readonly epoch: Epoch;
+      readonly current: boolean;
+      readonly requests: readonly RequestId[] | null;
+    }
+  /** These submissions came to nothing (`none`: never proposed, or another value was chosen in their place). */
+  | {
+      readonly kind: 'settle';
+      readonly requests: readonly RequestId[];
+      readonly reason: 'not-master' | 'overloaded' | 'configuration-refused' | 'replaced';
+    }
+  /** This replica cannot catch up from logs any more: fetch a snapshot above `above` from a peer, `provider` preferred. */
+  | { readonly kind: 'fetch-snapshot'; readonly provider: ReplicaId; readonly above: Instance }
+  /** Mastership began, ended or moved; for people and metrics. */
+  | {
+      readonly kind: 'mastership';
+      readonly role: 'master' | 'candidate' | 'replica';
+      readonly cause: string;
+      readonly ballot: Ballot;
+    }
+  /** Call `step({kind: 'woken'})` at or soon after `at`; replaces the wake asked for before. */
+  | { readonly kind: 'wake'; readonly at: MonotonicMs };

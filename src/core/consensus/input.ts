@@ -1,0 +1,48 @@
+/** Everything that can happen to a replica of the log. The runtime stamps `at` when the input has been read in. */
+import type { Configuration, ConfigurationFrom } from './configuration.ts';
+import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
+import type { Message } from './message.ts';
+
+/** Three clocks, read together. Design §3: the holder of a lease trusts the one that says most time has passed. */
+export interface Clocks {
+  readonly monotonicMs: MonotonicMs;
+  readonly wallMs: number;
+  /** Goes on during suspend; coarse (10 ms on Linux). Equal to `monotonicMs` where the system has none. */
+  readonly bootMs: number;
+}
+
+export interface Submission {
+  readonly request: RequestId;
+  readonly item: Uint8Array;
+}
+
+/** What a snapshot stands for (PML §5.5): the state of Paxos itself at `instance`. */
+export interface SnapshotHandle {
+  readonly instance: Instance;
+  readonly epoch: Epoch;
+  readonly cellTimeMs: CellTimeMs;
+  /** The configuration in force after `instance` and those chosen but not yet in force, oldest first. */
+  readonly configurations: readonly ConfigurationFrom[];
+}
+
+export type Input =
+  | { readonly kind: 'submit'; readonly at: Clocks; readonly submissions: readonly Submission[] }
+  | { readonly kind: 'message'; readonly at: Clocks; readonly from: ReplicaId; readonly message: Message }
+  /** This write, and every one with a lower number, is durable. */
+  | { readonly kind: 'persisted'; readonly at: Clocks; readonly write: WriteId }
+  | { readonly kind: 'woken'; readonly at: Clocks }
+  /** A verified snapshot stands on this disk: entries at or below `instance` may be forgotten. */
+  | { readonly kind: 'snapshot-taken'; readonly at: Clocks; readonly instance: Instance }
+  /** The application now holds the state of a snapshot fetched from a peer. */
+  | { readonly kind: 'snapshot-installed'; readonly at: Clocks; readonly handle: SnapshotHandle }
+  /** Fetching failed; the core asks again, elsewhere, when it still needs one. */
+  | { readonly kind: 'snapshot-failed'; readonly at: Clocks }
+  /** Hand mastership over, to the most caught-up voter when `to` is absent. */
+  | { readonly kind: 'hand-over'; readonly at: Clocks; readonly to: ReplicaId | null }
+  /** Propose one membership change. The caller has checked what an operator must be told; the core checks the rest. */
+  | {
+      readonly kind: 'change-configuration';
+      readonly at: Clocks;
+      readonly request: RequestId;
+      readonly configuration: Configuration;
+    };
