@@ -1,6 +1,7 @@
 /** Time, as the runtime needs it. Adapter: `adapters/clocks-node`; twin: `simulator/virtual-clock`. */
-import type { Clocks } from '../core/consensus/input.ts';
+
 import type { MonotonicMs } from '../core/consensus/identity.ts';
+import type { Clocks } from '../core/consensus/input.ts';
 
 export interface ClockPort {
   /** All three clocks, read now (the boot-time one at most once a turn of the event loop). */

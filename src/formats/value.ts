@@ -1,0 +1,141 @@
+/**
+ * Bytes of ballots, configurations and values, the same in the write-ahead log and between peers. Level 1.
+ *
+ * One value has one encoding, so its digest identifies it. Bytes of submitted items are never copied on reading.
+ */
+import { type Ballot, roundMax } from '../core/consensus/ballot.ts';
+import type { Configuration, ConfigurationFrom, Member } from '../core/consensus/configuration.ts';
+import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
+import { memberNamePattern } from '../core/consensus/identity.ts';
+import type { Value } from '../core/consensus/value.ts';
+import { noop } from '../core/consensus/value.ts';
+import { unreachable } from '../core/invariant.ts';
+import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
+
+const kinds = { noop: 0, mastership: 1, configuration: 2, submitted: 3 } as const;
+const membersMax = 31;
+const itemsMax = 65_535;
+
+export function writeBallot(to: ByteWriter, ballot: Ballot): void {
+  to.safe(ballot.round).text(ballot.name).safe(ballot.incarnation);
+}
+
+/** @throws {FormatError} for a round above {@link roundMax} or a bad name. */
+export function readBallot(from: ByteReader): Ballot {
+  const round = from.safe();
+  const name = from.text();
+  const incarnation = from.safe();
+  if (round > roundMax) throw new FormatError('a ballot round beyond the limit');
+  if (round > 0 && !memberNamePattern.test(name)) throw new FormatError('a ballot of a bad name');
+  return { round, name, incarnation };
+}
+
+export function writeConfiguration(to: ByteWriter, configuration: Configuration): void {
+  to.u32(configuration.alpha).u32(configuration.leaseMs).u32(configuration.driftPpm).u8(configuration.members.length);
+  for (const member of configuration.members) {
+    to.text(member.name)
+      .safe(member.incarnation)
+      .u8(member.role === 'voter' ? 1 : 0)
+      .text(member.url);
+  }
+}
+
+export function readConfiguration(from: ByteReader): Configuration {
+  const alpha = from.u32();
+  const leaseMs = from.u32();
+  const driftPpm = from.u32();
+  const count = from.u8();
+  if (count > membersMax) throw new FormatError('a configuration of too many members');
+  if (alpha < 1) throw new FormatError('a configuration without a window');
+  const members: Member[] = [];
+  for (let i = 0; i < count; i++) {
+    const name = from.text();
+    if (!memberNamePattern.test(name)) throw new FormatError('a member of a bad name');
+    const incarnation = from.safe();
+    const role = from.u8();
+    if (role > 1) throw new FormatError('a member of an unknown role');
+    members.push({ name, incarnation, role: role === 1 ? 'voter' : 'learner', url: from.text() });
+  }
+  return { members, alpha, leaseMs, driftPpm };
+}
+
+export function writeConfigurationsFrom(to: ByteWriter, list: readonly ConfigurationFrom[]): void {
+  to.u16(list.length);
+  for (const { from, configuration } of list) {
+    to.safe(from);
+    writeConfiguration(to, configuration);
+  }
+}
+
+export function readConfigurationsFrom(from: ByteReader): ConfigurationFrom[] {
+  const count = from.u16();
+  const list: ConfigurationFrom[] = [];
+  for (let i = 0; i < count; i++) {
+    list.push({ from: from.safe() as Instance, configuration: readConfiguration(from) });
+  }
+  return list;
+}
+
+/** A value is encoded once however often it is written or sent; the values themselves are immutable. */
+const encoded = new WeakMap<Value, Buffer>();
+
+export function encodeValue(value: Value): Buffer {
+  const known = encoded.get(value);
+  if (known !== undefined) return known;
+  const to = new ByteWriter(value.kind === 'submitted' ? submittedLength(value.items) : 64);
+  to.u8(kinds[value.kind]);
+  switch (value.kind) {
+    case 'noop':
+      break;
+    case 'mastership':
+      to.text(value.owner).text(value.id);
+      break;
+    case 'configuration':
+      writeConfiguration(to, value.configuration);
+      break;
+    case 'submitted':
+      to.safe(value.epoch).safe(value.cellTimeMs).u16(value.items.length);
+      for (const item of value.items) to.bytes(item);
+      break;
+    default:
+      return unreachable(value);
+  }
+  const bytes = to.finish();
+  encoded.set(value, bytes);
+  return bytes;
+}
+
+const submittedLength = (items: readonly Uint8Array[]): number =>
+  items.reduce((sum, item) => sum + item.length + 4, 19);
+
+/** @throws {FormatError} for anything that {@link encodeValue} would not write. Keeps `bytes`; they must not change. */
+export function decodeValue(bytes: Uint8Array): Value {
+  const from = new ByteReader(bytes);
+  const value = readValue(from);
+  from.end();
+  encoded.set(value, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return value;
+}
+
+function readValue(from: ByteReader): Value {
+  const kind = from.u8();
+  switch (kind) {
+    case kinds.noop:
+      return { ...noop };
+    case kinds.mastership:
+      return { kind: 'mastership', owner: from.text() as ReplicaId, id: from.text() };
+    case kinds.configuration:
+      return { kind: 'configuration', configuration: readConfiguration(from) };
+    case kinds.submitted: {
+      const epoch = from.safe() as Epoch;
+      const cellTimeMs = from.safe() as CellTimeMs;
+      const count = from.u16();
+      if (count > itemsMax) throw new FormatError('too many items');
+      const items: Uint8Array[] = [];
+      for (let i = 0; i < count; i++) items.push(from.bytes());
+      return { kind: 'submitted', epoch, cellTimeMs, items };
+    }
+    default:
+      throw new FormatError(`a value of unknown kind ${kind}`);
+  }
+}
