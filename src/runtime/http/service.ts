@@ -1,0 +1,140 @@
+/**
+ * What the HTTP front needs of the replica behind it. Implemented by `runtime/replica-process`; a fake stands in for tests.
+ *
+ * Nothing here waits by itself: writes answer through a callback, reads are one synchronous step, so that the check of
+ * the lease and the read that rests on it cannot be torn apart (pitfall P32).
+ */
+
+import type { Epoch, Instance } from '../../core/consensus/identity.ts';
+import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
+
+export type Serving =
+  | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
+  /** Another replica is master: answer 307. */
+  | { readonly kind: 'redirect'; readonly name: string; readonly url: string }
+  /** Mastership is being handed over: hold the request back for up to two rounds, then ask again. */
+  | { readonly kind: 'moving' }
+  /** Nobody is known as master: 503 with Retry-After. */
+  | { readonly kind: 'no-master'; readonly retryAfterMs: number }
+  /** This replica answers no data at all (frozen, halted, waiting, removed …). */
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+
+export type WriteOutcome =
+  | { readonly kind: 'result'; readonly result: CommandResult; readonly instance: Instance; readonly epoch: Epoch }
+  /** It had no effect and may be sent again, to `redirect` when that is known. */
+  | {
+      readonly kind: 'none';
+      readonly reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping';
+      readonly redirect: { readonly name: string; readonly url: string } | null;
+      readonly retryAfterMs: number;
+    }
+  /** It was proposed, and whether it was chosen is not known here. */
+  | { readonly kind: 'unknown'; readonly reason: 'mastership-lost' | 'timeout' | 'stopping' };
+
+export interface Listing {
+  readonly entries: readonly { readonly key: string; readonly entry: Entry }[];
+  /** Pass as `after` to go on; null at the end. */
+  readonly next: string | null;
+  readonly revision: Revision;
+}
+
+/** Point in time: pages of one listing may be read over many requests by passing the same revision's view. */
+export interface ReadState {
+  get(key: string): Entry | null;
+  list(query: { readonly prefix: string; readonly after: string | null; readonly limit: number }): Listing;
+  readonly revision: Revision;
+}
+
+export interface MemberStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly role: string;
+  readonly voting: boolean;
+  readonly incarnation: number;
+}
+
+/** `GET /v1/status` (contract §2). More keys may be added. */
+export interface ReplicaStatus {
+  readonly name: string;
+  readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
+  readonly role:
+    | 'master'
+    | 'replica'
+    | 'candidate'
+    | 'waiting'
+    | 'learner'
+    | 'checking'
+    | 'rebuilding'
+    | 'quarantined'
+    | 'frozen'
+    | 'removed'
+    | 'halted';
+  readonly voting: boolean;
+  readonly incarnation: number;
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly epoch: number;
+  readonly ballot: string;
+  readonly master: { readonly name: string; readonly url: string } | null;
+  readonly lease: { readonly held: boolean; readonly remainingMs: number };
+  readonly instances: {
+    readonly chosen: number;
+    readonly applied: number;
+    readonly firstRetained: number;
+    readonly snapshot: number;
+  };
+  readonly revision: number;
+  readonly entries: number;
+  /** `{instance, log, database}`: digests at the last applied instance (design §5). */
+  readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
+  readonly version: string;
+  readonly level: number;
+  readonly uptimeMs: number;
+  readonly members: readonly MemberStatus[];
+  readonly peers: readonly string[];
+  /** Why mastership last moved, and how often, as this replica saw it. Times RFC 3339. */
+  readonly mastership: {
+    readonly since: string | null;
+    readonly changesLastHour: number;
+    readonly changesLastDay: number;
+    readonly lastChange: { readonly at: string; readonly cause: string } | null;
+  };
+  readonly load: {
+    readonly queuedWrites: number;
+    readonly eventLoopLagMsP99: number;
+    readonly flushMsP50: number;
+    readonly flushMsP99: number;
+    readonly itemsPerInstance: number;
+  };
+  readonly readOnly: boolean;
+  readonly warnings: readonly string[];
+}
+
+export interface ReplicaService {
+  serving(): Serving;
+  /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
+  read(): ReadState;
+  /** `done` is called exactly once. `explicit` commands were validated in full by the caller. */
+  submit(command: Command, done: (outcome: WriteOutcome) => void): void;
+  status(): ReplicaStatus;
+  /** The opaque value of the `Paxos-Position` header for the present applied point. */
+  position(): string;
+  /** What to do with a mark that a client sent. 'wait': call again after `whenApplied`. */
+  judgePosition(
+    mark: string,
+  ):
+    | { readonly kind: 'serve' }
+    | { readonly kind: 'wait'; readonly instance: Instance }
+    | { readonly kind: 'refuse'; readonly status: 400 | 403 | 409; readonly code: string; readonly message: string };
+  /** Calls back once, when `instance` was applied here (true) or `timeoutMs` has passed (false). */
+  whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
+  /** Hands mastership over; answers when the successor serves, or why not. */
+  transfer(
+    to: string | null,
+    dryRun: boolean,
+  ): Promise<
+    | { readonly kind: 'done'; readonly from: string; readonly to: string; readonly epoch: number }
+    | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  >;
+  /** Changes after `from`, oldest first, or null when compacted away. */
+  changesAfter(from: Revision): readonly RevisionChanges[] | null;
+}
