@@ -1,0 +1,338 @@
+/**
+ * Every stable error code: what it means, how to solve it, and the numbers that programs see.
+ *
+ * One table for HTTP problems, exit codes and docs/ERRORS.md (a test compares them). A code is never renamed or reused;
+ * what it means is a contract (contract §1 "Exit codes", §2).
+ */
+
+/** Whether a failed request may have had an effect. Only 'none' may be sent again without asking. */
+export type Outcome = 'none' | 'unknown';
+
+export interface CatalogueEntry {
+  /** One sentence, starting with the thing. */
+  readonly meaning: string;
+  readonly solve: string;
+  /** Status of the HTTP answer that carries it; null when it never travels over HTTP. */
+  readonly status: number | null;
+  /** Exit code of `paxosctl` when a command ends with it. */
+  readonly exit: number;
+  readonly outcome: Outcome;
+}
+
+const entry = (
+  status: number | null,
+  exit: number,
+  meaning: string,
+  solve: string,
+  outcome: Outcome = 'none',
+): CatalogueEntry => ({ meaning, solve, status, exit, outcome });
+
+export const catalogue = {
+  // The request is wrong: sent again as it is, it fails again.
+  PAXOS_USAGE: entry(null, 2, 'A command, flag or value is unknown or malformed.', 'Run the command with --help.'),
+  PAXOS_BAD_REQUEST: entry(
+    400,
+    2,
+    'The bytes are not a well-formed HTTP request.',
+    'Check the client or proxy that wrote them; the connection was closed.',
+  ),
+  PAXOS_BAD_JSON: entry(
+    400,
+    2,
+    'The body is not strict JSON: syntax, duplicate keys, depth, encoding or a number that is no plain integer.',
+    'Send UTF-8 JSON without byte order mark, each key once, numbers as plain integers below 2^53.',
+  ),
+  PAXOS_BAD_BODY: entry(
+    400,
+    2,
+    'The body is JSON but not what this request takes: a wrong type, an unknown or a missing field.',
+    'Compare with /openapi.json; `detail` names the field.',
+  ),
+  PAXOS_BAD_KEY: entry(
+    400,
+    2,
+    'The key is empty, longer than 1024 bytes, not UTF-8, or cannot stand in a URL path.',
+    'Percent-encode UTF-8 keys of 1 to 1024 bytes; keys like "." and ".." are reached by POST /v1/multiop.',
+  ),
+  PAXOS_BAD_QUERY: entry(
+    400,
+    2,
+    'A query parameter is unknown, repeated or malformed.',
+    'Compare with /openapi.json; `detail` names the parameter.',
+  ),
+  PAXOS_BAD_HEADER: entry(
+    400,
+    2,
+    'A request header is repeated or malformed.',
+    'If-Match: "revision"; If-None-Match: *; Paxos-Epoch: number; Idempotency-Key: session/sequence.',
+  ),
+  PAXOS_BAD_POSITION: entry(
+    400,
+    12,
+    'The position mark is damaged, forged, or names a point that its own epoch never reached.',
+    'Drop the mark: `paxosctl cell forget NAME`, or send no Paxos-Position.',
+  ),
+  PAXOS_NOT_FOUND: entry(404, 2, 'Nothing is served at this path.', 'See /openapi.json for the paths.'),
+  PAXOS_METHOD_NOT_ALLOWED: entry(405, 2, 'The path does not take this method.', 'Use one of those in `Allow`.'),
+  PAXOS_REQUEST_TIMEOUT: entry(
+    408,
+    3,
+    'The request did not arrive in full within the time limit.',
+    'Send it again over a faster connection.',
+  ),
+  PAXOS_TOO_LARGE: entry(
+    413,
+    2,
+    'The value, the MultiOp or the body is larger than allowed.',
+    'Values hold at most 256 KiB, one MultiOp 1 MiB: split it.',
+  ),
+  PAXOS_URL_TOO_LONG: entry(414, 2, 'The URL is longer than allowed.', 'Keys hold at most 1024 bytes.'),
+  PAXOS_MEDIA_TYPE: entry(
+    415,
+    2,
+    'The body is not declared as JSON.',
+    'Send `Content-Type: application/json` (UTF-8, not compressed).',
+  ),
+  PAXOS_HEADERS_TOO_LARGE: entry(431, 2, 'The header block is larger than 16 KiB.', 'Send fewer or shorter headers.'),
+
+  // Not allowed.
+  PAXOS_KEY_RESERVED: entry(
+    403,
+    12,
+    'Keys that begin with U+0000 belong to the system.',
+    'Choose another key; system entries change through their own requests.',
+  ),
+  PAXOS_HOST_REFUSED: entry(
+    403,
+    12,
+    'The Host header names neither this replica nor loopback (protection against DNS rebinding).',
+    'Use the address that the replica listens on, or start it with that name in --cell.',
+  ),
+  PAXOS_WRONG_CELL: entry(
+    403,
+    12,
+    'The position mark, or the memory of these endpoints, belongs to another cell.',
+    'Check --endpoints. If the change is wanted: `paxosctl cell forget NAME`.',
+  ),
+  PAXOS_NOT_ALLOWED: entry(403, 12, 'The credentials do not allow this.', 'Use the credentials of an operator.'),
+  PAXOS_UNAUTHENTICATED: entry(
+    401,
+    12,
+    'The peer or operator did not prove that it knows the secret of the cell.',
+    'Give the right --secret-file on both sides.',
+  ),
+
+  // A condition of the client did not hold.
+  PAXOS_KEY_NOT_FOUND: entry(404, 6, 'The key is absent.', 'Check the key: `paxosctl kv list --prefix …`.'),
+  PAXOS_CONDITION_FAILED: entry(
+    412,
+    6,
+    'The condition of a conditional write did not hold; nothing was written.',
+    'Read the key again and decide anew.',
+  ),
+  PAXOS_EPOCH_CHANGED: entry(
+    409,
+    6,
+    'Mastership was broken since the epoch that the request names; nothing was written.',
+    'Read again what the request rests on, and name the new epoch.',
+  ),
+  PAXOS_REVISION_GONE: entry(
+    410,
+    6,
+    'The point in time that the listing asks for is no longer kept by this replica.',
+    'Start the listing again from its first page.',
+  ),
+  PAXOS_SESSION_EXPIRED: entry(
+    409,
+    7,
+    'The session, or this number of it, is no longer known: whether the write took place cannot be told.',
+    'Read what the write should have done, then open a new session.',
+    'unknown',
+  ),
+
+  // The cell cannot answer now; nothing was done.
+  PAXOS_NOT_MASTER: entry(
+    503,
+    3,
+    'The replica is not the master, and mastership moved before the request was carried out.',
+    'Send it again, to the master when `Location` names it.',
+  ),
+  PAXOS_NO_MASTER: entry(
+    503,
+    3,
+    'No replica is known as master.',
+    'Wait for an election: `paxosctl wait master --timeout 30s`; see `paxosctl status`.',
+  ),
+  PAXOS_OVERLOADED: entry(
+    503,
+    3,
+    'The replica has as much work as it takes; the request was refused before any of it was done.',
+    'Send it again after `Retry-After`, with fewer at a time.',
+  ),
+  PAXOS_TOO_MANY_CONNECTIONS: entry(
+    503,
+    3,
+    'The replica, or this client address, has as many connections as allowed; the rest is kept for peers.',
+    'Use fewer connections and keep them open.',
+  ),
+  PAXOS_SESSIONS_FULL: entry(
+    503,
+    3,
+    'The table of sessions is full: none was opened, none was forgotten.',
+    'Close sessions that are not used, or wait until some end.',
+  ),
+  PAXOS_READ_ONLY: entry(
+    507,
+    3,
+    'The replica is read-only because its disk is nearly full.',
+    'Free space on the master, or `paxosctl master transfer`.',
+  ),
+  PAXOS_STOPPING: entry(503, 3, 'The replica is shutting down.', 'Send it again, to another replica.'),
+  PAXOS_NOT_APPLIED: entry(
+    503,
+    3,
+    'The replica has not reached the position that the client has seen, and did not within the time limit.',
+    'Send it again, or to the master.',
+  ),
+  PAXOS_NOT_SERVING: entry(
+    503,
+    3,
+    'The replica serves no data in its present role.',
+    'See `paxosctl status`; use another replica.',
+  ),
+  PAXOS_UNREACHABLE: entry(
+    null,
+    3,
+    'None of the endpoints could be reached within the time limit; nothing was done.',
+    'Check --endpoints and that the replicas run: `paxosctl status`.',
+  ),
+
+  // Refused to protect data.
+  PAXOS_REFUSED: entry(409, 5, 'A precondition does not hold; nothing was done.', 'Follow the message.'),
+  PAXOS_TRANSFER_REFUSED: entry(
+    409,
+    5,
+    'Mastership cannot be handed to this member now.',
+    'Choose a voter that is up and caught up: `paxosctl status`.',
+  ),
+  PAXOS_MEMBER_UNKNOWN: entry(404, 5, 'The configuration has no member of this name.', 'See `paxosctl status`.'),
+  PAXOS_GENERATION_CHANGED: entry(
+    409,
+    5,
+    'The cell is in a newer generation that gave up what this client has seen.',
+    'Read what was given up, then drop the old mark: --accept-generation G.',
+  ),
+  PAXOS_CELL_FROZEN: entry(
+    409,
+    5,
+    'The cell is frozen by evidence of a fork; it serves nothing until an operator decides.',
+    'See `paxosctl doctor` and `paxosctl recover plan`.',
+  ),
+  PAXOS_CELL_ROLLED_BACK: entry(
+    409,
+    13,
+    "The cell's state went backwards: it no longer has what it once acknowledged, and serves nothing.",
+    'Stop; keep all data directories; `paxosctl recover plan`.',
+  ),
+
+  // The fate of a write is not known.
+  PAXOS_OUTCOME_UNKNOWN: entry(
+    504,
+    7,
+    'The write was sent and its fate could not be learned: it may take effect, now or later.',
+    'Read what it should have done before sending it again; use a session to make retries safe.',
+    'unknown',
+  ),
+
+  // Checks and their results.
+  PAXOS_CHECK_FAILED: entry(null, 4, 'A check found databases that differ, or corruption.', 'Follow the message.'),
+  PAXOS_CHECK_INCOMPLETE: entry(
+    null,
+    8,
+    'A configured member could not be checked.',
+    'Bring the member back and run the check again.',
+  ),
+  PAXOS_DEGRADED: entry(
+    null,
+    9,
+    'The cell serves, with less fault tolerance than intended.',
+    'See `why` in `paxosctl status`.',
+  ),
+
+  // `node start` ends with one of these.
+  PAXOS_DATA_DIRECTORY_LOST: entry(
+    null,
+    20,
+    'The data directory is empty although the cell knows this member.',
+    'Find the right directory, or rebuild from the others: `paxosctl node start … --rebuild`.',
+  ),
+  PAXOS_DATA_ROLLED_BACK: entry(
+    null,
+    20,
+    'The data directory is older than what this member acknowledged.',
+    'Put the newest directory back, or rebuild: `paxosctl node start … --rebuild`.',
+  ),
+  PAXOS_LEFTOVER_FILES: entry(
+    null,
+    21,
+    'The data directory holds files that do not belong to it.',
+    'Look at the list; `--quarantine-leftovers` moves them aside, nothing is deleted.',
+  ),
+  PAXOS_VERSION_REFUSED: entry(
+    null,
+    22,
+    'The version or level is out of range for this data, or the rehearsal failed; the data is as it was.',
+    'Start the version that last ran on this data.',
+  ),
+  PAXOS_MEMBER_REMOVED: entry(
+    null,
+    23,
+    'This member was removed from the cell.',
+    'Stop its supervisor; to take part again it is added anew: `paxosctl members add`.',
+  ),
+  PAXOS_DATA_DIRECTORY_FOREIGN: entry(
+    null,
+    24,
+    'The data directory belongs to another cell or member.',
+    'Give the directory of this member (--data-dir) or the name of its owner (--name).',
+  ),
+  PAXOS_DATA_CORRUPT: entry(
+    null,
+    25,
+    'The data directory is corrupt or unreadable, and this member cannot repair it alone.',
+    'Keep it as evidence; `paxosctl node start … --rebuild` rebuilds from the others.',
+  ),
+  PAXOS_DISK_FULL: entry(null, 26, 'The disk is full.', 'Free space, then start again; nothing was harmed.'),
+  PAXOS_ADDRESS_IN_USE: entry(
+    null,
+    27,
+    'The address to listen on is in use, or not of this machine.',
+    'Stop its user or choose another --listen.',
+  ),
+  PAXOS_DATA_DIRECTORY_IN_USE: entry(
+    null,
+    28,
+    'Another process uses the data directory.',
+    'Stop that process first; two replicas must never share a directory.',
+  ),
+
+  PAXOS_INTERRUPTED: entry(null, 130, 'The command was interrupted.', 'The message says whether the work goes on.'),
+  PAXOS_INTERNAL: entry(
+    500,
+    1,
+    'Something failed that nothing above describes: a bug.',
+    'Report it with the log of the replica.',
+    'unknown',
+  ),
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
+
+export type ErrorCode = keyof typeof catalogue;
+
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
+
+/** The entry of a code; of a code from a newer version, what its HTTP status suggests. */
+export function catalogued(code: string, status: number | null = null): CatalogueEntry {
+  if (isErrorCode(code)) return catalogue[code];
+  const exit = status === null || status >= 500 ? 1 : status === 403 || status === 401 ? 12 : status === 409 ? 5 : 2;
+  return { meaning: 'A code of a newer version.', solve: 'Upgrade this tool.', status, exit, outcome: 'unknown' };
+}

@@ -1,0 +1,124 @@
+/**
+ * Why `node start` did not start, or stopped: exit codes 20 to 28 (contract §1). Files are never touched on the way.
+ */
+import { OperatorError } from './operator-error.ts';
+
+/** Exit 20: the directory is empty, and the cell knows this member: its disk was lost. */
+export class DataDirectoryLostError extends OperatorError {
+  constructor(facts: { directory: string; member: string; cell: string; servedUpTo?: number }) {
+    const upTo = facts.servedUpTo === undefined ? '' : ` up to instance ${facts.servedUpTo}`;
+    super(
+      'PAXOS_DATA_DIRECTORY_LOST',
+      `Data directory ${facts.directory} is empty, but member ${facts.member} served cell ${facts.cell}${upTo}.`,
+      { facts, suggestions: ['paxosctl status', `paxosctl node start --name ${facts.member} … --rebuild`] },
+    );
+  }
+}
+
+/** Exit 20: the directory is older than what this member acknowledged. `evidence` says who remembers what. */
+export class DataRolledBackError extends OperatorError {
+  constructor(facts: { directory: string; member: string; evidence: string }) {
+    super(
+      'PAXOS_DATA_ROLLED_BACK',
+      `Data directory ${facts.directory} of member ${facts.member} is older than what it acknowledged: ${facts.evidence}.`,
+      { facts, suggestions: ['paxosctl status', `paxosctl node start --name ${facts.member} … --rebuild`] },
+    );
+  }
+}
+
+/** Exit 21: files that the manifest does not name. */
+export class LeftoverFilesError extends OperatorError {
+  constructor(facts: { directory: string; files: readonly string[] }) {
+    const shown = facts.files.slice(0, 10).join(', ');
+    const more = facts.files.length > 10 ? ` and ${facts.files.length - 10} more` : '';
+    super(
+      'PAXOS_LEFTOVER_FILES',
+      `Data directory ${facts.directory} holds files that do not belong: ${shown}${more}.`,
+      {
+        facts,
+        suggestions: [`ls -l ${facts.directory}`, 'paxosctl node start … --quarantine-leftovers'],
+      },
+    );
+  }
+}
+
+/** Exit 22: written by a version or level that this one does not know, or the rehearsal failed. */
+export class VersionRefusedError extends OperatorError {
+  constructor(facts: { directory: string; found: string; supported: string }) {
+    super(
+      'PAXOS_VERSION_REFUSED',
+      `Data directory ${facts.directory} is of ${facts.found}; this version supports ${facts.supported}. The data is as it was.`,
+      { facts },
+    );
+  }
+}
+
+/** Exit 23: the cell no longer has this member. */
+export class MemberRemovedError extends OperatorError {
+  constructor(facts: { member: string; incarnation: number; cell: string }) {
+    super(
+      'PAXOS_MEMBER_REMOVED',
+      `Member ${facts.member} (incarnation ${facts.incarnation}) was removed from cell ${facts.cell}.`,
+      { facts, suggestions: ['paxosctl status'] },
+    );
+  }
+}
+
+/** Exit 24: the directory of another cell or member. */
+export class DataDirectoryForeignError extends OperatorError {
+  constructor(facts: { directory: string; what: 'cell' | 'member'; found: string; expected: string }) {
+    super(
+      'PAXOS_DATA_DIRECTORY_FOREIGN',
+      `Data directory ${facts.directory} belongs to ${facts.what} ${facts.found}, not to ${facts.expected}.`,
+      {
+        facts,
+        suggestions: facts.what === 'member' ? [`paxosctl node start --name ${facts.found} …`] : ['paxosctl status'],
+      },
+    );
+  }
+}
+
+/** Exit 25: corrupt or unreadable, and not repairable alone. `where` names file and offset when they are known. */
+export class DataCorruptError extends OperatorError {
+  constructor(facts: { directory: string; where: string; what: string }, cause?: unknown) {
+    super('PAXOS_DATA_CORRUPT', `Data directory ${facts.directory} is damaged: ${facts.where}: ${facts.what}.`, {
+      facts,
+      cause,
+      suggestions: [`paxosctl verify data-dir ${facts.directory}`, 'paxosctl node start … --rebuild'],
+    });
+  }
+}
+
+/** Exit 26. */
+export class DiskFullError extends OperatorError {
+  constructor(facts: { directory: string; freeBytes?: number; neededBytes?: number }, cause?: unknown) {
+    super('PAXOS_DISK_FULL', `The disk of ${facts.directory} is full.`, {
+      facts,
+      cause,
+      suggestions: [`df -h ${facts.directory}`],
+    });
+  }
+}
+
+/** Exit 27: in use, or no address of this machine. */
+export class AddressInUseError extends OperatorError {
+  constructor(facts: { host: string; port: number }, cause?: unknown) {
+    super('PAXOS_ADDRESS_IN_USE', `Address ${facts.host}:${facts.port} cannot be listened on: it is in use.`, {
+      facts,
+      cause,
+      suggestions: [`ss -ltnp 'sport = :${facts.port}'`],
+    });
+  }
+}
+
+/** Exit 28: another process holds the directory. */
+export class DataDirectoryInUseError extends OperatorError {
+  constructor(facts: { directory: string; pid?: number }, cause?: unknown) {
+    const by = facts.pid === undefined ? 'another process' : `process ${facts.pid}`;
+    super('PAXOS_DATA_DIRECTORY_IN_USE', `Data directory ${facts.directory} is in use by ${by}.`, {
+      facts,
+      cause,
+      suggestions: facts.pid === undefined ? [] : [`ps -fp ${facts.pid}`],
+    });
+  }
+}
