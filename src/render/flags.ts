@@ -1,0 +1,62 @@
+/** Values that flags of several commands have in common. */
+import { Flags } from '@oclif/core';
+import { UsageError } from '../errors/index.ts';
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const durationMsMax = 24 * 3_600_000;
+
+/**
+ * Milliseconds of `500ms`, `8s`, `1.5m`, `1h`.
+ *
+ * @throws {UsageError} for anything else, a bare number included: 30 of what?
+ */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text.trim());
+  const ms = match ? Math.round(Number(match[1]) * (units[match[2] ?? ''] ?? Number.NaN)) : Number.NaN;
+  if (!(ms >= 1 && ms <= durationMsMax)) {
+    throw new UsageError(`Not a duration: ${text}. Write a number and its unit: 500ms, 8s, 2m.`);
+  }
+  return ms;
+}
+
+/**
+ * The URLs of `--endpoints`, without doubles and without a slash at the end. A bare `host:port` means http.
+ *
+ * @throws {UsageError} when one of them is no HTTP address of a server.
+ */
+export function parseEndpoints(text: string): string[] {
+  const urls = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map(parseEndpoint);
+  if (urls.length === 0) throw new UsageError('No endpoint was given.');
+  return [...new Set(urls)];
+}
+
+/** One URL of a replica; see {@link parseEndpoints}. */
+export function parseEndpoint(text: string): string {
+  const refused = new UsageError(`Not the address of a replica: ${text}. Write http://HOST:PORT.`);
+  let url: URL;
+  try {
+    url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  } catch {
+    throw refused;
+  }
+  const plain =
+    url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || !plain) throw refused;
+  return url.origin;
+}
+
+/** A flag in milliseconds, written as `500ms`, `8s` or `2m`. */
+export const durationFlag = Flags.custom<number>({
+  parse: async (input) => parseDuration(input),
+  helpValue: '500ms|8s|2m',
+});
+
+/** A flag with one or more URLs. */
+export const endpointsFlag = Flags.custom<string[]>({
+  parse: async (input) => parseEndpoints(input),
+  helpValue: 'URL[,URL]',
+});

@@ -1,0 +1,48 @@
+/** The static checks. Each counts as one test; none of them changes anything. */
+import { at, say } from './paths.mjs';
+import { runNode } from './run.mjs';
+
+const bin = (...parts) => at('node_modules', ...parts);
+const tsc = bin('typescript', 'bin', 'tsc');
+
+export const checks = [
+  { name: 'types of commands and src', args: [tsc, '-p', 'tsconfig.json', '--noEmit'] },
+  { name: 'types of the deterministic core alone', args: [tsc, '-p', 'src/core/tsconfig.json', '--noEmit'] },
+  { name: 'types of the tests and examples', args: [tsc, '-p', 'test/tsconfig.json', '--noEmit'] },
+  {
+    name: 'formatting and lint (npm run fix repairs what it can)',
+    args: [bin('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings'],
+  },
+  {
+    name: 'imports point one way',
+    args: [
+      bin('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
+      '--config',
+      '.dependency-cruiser.cjs',
+      'src',
+      'commands',
+    ],
+  },
+];
+
+/** Runs all checks, two at a time, and says how each went. */
+export async function runChecks() {
+  const counts = { passed: 0, failed: 0 };
+  const waiting = [...checks];
+  const worker = async () => {
+    for (let check = waiting.shift(); check; check = waiting.shift()) {
+      const started = performance.now();
+      const { code, output } = await runNode(check.args, { stdio: 'collect' });
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      if (code === 0) {
+        counts.passed += 1;
+        say(`✓ ${check.name} (${seconds} s)`);
+      } else {
+        counts.failed += 1;
+        say(`✗ ${check.name} (${seconds} s)\n${output.trimEnd()}`);
+      }
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  return counts;
+}

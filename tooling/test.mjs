@@ -1,0 +1,52 @@
+/**
+ * `npm test`: installs and builds what is not up to date, then checks and tests everything.
+ *
+ * `--full` adds test/full/** (many minutes). `--rewrite-scenarios` writes the transcripts in test/scenarios anew. Anything
+ * else goes to vitest (files, `-t NAME`), and the static checks are left out then. The last line on stdout is
+ * `N passed, N failed`; the exit code is 0 only when nothing failed.
+ */
+import './node-version.mjs';
+import { build } from './build.mjs';
+import { runChecks } from './checks.mjs';
+import { ensureInstalled } from './install.mjs';
+import { say } from './paths.mjs';
+import { runVitest } from './vitest.mjs';
+
+const options = new Set(['--full', '--rewrite-scenarios']);
+const asked = new Set(process.argv.slice(2).filter((arg) => options.has(arg)));
+const rest = process.argv.slice(2).filter((arg) => !options.has(arg));
+const env = {
+  ...(asked.has('--full') ? { PAXOSCTL_TEST_FULL: '1' } : {}),
+  ...(asked.has('--rewrite-scenarios') ? { PAXOSCTL_REWRITE_SCENARIOS: '1' } : {}),
+};
+if (asked.has('--rewrite-scenarios') && rest.length === 0) rest.push('test/scenarios');
+
+let passed = 0;
+let failed = 0;
+const count = (part) => {
+  passed += part.passed;
+  failed += part.failed;
+};
+
+try {
+  await ensureInstalled();
+  if (rest.length === 0) count(await runChecks());
+  count(await step('build', build));
+  count(await runVitest(rest, env));
+} catch (error) {
+  say(error.stack ?? String(error));
+  failed += 1;
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+async function step(name, work) {
+  try {
+    await work();
+    say(`✓ ${name}`);
+    return { passed: 1, failed: 0 };
+  } catch (error) {
+    say(`✗ ${name}\n${error.message}`);
+    return { passed: 0, failed: 1 };
+  }
+}
