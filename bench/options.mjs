@@ -1,0 +1,97 @@
+/** The command line of the benchmark. */
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+
+export const usage = `Side-by-side benchmark: paxosctl, etcd and ZooKeeper on this machine, in one run.
+
+usage: npm run bench -- [options]
+
+  --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
+  --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas
+  --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys (paper: t1-1x5,t1-10x5,…)
+  --rounds N         rounds; the median is printed (default 5)
+  --seconds S        measured time of a row in a round (default 3)
+  --keys N           keys of the restart and memory rows (default 100000)
+  --fill MB          paper: size of the database before the load (default 100)
+  --spread           etcd's and ZooKeeper's connections go to all members, not just to the leader
+  --quick            one round of one second, 5000 keys, no fill: to see that it works, not to quote
+  --full             one million keys
+  --json FILE        also write every sample of the run there
+  --markdown         print the tables as Markdown
+  --directory DIR    where the data directories go (default: the system's temporary directory); must be on a real disk
+  --help
+`;
+
+export class UsageError extends Error {}
+
+const systemNames = ['paxosctl', 'etcd', 'zookeeper'];
+
+/** @throws {UsageError} */
+export function parseOptions(args) {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      allowPositionals: false,
+      options: {
+        systems: { type: 'string' },
+        profile: { type: 'string', default: 'peers' },
+        only: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        keys: { type: 'string' },
+        fill: { type: 'string' },
+        spread: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        full: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        markdown: { type: 'boolean', default: false },
+        directory: { type: 'string', default: os.tmpdir() },
+        help: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+  if (values.profile !== 'peers' && values.profile !== 'paper') {
+    throw new UsageError(`--profile is peers or paper, not ${values.profile}`);
+  }
+  const { quick, full } = values;
+  return {
+    help: values.help,
+    systems: list('--systems', values.systems, systemNames) ?? systemNames,
+    profile: values.profile,
+    only: values.only === undefined ? null : values.only.split(','),
+    rounds: positive('--rounds', values.rounds, quick ? 1 : 5, Number.isInteger),
+    seconds: positive('--seconds', values.seconds, quick ? 1 : 3, Number.isFinite),
+    keys: positive('--keys', values.keys, full ? 1_000_000 : quick ? 5_000 : 100_000, Number.isInteger),
+    fillMegabytes: values.fill === '0' ? 0 : positive('--fill', values.fill, quick ? 0 : 100, Number.isFinite),
+    spread: values.spread,
+    json: values.json ?? null,
+    markdown: values.markdown,
+    directory: values.directory,
+  };
+}
+
+/** @throws {UsageError} when a name in `only` is none of the rows'. */
+export function chooseRows(rows, only) {
+  if (only === null) return rows;
+  const known = rows.map((row) => row.id);
+  list('--only', only.join(','), known);
+  return rows.filter((row) => only.includes(row.id));
+}
+
+function list(flag, text, known) {
+  if (text === undefined) return null;
+  const names = text.split(',');
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UsageError(`${flag}: "${unknown}" is none of ${known.join(', ')}`);
+  return names;
+}
+
+function positive(flag, text, fallback, isGood) {
+  if (text === undefined) return fallback;
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!isGood(number) || number <= 0) throw new UsageError(`${flag} wants a number above 0, not "${text}"`);
+  return number;
+}
