@@ -38,11 +38,14 @@ export type Effect =
       readonly current: boolean;
       readonly requests: readonly RequestId[] | null;
     }
-  /** These submissions came to nothing (`none`: never proposed, or another value was chosen in their place). */
+  /**
+   * These submissions came to nothing (never proposed, or another value was chosen in their place); with 'unknown' their
+   * instances were skipped by a snapshot and nobody here can tell.
+   */
   | {
       readonly kind: 'settle';
       readonly requests: readonly RequestId[];
-      readonly reason: 'not-master' | 'overloaded' | 'configuration-refused' | 'replaced';
+      readonly reason: 'not-master' | 'overloaded' | 'configuration-refused' | 'replaced' | 'unknown';
     }
   /** This replica cannot catch up from logs any more: fetch a snapshot above `above` from a peer, `provider` preferred. */
   | { readonly kind: 'fetch-snapshot'; readonly provider: ReplicaId; readonly above: Instance }

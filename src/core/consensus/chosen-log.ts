@@ -1,0 +1,122 @@
+/**
+ * What this replica has accepted and what it knows as chosen, instance by instance.
+ *
+ * Source: PML §3 (the log), §4.2; PMS §3. Keeps: everything from `firstRetained` to `chosenUpTo` is present and is the
+ * chosen value; above that, an entry is the one accepted in the highest ballot.
+ */
+import { invariant } from '../invariant.ts';
+import type { Ballot } from './ballot.ts';
+import type { Instance, WriteId } from './identity.ts';
+import type { AcceptedEntry } from './message.ts';
+import type { Value } from './value.ts';
+
+export interface LogEntry {
+  readonly ballot: Ballot;
+  readonly value: Value;
+  /** The write that makes it durable here. */
+  readonly write: WriteId;
+}
+
+export class ChosenLog {
+  readonly #entries = new Map<number, LogEntry>();
+  #firstRetained: number;
+  #chosenUpTo: number;
+  #highest: number;
+
+  constructor(startsAfter: Instance) {
+    this.#firstRetained = startsAfter + 1;
+    this.#chosenUpTo = startsAfter;
+    this.#highest = startsAfter;
+  }
+
+  /** The first instance whose entry can still be given to others. */
+  get firstRetained(): Instance {
+    return this.#firstRetained as Instance;
+  }
+
+  get chosenUpTo(): Instance {
+    return this.#chosenUpTo as Instance;
+  }
+
+  /** The highest instance that has an entry, or `chosenUpTo`. */
+  get highest(): Instance {
+    return Math.max(this.#highest, this.#chosenUpTo) as Instance;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(instance: number): LogEntry | undefined {
+    return this.#entries.get(instance);
+  }
+
+  /** Replaces what was accepted at an instance that is not yet known as chosen. */
+  accept(instance: Instance, entry: LogEntry): void {
+    invariant(instance > this.#chosenUpTo, 'only an instance not yet chosen is accepted', { instance });
+    this.#entries.set(instance, entry);
+    if (instance > this.#highest) this.#highest = instance;
+  }
+
+  /** The entry of the next instance is the chosen one. */
+  advance(): void {
+    const next = this.#chosenUpTo + 1;
+    invariant(this.#entries.has(next), 'a chosen instance has its value here', { instance: next });
+    this.#chosenUpTo = next;
+  }
+
+  /** Accepted entries from `from` on, ascending. */
+  acceptedFrom(from: number): AcceptedEntry[] {
+    const list: AcceptedEntry[] = [];
+    for (let i = Math.max(from, this.#firstRetained); i <= this.#highest; i++) {
+      const entry = this.#entries.get(i);
+      if (entry !== undefined) list.push({ instance: i as Instance, ballot: entry.ballot, value: entry.value });
+    }
+    return list;
+  }
+
+  /** Forgets everything at or below `instance`, which must be chosen. */
+  cut(instance: number): void {
+    invariant(instance <= this.#chosenUpTo, 'only chosen instances are cut', { instance });
+    for (let i = this.#firstRetained; i <= instance; i++) this.#entries.delete(i);
+    this.#firstRetained = Math.max(this.#firstRetained, instance + 1);
+  }
+
+  /** The state at `instance` was installed from a snapshot: continue after it. */
+  jump(instance: Instance): void {
+    invariant(instance > this.#chosenUpTo, 'a snapshot is installed only ahead', { instance });
+    for (const key of this.#entries.keys()) if (key <= instance) this.#entries.delete(key);
+    this.#firstRetained = instance + 1;
+    this.#chosenUpTo = instance;
+    this.#highest = Math.max(this.#highest, instance);
+  }
+}
+
+/** Rough size of a value in messages, for paging. */
+export function valueBytes(value: Value): number {
+  if (value.kind !== 'submitted') return 256;
+  let bytes = 64;
+  for (const item of value.items) bytes += item.length + 4;
+  return bytes;
+}
+
+/** Structural equality: a value read back from a message equals the one that was sent. */
+export function valuesEqual(a: Value, b: Value): boolean {
+  if (a === b) return true;
+  if (a.kind === 'noop' && b.kind === 'noop') return true;
+  if (a.kind === 'mastership' && b.kind === 'mastership') return a.id === b.id && a.owner === b.owner;
+  if (a.kind === 'configuration' && b.kind === 'configuration') {
+    return JSON.stringify(a.configuration) === JSON.stringify(b.configuration);
+  }
+  if (a.kind === 'submitted' && b.kind === 'submitted') {
+    if (a.epoch !== b.epoch || a.cellTimeMs !== b.cellTimeMs || a.items.length !== b.items.length) return false;
+    return a.items.every((item, i) => bytesEqual(item, b.items[i] as Uint8Array));
+  }
+  return false;
+}
+
+function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

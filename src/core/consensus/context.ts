@@ -1,0 +1,28 @@
+/** What the parts of one replica share. Only `replica.ts` makes one. */
+
+import type { Random } from '../random.ts';
+import type { Ballot } from './ballot.ts';
+import type { ChosenLog } from './chosen-log.ts';
+import type { ConfigurationHistory } from './configuration-history.ts';
+import type { CellTimeMs, Epoch, Instance, ReplicaId } from './identity.ts';
+import type { Clocks } from './input.ts';
+import type { Limits } from './limits.ts';
+import type { Outbox } from './outbox.ts';
+
+export interface ReplicaContext {
+  readonly self: ReplicaId;
+  readonly limits: Limits;
+  readonly random: Random;
+  readonly log: ChosenLog;
+  readonly outbox: Outbox;
+  configurations: ConfigurationHistory;
+  /** The clocks of the present input. */
+  now: Clocks;
+  /** Executed on the application. `appliedUpTo <= log.chosenUpTo`. */
+  appliedUpTo: Instance;
+  /** Raised by each applied mastership value. */
+  epoch: Epoch;
+  cellTimeMs: CellTimeMs;
+  /** The acceptor raised its promise: a coordinator at a lower ballot is out. */
+  onPromised(ballot: Ballot): void;
+}

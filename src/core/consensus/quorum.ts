@@ -1,0 +1,28 @@
+/**
+ * Majorities, counted as sets of (name, incarnation)s of one configuration, never by arrival.
+ *
+ * Source: PMS §2; pitfalls P05, P06: a vote counts once, and only from a voter of that instance's configuration.
+ */
+import { type Configuration, memberId } from './configuration.ts';
+import type { ReplicaId } from './identity.ts';
+
+const votersOf = new WeakMap<Configuration, ReadonlySet<ReplicaId>>();
+
+/** The voters of a configuration; computed once. */
+export function voters(configuration: Configuration): ReadonlySet<ReplicaId> {
+  let set = votersOf.get(configuration);
+  if (set === undefined) {
+    set = new Set(configuration.members.filter((member) => member.role === 'voter').map(memberId));
+    votersOf.set(configuration, set);
+  }
+  return set;
+}
+
+export const quorumSize = (configuration: Configuration): number => Math.floor(voters(configuration).size / 2) + 1;
+
+/** Do `votes` hold a majority of `configuration`? Votes of anybody else change nothing. */
+export function isQuorum(configuration: Configuration, votes: ReadonlySet<ReplicaId>): boolean {
+  let count = 0;
+  for (const id of voters(configuration)) if (votes.has(id)) count++;
+  return count >= quorumSize(configuration);
+}

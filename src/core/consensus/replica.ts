@@ -1,0 +1,390 @@
+/**
+ * One replica of the fault-tolerant log: takes inputs, changes memory, returns effects. Same start, same inputs: same
+ * effects, byte for byte.
+ *
+ * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership, proposing),
+ * `catch-up.ts` (missed values), `chosen-log.ts` (the log). This file dispatches, learns commits and applies in order.
+ */
+import { invariant, unreachable } from '../invariant.ts';
+import type { Random } from '../random.ts';
+import { Acceptor } from './acceptor.ts';
+import { type Ballot, ballotOwner, ballotsEqual } from './ballot.ts';
+import { CatchUp } from './catch-up.ts';
+import { ChosenLog } from './chosen-log.ts';
+import { type Configuration, type ConfigurationFrom, memberId } from './configuration.ts';
+import { ConfigurationHistory } from './configuration-history.ts';
+import type { ReplicaContext } from './context.ts';
+import { Coordinator } from './coordinator.ts';
+import type { CoordinatorState } from './coordinator-machine.ts';
+import type { Effect, PromiseRecord } from './effect.ts';
+import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, WriteId } from './identity.ts';
+import type { Clocks, Input, SnapshotHandle } from './input.ts';
+import { defaultLimits, type Limits } from './limits.ts';
+import type { AcceptedEntry, Message } from './message.ts';
+import { Outbox } from './outbox.ts';
+import { nextParticipationState, type ParticipationState } from './participation-machine.ts';
+import type { Value } from './value.ts';
+
+/** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
+const appliedPerStepMax = 512;
+
+/** What the disk still knows when a replica starts. */
+export interface RecoveredState {
+  readonly promise: PromiseRecord;
+  /** Accepted or chosen, ascending; the newest for each instance. */
+  readonly entries: readonly AcceptedEntry[];
+  /** Everything up to here is chosen and, above the snapshot, present in `entries`. */
+  readonly chosenUpTo: Instance;
+  /** The snapshot that the application was restored from; for a new cell its first configuration at instance 0. */
+  readonly handle: SnapshotHandle;
+}
+
+export interface ReplicaOptions {
+  readonly self: ReplicaId;
+  readonly at: Clocks;
+  readonly random: Random;
+  readonly recovered: RecoveredState;
+  readonly limits?: Partial<Limits>;
+}
+
+export class Replica {
+  readonly #context: ReplicaContext;
+  readonly #acceptor: Acceptor;
+  readonly #coordinator: Coordinator;
+  readonly #catchUp: CatchUp;
+  #participation: ParticipationState = 'waiting';
+  /** Whom this replica accepted from last, live. */
+  #heard: { readonly from: ReplicaId; readonly ballot: Ballot; readonly atMs: number } | null = null;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  #ignored = 0;
+
+  constructor(options: ReplicaOptions) {
+    const { recovered } = options;
+    const { handle } = recovered;
+    this.#context = {
+      self: options.self,
+      limits: { ...defaultLimits, ...options.limits },
+      random: options.random,
+      log: new ChosenLog(handle.instance),
+      outbox: new Outbox(),
+      configurations: new ConfigurationHistory(handle.configurations),
+      now: options.at,
+      appliedUpTo: handle.instance,
+      epoch: handle.epoch,
+      cellTimeMs: handle.cellTimeMs,
+      onPromised: (ballot) => this.#coordinator.onPromised(ballot),
+    };
+    this.#acceptor = new Acceptor(this.#context, recovered.promise);
+    this.#coordinator = new Coordinator(this.#context, this.#acceptor, {
+      onChosen: () => this.#apply(),
+      onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
+    });
+    this.#catchUp = new CatchUp(this.#context, {
+      onChosen: (entry) => this.#coordinator.onChosenElsewhere(entry.ballot),
+    });
+    this.#loadEntries(recovered);
+    this.#updateParticipation();
+  }
+
+  #loadEntries(recovered: RecoveredState): void {
+    const { log } = this.#context;
+    for (const entry of recovered.entries) {
+      if (entry.instance <= recovered.handle.instance) continue;
+      log.accept(entry.instance, { ballot: entry.ballot, value: entry.value, write: 0 as WriteId });
+    }
+    while (log.chosenUpTo < recovered.chosenUpTo) log.advance();
+  }
+
+  /** Feeds one input. The effects are carried out in order. */
+  step(input: Input): readonly Effect[] {
+    const { log, outbox } = this.#context;
+    this.#context.now = input.at;
+    this.#coordinator.checkLease();
+    this.#dispatch(input);
+    this.#apply();
+    this.#coordinator.tick();
+    this.#catchUp.tick();
+    this.#coordinator.endStep();
+    this.#wake(input.kind === 'woken');
+    return outbox.take(log.chosenUpTo);
+  }
+
+  #dispatch(input: Input): void {
+    const { outbox } = this.#context;
+    switch (input.kind) {
+      case 'submit':
+        return this.#coordinator.submit(input.submissions);
+      case 'message':
+        return this.#onMessage(input.from, input.message);
+      case 'persisted':
+        outbox.persisted(input.write);
+        return this.#coordinator.onPersisted();
+      case 'woken':
+        return;
+      case 'snapshot-taken':
+        return this.#onSnapshotTaken(input.instance);
+      case 'snapshot-installed':
+        return this.#onSnapshotInstalled(input.handle);
+      case 'snapshot-failed':
+        return this.#catchUp.fetched();
+      case 'hand-over':
+        return this.#coordinator.handOver(input.to);
+      case 'change-configuration':
+        return this.#coordinator.changeConfiguration(input.request, input.configuration);
+      default:
+        return unreachable(input);
+    }
+  }
+
+  #onMessage(from: ReplicaId, message: Message): void {
+    const { configurations, log, outbox, self } = this.#context;
+    // Strangers, removed members, dead incarnations and echoes of this replica itself change nothing (pitfalls P05, P48).
+    if (from === self || !configurations.membersFrom(log.chosenUpTo + 1).includes(from)) {
+      this.#ignored++;
+      return;
+    }
+    switch (message.kind) {
+      case 'pre-vote':
+        outbox.send(from, this.#acceptor.onPreVote(from, message));
+        return this.#catchUp.learn(from, message.chosenUpTo);
+      case 'pre-vote-reply':
+        return this.#coordinator.onPreVoteReply(from, message);
+      case 'prepare':
+        return this.#acceptor.onPrepare(from, message);
+      case 'promise':
+        return this.#coordinator.onPromise(from, message);
+      case 'reject':
+        return this.#coordinator.onReject(from, message);
+      case 'accept':
+        return this.#onAccept(from, message);
+      case 'accepted':
+        return this.#coordinator.onAccepted(from, message);
+      case 'commit':
+        return this.#onCommit(from, message.ballot, message.chosenUpTo);
+      case 'catch-up':
+        return this.#catchUp.onRequest(from, message);
+      case 'catch-up-reply':
+        this.#catchUp.onReply(from, message);
+        this.#apply();
+        return this.#coordinator.onCaughtUp();
+      case 'release':
+        return this.#coordinator.onRelease(from, message.release);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #onAccept(from: ReplicaId, message: Extract<Message, { kind: 'accept' }>): void {
+    if (!this.#acceptor.onAccept(from, message)) return;
+    this.#heard = { from, ballot: message.ballot, atMs: this.#context.now.monotonicMs };
+    this.#coordinator.onMasterHeard();
+    this.#onCommit(from, message.ballot, message.chosenUpTo);
+  }
+
+  /**
+   * Everything up to `chosenUpTo` is chosen, says the owner of `ballot`. Only what was accepted here in exactly that
+   * ballot is known to be the chosen value; anything else is fetched (pitfall P08).
+   */
+  #onCommit(from: ReplicaId, ballot: Ballot, chosenUpTo: Instance): void {
+    if (ballotOwner(ballot) !== from) return;
+    const { log } = this.#context;
+    while (log.chosenUpTo < chosenUpTo) {
+      const entry = log.get(log.chosenUpTo + 1);
+      if (entry === undefined || !ballotsEqual(entry.ballot, ballot)) break;
+      log.advance();
+    }
+    this.#apply();
+    this.#catchUp.learn(from, chosenUpTo);
+  }
+
+  // --- applying -----------------------------------------------------------------------------------------------------
+
+  /** Executes what is chosen, in order and without gaps, a bounded number at a time. */
+  #apply(): void {
+    const { log } = this.#context;
+    let applied = 0;
+    while (this.#context.appliedUpTo < log.chosenUpTo && applied < appliedPerStepMax) {
+      this.#applyNext();
+      applied++;
+    }
+    if (applied > 0) this.#coordinator.onApplied();
+  }
+
+  #applyNext(): void {
+    const next = (this.#context.appliedUpTo + 1) as Instance;
+    const entry = this.#context.log.get(next);
+    invariant(entry !== undefined, 'a chosen instance is present until it is applied', { instance: next });
+    const { value } = entry;
+    this.#context.appliedUpTo = next;
+    const current = value.kind !== 'submitted' || value.epoch === this.#context.epoch;
+    this.#learnValue(next, value, current);
+    const requests = this.#coordinator.requestsOf(next, value);
+    const { epoch } = this.#context;
+    this.#context.outbox.push({ kind: 'apply', instance: next, value, epoch, current, requests });
+  }
+
+  #learnValue(at: Instance, value: Value, current: boolean): void {
+    switch (value.kind) {
+      case 'noop':
+        return;
+      case 'mastership':
+        this.#context.epoch = (this.#context.epoch + 1) as Epoch;
+        return;
+      case 'configuration':
+        this.#context.configurations.chosen(at, value.configuration);
+        this.#updateParticipation();
+        return;
+      case 'submitted':
+        if (current && value.cellTimeMs > this.#context.cellTimeMs) this.#context.cellTimeMs = value.cellTimeMs;
+        return;
+      default:
+        return unreachable(value);
+    }
+  }
+
+  #updateParticipation(): void {
+    const { configurations, self, log } = this.#context;
+    const roles = configurations
+      .from(log.chosenUpTo + 1)
+      .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
+      .map(({ role }) => role);
+    const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
+    this.#participation = nextParticipationState(this.#participation, event) ?? this.#participation;
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------------
+
+  #onSnapshotTaken(instance: Instance): void {
+    const { log, limits, appliedUpTo, configurations } = this.#context;
+    invariant(instance <= appliedUpTo, 'a snapshot holds only what was applied', { instance, appliedUpTo });
+    const cut = instance - limits.retainBehindSnapshotInstances;
+    if (cut >= log.firstRetained) log.cut(cut);
+    configurations.forget(Math.min(instance, log.firstRetained) as Instance);
+  }
+
+  #onSnapshotInstalled(handle: SnapshotHandle): void {
+    const { log } = this.#context;
+    this.#catchUp.fetched();
+    if (handle.instance <= this.#context.appliedUpTo) return;
+    if (handle.instance > log.chosenUpTo) log.jump(handle.instance);
+    this.#context.appliedUpTo = handle.instance;
+    this.#context.epoch = handle.epoch;
+    this.#context.cellTimeMs = handle.cellTimeMs;
+    this.#context.configurations = new ConfigurationHistory(handle.configurations);
+    this.#updateParticipation();
+    const lost = this.#coordinator.forgetUpTo(handle.instance);
+    if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });
+  }
+
+  /** What a snapshot of the present applied point stands for (PML §5.5, step 1). */
+  handle(): SnapshotHandle {
+    const { appliedUpTo, epoch, cellTimeMs, configurations } = this.#context;
+    return { instance: appliedUpTo, epoch, cellTimeMs, configurations: configurations.from(appliedUpTo + 1) };
+  }
+
+  // --- time and status ----------------------------------------------------------------------------------------------
+
+  #wake(fired: boolean): void {
+    const { now, log, appliedUpTo } = this.#context;
+    if (fired) this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    let due = Math.min(this.#coordinator.nextDueMs(), this.#catchUp.dueMs ?? Number.POSITIVE_INFINITY);
+    if (appliedUpTo < log.chosenUpTo) due = now.monotonicMs;
+    // An earlier wake that comes for nothing costs less than moving it with every message.
+    if (due >= this.#wakeAtMs || !Number.isFinite(due)) return;
+    this.#wakeAtMs = due;
+    this.#context.outbox.push({ kind: 'wake', at: due as MonotonicMs });
+  }
+
+  /** Reads may be answered from this replica's state: check and read in one synchronous step (pitfall P32). */
+  isServing(now: Clocks): boolean {
+    return this.#coordinator.isServing(now);
+  }
+
+  leaseRemainingMs(now: Clocks): number {
+    return this.#coordinator.leaseRemainingMs(now);
+  }
+
+  /** The replica that this one takes for master at `now`, itself included. */
+  master(now: Clocks): ReplicaId | null {
+    if (this.#coordinator.isMaster) return this.#coordinator.leaseRemainingMs(now) > 0 ? this.#context.self : null;
+    const heard = this.#heard;
+    if (heard === null || now.monotonicMs > heard.atMs + this.#context.configurations.latest.configuration.leaseMs)
+      return null;
+    return heard.from;
+  }
+
+  /** The voter that could take over now, `to` itself or the most caught-up one; null when none can. */
+  handOverCandidate(to: ReplicaId | null, now: Clocks): ReplicaId | null {
+    return this.#coordinator.handOverCandidate(to, now);
+  }
+
+  get state(): CoordinatorState {
+    return this.#coordinator.state;
+  }
+
+  get participation(): ParticipationState {
+    return this.#participation;
+  }
+
+  get promised(): Ballot {
+    return this.#acceptor.promised;
+  }
+
+  get ballot(): Ballot {
+    return this.#coordinator.isMaster ? this.#coordinator.ballot : this.#acceptor.promised;
+  }
+
+  get epoch(): Epoch {
+    return this.#context.epoch;
+  }
+
+  get chosenUpTo(): Instance {
+    return this.#context.log.chosenUpTo;
+  }
+
+  get appliedUpTo(): Instance {
+    return this.#context.appliedUpTo;
+  }
+
+  get firstRetained(): Instance {
+    return this.#context.log.firstRetained;
+  }
+
+  get pendingItems(): number {
+    return this.#coordinator.pendingItems;
+  }
+
+  get behind(): number {
+    return this.#catchUp.behind;
+  }
+
+  get configurations(): readonly ConfigurationFrom[] {
+    return this.#context.configurations.from(this.#context.log.chosenUpTo + 1);
+  }
+
+  get configuration(): Configuration {
+    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
+  }
+
+  cellTimeMs(now: Clocks): CellTimeMs {
+    return this.#coordinator.cellTimeMs(now);
+  }
+
+  /** Messages dropped because their sender is no member, is dead, or is this replica. */
+  get ignoredMessages(): number {
+    return this.#ignored;
+  }
+
+  /** Verifies the whole state. The simulator calls it after every step, production after every snapshot. */
+  checkInvariants(): void {
+    const { log, appliedUpTo } = this.#context;
+    invariant(appliedUpTo <= log.chosenUpTo, 'only what is chosen is applied', {
+      appliedUpTo,
+      chosenUpTo: log.chosenUpTo,
+    });
+    for (let i = Math.max(log.firstRetained, log.chosenUpTo - 64); i <= log.chosenUpTo; i++) {
+      invariant(log.get(i) !== undefined, 'what is chosen and retained is present', { instance: i });
+    }
+    this.#coordinator.checkInvariants();
+  }
+}
