@@ -8,12 +8,14 @@ usage: npm run bench -- [options]
 
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas
-  --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys (paper: t1-1x5,t1-10x5,…)
+  --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys,startup
+                     (paper: t1-1x5,t1-10x5,…)
   --rounds N         rounds; the median is printed (default 5)
   --seconds S        measured time of a row in a round (default 3)
   --keys N           keys of the restart and memory rows (default 100000)
   --fill MB          paper: size of the database before the load (default 100)
-  --spread           etcd's and ZooKeeper's connections go to all members, not just to the leader
+  --connections HOW  spread (default): over all members, as etcd's and ZooKeeper's own clients do; leader: all to it.
+                     paxosctl's go to the master either way, as its client's do
   --quick            one round of one second, 5000 keys, no fill: to see that it works, not to quote
   --full             one million keys
   --json FILE        also write every sample of the run there
@@ -41,7 +43,7 @@ export function parseOptions(args) {
         seconds: { type: 'string' },
         keys: { type: 'string' },
         fill: { type: 'string' },
-        spread: { type: 'boolean', default: false },
+        connections: { type: 'string', default: 'spread' },
         quick: { type: 'boolean', default: false },
         full: { type: 'boolean', default: false },
         json: { type: 'string' },
@@ -56,6 +58,9 @@ export function parseOptions(args) {
   if (values.profile !== 'peers' && values.profile !== 'paper') {
     throw new UsageError(`--profile is peers or paper, not ${values.profile}`);
   }
+  if (values.connections !== 'spread' && values.connections !== 'leader') {
+    throw new UsageError(`--connections is spread or leader, not ${values.connections}`);
+  }
   const { quick, full } = values;
   return {
     help: values.help,
@@ -66,7 +71,7 @@ export function parseOptions(args) {
     seconds: positive('--seconds', values.seconds, quick ? 1 : 3, Number.isFinite),
     keys: positive('--keys', values.keys, full ? 1_000_000 : quick ? 5_000 : 100_000, Number.isInteger),
     fillMegabytes: values.fill === '0' ? 0 : positive('--fill', values.fill, quick ? 0 : 100, Number.isFinite),
-    spread: values.spread,
+    connections: values.connections,
     json: values.json ?? null,
     markdown: values.markdown,
     directory: values.directory,

@@ -9,6 +9,7 @@ import { firstAcknowledgedWrite } from './load/first-write.mjs';
 import { keyName, makeValue } from './load/keys-and-values.mjs';
 import { call } from './load/promises.mjs';
 import { residentMegabytes } from './measure/process-usage.mjs';
+import { measureStartup } from './measure/startup.mjs';
 import { Cell } from './systems/cell.mjs';
 
 const failoverLetter = 'f';
@@ -39,7 +40,7 @@ export async function runLoadPhase({ systems, rows, failover, options, replicas,
       for (const row of rows) {
         for (const cell of inTurn(cells, round)) {
           await guarded({ cell, cells: null, results, row: row.id, say }, async () => {
-            const result = await measureLoad({ cell, row, options });
+            const result = await measureLoad({ cell, row, options, round });
             record({ results, cell, row, result });
             say(`round ${round + 1}/${options.rounds}  ${row.title}  ${cell.system.label}: ${headline(row, result)}`);
           });
@@ -84,6 +85,21 @@ export async function runKeysPhase({ systems, row, options, replicas, results, d
   });
 }
 
+/** Nothing else runs meanwhile. */
+export async function runStartupPhase({ row, options, results, say }) {
+  for (let round = 0; round < options.rounds; round += 1) {
+    try {
+      const result = measureStartup();
+      for (const metric of row.metrics) results.add('paxosctl', metric.id, metric.of(result));
+      say(`round ${round + 1}/${options.rounds}  ${row.title}: ${result.version.toFixed(2)} × a bare node`);
+    } catch (error) {
+      results.fail('paxosctl', row.id, error.message);
+      say(`FAILED  ${row.id}: ${error.message}`);
+      return;
+    }
+  }
+}
+
 async function withCells({ systems, replicas, directory, results, say, row }, body) {
   const cells = [];
   try {
@@ -121,7 +137,7 @@ async function guarded({ cell, cells, results, row, say }, body) {
 }
 
 /** Another one begins in each round. */
-const inTurn = (cells, round) => cells.map((_, i) => cells[(i + round) % cells.length]);
+const inTurn = (list, round) => list.map((_, i) => list[(i + round) % list.length]);
 
 function record({ results, cell, row, result }) {
   for (const metric of row.metrics) {
@@ -167,14 +183,15 @@ async function warmUp({ cell, rows, options, say }) {
     if (widest === undefined || widest.load.connections < row.load.connections)
       byOperation.set(row.load.operation, row);
   }
-  for (const row of byOperation.values()) await measureLoad({ cell, row, options: { ...options, seconds } });
+  for (const row of byOperation.values()) await measureLoad({ cell, row, options: { ...options, seconds }, round: 0 });
 }
 
-async function measureLoad({ cell, row, options }) {
+async function measureLoad({ cell, row, options, round }) {
   const leader = await cell.ready();
   // A replica of paxosctl that is not the master only says who is, so there is nothing to spread.
-  const spread = options.spread && cell.system.name !== 'paxosctl';
-  const targets = spread ? cell.members : [leader];
+  const spread = options.connections === 'spread' && cell.system.name !== 'paxosctl';
+  // Another member comes first in each round, so that a single connection meets all of them in turn.
+  const targets = spread ? inTurn(cell.members, round) : [leader];
   return runClosedLoop({ cell, targets, seconds: options.seconds, ...row.load });
 }
 

@@ -173,3 +173,27 @@ export const keysRow = {
     },
   ],
 };
+
+/** Our own commands against a bare Node process; the peers have nothing to compare. */
+export const startupRow = {
+  id: 'startup',
+  title: 'start of a command',
+  metrics: [
+    {
+      id: 'startup.version',
+      label: 'paxosctl --version (wanted ≤ 1.5)',
+      unit: '× node -e 0',
+      ...less,
+      of: (result) => result.version,
+      goal: null,
+    },
+    {
+      id: 'startup.help',
+      label: 'paxosctl status --help (wanted ≤ 3)',
+      unit: '× node -e 0',
+      ...less,
+      of: (result) => result.help,
+      goal: null,
+    },
+  ],
+};

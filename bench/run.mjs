@@ -7,12 +7,12 @@ import path from 'node:path';
 import { describeMachine, isInMemory } from './measure/machine.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
 import { paperReplicas, paperRows } from './paper.mjs';
-import { runKeysPhase, runLoadPhase } from './phases.mjs';
+import { runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
 import { drawMarkdown, drawMarkdownFacts } from './report/markdown.mjs';
 import { circumstances, resultTable } from './report/tables.mjs';
 import { drawFacts, drawText } from './report/text.mjs';
 import { Results } from './results.mjs';
-import { failoverRow, keysRow, loadRows } from './rows.mjs';
+import { failoverRow, keysRow, loadRows, startupRow } from './rows.mjs';
 import { etcd } from './systems/etcd.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
 import { zookeeper } from './systems/zookeeper.mjs';
@@ -47,7 +47,7 @@ async function main(args) {
     return 0;
   }
   const isPaper = options.profile === 'paper';
-  const rows = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow], options.only);
+  const rows = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
   const replicas = isPaper ? paperReplicas : peerReplicas;
   const { systems, skipped } = chooseSystems(options.systems);
   if (systems.length === 0) {
@@ -69,6 +69,7 @@ async function main(args) {
   const failover = rows.find((row) => row === failoverRow) ?? null;
   if (loads.length > 0 || failover !== null) await runLoadPhase({ ...shared, rows: loads, failover });
   if (rows.includes(keysRow)) await runKeysPhase({ ...shared, row: keysRow });
+  if (rows.includes(startupRow) && systems.includes(paxosctl)) await runStartupPhase({ ...shared, row: startupRow });
 
   const commandLine = ['npm run bench --', ...args].join(' ');
   const facts = circumstances({ machine, systems, skipped, commandLine, options, replicas, startedAt });

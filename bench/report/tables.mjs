@@ -32,6 +32,11 @@ function wanted(metric, peer) {
   return goal === undefined ? '' : `${metric.better === 'more' ? '≥' : '≤'} ${goal}`;
 }
 
+const howConnected = {
+  spread: 'over all members of etcd and ZooKeeper, to the master of paxosctl: as the clients of each do',
+  leader: 'all to the leader of each system',
+};
+
 /** What the figures were measured on and how, as `[name, text]`. */
 export function circumstances({ machine, systems, skipped, commandLine, options, replicas, startedAt }) {
   return [
@@ -42,7 +47,7 @@ export function circumstances({ machine, systems, skipped, commandLine, options,
     ...systems.map((system) => [system.label, system.version()]),
     ...skipped.map(({ label, reason }) => [label, `skipped: ${reason}`]),
     ['method', `${options.rounds} rounds of ${options.seconds} s a row, systems alternating; median [min–max]`],
-    ['connections', options.spread ? 'spread over the members of etcd and ZooKeeper' : 'to the leader of each system'],
+    ['connections', howConnected[options.connections]],
     ['command', commandLine],
     ['date', startedAt],
   ];

@@ -16,7 +16,7 @@ export const etcd = {
 
   unavailable: () => (findExecutable('etcd') === null ? "etcd is not installed (Debian's package etcd-server)" : null),
 
-  version: () => `${execFileSync('etcd', ['--version'], { encoding: 'utf8' }).split('\n')[0]}, JSON over HTTP`,
+  version: () => `etcd ${/[\d.]+/.exec(execFileSync('etcd', ['--version'], { encoding: 'utf8' }))[0]}, JSON over HTTP`,
 
   async plan({ directory, replicas }) {
     const ports = await freePorts(replicas * 2);

@@ -29,8 +29,9 @@ export const zookeeper = {
   },
 
   version() {
-    const number = /zookeeper-([\d.]+)\.jar$/.exec(fs.realpathSync(jar));
-    return `ZooKeeper ${number?.[1] ?? '(version unknown)'}, its binary protocol`;
+    const names = fs.readdirSync(path.dirname(jar)).map((name) => /^zookeeper-(\d[\d.]*)\.jar$/.exec(name));
+    const found = names.find((match) => match !== null);
+    return `ZooKeeper ${found?.[1] ?? '(version unknown)'}, its binary protocol`;
   },
 
   async plan({ directory, replicas }) {
