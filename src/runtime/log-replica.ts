@@ -1,0 +1,417 @@
+/**
+ * Runs one replica of the log: feeds inputs to the core, one at a time, and carries out its effects in order.
+ *
+ * Source: PML §3 (submit, callback on every replica), §6.4 (one thread, repeatable). All that is ambient comes in through
+ * ports, so the same code runs in production and in the simulator.
+ * Keeps: a message that must wait for a write leaves only when that write is durable (pitfall P01); after a failed write
+ * or a violated invariant nothing more is sent, written or answered (P14).
+ */
+import type { Effect } from '../core/consensus/effect.ts';
+import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from '../core/consensus/identity.ts';
+import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
+import type { Limits } from '../core/consensus/limits.ts';
+import type { AcceptedEntry, Message } from '../core/consensus/message.ts';
+import { type RecoveredState, Replica } from '../core/consensus/replica.ts';
+import { unreachable } from '../core/invariant.ts';
+import type { Random } from '../core/random.ts';
+import { ByteWriter } from '../formats/bytes.ts';
+import { encodeValue } from '../formats/value.ts';
+import type { ClockPort, Timer } from '../ports/clocks.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import type { NetworkPort } from '../ports/network.ts';
+import type { LogApplication } from './application.ts';
+import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
+import type { Logger } from './logger.ts';
+
+export type SubmitOutcome<Result> =
+  | { readonly kind: 'applied'; readonly result: Result; readonly instance: Instance; readonly epoch: Epoch }
+  /** It had no effect and never will. */
+  | { readonly kind: 'none'; readonly reason: 'not-master' | 'overloaded' | 'refused' | 'stopped' }
+  | { readonly kind: 'unknown'; readonly reason: 'mastership-lost' | 'stopped' };
+
+export type SubmitCallback<Result> = (outcome: SubmitOutcome<Result>) => void;
+
+export interface MastershipEvent {
+  readonly role: 'master' | 'candidate' | 'replica';
+  readonly cause: string;
+}
+
+export interface LogReplicaOptions<Result> {
+  readonly self: ReplicaId;
+  readonly clocks: ClockPort;
+  readonly network: NetworkPort;
+  readonly storage: LogStorage;
+  readonly application: LogApplication<Result>;
+  readonly digest: DigestPort;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits?: Partial<Limits>;
+  /** A snapshot is taken when the log since the last one has this many bytes. */
+  readonly snapshotLogBytes: number;
+  /** Restored into the application before `start`; null for a new cell. */
+  readonly snapshot: LoadedSnapshot | null;
+  readonly recovered: RecoveredState;
+  /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
+  readonly onFatal: (error: Error) => void;
+  readonly onMastership?: (event: MastershipEvent) => void;
+  /** Test builds and the simulator see each step. */
+  readonly onStep?: (input: Input, effects: readonly Effect[], replica: Replica) => void;
+}
+
+interface HeldMessage {
+  readonly after: WriteId;
+  readonly to: ReplicaId;
+  readonly message: Message;
+}
+
+export class LogReplica<Result> {
+  readonly #options: LogReplicaOptions<Result>;
+  readonly #core: Replica;
+  readonly #callbacks = new Map<RequestId, SubmitCallback<Result>>();
+  #nextRequest = 1;
+  #submissions: Submission[] = [];
+  #inputs: Input[] = [];
+  #feeding = false;
+  #held: HeldMessage[] = [];
+  #timer: Timer | null = null;
+  #stopped = false;
+  #logChain: Uint8Array;
+  #snapshotting = false;
+  #restoring = false;
+  #waiters: { readonly instance: Instance; readonly done: () => void }[] = [];
+
+  constructor(options: LogReplicaOptions<Result>) {
+    this.#options = options;
+    this.#logChain = options.snapshot?.logChain ?? new Uint8Array(32);
+    const { self, random, recovered, limits } = options;
+    const at = options.clocks.now();
+    this.#core = new Replica({ self, at, random, recovered, ...(limits === undefined ? {} : { limits }) });
+  }
+
+  /** Begins to take part. The application already holds the snapshot's state. */
+  start(): void {
+    const { storage, network } = this.#options;
+    storage.onPersisted((write) => this.#onPersisted(write));
+    storage.onFailed((error) => this.#fatal(error));
+    network.onMessage((from, message) => {
+      if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
+    });
+    network.onSnapshotRequest((above) => storage.serveNewest(above));
+    this.#updatePeers();
+    this.#feed({ kind: 'woken', at: this.#now() });
+  }
+
+  /** Stops without ceremony: whatever was not answered is unknown, whatever was not proposed had no effect. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#timer?.cancel();
+    const unproposed = new Set(this.#submissions.map(({ request }) => request));
+    for (const [request, callback] of this.#callbacks) {
+      callback(unproposed.has(request) ? { kind: 'none', reason: 'stopped' } : { kind: 'unknown', reason: 'stopped' });
+    }
+    this.#callbacks.clear();
+    this.#submissions = [];
+  }
+
+  /** The deterministic core, to look at. Never step it from outside. */
+  get core(): Replica {
+    return this.#core;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Digest over the chosen values up to the last applied instance (design §5). */
+  get logChain(): Uint8Array {
+    return this.#logChain;
+  }
+
+  #now(): Clocks {
+    return this.#options.clocks.now();
+  }
+
+  /** Fresh clocks, one synchronous step: valid only for a read made before anything else runs (pitfall P32). */
+  isServing(): boolean {
+    return !this.#stopped && !this.#restoring && this.#core.isServing(this.#now());
+  }
+
+  /**
+   * Submits one value; `done` is called exactly once. Everything submitted in one turn of the loop shares a step, so
+   * concurrent clients share an instance without any timer (PML §4.2).
+   */
+  submit(item: Uint8Array, done: SubmitCallback<Result>): void {
+    if (this.#stopped) {
+      done({ kind: 'none', reason: 'stopped' });
+      return;
+    }
+    const request = this.#nextRequest++ as RequestId;
+    this.#callbacks.set(request, done);
+    this.#submissions.push({ request, item });
+    if (this.#submissions.length === 1) this.#options.clocks.nextTurn(() => this.#flushSubmissions());
+  }
+
+  #flushSubmissions(): void {
+    if (this.#stopped || this.#submissions.length === 0) return;
+    const submissions = this.#submissions;
+    this.#submissions = [];
+    this.#feed({ kind: 'submit', at: this.#now(), submissions });
+  }
+
+  /** Submissions that wait for an instance or for their answer. */
+  get queued(): number {
+    return this.#callbacks.size;
+  }
+
+  handOver(to: ReplicaId | null): void {
+    this.#feed({ kind: 'hand-over', at: this.#now(), to });
+  }
+
+  /** Calls back when `instance` is applied here; at once when it is. */
+  whenApplied(instance: Instance, done: () => void): { cancel(): void } {
+    if (this.#core.appliedUpTo >= instance) {
+      done();
+      return { cancel() {} };
+    }
+    const waiter = { instance, done };
+    this.#waiters.push(waiter);
+    return {
+      cancel: () => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+      },
+    };
+  }
+
+  // --- the loop -----------------------------------------------------------------------------------------------------
+
+  /** One input at a time: what effects cause meanwhile waits its turn. */
+  #feed(input: Input): void {
+    this.#inputs.push(input);
+    if (this.#feeding || this.#restoring) return;
+    this.#feeding = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined && !this.#stopped; next = this.#inputs.shift()) {
+        const effects = this.#core.step(next);
+        this.#options.onStep?.(next, effects, this.#core);
+        this.#carryOut(effects);
+        if (this.#restoring) break;
+      }
+    } catch (error) {
+      this.#fatal(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#feeding = false;
+    }
+  }
+
+  /** Messages and the write first, so that disks and peers work while answers are made. */
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#carryOutOutward(effect);
+    for (const effect of effects) {
+      if (this.#stopped) return;
+      this.#carryOutInward(effect);
+    }
+  }
+
+  #carryOutOutward(effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        if (effect.after === null) this.#options.network.send(effect.to, effect.message);
+        else this.#held.push({ after: effect.after, to: effect.to, message: effect.message });
+        return;
+      case 'persist':
+        return this.#options.storage.persist(effect.request);
+      case 'wake':
+        return this.#wakeAt(effect.at);
+      default:
+        return;
+    }
+  }
+
+  #carryOutInward(effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+      case 'persist':
+      case 'wake':
+        return;
+      case 'apply':
+        return this.#apply(effect);
+      case 'settle':
+        return this.#settle(effect.requests, effect.reason);
+      case 'mastership':
+        this.#options.logger.info({ role: effect.role, cause: effect.cause }, 'mastership');
+        return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
+      case 'fetch-snapshot':
+        return void this.#fetchSnapshot(effect.provider, effect.above);
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #wakeAt(at: MonotonicMs): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clocks.schedule(at, () => {
+      this.#timer = null;
+      if (!this.#stopped) this.#feed({ kind: 'woken', at: this.#now() });
+    });
+  }
+
+  #onPersisted(write: WriteId): void {
+    if (this.#stopped) return;
+    const { network } = this.#options;
+    const waiting: HeldMessage[] = [];
+    for (const held of this.#held) {
+      if (held.after <= write) network.send(held.to, held.message);
+      else waiting.push(held);
+    }
+    this.#held = waiting;
+    this.#feed({ kind: 'persisted', at: this.#now(), write });
+  }
+
+  // --- applying -----------------------------------------------------------------------------------------------------
+
+  #apply(effect: Extract<Effect, { kind: 'apply' }>): void {
+    const { instance, epoch, value, current, requests } = effect;
+    const results = this.#options.application.apply({ instance, epoch, value, current });
+    const place = new ByteWriter(8).safe(instance).finish();
+    this.#logChain = this.#options.digest.sha256(this.#logChain, place, encodeValue(value));
+    if (value.kind === 'configuration') this.#updatePeers();
+    requests?.forEach((request, i) => {
+      const result = results[i];
+      if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
+      else this.#answer(request, { kind: 'applied', result, instance, epoch });
+    });
+    if (this.#waiters.length > 0) this.#wakeWaiters(instance);
+    this.#snapshotWhenDue();
+  }
+
+  #wakeWaiters(applied: Instance): void {
+    const ready = this.#waiters.filter(({ instance }) => instance <= applied);
+    if (ready.length === 0) return;
+    this.#waiters = this.#waiters.filter(({ instance }) => instance > applied);
+    for (const { done } of ready) done();
+  }
+
+  #answer(request: RequestId, outcome: SubmitOutcome<Result>): void {
+    const callback = this.#callbacks.get(request);
+    if (callback === undefined) return;
+    this.#callbacks.delete(request);
+    callback(outcome);
+  }
+
+  #settle(requests: readonly RequestId[], reason: Extract<Effect, { kind: 'settle' }>['reason']): void {
+    const outcome: SubmitOutcome<Result> =
+      reason === 'unknown'
+        ? { kind: 'unknown', reason: 'mastership-lost' }
+        : {
+            kind: 'none',
+            reason:
+              reason === 'overloaded' ? 'overloaded' : reason === 'configuration-refused' ? 'refused' : 'not-master',
+          };
+    for (const request of requests) this.#answer(request, outcome);
+  }
+
+  #updatePeers(): void {
+    const { self, network } = this.#options;
+    const peers = new Map<ReplicaId, string>();
+    for (const { configuration } of this.#core.configurations) {
+      for (const { name, incarnation, url } of configuration.members) {
+        peers.set(`${name}#${incarnation}` as ReplicaId, url);
+      }
+    }
+    peers.delete(self);
+    network.setPeers([...peers].map(([id, url]) => ({ id, url })));
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------------
+
+  #snapshotWhenDue(): void {
+    if (this.#snapshotting || this.#options.storage.walBytesSinceSnapshot() < this.#options.snapshotLogBytes) return;
+    void this.takeSnapshot();
+  }
+
+  /** Takes one now; false when one is under way or it failed (then nothing changed). */
+  async takeSnapshot(): Promise<boolean> {
+    if (this.#snapshotting || this.#stopped) return false;
+    this.#snapshotting = true;
+    const handle = this.#core.handle();
+    const view = this.#options.application.view();
+    try {
+      const { instance, bytes } = await this.#options.storage.takeSnapshot({ handle, logChain: this.#logChain, view });
+      this.#options.logger.info({ instance, bytes }, 'snapshot taken');
+      this.#feed({ kind: 'snapshot-taken', at: this.#now(), instance });
+      return true;
+    } catch (error) {
+      this.#options.logger.error({ err: error, instance: handle.instance }, 'snapshot failed; the previous one stands');
+      return false;
+    } finally {
+      view.close();
+      this.#snapshotting = false;
+    }
+  }
+
+  async #fetchSnapshot(provider: ReplicaId, above: Instance): Promise<void> {
+    const { logger, network, storage } = this.#options;
+    logger.info({ provider, above }, 'too far behind for the log: fetching a snapshot');
+    try {
+      const receiver = await storage.receiveSnapshot();
+      let snapshot: LoadedSnapshot;
+      try {
+        await network.fetchSnapshot(provider, above, (chunk) => receiver.append(chunk));
+        snapshot = await receiver.finish();
+      } catch (error) {
+        await receiver.abort();
+        throw error;
+      }
+      await this.#install(snapshot);
+    } catch (error) {
+      logger.warn({ err: error, provider }, 'snapshot was not fetched; asking again');
+      this.#feed({ kind: 'snapshot-failed', at: this.#now() });
+    }
+  }
+
+  /** While the application takes over the new state nothing is fed: what peers say meanwhile is said again. */
+  async #install(snapshot: LoadedSnapshot): Promise<void> {
+    if (this.#stopped) return;
+    if (snapshot.handle.instance <= this.#core.appliedUpTo) {
+      this.#feed({ kind: 'snapshot-failed', at: this.#now() });
+      return;
+    }
+    this.#restoring = true;
+    try {
+      await this.#options.application.restore(snapshot.records());
+    } catch (error) {
+      // The old state is gone and the new one is not whole: only a restart from disk is safe.
+      this.#fatal(error instanceof Error ? error : new Error(String(error)));
+      return;
+    } finally {
+      this.#restoring = false;
+    }
+    this.#logChain = snapshot.logChain;
+    // Before anything that waited: the core must not apply on the new state what came after the old one.
+    this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
+    this.#inputs.unshift({ kind: 'snapshot-installed', at: this.#now(), handle: snapshot.handle });
+    this.#feed({ kind: 'woken', at: this.#now() });
+    this.#updatePeers();
+    this.#wakeWaiters(this.#core.appliedUpTo);
+  }
+
+  #fatal(error: Error): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#options.onFatal(error);
+  }
+}
+
+/** What a replica knows when it starts, from what its storage recovered. */
+export function recoveredState(recovered: {
+  readonly promise: RecoveredState['promise'];
+  readonly entries: readonly AcceptedEntry[];
+  readonly chosenUpTo: Instance;
+  readonly snapshot: LoadedSnapshot | null;
+  readonly formation: RecoveredState['handle'];
+}): RecoveredState {
+  const handle = recovered.snapshot?.handle ?? recovered.formation;
+  const chosenUpTo = Math.max(recovered.chosenUpTo, handle.instance) as Instance;
+  return { promise: recovered.promise, entries: recovered.entries, chosenUpTo, handle };
+}

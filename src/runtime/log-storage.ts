@@ -1,0 +1,38 @@
+/** What the runtime of the log needs of the disk. `storage/replica-storage` is the one implementation. */
+import type { WriteRequest } from '../core/consensus/effect.ts';
+import type { Instance, WriteId } from '../core/consensus/identity.ts';
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { SnapshotStream } from '../ports/network.ts';
+import type { ApplicationView } from './application.ts';
+
+export interface LoadedSnapshot {
+  readonly handle: SnapshotHandle;
+  /** Digest of the chosen values up to the handle's instance, 32 bytes. */
+  readonly logChain: Uint8Array;
+  /** Verified while being read; rejects at the first bad byte. */
+  records(): AsyncIterable<Uint8Array>;
+}
+
+export interface SnapshotReceiver {
+  append(chunk: Uint8Array): Promise<void>;
+  /** Verifies all of it and makes it this replica's newest snapshot. */
+  finish(): Promise<LoadedSnapshot>;
+  abort(): Promise<void>;
+}
+
+export interface LogStorage {
+  /** Queued; durable in order. The write's promise is durable before its entries. */
+  persist(request: WriteRequest): void;
+  onPersisted(callback: (write: WriteId) => void): void;
+  /** Called once: from then on nothing becomes durable any more. */
+  onFailed(callback: (error: Error) => void): void;
+  /** Bytes of log written since the newest snapshot: how long a restart would replay. */
+  walBytesSinceSnapshot(): number;
+  takeSnapshot(snapshot: {
+    readonly handle: SnapshotHandle;
+    readonly logChain: Uint8Array;
+    readonly view: ApplicationView;
+  }): Promise<{ readonly instance: Instance; readonly bytes: number }>;
+  receiveSnapshot(): Promise<SnapshotReceiver>;
+  serveNewest(above: number): Promise<SnapshotStream | null>;
+}
