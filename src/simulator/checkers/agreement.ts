@@ -1,0 +1,130 @@
+/**
+ * Agreement (I1): at most one value is ever chosen in an instance.
+ *
+ * What is chosen is computed here, from what is durable on each disk, never from what replicas say: a value is chosen at
+ * the moment at which a majority of the voters of *that instance's* configuration durably hold it accepted in one ballot.
+ * Source: PMS §2.1 (P2), PML §4.1; the window that delays configurations: Lamport 2001 §3.
+ */
+import { type Ballot, formatBallot } from '../../core/consensus/ballot.ts';
+import type { Configuration } from '../../core/consensus/configuration.ts';
+import { memberId } from '../../core/consensus/configuration.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import type { Value } from '../../core/consensus/value.ts';
+import { Violation } from './violation.ts';
+
+/** One entry that has become durable on one replica. `digest` identifies the value. */
+export interface DurableAccept {
+  readonly replica: ReplicaId;
+  readonly instance: number;
+  readonly ballot: Ballot;
+  readonly value: Value;
+  readonly digest: string;
+}
+
+export interface Choice {
+  readonly instance: number;
+  /** The ballot in which it was first chosen. */
+  readonly ballot: Ballot;
+  readonly value: Value;
+  readonly digest: string;
+}
+
+interface Votes {
+  readonly ballot: Ballot;
+  readonly value: Value;
+  readonly digest: string;
+  readonly replicas: Set<ReplicaId>;
+}
+
+/** Votes this far below the last instance chosen without a gap are forgotten, to bound memory over long runs. */
+const votesKeptInstances = 20_000;
+
+export class AgreementChecker {
+  readonly #configurations: { readonly from: number; readonly configuration: Configuration }[];
+  /** By instance, then by ballot. */
+  readonly #votes = new Map<number, Map<string, Votes>>();
+  readonly #chosen = new Map<number, Choice>();
+  /** Chosen configurations whose window is not known yet, because an instance below is still open, come later. */
+  #chosenUpTo = 0;
+
+  /** `formation` governs from instance 1. */
+  constructor(formation: Configuration) {
+    this.#configurations = [{ from: 1, configuration: formation }];
+  }
+
+  /** Every instance up to here was chosen. */
+  get chosenUpTo(): number {
+    return this.#chosenUpTo;
+  }
+
+  choice(instance: number): Choice | undefined {
+    return this.#chosen.get(instance);
+  }
+
+  /** The members in force at `instance`, as far as what was chosen says. */
+  configurationAt(instance: number): Configuration {
+    let governing = this.#configurations[0] as { configuration: Configuration };
+    for (const later of this.#configurations) if (later.from <= instance) governing = later;
+    return governing.configuration;
+  }
+
+  /**
+   * An entry became durable. Returns the choices that this made, usually none or one; several choices of one instance in
+   * rising ballots are the same value and each is returned, since leases care about the ballot.
+   * @throws {Violation} when another value was chosen before.
+   */
+  accepted(entry: DurableAccept): Choice | null {
+    const { instance, ballot, digest } = entry;
+    let ballots = this.#votes.get(instance);
+    if (ballots === undefined) {
+      ballots = new Map();
+      this.#votes.set(instance, ballots);
+    }
+    const name = formatBallot(ballot);
+    let votes = ballots.get(name);
+    if (votes === undefined) {
+      votes = { ballot, value: entry.value, digest, replicas: new Set() };
+      ballots.set(name, votes);
+    } else if (votes.digest !== digest) {
+      throw new Violation('agreement', `two values were accepted at instance ${instance} in ballot ${name}`, {
+        digests: [votes.digest, digest],
+        replicas: [...votes.replicas, entry.replica],
+      });
+    }
+    if (votes.replicas.has(entry.replica)) return null;
+    votes.replicas.add(entry.replica);
+    return this.#count(instance, votes);
+  }
+
+  #count(instance: number, votes: Votes): Choice | null {
+    const voters = this.configurationAt(instance).members.filter((member) => member.role === 'voter');
+    let count = 0;
+    for (const voter of voters) if (votes.replicas.has(memberId(voter))) count++;
+    if (count !== Math.floor(voters.length / 2) + 1) return null;
+    const choice: Choice = { instance, ballot: votes.ballot, value: votes.value, digest: votes.digest };
+    const before = this.#chosen.get(instance);
+    if (before === undefined) {
+      this.#chosen.set(instance, choice);
+      this.#advance();
+    } else if (before.digest !== choice.digest) {
+      throw new Violation('agreement', `two values were chosen at instance ${instance}`, {
+        first: { ballot: formatBallot(before.ballot), digest: before.digest, kind: before.value.kind },
+        second: { ballot: formatBallot(choice.ballot), digest: choice.digest, kind: choice.value.kind },
+      });
+    }
+    return choice;
+  }
+
+  #advance(): void {
+    for (;;) {
+      const next = this.#chosen.get(this.#chosenUpTo + 1);
+      if (next === undefined) return;
+      this.#chosenUpTo++;
+      if (next.value.kind === 'configuration') {
+        const from = next.instance + this.configurationAt(next.instance).alpha;
+        this.#configurations.push({ from, configuration: next.value.configuration });
+      }
+      this.#votes.delete(next.instance - votesKeptInstances);
+    }
+  }
+}

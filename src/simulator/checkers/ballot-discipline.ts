@@ -1,0 +1,97 @@
+/**
+ * Ballot discipline (I3), per incarnation, across restarts: the durable promise never decreases, nothing is accepted
+ * below it, and a ballot has one value an instance.
+ *
+ * Source: PMS §2.2 (P1a); pitfalls P01-P03. What a write asks for is `issued`; what is on the disk for good is `durable`.
+ */
+import { type Ballot, compareBallots, formatBallot, zeroBallot } from '../../core/consensus/ballot.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import { Violation } from './violation.ts';
+
+interface Discipline {
+  /** Of this process. */
+  issued: Ballot;
+  /** Survives the process. */
+  durable: Ballot;
+}
+
+export class BallotDisciplineChecker {
+  readonly #replicas = new Map<ReplicaId, Discipline>();
+  /** Digest by instance and ballot, for accepts of live ballots. */
+  readonly #values = new Map<string, string>();
+
+  #of(replica: ReplicaId): Discipline {
+    let known = this.#replicas.get(replica);
+    if (known === undefined) {
+      known = { issued: zeroBallot, durable: zeroBallot };
+      this.#replicas.set(replica, known);
+    }
+    return known;
+  }
+
+  /** A process came up and read this promise from its disk. @throws {Violation} when it was durably higher before. */
+  recovered(replica: ReplicaId, promise: Ballot): void {
+    const known = this.#of(replica);
+    if (compareBallots(promise, known.durable) < 0) {
+      throw new Violation('ballot-discipline', `${replica} came back with a lower promise than it had made durable`, {
+        durable: formatBallot(known.durable),
+        recovered: formatBallot(promise),
+      });
+    }
+    known.issued = promise;
+    known.durable = promise;
+  }
+
+  /** A write asks for a new promise. @throws {Violation} when it is lower than the one before. */
+  promised(replica: ReplicaId, promise: Ballot): void {
+    const known = this.#of(replica);
+    if (compareBallots(promise, known.issued) < 0) {
+      throw new Violation('ballot-discipline', `${replica} lowers its promise`, {
+        from: formatBallot(known.issued),
+        to: formatBallot(promise),
+      });
+    }
+    known.issued = promise;
+  }
+
+  /** A promise has become durable. */
+  durable(replica: ReplicaId, promise: Ballot): void {
+    const known = this.#of(replica);
+    if (compareBallots(promise, known.durable) > 0) known.durable = promise;
+  }
+
+  /**
+   * A write asks to accept a value. Not for what was learned as chosen: that may stand in any ballot.
+   * @throws {Violation} below the promise, or when the ballot has another value there.
+   */
+  accepted(replica: ReplicaId, instance: number, ballot: Ballot, digest: string): void {
+    const known = this.#of(replica);
+    if (compareBallots(ballot, known.issued) < 0) {
+      throw new Violation('ballot-discipline', `${replica} accepts instance ${instance} below its promise`, {
+        promised: formatBallot(known.issued),
+        accepted: formatBallot(ballot),
+      });
+    }
+    const place = `${instance}/${formatBallot(ballot)}`;
+    const before = this.#values.get(place);
+    if (before === undefined) this.#values.set(place, digest);
+    else if (before !== digest) {
+      throw new Violation(
+        'ballot-discipline',
+        `ballot ${formatBallot(ballot)} has two values at instance ${instance}`,
+        {
+          replica,
+          digests: [before, digest],
+        },
+      );
+    }
+  }
+
+  /** Instances up to here are settled for good and forgotten, to bound memory. */
+  forget(upTo: number): void {
+    for (const place of this.#values.keys()) {
+      if (Number(place.slice(0, place.indexOf('/'))) <= upTo) this.#values.delete(place);
+      else break;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Durability (I10): what a flush covered is there after every restart, and what a client was told is on the disks of a
+ * majority.
+ *
+ * Source: PML §4 (flush before acknowledging); pitfalls P13-P15, P27. An entry on a disk ends only by being covered by a
+ * snapshot, or by a later accept of the same instance.
+ */
+import { type Ballot, compareBallots, formatBallot } from '../../core/consensus/ballot.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import { Violation } from './violation.ts';
+
+interface Held {
+  readonly ballot: Ballot;
+  readonly digest: string;
+}
+
+export class DurabilityChecker {
+  readonly #disks = new Map<ReplicaId, Map<number, Held>>();
+
+  #of(replica: ReplicaId): Map<number, Held> {
+    let disk = this.#disks.get(replica);
+    if (disk === undefined) {
+      disk = new Map();
+      this.#disks.set(replica, disk);
+    }
+    return disk;
+  }
+
+  /** A flush covered this entry. */
+  flushed(replica: ReplicaId, instance: number, ballot: Ballot, digest: string): void {
+    this.#of(replica).set(instance, { ballot, digest });
+  }
+
+  /** The log of `replica` below `instance` may be gone: a verified snapshot stands for it. */
+  cut(replica: ReplicaId, instance: number): void {
+    const disk = this.#of(replica);
+    for (const held of disk.keys()) if (held < instance) disk.delete(held);
+  }
+
+  /**
+   * A process came up with the state of a snapshot at `snapshot` (0: none) and these entries of its log.
+   * @throws {Violation} when something is missing that a flush had covered.
+   */
+  recovered(
+    replica: ReplicaId,
+    snapshot: number,
+    entries: readonly { readonly instance: number; readonly ballot: Ballot; readonly digest: string }[],
+  ): void {
+    const found = new Map(entries.map((entry) => [entry.instance, entry]));
+    for (const [instance, held] of this.#of(replica)) {
+      if (instance <= snapshot) continue;
+      const entry = found.get(instance);
+      if (entry === undefined || compareBallots(entry.ballot, held.ballot) < 0) {
+        throw new Violation('durability', `${replica} came back without instance ${instance}, which it had flushed`, {
+          flushed: formatBallot(held.ballot),
+          found: entry === undefined ? null : formatBallot(entry.ballot),
+          snapshot,
+        });
+      }
+      if (compareBallots(entry.ballot, held.ballot) === 0 && entry.digest !== held.digest) {
+        throw new Violation('durability', `${replica} came back with another value at instance ${instance}`, {
+          flushed: held.digest,
+          found: entry.digest,
+        });
+      }
+    }
+  }
+
+  /** A client is told that its write took effect at `instance`. @throws {Violation} unless a majority holds it. */
+  acknowledged(id: number, instance: number, chosen: boolean): void {
+    if (chosen) return;
+    throw new Violation('durability', `operation ${id} is acknowledged, but no majority holds instance ${instance}`);
+  }
+}

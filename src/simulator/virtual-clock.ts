@@ -1,0 +1,150 @@
+/**
+ * Virtual time: one queue of events for a whole simulated cell. Time stands still while an event runs and then jumps to
+ * the next one, so an hour of waiting costs nothing.
+ *
+ * Source: PML §6.3 (whole test in one thread, same seed, same run); pitfalls §2 rule 1.
+ * Keeps: events run in the order of (time, order of scheduling), whatever the machine does; true time never goes back.
+ *
+ * Storage uses promises in recovery and snapshots. Their continuations are microtasks, which run only when the loop lets
+ * go of the thread. An event that may have resolved a promise therefore *settles*: after it the loop waits for one
+ * macrotask, before which the engine runs every microtask to the end. As microtasks start at such points only, and their
+ * order is fixed by the language, a run stays a function of its seed. Callbacks of the hot path do not settle and cost
+ * nothing.
+ */
+import { invariant } from '../core/invariant.ts';
+
+export interface Scheduled {
+  cancel(): void;
+}
+
+interface QueuedEvent extends Scheduled {
+  readonly timeMs: number;
+  readonly order: number;
+  action: (() => void) | null;
+  readonly settles: boolean;
+}
+
+/** A run also settles every so many events, for promises that were resolved where nobody expected it. */
+const settleEveryEvents = 256;
+
+export class Scheduler {
+  readonly #heap: QueuedEvent[] = [];
+  #nowMs = 0;
+  #order = 0;
+  #events = 0;
+  #settleAsked = false;
+
+  /** True simulated time since the run began. No replica can see it; only faults, checkers and physics can. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Events run so far. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Runs `action` at `timeMs`, now at the earliest, after everything already scheduled for the same time. */
+  at(timeMs: number, action: () => void, settles = false): Scheduled {
+    invariant(Number.isFinite(timeMs), 'an event has a finite time', { timeMs });
+    const event: QueuedEvent = {
+      timeMs: timeMs > this.#nowMs ? timeMs : this.#nowMs,
+      order: this.#order++,
+      action,
+      settles,
+      cancel() {
+        event.action = null;
+      },
+    };
+    this.#push(event);
+    return event;
+  }
+
+  after(delayMs: number, action: () => void, settles = false): Scheduled {
+    return this.at(this.#nowMs + delayMs, action, settles);
+  }
+
+  /** A promise that keeps virtual time: resolves with what `action` returns after `delayMs`, rejects with what it throws. */
+  promise<Result>(delayMs: number, action: () => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.after(
+        delayMs,
+        () => {
+          try {
+            resolve(action());
+          } catch (error) {
+            reject(error);
+          }
+        },
+        true,
+      );
+    });
+  }
+
+  /** Says that a promise was or may have been resolved: microtasks run to the end before the next event. */
+  settle(): void {
+    this.#settleAsked = true;
+  }
+
+  /**
+   * Runs events until `done` says so (asked before each) or none is left, at most up to `untilMs`, where time then stands.
+   * Whatever an event throws ends the run and is passed on.
+   */
+  async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
+    await macrotask();
+    while (!done()) {
+      const event = this.#heap[0];
+      if (event === undefined || event.timeMs > untilMs) {
+        this.#nowMs = Math.max(this.#nowMs, Number.isFinite(untilMs) ? untilMs : this.#nowMs);
+        return;
+      }
+      this.#pop();
+      const { action } = event;
+      if (action === null) continue;
+      this.#nowMs = event.timeMs;
+      this.#events++;
+      action();
+      if (event.settles || this.#settleAsked || this.#events % settleEveryEvents === 0) {
+        this.#settleAsked = false;
+        await macrotask();
+      }
+    }
+  }
+
+  #push(event: QueuedEvent): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(event);
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const parent = heap[above] as QueuedEvent;
+      if (!isBefore(event, parent)) break;
+      heap[at] = parent;
+      at = above;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as QueuedEvent;
+    const length = heap.length;
+    if (length === 0) return;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= length) break;
+      if (below + 1 < length && isBefore(heap[below + 1] as QueuedEvent, heap[below] as QueuedEvent)) below++;
+      const child = heap[below] as QueuedEvent;
+      if (!isBefore(child, last)) break;
+      heap[at] = child;
+      at = below;
+    }
+    heap[at] = last;
+  }
+}
+
+const isBefore = (a: QueuedEvent, b: QueuedEvent): boolean =>
+  a.timeMs < b.timeMs || (a.timeMs === b.timeMs && a.order < b.order);
+
+const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
