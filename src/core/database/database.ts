@@ -1,0 +1,244 @@
+/**
+ * The fault-tolerant database of one replica: entries, epochs, sessions and the checksum over all of them.
+ *
+ * Source: PML §5.6 (MultiOp), §5.3 (epoch); exactly once: design §3. Deterministic: the same calls in the same order give
+ * the same state, results and checksum. Total: no command, however odd, makes a method throw (pitfall P51).
+ */
+import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../consensus/identity.ts';
+import { invariant, unreachable } from '../invariant.ts';
+import { BtreeStateStore } from './btree-state-store.ts';
+import { DigestSum, digestOf } from './checksum.ts';
+import type { Command, CommandResult, Entry, Revision, RevisionChanges } from './command.ts';
+import { EntryTable, type StoredEntry, unpackEntry } from './entry-table.ts';
+import { EpochTable } from './epoch-table.ts';
+import { History, type RevisionRecord } from './history.ts';
+import { type EntryList, type ListQuery, listEntries } from './listing.ts';
+import { executeMultiOp } from './multi-op.ts';
+import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
+import type { Session } from './session.ts';
+import { SessionTable, sessionId } from './session-table.ts';
+import { type Counters, DatabaseView, epochRecord } from './view.ts';
+
+/** Where a command stands in the log. */
+export interface CommandPlace {
+  readonly instance: Instance;
+  /** From 0, within the value. */
+  readonly place: number;
+}
+
+type MultiOpCommand = Command & { readonly kind: 'multiop' };
+
+export class Database {
+  readonly #ports: DatabasePorts;
+  /** Of all records but the counters, which change with everything and are added when the checksum is asked for. */
+  readonly #sum = new DigestSum();
+  readonly #entries: EntryTable;
+  readonly #sessions: SessionTable;
+  readonly #epochs = new EpochTable();
+  #identity: CellIdentity | null = null;
+  #revision: Revision = 0;
+  #epoch = 0 as Epoch;
+  #cellTimeMs = 0 as CellTimeMs;
+  #history = new History(0);
+
+  constructor(ports: DatabasePorts) {
+    this.#ports = ports;
+    this.#entries = new EntryTable(new BtreeStateStore<StoredEntry>(), this.#sum, ports);
+    this.#sessions = new SessionTable(new BtreeStateStore<Session>(), this.#sum, ports);
+  }
+
+  /** Counts the MultiOps that changed the database. */
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** 0 before the first mastership. */
+  get epoch(): Epoch {
+    return this.#epoch;
+  }
+
+  get cellTimeMs(): CellTimeMs {
+    return this.#cellTimeMs;
+  }
+
+  /** Number of the user's entries. */
+  get entries(): number {
+    return this.#entries.size;
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Null before {@link Database.initialize}. */
+  get identity(): CellIdentity | null {
+    return this.#identity;
+  }
+
+  /** Writes the system record of a new cell; once, on every member alike, before anything is applied. */
+  initialize(identity: CellIdentity): void {
+    invariant(this.#identity === null, 'a database is initialized once');
+    this.#identity = { ...identity, rootSecret: identity.rootSecret.slice() };
+    this.#sum.add(digestOf(this.#ports, { kind: 'system', identity: this.#identity }));
+  }
+
+  // ---- applying ----
+
+  /** Opens the next epoch (PML §5.3). */
+  openEpoch(opened: { readonly instance: Instance; readonly id: string; readonly owner: ReplicaId }): void {
+    const { instance, id, owner } = opened;
+    this.loadEpoch({ epoch: (this.#epoch + 1) as Epoch, instance, id, owner });
+    this.#epoch = (this.#epoch + 1) as Epoch;
+  }
+
+  /** Cell time never goes back. */
+  advanceCellTime(cellTimeMs: CellTimeMs): void {
+    if (cellTimeMs > this.#cellTimeMs) this.#cellTimeMs = cellTimeMs;
+  }
+
+  /** Executes one command; what it changed, if anything, is pushed to `revisions`. */
+  execute(command: Command, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
+    switch (command.kind) {
+      case 'multiop':
+        return this.#inSession(command, at, revisions);
+      case 'open-session': {
+        const id = sessionId(at.instance, at.place);
+        const session = this.#sessions.open(id, command.ttlMs, this.#cellTimeMs);
+        return session === null ? { kind: 'sessions-full' } : sessionResult(id, session);
+      }
+      case 'close-session':
+        return { kind: this.#sessions.close(command.session) ? 'done' : 'session-expired' };
+      case 'keep-session': {
+        const session = this.#sessions.renew(command.session, this.#cellTimeMs);
+        return session === undefined ? { kind: 'session-expired' } : sessionResult(command.session, session);
+      }
+      case 'expire-sessions':
+        this.#sessions.expire(command.sessions, this.#cellTimeMs);
+        return { kind: 'done' };
+      default:
+        return unreachable(command);
+    }
+  }
+
+  /** The first copy of a number is executed, every other one gets its answer (design §3, "Exactly once"). */
+  #inSession(command: MultiOpCommand, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
+    if (command.session === null) return this.#guarded(command, at, revisions);
+    const { session: id, sequence } = command.session;
+    const session = this.#sessions.renew(id, this.#cellTimeMs);
+    if (session === undefined) return { kind: 'session-expired' };
+    const known = this.#sessions.answer(session, sequence);
+    if (known !== null) return known;
+    if (sequence <= session.floor) return { kind: 'session-expired' };
+    const result = this.#guarded(command, at, revisions);
+    this.#sessions.remember(id, sequence, result);
+    return result;
+  }
+
+  /** The client's own condition on mastership is evaluated here, at apply, and nowhere else (pitfall P41). */
+  #guarded(command: MultiOpCommand, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
+    if (command.ifEpoch !== null && command.ifEpoch !== this.#epoch) {
+      return { kind: 'epoch-changed', epoch: this.#epoch };
+    }
+    const { instance } = at;
+    const { changes, ...outcome } = executeMultiOp(this.#entries, command.multiOp, this.#revision + 1);
+    if (changes.length > 0) {
+      this.#revision++;
+      const record = { revision: this.#revision, instance, changes };
+      this.#history.add(record);
+      revisions.push(record);
+    }
+    return { kind: 'multiop', ...outcome, revision: this.#revision, instance, epoch: this.#epoch };
+  }
+
+  // ---- reading ----
+
+  get(key: string): Entry | null {
+    const stored = this.#entries.get(key);
+    return stored === undefined ? null : unpackEntry(this.#ports, stored);
+  }
+
+  list(query: ListQuery): EntryList {
+    return listEntries(this.#ports, this.#entries.present(), query, this.#revision);
+  }
+
+  /** Null when there was no such epoch in this history. */
+  epochAt(epoch: Epoch): EpochRecord | null {
+    return this.#epochs.at(epoch);
+  }
+
+  /** The epoch that ended `epoch`; null when none did yet. */
+  epochAfter(epoch: Epoch): EpochRecord | null {
+    return this.#epochs.after(epoch);
+  }
+
+  /** Sessions to be named by the next `expire-sessions` command. */
+  sessionsDue(cellTimeMs: CellTimeMs): readonly string[] {
+    return this.#sessions.due(cellTimeMs);
+  }
+
+  /** All changes above `revision`, oldest first; null when they are no longer held. */
+  changesAfter(revision: Revision): readonly RevisionChanges[] | null {
+    return this.#history.after(revision)?.map((record) => this.toRevisionChanges(record)) ?? null;
+  }
+
+  toRevisionChanges({ revision, instance, changes }: RevisionRecord): RevisionChanges {
+    return {
+      revision,
+      instance,
+      changes: changes.map(({ key, stored }) => ({
+        key,
+        entry: stored === null ? null : unpackEntry(this.#ports, stored),
+      })),
+    };
+  }
+
+  /** 32 hex digits, equal on two replicas iff their state is. */
+  checksumHex(): string {
+    const sum = this.#sum.copy();
+    sum.add(digestOf(this.#ports, { kind: 'counters', ...this.#counters() }));
+    return sum.hex();
+  }
+
+  /** In O(1). */
+  view(): DatabaseView {
+    return new DatabaseView({
+      ports: this.#ports,
+      identity: this.#identity,
+      counters: this.#counters(),
+      epochs: this.#epochs,
+      epochCount: this.#epochs.size,
+      sessions: this.#sessions.view(),
+      answerCount: this.#sessions.answerCount,
+      entries: this.#entries.view(),
+      checksum: this.checksumHex(),
+    });
+  }
+
+  #counters(): Counters {
+    return { revision: this.#revision, epoch: this.#epoch, cellTimeMs: this.#cellTimeMs };
+  }
+
+  // ---- restoring: called by DatabaseRestore, on a new database only ----
+
+  loadCounters({ revision, epoch, cellTimeMs }: Counters): void {
+    this.#revision = revision;
+    this.#epoch = epoch;
+    this.#cellTimeMs = cellTimeMs;
+    this.#history = new History(revision);
+  }
+
+  loadEpoch(epoch: EpochRecord): void {
+    this.#epochs.add(epoch);
+    this.#sum.add(digestOf(this.#ports, epochRecord(epoch)));
+  }
+
+  get tables(): { readonly entries: EntryTable; readonly sessions: SessionTable } {
+    return { entries: this.#entries, sessions: this.#sessions };
+  }
+}
+
+const sessionResult = (session: string, { expiresCellTimeMs }: Session): CommandResult => ({
+  kind: 'session',
+  session,
+  expiresCellTimeMs,
+});

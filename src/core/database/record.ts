@@ -1,0 +1,85 @@
+/**
+ * The replicated state as records: what snapshots hold and the checksum sums over, one canonical encoding each.
+ *
+ * Order (design §4, "Snapshots are canonical"): system, counters, epochs rising, sessions by id with their answers
+ * rising, user entries by key. The encoding is injected, so that the core stays free of formats.
+ */
+import type { CellTimeMs, Epoch, Instance } from '../consensus/identity.ts';
+import type { CommandResult, Revision } from './command.ts';
+
+/**
+ * Bytes in the form that the codec keeps them in memory. Opaque here: a million small typed arrays would cost the garbage
+ * collector several times their contents, and a piece of a network frame would keep the whole frame alive.
+ */
+export type PackedBytes = string | Uint8Array;
+
+/** Set once, when the cell or a generation of it is formed; beside the user's key space. */
+export interface CellIdentity {
+  readonly cellId: string;
+  readonly generation: number;
+  readonly generationId: string;
+  /** Where in the parent's history this generation began; zeros in the first. */
+  readonly generationStart: { readonly epoch: Epoch; readonly instance: Instance };
+  /** Root of the keys that authenticate position marks (design §4). Never listed, never exported. */
+  readonly rootSecret: Uint8Array;
+}
+
+export interface EpochRecord {
+  readonly epoch: Epoch;
+  /** The first instance of the epoch: that of the mastership value that opened it. */
+  readonly instance: Instance;
+  /** 32 hex digits drawn by the master. */
+  readonly id: string;
+  readonly owner: string;
+}
+
+export type DatabaseRecord =
+  | { readonly kind: 'system'; readonly identity: CellIdentity }
+  | {
+      readonly kind: 'counters';
+      readonly revision: Revision;
+      readonly epoch: Epoch;
+      readonly cellTimeMs: CellTimeMs;
+    }
+  | { readonly kind: 'epoch'; readonly epoch: EpochRecord }
+  | {
+      readonly kind: 'session';
+      readonly session: string;
+      readonly ttlMs: number;
+      readonly expiresCellTimeMs: number;
+      /** Numbers up to here that are not among the answers were forgotten. */
+      readonly floor: number;
+    }
+  | { readonly kind: 'answer'; readonly session: string; readonly sequence: number; readonly answer: PackedBytes }
+  | {
+      readonly kind: 'entry';
+      readonly key: string;
+      readonly createRevision: Revision;
+      readonly revision: Revision;
+      readonly version: number;
+      readonly value: PackedBytes;
+    };
+
+/** Implemented by `formats/database-record`. Deterministic: equal inputs, equal bytes. */
+export interface RecordCodec {
+  /** The canonical encoding, valid until the next call. */
+  encode(record: DatabaseRecord): Uint8Array;
+  /** May keep views into `bytes`. @throws for anything that `encode` would not write. */
+  decode(bytes: Uint8Array): DatabaseRecord;
+  /** A form that shares no memory with `bytes`. */
+  pack(bytes: Uint8Array): PackedBytes;
+  /** The caller must not change what it gets. */
+  unpack(packed: PackedBytes): Uint8Array;
+  encodeResult(result: CommandResult): Uint8Array;
+  /** @throws for anything that `encodeResult` would not write. */
+  decodeResult(bytes: Uint8Array): CommandResult;
+}
+
+/** 128 bits as four 32-bit numbers, most significant first. */
+export type Digest = readonly [number, number, number, number];
+
+/** What the database is built on; the digest is that of `ports/digest`. */
+export interface DatabasePorts {
+  readonly codec: RecordCodec;
+  readonly digest: { entry(bytes: Uint8Array): Digest };
+}

@@ -1,0 +1,128 @@
+/**
+ * Rebuilds a database from the records of a view, in the same order. The checksum is computed from what is read, record by
+ * record, so a caller that compares it with the expected one has verified every byte.
+ *
+ * Snapshots come from disks and peers: what does not fit is an answer ({@link RestoreError}), never an assertion, and
+ * nothing that is restored may make `apply` throw later.
+ */
+import { invariant, unreachable } from '../invariant.ts';
+import { Database } from './database.ts';
+import { compareKeys } from './key.ts';
+import type { DatabasePorts, DatabaseRecord } from './record.ts';
+import { type Session, sessionAnswerBytesMax, sessionNumbersMax } from './session.ts';
+import { sessionsMax } from './session-limits.ts';
+
+/** The records are not those of a database. */
+export class RestoreError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'RestoreError';
+  }
+}
+
+type RecordOf<Kind extends DatabaseRecord['kind']> = DatabaseRecord & { readonly kind: Kind };
+
+const ranks = { system: 0, counters: 1, epoch: 2, session: 3, answer: 3, entry: 4 } as const;
+
+export class DatabaseRestore {
+  readonly #ports: DatabasePorts;
+  readonly #database: Database;
+  #rank = -1;
+  #counters: RecordOf<'counters'> | null = null;
+  #epochLast = { epoch: 0, instance: -1 };
+  #session: { readonly id: string; readonly session: Session; sequence: number } | null = null;
+  #keyLast: string | null = null;
+  #finished = false;
+
+  constructor(ports: DatabasePorts) {
+    this.#ports = ports;
+    this.#database = new Database(ports);
+  }
+
+  /** @throws {RestoreError} for a record that cannot stand here; what the codec throws for bytes that are none. */
+  add(bytes: Uint8Array): void {
+    const record = this.#ports.codec.decode(bytes);
+    const rank = ranks[record.kind];
+    check(rank >= this.#rank, `a record of kind ${record.kind} after later ones`);
+    check(rank > 0 || this.#rank < 0, 'a second system record');
+    check(rank <= 1 || this.#counters !== null, `a record of kind ${record.kind} before the counters`);
+    this.#rank = rank;
+    this.#addRecord(record);
+  }
+
+  #addRecord(record: DatabaseRecord): void {
+    switch (record.kind) {
+      case 'system':
+        return this.#database.initialize(record.identity);
+      case 'counters':
+        check(this.#counters === null, 'a second record of counters');
+        this.#counters = record;
+        return this.#database.loadCounters(record);
+      case 'epoch':
+        return this.#addEpoch(record);
+      case 'session':
+        return this.#addSession(record);
+      case 'answer':
+        return this.#addAnswer(record);
+      case 'entry':
+        return this.#addEntry(record);
+      default:
+        return unreachable(record);
+    }
+  }
+
+  #addEpoch({ epoch }: RecordOf<'epoch'>): void {
+    const last = this.#epochLast;
+    check(epoch.epoch > last.epoch && epoch.instance > last.instance, 'epochs out of order');
+    check(epoch.epoch <= this.#database.epoch, 'an epoch above the present one');
+    this.#epochLast = epoch;
+    this.#database.loadEpoch(epoch);
+  }
+
+  #addSession(record: RecordOf<'session'>): void {
+    const { sessions } = this.#database.tables;
+    check(this.#session === null || compareKeys(this.#session.id, record.session) < 0, 'sessions out of order');
+    check(sessions.size < sessionsMax, 'too many sessions');
+    this.#session = { id: record.session, session: sessions.load(record.session, record), sequence: 0 };
+  }
+
+  #addAnswer({ session: id, sequence, answer }: RecordOf<'answer'>): void {
+    const current = this.#session;
+    if (current === null || current.id !== id) throw new RestoreError('an answer outside its session');
+    const { session } = current;
+    check(sequence > current.sequence && sequence > session.floor, 'answers out of order');
+    check(session.answerCount < sessionNumbersMax, 'too many answers in a session');
+    check(session.answerBytes + answer.length <= sessionAnswerBytesMax, 'answers of a session that are too large');
+    // An answer that cannot be read would make a later retry throw while it is applied.
+    this.#ports.codec.decodeResult(this.#ports.codec.unpack(answer));
+    current.sequence = sequence;
+    this.#database.tables.sessions.loadAnswer(
+      id,
+      session,
+      sequence,
+      this.#ports.codec.pack(this.#ports.codec.unpack(answer)),
+    );
+  }
+
+  #addEntry(record: RecordOf<'entry'>): void {
+    check(this.#keyLast === null || compareKeys(this.#keyLast, record.key) < 0, 'entries out of order');
+    check(
+      record.createRevision <= record.revision && record.revision <= this.#database.revision,
+      'an entry of a revision above the present one',
+    );
+    this.#keyLast = record.key;
+    this.#database.tables.entries.load(record);
+  }
+
+  /** The database, whose `checksumHex` is to be compared with the expected one. @throws {RestoreError} when records lack. */
+  finish(): Database {
+    invariant(!this.#finished, 'a restore is finished once');
+    check(this.#counters !== null, 'no counters');
+    this.#finished = true;
+    return this.#database;
+  }
+}
+
+function check(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new RestoreError(message);
+}

@@ -1,0 +1,154 @@
+/**
+ * Bytes of a command's result, as sessions keep them: replicated state, so one result has one encoding. Level 1.
+ *
+ *     multiop = 1 flags(1) guard:count(2){0|1} results:count(2){kind(1) …} revision(8) instance(8) epoch(8)
+ */
+import type { Epoch, Instance } from '../core/consensus/identity.ts';
+import type { CommandResult, Entry, OperationResult } from '../core/database/command.ts';
+import { unreachable } from '../core/invariant.ts';
+import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
+
+const kinds = {
+  multiop: 1,
+  session: 2,
+  done: 3,
+  'epoch-changed': 4,
+  skipped: 5,
+  'session-expired': 6,
+  'sessions-full': 7,
+} as const;
+const flagSucceeded = 1;
+const flagForgotten = 2;
+const resultKinds = { put: 0, delete: 1, get: 2 } as const;
+
+/** @throws {FormatError} for numbers beyond 2^53. */
+export function encodeCommandResult(result: CommandResult): Uint8Array {
+  const to = new ByteWriter(128);
+  to.u8(kinds[result.kind]);
+  switch (result.kind) {
+    case 'multiop':
+      to.u8((result.succeeded ? flagSucceeded : 0) | (result.resultsForgotten === true ? flagForgotten : 0));
+      to.u16(result.guard.length);
+      for (const held of result.guard) to.u8(held ? 1 : 0);
+      to.u16(result.results.length);
+      for (const part of result.results) writeOperationResult(to, part);
+      to.safe(result.revision).safe(result.instance).safe(result.epoch);
+      break;
+    case 'session':
+      to.text(result.session).safe(result.expiresCellTimeMs);
+      break;
+    case 'epoch-changed':
+    case 'skipped':
+      to.safe(result.epoch);
+      break;
+    case 'done':
+    case 'session-expired':
+    case 'sessions-full':
+      break;
+    default:
+      return unreachable(result);
+  }
+  return to.finish();
+}
+
+/** Keeps views into `bytes`. @throws {FormatError} for anything that {@link encodeCommandResult} would not write. */
+export function decodeCommandResult(bytes: Uint8Array): CommandResult {
+  const from = new ByteReader(bytes);
+  const result = readCommandResult(from);
+  from.end();
+  return result;
+}
+
+function readCommandResult(from: ByteReader): CommandResult {
+  const kind = from.u8();
+  switch (kind) {
+    case kinds.multiop:
+      return readMultiOpResult(from);
+    case kinds.session:
+      return { kind: 'session', session: from.text(), expiresCellTimeMs: from.safe() };
+    case kinds.done:
+      return { kind: 'done' };
+    case kinds['epoch-changed']:
+      return { kind: 'epoch-changed', epoch: from.safe() as Epoch };
+    case kinds.skipped:
+      return { kind: 'skipped', epoch: from.safe() as Epoch };
+    case kinds['session-expired']:
+      return { kind: 'session-expired' };
+    case kinds['sessions-full']:
+      return { kind: 'sessions-full' };
+    default:
+      throw new FormatError(`a result of unknown kind ${kind}`);
+  }
+}
+
+function readMultiOpResult(from: ByteReader): CommandResult {
+  const flags = from.u8();
+  if (flags > (flagSucceeded | flagForgotten)) throw new FormatError(`a result of unknown flags ${flags}`);
+  const guard: boolean[] = [];
+  const tests = from.u16();
+  for (let i = 0; i < tests; i++) guard.push(readFlag(from));
+  const results: OperationResult[] = [];
+  const operations = from.u16();
+  for (let i = 0; i < operations; i++) results.push(readOperationResult(from));
+  return {
+    kind: 'multiop',
+    succeeded: (flags & flagSucceeded) !== 0,
+    guard,
+    results,
+    revision: from.safe(),
+    instance: from.safe() as Instance,
+    epoch: from.safe() as Epoch,
+    ...((flags & flagForgotten) === 0 ? {} : { resultsForgotten: true }),
+  };
+}
+
+function writeOperationResult(to: ByteWriter, result: OperationResult): void {
+  to.u8(resultKinds[result.op]);
+  switch (result.op) {
+    case 'put':
+      to.u8(result.created ? 1 : 0).safe(result.revision);
+      break;
+    case 'delete':
+      to.u8(result.deleted ? 1 : 0);
+      break;
+    case 'get':
+      to.u8(result.entry === null ? 0 : 1);
+      if (result.entry !== null) writeEntry(to, result.entry);
+      break;
+    default:
+      unreachable(result);
+  }
+}
+
+function readOperationResult(from: ByteReader): OperationResult {
+  const kind = from.u8();
+  switch (kind) {
+    case resultKinds.put: {
+      const created = readFlag(from);
+      return { op: 'put', revision: from.safe(), created };
+    }
+    case resultKinds.delete:
+      return { op: 'delete', deleted: readFlag(from) };
+    case resultKinds.get:
+      return { op: 'get', entry: readFlag(from) ? readEntry(from) : null };
+    default:
+      throw new FormatError(`an operation's result of unknown kind ${kind}`);
+  }
+}
+
+function writeEntry(to: ByteWriter, entry: Entry): void {
+  to.safe(entry.createRevision).safe(entry.revision).safe(entry.version).bytes(entry.value);
+}
+
+function readEntry(from: ByteReader): Entry {
+  const createRevision = from.safe();
+  const revision = from.safe();
+  const version = from.safe();
+  return { value: from.bytes(), createRevision, revision, version };
+}
+
+function readFlag(from: ByteReader): boolean {
+  const flag = from.u8();
+  if (flag > 1) throw new FormatError('a flag that is neither 0 nor 1');
+  return flag === 1;
+}

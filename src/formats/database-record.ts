@@ -1,0 +1,149 @@
+/**
+ * Bytes of the database's records: the contents of snapshots, and what the checksum digests. Level 1.
+ *
+ *     system   = 1 cellId generation(8) generationId startEpoch(8) startInstance(8) rootSecret
+ *     counters = 2 revision(8) epoch(8) cellTimeMs(8)
+ *     epoch    = 3 epoch(8) instance(8) id owner
+ *     session  = 4 id ttlMs(4) expiresCellTimeMs(8) floor(8)
+ *     answer   = 5 id sequence(8) result
+ *     entry    = 6 key createRevision(8) revision(8) version(8) value
+ *
+ * Canonical: one record has one encoding, the same on every platform and in every version of this level.
+ */
+import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
+import type { DatabaseRecord, PackedBytes, RecordCodec } from '../core/database/record.ts';
+import { unreachable } from '../core/invariant.ts';
+import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
+import { decodeCommandResult, encodeCommandResult } from './command-result.ts';
+import { readKey } from './key-bytes.ts';
+
+const kinds = { system: 1, counters: 2, epoch: 3, session: 4, answer: 5, entry: 6 } as const;
+
+/**
+ * Bytes up to this many are kept as strings of one byte a character: one small object without pointers, where a typed array
+ * is several with some 300 bytes of their own.
+ */
+const packedAsTextBytesMax = 2048;
+
+/** Entries are encoded here, over and over; grows to the largest one met. */
+let scratch = Buffer.allocUnsafeSlow(4096);
+
+export const databaseRecordCodec: RecordCodec = {
+  encode: (record) => (record.kind === 'entry' ? encodeEntry(record) : encodeOther(record)),
+  decode(bytes) {
+    const from = new ByteReader(bytes);
+    const record = readRecord(from);
+    from.end();
+    return record;
+  },
+  pack(bytes) {
+    if (bytes.length > packedAsTextBytesMax) return new Uint8Array(bytes);
+    return asBuffer(bytes).toString('latin1');
+  },
+  unpack: (packed) => (typeof packed === 'string' ? Buffer.from(packed, 'latin1') : packed),
+  encodeResult: encodeCommandResult,
+  decodeResult: decodeCommandResult,
+};
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The path of every put: one buffer, no allocation but the view that is returned. */
+function encodeEntry(record: DatabaseRecord & { readonly kind: 'entry' }): Uint8Array {
+  const { key, value } = record;
+  const needed = 1 + 2 + key.length * 3 + 24 + 4 + value.length;
+  if (needed > scratch.length) scratch = Buffer.allocUnsafeSlow(needed * 2);
+  scratch[0] = kinds.entry;
+  const keyBytes = scratch.write(key, 3, 'utf8');
+  scratch.writeUInt16BE(keyBytes, 1);
+  let at = 3 + keyBytes;
+  at = writeCount(record.createRevision, at);
+  at = writeCount(record.revision, at);
+  at = writeCount(record.version, at);
+  at = scratch.writeUInt32BE(value.length, at);
+  if (typeof value === 'string') scratch.write(value, at, 'latin1');
+  else scratch.set(value, at);
+  return scratch.subarray(0, at + value.length);
+}
+
+function writeCount(n: number, at: number): number {
+  const high = Math.floor(n / 0x1_0000_0000);
+  scratch.writeUInt32BE(high, at);
+  return scratch.writeUInt32BE(n - high * 0x1_0000_0000, at + 4);
+}
+
+function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>): Uint8Array {
+  const to = new ByteWriter(128);
+  to.u8(kinds[record.kind]);
+  switch (record.kind) {
+    case 'system': {
+      const { cellId, generation, generationId, generationStart, rootSecret } = record.identity;
+      to.text(cellId).safe(generation).text(generationId);
+      to.safe(generationStart.epoch).safe(generationStart.instance).bytes(rootSecret);
+      break;
+    }
+    case 'counters':
+      to.safe(record.revision).safe(record.epoch).safe(record.cellTimeMs);
+      break;
+    case 'epoch':
+      to.safe(record.epoch.epoch).safe(record.epoch.instance).text(record.epoch.id).text(record.epoch.owner);
+      break;
+    case 'session':
+      to.text(record.session).u32(record.ttlMs).safe(record.expiresCellTimeMs).safe(record.floor);
+      break;
+    case 'answer':
+      to.text(record.session).safe(record.sequence).bytes(databaseRecordCodec.unpack(record.answer));
+      break;
+    default:
+      return unreachable(record);
+  }
+  return to.finish();
+}
+
+function readRecord(from: ByteReader): DatabaseRecord {
+  const kind = from.u8();
+  switch (kind) {
+    case kinds.system:
+      return readSystem(from);
+    case kinds.counters:
+      return {
+        kind: 'counters',
+        revision: from.safe(),
+        epoch: from.safe() as Epoch,
+        cellTimeMs: from.safe() as CellTimeMs,
+      };
+    case kinds.epoch: {
+      const epoch = from.safe() as Epoch;
+      const instance = from.safe() as Instance;
+      return { kind: 'epoch', epoch: { epoch, instance, id: from.text(), owner: from.text() } };
+    }
+    case kinds.session: {
+      const session = from.text();
+      const ttlMs = from.u32();
+      return { kind: 'session', session, ttlMs, expiresCellTimeMs: from.safe(), floor: from.safe() };
+    }
+    case kinds.answer:
+      return { kind: 'answer', session: from.text(), sequence: from.safe(), answer: from.bytes() };
+    case kinds.entry:
+      return readEntryRecord(from);
+    default:
+      throw new FormatError(`a record of unknown kind ${kind}`);
+  }
+}
+
+function readSystem(from: ByteReader): DatabaseRecord {
+  const cellId = from.text();
+  const generation = from.safe();
+  const generationId = from.text();
+  const generationStart = { epoch: from.safe() as Epoch, instance: from.safe() as Instance };
+  return { kind: 'system', identity: { cellId, generation, generationId, generationStart, rootSecret: from.bytes() } };
+}
+
+function readEntryRecord(from: ByteReader): DatabaseRecord {
+  const key = readKey(from, 0xffff);
+  const createRevision = from.safe();
+  const revision = from.safe();
+  const version = from.safe();
+  const value: PackedBytes = from.bytes();
+  return { kind: 'entry', key, createRevision, revision, version, value };
+}

@@ -1,0 +1,177 @@
+/**
+ * The database as the log's application: decodes chosen items, applies them, gives views and restores from them.
+ *
+ * All items of a value are decoded before the first is applied, so that a replica which cannot read one halts in front of the
+ * value and not in the middle of it.
+ */
+import type { CellTimeMs, Epoch } from '../core/consensus/identity.ts';
+import type { Value } from '../core/consensus/value.ts';
+import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../core/database/command.ts';
+import { Database } from '../core/database/database.ts';
+import type { EntryList, ListQuery } from '../core/database/listing.ts';
+import type { CellIdentity, DatabasePorts, EpochRecord } from '../core/database/record.ts';
+import { DatabaseRestore } from '../core/database/restore.ts';
+import type { DatabaseView } from '../core/database/view.ts';
+import { invariant, unreachable } from '../core/invariant.ts';
+import { type MachineValue, StateMachine } from '../core/state-machine.ts';
+import { decodeCommand, UnknownCommandError } from '../formats/command.ts';
+import { databaseRecordCodec } from '../formats/database-record.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import type { Delivery, LogApplication } from './application.ts';
+
+/** Records restored before the event loop gets its turn: some two milliseconds. */
+const restoreSliceRecords = 1_000;
+
+export interface DatabaseApplicationOptions {
+  readonly digest: DigestPort;
+  /** Calls back in the next turn of the event loop (`ClockPort.nextTurn`); without it a restore does not pause. */
+  readonly nextTurn?: (callback: () => void) => void;
+}
+
+export class DatabaseApplication implements LogApplication<CommandResult> {
+  readonly #ports: DatabasePorts;
+  readonly #nextTurn: ((callback: () => void) => void) | null;
+  #machine: StateMachine;
+
+  constructor(options: DatabaseApplicationOptions) {
+    this.#ports = { codec: databaseRecordCodec, digest: options.digest };
+    this.#nextTurn = options.nextTurn ?? null;
+    this.#machine = new StateMachine(new Database(this.#ports));
+  }
+
+  get #database(): Database {
+    return this.#machine.database;
+  }
+
+  /** Writes the system record when the cell is formed, before the first `apply`. */
+  initialize(identity: CellIdentity): void {
+    this.#database.initialize(identity);
+  }
+
+  apply({ instance, epoch, value, current }: Delivery): readonly CommandResult[] {
+    const machineValue = toMachineValue(value, current);
+    // Two layers keep the epoch, and they must agree on who is guarded by it (PML §5.3).
+    if (value.kind === 'submitted') {
+      invariant(current === (value.epoch === this.#database.epoch), 'log and database agree on the epoch in force', {
+        instance,
+        epoch,
+        databaseEpoch: this.#database.epoch,
+        valueEpoch: value.epoch,
+      });
+    }
+    return this.#machine.apply(instance, machineValue).results;
+  }
+
+  view(): DatabaseView {
+    return this.#database.view();
+  }
+
+  /**
+   * The state is replaced at the end, in one step; until then, and after a failure, it stays what it was. The caller
+   * compares {@link DatabaseApplication.checksumHex}, which was computed from what was read, with the expected one.
+   * @throws {RestoreError | FormatError} when the records are not those of a database.
+   */
+  async restore(records: AsyncIterable<Uint8Array>): Promise<void> {
+    const restore = new DatabaseRestore(this.#ports);
+    let inSlice = 0;
+    for await (const record of records) {
+      restore.add(record);
+      if (++inSlice < restoreSliceRecords) continue;
+      inSlice = 0;
+      await this.#pause();
+    }
+    this.#machine = new StateMachine(restore.finish());
+  }
+
+  #pause(): Promise<void> | undefined {
+    const nextTurn = this.#nextTurn;
+    return nextTurn === null ? undefined : new Promise((resolve) => nextTurn(resolve));
+  }
+
+  // ---- reading: one synchronous step each ----
+
+  get(key: string): Entry | null {
+    return this.#database.get(key);
+  }
+
+  list(query: ListQuery): EntryList {
+    return this.#database.list(query);
+  }
+
+  get revision(): Revision {
+    return this.#database.revision;
+  }
+
+  get epoch(): Epoch {
+    return this.#database.epoch;
+  }
+
+  get cellTimeMs(): CellTimeMs {
+    return this.#database.cellTimeMs;
+  }
+
+  /** Number of the user's entries. */
+  get entries(): number {
+    return this.#database.entries;
+  }
+
+  /** Number of open sessions. */
+  get sessions(): number {
+    return this.#database.sessions;
+  }
+
+  /** Null until the cell was formed or a snapshot of it restored. */
+  get identity(): CellIdentity | null {
+    return this.#database.identity;
+  }
+
+  /** 32 hex digits, equal on two replicas iff their state is. */
+  checksumHex(): string {
+    return this.#database.checksumHex();
+  }
+
+  epochAt(epoch: Epoch): EpochRecord | null {
+    return this.#database.epochAt(epoch);
+  }
+
+  /** The epoch that ended `epoch`; null when none did yet. */
+  epochAfter(epoch: Epoch): EpochRecord | null {
+    return this.#database.epochAfter(epoch);
+  }
+
+  /** For the master: sessions to be named by the next `expire-sessions` command. */
+  sessionsDue(cellTimeMs: CellTimeMs): readonly string[] {
+    return this.#database.sessionsDue(cellTimeMs);
+  }
+
+  changesAfter(revision: Revision): readonly RevisionChanges[] | null {
+    return this.#database.changesAfter(revision);
+  }
+}
+
+function toMachineValue(value: Value, current: boolean): MachineValue {
+  switch (value.kind) {
+    case 'noop':
+    case 'configuration':
+      return { kind: value.kind };
+    case 'mastership':
+      return value;
+    case 'submitted': {
+      const { cellTimeMs, items } = value;
+      return current
+        ? { kind: 'submitted', cellTimeMs, commands: items.map(readItem) }
+        : { kind: 'skipped', cellTimeMs, count: items.length };
+    }
+    default:
+      return unreachable(value);
+  }
+}
+
+function readItem(item: Uint8Array): Command {
+  try {
+    return decodeCommand(item);
+  } catch (cause) {
+    if (cause instanceof UnknownCommandError) throw cause;
+    throw new UnknownCommandError('a command that this version cannot read', { cause });
+  }
+}
