@@ -217,13 +217,13 @@ export class Replica {
     const { value } = entry;
     this.#context.appliedUpTo = next;
     const current = value.kind !== 'submitted' || value.epoch === this.#context.epoch;
-    this.#learnValue(next, value, current);
+    this.#learnValue(next, value);
     const requests = this.#coordinator.requestsOf(next, value);
     const { epoch } = this.#context;
     this.#context.outbox.push({ kind: 'apply', instance: next, value, epoch, current, requests });
   }
 
-  #learnValue(at: Instance, value: Value, current: boolean): void {
+  #learnValue(at: Instance, value: Value): void {
     switch (value.kind) {
       case 'noop':
         return;
@@ -235,7 +235,7 @@ export class Replica {
         this.#updateParticipation();
         return;
       case 'submitted':
-        if (current && value.cellTimeMs > this.#context.cellTimeMs) this.#context.cellTimeMs = value.cellTimeMs;
+        if (value.cellTimeMs > this.#context.cellTimeMs) this.#context.cellTimeMs = value.cellTimeMs;
         return;
       default:
         return unreachable(value);
