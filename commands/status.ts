@@ -1,14 +1,41 @@
+import { Flags } from '@oclif/core';
 import { CellCommand } from '../src/render/base-command.ts';
+import { durationFlag } from '../src/render/flags.ts';
 
 export default class Status extends CellCommand {
   static override summary = 'Show the cell at a glance.';
 
-  static override description = 'Master, lease, epoch, and every member with its role, position and lag.';
+  static override description =
+    `Master, lease and epoch, every member with its role, position, lag and version, and how many failures the
+cell survives now.
 
-  static override examples = ['<%= config.bin %> <%= command.id %> --endpoints http://127.0.0.1:7401'];
+Exit code 0: healthy; 9: it serves, with less fault tolerance than intended; 3: it does not serve.
+With --watch it repeats until interrupted, as one JSON document a line with --json.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --endpoints http://127.0.0.1:7401',
+    '<%= config.bin %> <%= command.id %> --watch --interval 500ms',
+    '<%= config.bin %> <%= command.id %> --json',
+  ];
+
+  static override flags = {
+    watch: Flags.boolean({ description: 'Show it again and again until Ctrl-C.' }),
+    interval: durationFlag({
+      description: 'Time between two looks of --watch.',
+      default: 1000,
+      defaultHelp: async () => '1s',
+    }),
+  };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Status);
-    return flags;
+    const { cellStatusOf, exitCodeOfHealth, survey } = await import('../src/operator/cell-status.ts');
+    const { showStatus, watchStatus } = await import('../src/render/status-view.ts');
+    const look = async () => cellStatusOf(await survey(flags.endpoints, flags.timeout));
+    if (flags.watch) return watchStatus(look, { everyMs: flags.interval, json: this.jsonEnabled() });
+    const status = await look();
+    process.exitCode = exitCodeOfHealth(status.cell.health);
+    if (!this.jsonEnabled()) await showStatus(status);
+    return status;
   }
 }

@@ -1,0 +1,247 @@
+/**
+ * A whole cell on this machine: one child process a replica, started, restarted and stopped together.
+ *
+ * The folder of the cell holds one data directory a member (`n1/` …), `cell.json` with the shape that it was formed with, and
+ * `n1.pid` … with the process that runs each member. Nothing of these lies inside a data directory, where every file is
+ * accounted for.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { AddressInUseError, RefusedError } from '../errors/index.ts';
+
+const host = '127.0.0.1';
+/** A child that dies again and again is restarted ever more slowly, so that it cannot eat the machine. */
+const restartMsMin = 200;
+const restartMsMax = 10_000;
+/** A child that lived this long starts again with the shortest wait. */
+const steadyMs = 30_000;
+/** Time for handing mastership over and the last flush; then the child is killed, which loses nothing that was acknowledged. */
+const stopMsMax = 10_000;
+
+/** Restarting changes nothing about these (contract §1, exit codes of `node start`); 2 is a wrong command line. */
+const isFinal = (code: number | null): boolean => code !== null && (code === 2 || (code >= 20 && code <= 25));
+
+/** What a cell's folder remembers of its shape. */
+export interface CellShape {
+  readonly replicas: number;
+  readonly basePort: number;
+}
+
+export interface LocalMember {
+  readonly name: string;
+  readonly url: string;
+  readonly directory: string;
+  /** Null while it does not run. */
+  readonly pid: number | null;
+}
+
+export type LocalCellEvent =
+  | { readonly kind: 'line'; readonly member: string; readonly text: string }
+  | { readonly kind: 'started'; readonly member: string; readonly pid: number }
+  | {
+      readonly kind: 'ended';
+      readonly member: string;
+      readonly code: number | null;
+      readonly signal: string | null;
+      /** Null when it is not started again. */
+      readonly restartMs: number | null;
+    };
+
+export interface LocalCellOptions {
+  readonly directory: string;
+  readonly shape: CellShape;
+  /** Program and first arguments that `node start …` is appended to. */
+  readonly command: readonly [string, ...string[]];
+  readonly onEvent: (event: LocalCellEvent) => void;
+}
+
+interface Child {
+  readonly name: string;
+  readonly port: number;
+  process: ChildProcess | null;
+  startedAt: number;
+  restartMs: number;
+  timer: NodeJS.Timeout | null;
+  finalCode: number | null;
+}
+
+/**
+ * The shape to start a cell's folder with: the recorded one, unless the folder is new.
+ *
+ * @throws {RefusedError} when another one is asked for: the members know each other by these names and addresses.
+ */
+export function shapeOf(directory: string, asked: Partial<CellShape>): CellShape {
+  const recorded = recordedShape(directory);
+  const shape = { replicas: asked.replicas ?? 3, basePort: asked.basePort ?? 7400, ...recorded };
+  for (const name of ['replicas', 'basePort'] as const) {
+    const wanted = asked[name];
+    if (wanted === undefined || wanted === shape[name]) continue;
+    const flag = name === 'replicas' ? 'replicas' : 'base-port';
+    throw new RefusedError(
+      `The cell in ${directory} was formed with --${flag} ${shape[name]}; it cannot be started with ${wanted}.`,
+      {
+        facts: { directory, ...shape },
+        suggestions: [
+          `paxosctl cell start --data-dir ${directory}`,
+          `paxosctl cell start --data-dir ${directory}-2 --${flag} ${wanted}`,
+        ],
+      },
+    );
+  }
+  return shape;
+}
+
+function recordedShape(directory: string): CellShape | null {
+  let text: string;
+  try {
+    text = readFileSync(path.join(directory, 'cell.json'), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const { replicas, basePort } = JSON.parse(text) as CellShape;
+  return { replicas, basePort };
+}
+
+/** @throws {AddressInUseError} naming the first of the cell's ports that somebody listens on. */
+export async function refuseUsedPorts({ replicas, basePort }: CellShape): Promise<void> {
+  for (let at = 1; at <= replicas; at += 1) await refuseUsedPort(basePort + at);
+}
+
+function refuseUsedPort(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error) => reject(new AddressInUseError({ host, port }, error)));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()));
+  });
+}
+
+export class LocalCell {
+  readonly #options: LocalCellOptions;
+  readonly #children: Child[];
+  readonly #ended: Promise<number>;
+  #resolveEnded: (code: number) => void = () => {};
+  #stopping = false;
+
+  constructor(options: LocalCellOptions) {
+    this.#options = options;
+    this.#ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#children = Array.from({ length: options.shape.replicas }, (_, at) => ({
+      name: `n${at + 1}`,
+      port: options.shape.basePort + at + 1,
+      process: null,
+      startedAt: 0,
+      restartMs: restartMsMin,
+      timer: null,
+      finalCode: null,
+    }));
+  }
+
+  get members(): LocalMember[] {
+    return this.#children.map(({ name, port, process: child }) => ({
+      name,
+      url: `http://${host}:${port}`,
+      directory: path.join(this.#options.directory, name),
+      pid: child?.pid ?? null,
+    }));
+  }
+
+  /** Resolves with an exit code when no member runs any more and none will be started: after `stop`, or when all gave up. */
+  get ended(): Promise<number> {
+    return this.#ended;
+  }
+
+  /** Starts every member and returns at once. */
+  start(): void {
+    const { directory, shape } = this.#options;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const file = path.join(directory, 'cell.json');
+    writeFileSync(`${file}.next`, `${JSON.stringify(shape)}\n`);
+    renameSync(`${file}.next`, file);
+    for (const child of this.#children) this.#spawn(child);
+  }
+
+  /** Asks every member to stop and waits until all have; a member that does not is killed after 10 s. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const child of this.#children) {
+      if (child.timer) clearTimeout(child.timer);
+      child.timer = null;
+      child.process?.kill('SIGTERM');
+    }
+    this.#settle();
+    const killer = setTimeout(() => this.kill(), stopMsMax);
+    await this.#ended;
+    clearTimeout(killer);
+  }
+
+  /** Ends what still runs, at once. */
+  kill(): void {
+    this.#stopping = true;
+    for (const child of this.#children) child.process?.kill('SIGKILL');
+  }
+
+  #spawn(child: Child): void {
+    const { command, directory } = this.#options;
+    const [program, ...first] = command;
+    const list = this.members.map(({ name, url }) => `${name}=${url}`).join(',');
+    const started = spawn(
+      program,
+      [
+        ...first,
+        ...['node', 'start', '--name', child.name, '--data-dir', path.join(directory, child.name)],
+        ...['--listen', `${host}:${child.port}`, '--cell', list],
+      ],
+      // In a group of its own, a child does not get the terminal's Ctrl-C: this process stops it in order. The channel
+      // ends with this process, however it ends, and a child whose channel ended stops by itself.
+      { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true },
+    );
+    child.process = started;
+    child.startedAt = Date.now();
+    if (started.pid !== undefined) {
+      writeFileSync(this.#pidFile(child), `${started.pid}\n`);
+      this.#options.onEvent({ kind: 'started', member: child.name, pid: started.pid });
+    }
+    for (const stream of [started.stdout, started.stderr]) {
+      if (!stream) continue;
+      createInterface({ input: stream }).on('line', (text) => {
+        this.#options.onEvent({ kind: 'line', member: child.name, text });
+      });
+    }
+    started.once('error', () => this.#onEnd(child, started, null, null));
+    started.once('close', (code, signal) => this.#onEnd(child, started, code, signal));
+  }
+
+  #onEnd(child: Child, ended: ChildProcess, code: number | null, signal: string | null): void {
+    if (child.process !== ended) return;
+    child.process = null;
+    rmSync(this.#pidFile(child), { force: true });
+    if (Date.now() - child.startedAt >= steadyMs) child.restartMs = restartMsMin;
+    const restartMs = this.#stopping || isFinal(code) ? null : child.restartMs;
+    child.finalCode = code;
+    if (restartMs !== null) {
+      child.restartMs = Math.min(child.restartMs * 2, restartMsMax);
+      child.timer = setTimeout(() => {
+        child.timer = null;
+        this.#spawn(child);
+      }, restartMs);
+    }
+    this.#options.onEvent({ kind: 'ended', member: child.name, code, signal, restartMs });
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#children.some((child) => child.process !== null || child.timer !== null)) return;
+    const failed = this.#children.find(({ finalCode }) => isFinal(finalCode));
+    this.#resolveEnded(this.#stopping ? 0 : (failed?.finalCode ?? 1));
+  }
+
+  #pidFile(child: Child): string {
+    return path.join(this.#options.directory, `${child.name}.pid`);
+  }
+}
