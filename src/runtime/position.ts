@@ -1,0 +1,139 @@
+/**
+ * Position marks (`Paxos-Position`): an opaque, authenticated mark of an applied point of one cell's history.
+ *
+ * Source: design §4 "Position mark", contract §2. A mark belongs to a history only if its epoch is there, under the same
+ * id, and covers its instance. The key is derived from the root secret that lives in the database and its snapshots.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Epoch, Instance } from '../core/consensus/identity.ts';
+import type { CellIdentity, EpochRecord } from '../core/database/record.ts';
+import { ByteReader, ByteWriter, FormatError } from '../formats/bytes.ts';
+
+const markFormat = 1;
+const tagBytes = 16;
+/** Marks verified lately, so that a client that sends the same one again costs no second HMAC. */
+const rememberedMax = 4096;
+
+export interface Position {
+  readonly cellId: string;
+  readonly generation: number;
+  readonly generationId: string;
+  readonly epoch: Epoch;
+  readonly epochId: string;
+  readonly instance: Instance;
+}
+
+/** What the marks are judged against: the replicated history as far as it is applied here. */
+export interface History {
+  readonly identity: CellIdentity | null;
+  readonly epoch: Epoch;
+  epochAt(epoch: Epoch): EpochRecord | null;
+  epochAfter(epoch: Epoch): EpochRecord | null;
+}
+
+export type PositionVerdict =
+  /** In this history, and applied here. */
+  | 'applied'
+  /** Not applied here yet, as far as this replica can know. */
+  | 'ahead'
+  /** Not part of this history: at a master with a lease, proof that the cell went back or forked. */
+  | 'foreign'
+  | 'other-cell'
+  | 'other-generation'
+  | 'malformed';
+
+export class PositionMarks {
+  readonly #history: History;
+  #key: Buffer | null = null;
+  #last: { readonly instance: Instance; readonly mark: string } | null = null;
+  readonly #verified = new Map<string, Position>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  /** The mark of the applied point `instance`; empty before the first epoch. */
+  current(instance: Instance): string {
+    if (this.#last?.instance === instance) return this.#last.mark;
+    const { identity, epoch } = this.#history;
+    const record = epoch > 0 ? this.#history.epochAt(epoch) : null;
+    if (identity === null || record === null) return '';
+    const { cellId, generation, generationId } = identity;
+    const mark = this.#seal({ cellId, generation, generationId, epoch, epochId: record.id, instance });
+    this.#last = { instance, mark };
+    return mark;
+  }
+
+  #seal(position: Position): string {
+    const body = new ByteWriter(160)
+      .u8(markFormat)
+      .text(position.cellId)
+      .safe(position.generation)
+      .text(position.generationId)
+      .safe(position.epoch)
+      .text(position.epochId)
+      .safe(position.instance)
+      .finish();
+    return Buffer.concat([body, this.#tag(body)]).toString('base64url');
+  }
+
+  #tag(body: Uint8Array): Buffer {
+    this.#key ??= createHmac('sha256', this.#history.identity?.rootSecret ?? Buffer.alloc(0))
+      .update('paxosctl position mark')
+      .digest();
+    return createHmac('sha256', this.#key).update(body).digest().subarray(0, tagBytes);
+  }
+
+  /** Null for a mark that is garbled, forged, or of another cell's key. */
+  open(mark: string): Position | null {
+    const known = this.#verified.get(mark);
+    if (known !== undefined) return known;
+    if (mark.length > 1024 || !/^[A-Za-z0-9_-]+$/.test(mark)) return null;
+    const bytes = Buffer.from(mark, 'base64url');
+    if (bytes.length <= tagBytes) return null;
+    const body = bytes.subarray(0, bytes.length - tagBytes);
+    const position = readBody(body);
+    if (position === null) return null;
+    // Another cell's mark is told by its id alone: its key is not known here.
+    if (position.cellId !== this.#history.identity?.cellId) return position;
+    if (!timingSafeEqual(this.#tag(body), bytes.subarray(bytes.length - tagBytes))) return null;
+    if (this.#verified.size >= rememberedMax) this.#verified.clear();
+    this.#verified.set(mark, position);
+    return position;
+  }
+
+  /** How `position` relates to what is applied here up to `appliedUpTo`. */
+  judge(position: Position, appliedUpTo: Instance): PositionVerdict {
+    const { identity } = this.#history;
+    if (identity === null) return 'ahead';
+    if (position.cellId !== identity.cellId) return 'other-cell';
+    if (position.generation !== identity.generation) return 'other-generation';
+    if (position.generationId !== identity.generationId) return 'foreign';
+    const record = this.#history.epochAt(position.epoch);
+    if (record === null) return position.epoch > this.#history.epoch ? 'ahead' : 'foreign';
+    if (record.id !== position.epochId || position.instance < record.instance) return 'foreign';
+    const next = this.#history.epochAfter(position.epoch);
+    if (next !== null) return position.instance < next.instance ? 'applied' : 'foreign';
+    return position.instance <= appliedUpTo ? 'applied' : 'ahead';
+  }
+}
+
+function readBody(body: Uint8Array): Position | null {
+  try {
+    const from = new ByteReader(body);
+    if (from.u8() !== markFormat) return null;
+    const position: Position = {
+      cellId: from.text(),
+      generation: from.safe(),
+      generationId: from.text(),
+      epoch: from.safe() as Epoch,
+      epochId: from.text(),
+      instance: from.safe() as Instance,
+    };
+    from.end();
+    return position;
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,368 @@
+/**
+ * The database on the log, as the HTTP front sees it: one replica's answers to reads, writes and status.
+ *
+ * Source: contract §2; PML §5.2 (lease reads), §5.3 (epoch). Keeps: a read is answered only in the step in which the lease
+ * was checked; a write that was proposed is answered by its result, or as unknown, never as refused (pitfall P41).
+ */
+
+import { formatBallot } from '../core/consensus/ballot.ts';
+import { memberId } from '../core/consensus/configuration.ts';
+import type { Instance, ReplicaId } from '../core/consensus/identity.ts';
+import { parseReplicaId } from '../core/consensus/identity.ts';
+import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
+import { encodeCommand } from '../formats/command.ts';
+import type { ClockPort, Timer } from '../ports/clocks.ts';
+import type { DatabaseApplication } from './database-application.ts';
+import type { ReadState, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
+import type { LogReplica, SubmitOutcome } from './log-replica.ts';
+import type { Logger } from './logger.ts';
+import { MastershipHistory } from './mastership-history.ts';
+import { PositionMarks } from './position.ts';
+
+/** Between looks for sessions that are due. */
+const sessionSweepMs = 1_000;
+/** How many sessions one command ends. */
+const sessionsPerSweepMax = 1_000;
+/** How often a hand-over looks whether the successor serves, and for how long. */
+const transferPollMs = 5;
+const transferTimeoutMs = 5_000;
+
+/** What only the process around the replica can tell. */
+export interface HostFacts {
+  readonly version: string;
+  readonly level: number;
+  readonly cell: { readonly id: string; readonly name: string; readonly generation: number };
+  readonly boot: { readonly number: number; readonly id: string };
+  uptimeMs(): number;
+  eventLoopLagMsP99(): number;
+  flushMs(): { readonly p50: number; readonly p99: number };
+  snapshotInstance(): number;
+  readOnly(): boolean;
+  peers(): readonly ReplicaId[];
+  warnings(): readonly string[];
+}
+
+export interface DatabaseServiceOptions {
+  readonly self: ReplicaId;
+  readonly log: LogReplica<CommandResult>;
+  readonly database: DatabaseApplication;
+  readonly clocks: ClockPort;
+  readonly host: HostFacts;
+  readonly logger: Logger;
+}
+
+export class DatabaseService implements ReplicaService {
+  readonly #options: DatabaseServiceOptions;
+  readonly #marks: PositionMarks;
+  readonly #history = new MastershipHistory();
+  #sweep: Timer | null = null;
+  #sweeping = false;
+  /** Mastership was just released here: requests wait for the successor's first word instead of being refused. */
+  #movingUntilMs = 0;
+  #draining = false;
+  #items = 0;
+  #instances = 0;
+
+  constructor(options: DatabaseServiceOptions) {
+    this.#options = options;
+    this.#marks = new PositionMarks(options.database);
+    this.#scheduleSweep();
+  }
+
+  close(): void {
+    this.#sweep?.cancel();
+  }
+
+  /** From now on new data requests are sent elsewhere; what is under way is finished. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  // --- reading ------------------------------------------------------------------------------------------------------
+
+  serving(): Serving {
+    const { log, clocks } = this.#options;
+    if (log.stopped) {
+      return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
+    }
+    if (log.isServing() && !this.#draining) {
+      return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.core.appliedUpTo };
+    }
+    if (log.core.state === 'handing-over') return { kind: 'moving' };
+    const master = this.#master();
+    if (master !== null && master.id !== this.#options.self) {
+      return { kind: 'redirect', name: master.name, url: master.url };
+    }
+    if (clocks.now().monotonicMs < this.#movingUntilMs) return { kind: 'moving' };
+    return { kind: 'no-master', retryAfterMs: this.#retryAfterMs() };
+  }
+
+  #retryAfterMs(): number {
+    return Math.max(50, Math.round(this.#options.log.core.configuration.leaseMs / 2));
+  }
+
+  #master(): { readonly id: ReplicaId; readonly name: string; readonly url: string } | null {
+    const { log, clocks } = this.#options;
+    const id = log.core.master(clocks.now());
+    if (id === null) return null;
+    for (const { configuration } of log.core.configurations) {
+      const member = configuration.members.find((candidate) => memberId(candidate) === id);
+      if (member !== undefined) return { id, name: member.name, url: member.url };
+    }
+    return null;
+  }
+
+  read(): ReadState {
+    return this.#options.database;
+  }
+
+  changesAfter(from: Revision): readonly RevisionChanges[] | null {
+    return this.#options.database.changesAfter(from);
+  }
+
+  // --- writing ------------------------------------------------------------------------------------------------------
+
+  submit(command: Command, done: (outcome: WriteOutcome) => void): void {
+    const { host, log } = this.#options;
+    if (host.readOnly()) return done(this.#none('read-only'));
+    if (this.#draining) return done(this.#none('not-master'));
+    log.submit(encodeCommand(command), (outcome) => done(this.#toWriteOutcome(outcome)));
+  }
+
+  #toWriteOutcome(outcome: SubmitOutcome<CommandResult>): WriteOutcome {
+    switch (outcome.kind) {
+      case 'applied': {
+        const { result, instance, epoch } = outcome;
+        // The implicit epoch guard stopped it: as if never sent.
+        if (result.kind === 'skipped') return this.#none('not-master');
+        return { kind: 'result', result, instance, epoch };
+      }
+      case 'none':
+        return this.#none(
+          outcome.reason === 'overloaded' ? 'overloaded' : outcome.reason === 'stopped' ? 'stopping' : 'not-master',
+        );
+      case 'unknown':
+        return { kind: 'unknown', reason: outcome.reason === 'stopped' ? 'stopping' : 'mastership-lost' };
+    }
+  }
+
+  #none(reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping'): WriteOutcome {
+    const master = this.#master();
+    const redirect =
+      master === null || master.id === this.#options.self ? null : { name: master.name, url: master.url };
+    return { kind: 'none', reason, redirect, retryAfterMs: reason === 'overloaded' ? 100 : this.#retryAfterMs() };
+  }
+
+  #scheduleSweep(): void {
+    const { clocks } = this.#options;
+    this.#sweep = clocks.schedule(later(clocks, sessionSweepMs), () => this.#sweepSessions());
+  }
+
+  /** The master ends sessions that are due in cell time; `apply` checks once more that they are (pitfall P54). */
+  #sweepSessions(): void {
+    const { log, database, clocks } = this.#options;
+    if (log.stopped) return;
+    this.#scheduleSweep();
+    if (this.#sweeping || !log.isServing()) return;
+    const sessions = database.sessionsDue(log.core.cellTimeMs(clocks.now())).slice(0, sessionsPerSweepMax);
+    if (sessions.length === 0) return;
+    this.#sweeping = true;
+    log.submit(encodeCommand({ kind: 'expire-sessions', sessions }), () => {
+      this.#sweeping = false;
+    });
+  }
+
+  // --- positions ----------------------------------------------------------------------------------------------------
+
+  position(): string {
+    return this.#marks.current(this.#options.log.core.appliedUpTo);
+  }
+
+  judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
+    const refuse = (
+      status: 400 | 403 | 409,
+      code: string,
+      message: string,
+    ): ReturnType<ReplicaService['judgePosition']> => ({
+      kind: 'refuse',
+      status,
+      code,
+      message,
+    });
+    const position = this.#marks.open(mark);
+    if (position === null)
+      return refuse(400, 'PAXOS_POSITION_INVALID', 'The position mark is not one of this cell, or is damaged.');
+    const { log } = this.#options;
+    const verdict = this.#marks.judge(position, log.core.appliedUpTo);
+    if (verdict === 'applied') return { kind: 'serve' };
+    if (verdict === 'other-cell') return refuse(403, 'PAXOS_WRONG_CELL', 'The position mark is of another cell.');
+    // Only a master with a lease knows everything that was ever chosen: others wait or send the client there.
+    if (!log.isServing()) return { kind: 'wait', instance: position.instance };
+    if (verdict === 'other-generation') {
+      return refuse(409, 'PAXOS_GENERATION_CHANGED', 'The position mark is of another generation of this cell.');
+    }
+    if (verdict === 'ahead' && position.epoch === log.core.epoch) {
+      return refuse(
+        400,
+        'PAXOS_POSITION_INVALID',
+        'The position mark names an instance that this epoch has not reached.',
+      );
+    }
+    return refuse(
+      409,
+      'PAXOS_CELL_ROLLED_BACK',
+      `The cell does not have what it acknowledged in epoch ${position.epoch} at instance ${position.instance}.`,
+    );
+  }
+
+  whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void {
+    const { clocks, log } = this.#options;
+    let settled = false;
+    const settle = (applied: boolean): void => {
+      if (settled) return;
+      settled = true;
+      timer.cancel();
+      waiter?.cancel();
+      done(applied);
+    };
+    const timer = clocks.schedule(later(clocks, timeoutMs), () => settle(false));
+    let waiter: { cancel(): void } | null = null;
+    waiter = log.whenApplied(instance, () => settle(true));
+  }
+
+  // --- mastership ---------------------------------------------------------------------------------------------------
+
+  /** Called by the runtime when this replica's role moved. */
+  onMastership(event: { readonly role: 'master' | 'candidate' | 'replica'; readonly cause: string }): void {
+    const { clocks, self, log } = this.#options;
+    if (event.role === 'master') this.#history.observe(parseReplicaId(self).name, event.cause, clocks.now().wallMs);
+    if (event.cause === 'released') {
+      this.#movingUntilMs = clocks.now().monotonicMs + log.core.configuration.leaseMs / 2;
+    }
+  }
+
+  async transfer(to: string | null, dryRun: boolean): ReturnType<ReplicaService['transfer']> {
+    const { log, clocks, self } = this.#options;
+    const from = parseReplicaId(self).name;
+    const refuse = (code: string, message: string) => ({ kind: 'refused', code, message }) as const;
+    if (!log.isServing()) return refuse('PAXOS_NOT_MASTER', `${from} is not the master.`);
+    const target = to === null ? null : this.#memberByName(to);
+    if (to !== null && target === null) return refuse('PAXOS_UNKNOWN_MEMBER', `${to} is not a member of this cell.`);
+    if (target === self) return refuse('PAXOS_ALREADY_MASTER', `${from} is the master already.`);
+    const successor = log.core.handOverCandidate(target, clocks.now());
+    if (successor === null) {
+      return refuse(
+        'PAXOS_NO_SUCCESSOR',
+        `${to ?? 'No other voter'} ${to === null ? 'is' : 'is not'} caught up and answering; mastership stays.`,
+      );
+    }
+    const name = parseReplicaId(successor).name;
+    if (dryRun) return { kind: 'done', from, to: name, epoch: log.core.epoch };
+    log.handOver(successor);
+    return this.#transferred(from, successor);
+  }
+
+  async #transferred(from: string, successor: ReplicaId): ReturnType<ReplicaService['transfer']> {
+    const { log, clocks } = this.#options;
+    const name = parseReplicaId(successor).name;
+    const before = log.core.epoch;
+    const deadline = clocks.now().monotonicMs + transferTimeoutMs;
+    while (clocks.now().monotonicMs < deadline && !log.stopped) {
+      await new Promise<void>((resolve) => void clocks.schedule(later(clocks, transferPollMs), resolve));
+      const master = log.core.master(clocks.now());
+      if (master === successor && log.core.epoch > before)
+        return { kind: 'done', from, to: name, epoch: log.core.epoch };
+      if (log.isServing() && log.core.state === 'serving') break;
+    }
+    return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message: `${name} did not become master; see status.` };
+  }
+
+  #memberByName(name: string): ReplicaId | null {
+    for (const { configuration } of this.#options.log.core.configurations) {
+      const member = configuration.members.find((candidate) => candidate.name === name && candidate.role === 'voter');
+      if (member !== undefined) return memberId(member);
+    }
+    return null;
+  }
+
+  // --- status -------------------------------------------------------------------------------------------------------
+
+  /** Counts what one instance carried. */
+  onApplied(items: number): void {
+    this.#items += items;
+    this.#instances++;
+  }
+
+  status(): ReplicaStatus {
+    const { host, log, clocks, self, database } = this.#options;
+    const now = clocks.now();
+    const { name, incarnation } = parseReplicaId(self);
+    const { core } = log;
+    const master = this.#master();
+    if (master !== null) this.#history.observe(master.name, 'election', now.wallMs);
+    const held = log.isServing();
+    const flush = host.flushMs();
+    return {
+      name,
+      cell: host.cell,
+      role: this.#role(held),
+      voting: core.participation === 'voting' && !log.stopped,
+      incarnation,
+      boot: host.boot,
+      epoch: core.epoch,
+      ballot: formatBallot(core.ballot),
+      master: master === null ? null : { name: master.name, url: master.url },
+      lease: { held, remainingMs: Math.round(core.leaseRemainingMs(now)) },
+      instances: {
+        chosen: core.chosenUpTo,
+        applied: core.appliedUpTo,
+        firstRetained: core.firstRetained,
+        snapshot: host.snapshotInstance(),
+      },
+      revision: database.revision,
+      entries: database.entries,
+      checksum: {
+        instance: core.appliedUpTo,
+        log: Buffer.from(log.logChain).toString('hex'),
+        database: database.checksumHex(),
+      },
+      version: host.version,
+      level: host.level,
+      uptimeMs: Math.round(host.uptimeMs()),
+      members: core.configuration.members.map((member) => ({
+        name: member.name,
+        url: member.url,
+        role: member.role,
+        voting: member.role === 'voter',
+        incarnation: member.incarnation,
+      })),
+      peers: host.peers().map((peer) => parseReplicaId(peer).name),
+      mastership: this.#history.summary(now.wallMs),
+      load: {
+        queuedWrites: log.queued,
+        eventLoopLagMsP99: host.eventLoopLagMsP99(),
+        flushMsP50: flush.p50,
+        flushMsP99: flush.p99,
+        itemsPerInstance: this.#instances === 0 ? 0 : Math.round((this.#items / this.#instances) * 100) / 100,
+      },
+      readOnly: host.readOnly(),
+      warnings: host.warnings(),
+    };
+  }
+
+  #role(serving: boolean): ReplicaStatus['role'] {
+    const { log } = this.#options;
+    const { core } = log;
+    if (log.stopped || core.participation === 'halted') return 'halted';
+    if (core.participation === 'removed') return 'removed';
+    if (core.participation === 'waiting') return 'waiting';
+    if (core.participation === 'learner') return 'learner';
+    if (serving || core.state === 'handing-over') return 'master';
+    return core.state === 'following' || core.state === 'serving' || core.state === 'boosting'
+      ? 'replica'
+      : 'candidate';
+  }
+}
+
+const later = (clocks: ClockPort, ms: number): ReturnType<ClockPort['now']>['monotonicMs'] =>
+  (clocks.now().monotonicMs + ms) as ReturnType<ClockPort['now']>['monotonicMs'];
