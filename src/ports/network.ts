@@ -34,3 +34,56 @@ export interface SnapshotStream {
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
+
+/** What an authenticated replica said when a connection was opened, in either direction. */
+export interface PeerHello {
+  readonly id: ReplicaId;
+  /** 'inbound': it dialled us. */
+  readonly direction: 'inbound' | 'outbound';
+  readonly purpose: 'stream' | 'snapshot';
+  readonly generation: number;
+  readonly boot: { readonly number: number; readonly id: string };
+  /** Number of its last flush when it said so. */
+  readonly flush: number;
+  readonly programVersion: string;
+  readonly protocols: { readonly min: number; readonly max: number };
+}
+
+/** How far a sender's disk was when it sent (design §4 "Fence"). */
+export interface PeerMark {
+  readonly boot: number;
+  readonly flush: number;
+}
+
+export type Admission =
+  | { readonly ok: true }
+  /** `status` and a stable `code` go to the other side in a problem document. */
+  | { readonly ok: false; readonly status: number; readonly code: string; readonly message: string };
+
+/** A refusal that this replica met when it dialled. */
+export interface PeerRefusal {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  /** True when the refusing side proved that it holds the cell's secret; otherwise it is hearsay. */
+  readonly authentic: boolean;
+}
+
+/** A network that also tells what its peers say about themselves. Handlers are called before any message that follows. */
+export interface AttestedNetworkPort extends NetworkPort {
+  onPeerHello(handler: (hello: PeerHello) => void): void;
+  /** Called whenever a peer's boot or flush number moved. */
+  onPeerMark(handler: (from: ReplicaId, mark: PeerMark) => void): void;
+  onPeerRefusal(handler: (from: ReplicaId, refusal: PeerRefusal) => void): void;
+}
+
+/** Why `fetchSnapshot` failed. */
+export class NetworkError extends Error {
+  readonly reason: 'unreachable' | 'none' | 'refused' | 'lost' | 'stalled' | 'tampered' | 'closed';
+
+  constructor(reason: NetworkError['reason'], message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'NetworkError';
+    this.reason = reason;
+  }
+}
