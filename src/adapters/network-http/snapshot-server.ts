@@ -1,0 +1,146 @@
+/**
+ * Sends snapshot files to peers: `GET /peer/v1/snapshot?above=N`, on a connection of its own, so that a heartbeat never
+ * waits behind a chunk (pitfall N13). The body is a row of frames under the connection's key: first the file's length,
+ * then chunks, then an empty one that says it is whole. One stream a peer, paced, given up when the peer stops reading.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { MonotonicMs, ReplicaId } from '../../core/consensus/identity.ts';
+import { FrameSealer, startFrame } from '../../formats/peer-frame.ts';
+import type { SnapshotStream } from '../../ports/network.ts';
+import { type Accepted, type Acceptor, sendRefusal } from './acceptor.ts';
+import type { PeerCounters } from './counters.ts';
+import { refusals } from './problem.ts';
+import { type PeerContext, proofHeader, snapshotPath } from './session.ts';
+
+export type SnapshotSource = (above: number) => Promise<SnapshotStream | null>;
+
+export class SnapshotServer {
+  readonly #context: PeerContext;
+  readonly #counters: PeerCounters;
+  readonly #acceptor: Acceptor;
+  readonly #busy = new Set<ReplicaId>();
+  readonly #responses = new Set<ServerResponse>();
+  source: SnapshotSource | null = null;
+
+  constructor(context: PeerContext, counters: PeerCounters, acceptor: Acceptor) {
+    this.#context = context;
+    this.#counters = counters;
+    this.#acceptor = acceptor;
+  }
+
+  /** Answers in any case; failures are the peer's to notice, by the end that does not come. */
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const accepted = this.#acceptor.verify(request, request.socket, 'snapshot');
+    if (accepted.kind === 'refused') {
+      sendRefusal(response, accepted);
+      return;
+    }
+    const above = parseAbove(request.url ?? '');
+    if (above === null) {
+      sendRefusal(response, accepted.refuse(refusals.badRequest));
+      return;
+    }
+    const peer = accepted.hello.from;
+    if (this.#busy.has(peer)) {
+      sendRefusal(response, accepted.refuse(refusals.snapshotBusy));
+      return;
+    }
+    this.#busy.add(peer);
+    this.#responses.add(response);
+    let stream: SnapshotStream | null = null;
+    try {
+      stream = (await this.source?.(above)) ?? null;
+      if (stream === null) sendRefusal(response, accepted.refuse(refusals.noSnapshot));
+      else await this.#send(stream, accepted, response);
+    } catch (error) {
+      this.#context.options.logger.warn({ peer, error }, 'a snapshot could not be sent to its end');
+      response.destroy();
+    } finally {
+      this.#busy.delete(peer);
+      this.#responses.delete(response);
+      await stream?.close();
+    }
+  }
+
+  close(): void {
+    for (const response of this.#responses) response.destroy();
+  }
+
+  async #send(stream: SnapshotStream, accepted: Accepted, response: ServerResponse): Promise<void> {
+    const { limits, options } = this.#context;
+    const sealer = new FrameSealer(accepted.keys.acceptor);
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'cache-control': 'no-store',
+      connection: 'close',
+      [proofHeader]: accepted.proof,
+    });
+    const start = startFrame(8);
+    start.writer.safe(stream.bytes);
+    for (const piece of sealer.seal(start)) response.write(piece);
+    const startedMs = options.clocks.now().monotonicMs;
+    for (let offset = 0; offset < stream.bytes; ) {
+      const wanted = Math.min(limits.snapshotChunkBytes, stream.bytes - offset);
+      const chunk = await stream.read(offset, wanted);
+      if (chunk.length !== wanted) throw new Error(`the snapshot file ended at ${offset + chunk.length}`);
+      await this.#writeFrame(sealer, chunk, response);
+      offset += wanted;
+      this.#counters.snapshotBytesSent += wanted;
+      if (limits.snapshotBytesPerSecond > 0) {
+        await this.#until(startedMs + (offset / limits.snapshotBytesPerSecond) * 1000);
+      }
+    }
+    for (const piece of sealer.seal(startFrame(0))) response.write(piece);
+    response.end();
+    this.#counters.snapshotsServed++;
+  }
+
+  async #writeFrame(sealer: FrameSealer, chunk: Uint8Array, response: ServerResponse): Promise<void> {
+    const frame = startFrame(64);
+    frame.raw(chunk);
+    let taken = true;
+    for (const piece of sealer.seal(frame)) taken = response.write(piece);
+    if (!taken) await this.#drained(response);
+    if (response.destroyed) throw new Error('the peer went away');
+  }
+
+  #drained(response: ServerResponse): Promise<void> {
+    const { clocks } = this.#context.options;
+    return new Promise((resolve, reject) => {
+      if (response.destroyed) {
+        reject(new Error('the peer went away'));
+        return;
+      }
+      const settle = (outcome: () => void) => () => {
+        timer.cancel();
+        response.off('drain', drained);
+        response.off('close', gone);
+        outcome();
+      };
+      const drained = settle(resolve);
+      const gone = settle(() => reject(new Error('the peer went away')));
+      const at = clocks.now().monotonicMs + this.#context.limits.snapshotStallMs;
+      const timer = clocks.schedule(
+        at as MonotonicMs,
+        settle(() => reject(new Error('the peer has stopped reading'))),
+      );
+      response.on('drain', drained);
+      response.on('close', gone);
+    });
+  }
+
+  #until(atMs: number): Promise<void> {
+    const { clocks } = this.#context.options;
+    if (clocks.now().monotonicMs >= atMs) return Promise.resolve();
+    return new Promise((resolve) => {
+      clocks.schedule(atMs as MonotonicMs, resolve);
+    });
+  }
+}
+
+/** The instance in `?above=N`, in its one spelling; null for anything else. */
+function parseAbove(url: string): number | null {
+  const match = /^\?above=(0|[1-9]\d{0,15})$/.exec(url.slice(snapshotPath.length));
+  const above = Number(match?.[1]);
+  return match !== null && Number.isSafeInteger(above) ? above : null;
+}
