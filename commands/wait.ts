@@ -12,7 +12,7 @@ export default class Wait extends CellCommand {
   checksums-agree  all replicas were seen with the same database at one instance
 
 It ends when the condition holds (exit code 0), when it can no longer come to hold (4: databases differ; 5: no such
-member, or it was removed) and when --timeout is up (3: no master; 9: not as asked for; 8: could not be compared).`;
+member, or it was removed) and when --timeout is up (3: the cell does not serve; 9: not as asked for; 8: could not be compared).`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> master --timeout 30s',

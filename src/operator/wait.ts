@@ -51,7 +51,7 @@ export interface WaitOptions {
 }
 
 /**
- * @throws {OperatorError} when it cannot come to hold (exit 4 or 5), or when time is up: 3 without master, 9 when the cell
+ * @throws {OperatorError} when it cannot come to hold (exit 4 or 5), or when time is up: 3 when it does not serve, 9 when the cell
  *   serves but is not as asked for, 8 when checksums could not be compared.
  */
 export async function waitFor(
@@ -62,9 +62,10 @@ export async function waitFor(
   const judge = judgeOf(condition);
   let why = 'nobody was asked yet';
   let unreachable: UnreachableError | null = null;
+  let serves = false;
   for (;;) {
     const left = timeoutMs - (performance.now() - started);
-    if (left <= 0) throw timedOut(condition, why, timeoutMs, unreachable);
+    if (left <= 0) throw timedOut(condition, { why, timeoutMs, unreachable, serves });
     let asked: Survey | null = null;
     let said: string;
     try {
@@ -78,6 +79,7 @@ export async function waitFor(
     }
     if (asked) {
       const status = cellStatusOf(asked);
+      serves = status.cell.health !== 'unavailable';
       const verdict = judge(asked, status);
       if (verdict.kind === 'never') throw verdict.error;
       if (verdict.kind === 'holds') {
@@ -98,17 +100,20 @@ const nameOf = (condition: Condition): string =>
       ? `version=${condition.version}`
       : condition.kind;
 
-function timedOut(
-  condition: Condition,
-  why: string,
-  timeoutMs: number,
-  unreachable: UnreachableError | null,
-): OperatorError {
+interface Last {
+  readonly why: string;
+  readonly timeoutMs: number;
+  readonly unreachable: UnreachableError | null;
+  readonly serves: boolean;
+}
+
+function timedOut(condition: Condition, { why, timeoutMs, unreachable, serves }: Last): OperatorError {
   if (unreachable) return unreachable;
   const message = `Not ${nameOf(condition)} within ${timeoutMs} ms: ${why}.`;
   const options = { facts: { condition: nameOf(condition), why, timeoutMs }, suggestions: ['paxosctl status'] };
-  if (condition.kind === 'master') return new UnreachableError(message, { ...options, code: 'PAXOS_NO_MASTER' });
   if (condition.kind === 'checksums-agree') return new CheckIncompleteError(message, options);
+  if (!serves && condition.kind !== 'version')
+    return new UnreachableError(message, { ...options, code: 'PAXOS_NO_MASTER' });
   return new DegradedError(message, options);
 }
 
