@@ -39,6 +39,10 @@ function chooseSystems(names) {
   return { systems, skipped };
 }
 
+/** The flags that decide what is measured; where files go on this machine is nobody else's business. */
+const withoutPlaces = (args) =>
+  args.filter((arg, i) => !/^--(json|directory)(=|$)/.test(arg) && !/^--(json|directory)$/.test(args[i - 1] ?? ''));
+
 /** Gives the exit code: 0, or 1 when a row failed. */
 async function main(args) {
   const options = parseOptions(args);
@@ -47,10 +51,11 @@ async function main(args) {
     return 0;
   }
   const isPaper = options.profile === 'paper';
-  const rows = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
+  const chosen = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
   const replicas = isPaper ? paperReplicas : peerReplicas;
   const { systems, skipped } = chooseSystems(options.systems);
-  if (systems.length === 0) {
+  const rows = chosen.filter((row) => row !== startupRow || systems.includes(paxosctl));
+  if (systems.length === 0 || rows.length === 0) {
     say('nothing to measure');
     return 0;
   }
@@ -59,7 +64,7 @@ async function main(args) {
   }
 
   const directory = fs.mkdtempSync(path.join(options.directory, 'paxosctl-bench-'));
-  process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+  process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   const startedAt = new Date().toISOString();
   const machine = describeMachine(directory);
   const results = new Results();
@@ -69,9 +74,9 @@ async function main(args) {
   const failover = rows.find((row) => row === failoverRow) ?? null;
   if (loads.length > 0 || failover !== null) await runLoadPhase({ ...shared, rows: loads, failover });
   if (rows.includes(keysRow)) await runKeysPhase({ ...shared, row: keysRow });
-  if (rows.includes(startupRow) && systems.includes(paxosctl)) await runStartupPhase({ ...shared, row: startupRow });
+  if (rows.includes(startupRow)) await runStartupPhase({ ...shared, row: startupRow });
 
-  const commandLine = ['npm run bench --', ...args].join(' ');
+  const commandLine = ['npm run bench --', ...withoutPlaces(args)].join(' ');
   const facts = circumstances({ machine, systems, skipped, commandLine, options, replicas, startedAt });
   if (rows.includes(keysRow))
     facts.splice(-2, 0, ['keys', `${options.keys} of 100 bytes in the rows of memory and restart`]);

@@ -6,6 +6,9 @@ export function figure(value) {
   return value.toFixed(2);
 }
 
-/** `median [min–max]`, or a dash. */
-export const spread = (summary) =>
-  summary === null ? '–' : `${figure(summary.median)} [${figure(summary.min)}–${figure(summary.max)}]`;
+/** `median [min–max]`, the median alone when there is but one sample, a dash when there is none. */
+export function spread(summary) {
+  if (summary === null) return '–';
+  if (summary.min === summary.max) return figure(summary.median);
+  return `${figure(summary.median)} [${figure(summary.min)}–${figure(summary.max)}]`;
+}

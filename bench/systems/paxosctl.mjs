@@ -14,7 +14,7 @@ export const paxosctl = {
 
   unavailable() {
     if (!fs.existsSync(executable)) return `${path.relative(root, executable)} is missing`;
-    if (!fs.existsSync(path.join(root, 'dist', 'commands', 'node', 'start.js'))) {
+    if (!fs.existsSync(path.join(root, 'dist', 'main.js'))) {
       return 'paxosctl is not built (npm run build)';
     }
     return null;
