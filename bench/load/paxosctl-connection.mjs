@@ -3,13 +3,16 @@ import { HttpConnection } from './http-connection.mjs';
 
 export class PaxosctlConnection {
   #http;
+  /** The header line that every request carries; a replica refuses names that are not its own. */
+  #host;
 
-  constructor(http) {
+  constructor(http, { host, port }) {
     this.#http = http;
+    this.#host = `Host: ${host}:${port}`;
   }
 
   static async connect(address) {
-    return new PaxosctlConnection(await HttpConnection.connect(address));
+    return new PaxosctlConnection(await HttpConnection.connect(address), address);
   }
 
   #send(text, done) {
@@ -22,14 +25,14 @@ export class PaxosctlConnection {
 
   put(key, value, done) {
     this.#send(
-      `PUT /v1/kv/${key} HTTP/1.1\r\nHost: paxosctl\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
+      `PUT /v1/kv/${key} HTTP/1.1\r\n${this.#host}\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
       (error) => done(error),
     );
   }
 
   /** Linearizable: the default. */
   get(key, done) {
-    this.#send(`GET /v1/kv/${key} HTTP/1.1\r\nHost: paxosctl\r\n\r\n`, (error, answer) => {
+    this.#send(`GET /v1/kv/${key} HTTP/1.1\r\n${this.#host}\r\n\r\n`, (error, answer) => {
       if (error !== null) done(error, null);
       else done(null, answer.text());
     });
@@ -37,14 +40,14 @@ export class PaxosctlConnection {
 
   /** The token is the entity tag, quotes and all. */
   token(key, done) {
-    this.#send(`GET /v1/kv/${key} HTTP/1.1\r\nHost: paxosctl\r\n\r\n`, (error, answer) =>
+    this.#send(`GET /v1/kv/${key} HTTP/1.1\r\n${this.#host}\r\n\r\n`, (error, answer) =>
       entityTag(error, answer, done),
     );
   }
 
   swap(key, value, token, done) {
     this.#send(
-      `PUT /v1/kv/${key} HTTP/1.1\r\nHost: paxosctl\r\nIf-Match: ${token}\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
+      `PUT /v1/kv/${key} HTTP/1.1\r\n${this.#host}\r\nIf-Match: ${token}\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
       (error, answer) => entityTag(error, answer, done),
     );
   }
@@ -54,12 +57,12 @@ export class PaxosctlConnection {
     const operations = entries.map(([key, value]) => ({ op: 'put', key, value }));
     const body = JSON.stringify({ operations });
     this.#send(
-      'POST /v1/batch HTTP/1.1\r\nHost: paxosctl\r\nContent-Type: application/json\r\n' +
+      `POST /v1/batch HTTP/1.1\r\n${this.#host}\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\n\r\n${body}`,
       (error, answer) => {
         if (error !== null) return done(error);
         const { results } = JSON.parse(answer.text());
-        const good = results.filter((result) => Number.isInteger(result.revision)).length;
+        const good = results.filter((result) => result.ok === true).length;
         if (good !== entries.length) {
           return done(new Error(`paxosctl wrote ${good} of ${entries.length}: ${JSON.stringify(results[0])}`));
         }

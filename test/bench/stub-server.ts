@@ -28,7 +28,7 @@ export async function stubServer(): Promise<StubServer> {
       if (stub.status !== null) return void response.writeHead(stub.status).end('told to');
       if (request.url === '/v1/batch') {
         const { operations } = JSON.parse(body) as { operations: { key: string; value: string }[] };
-        const results = operations.map(({ key, value }) => ({ status: 200, revision: put(key, value) }));
+        const results = operations.map(({ key, value }) => ({ ok: true, op: 'put', revision: put(key, value) }));
         return void response.end(JSON.stringify({ results }));
       }
       const key = (request.url ?? '').replace('/v1/kv/', '');
