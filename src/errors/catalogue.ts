@@ -51,9 +51,39 @@ export const catalogue = {
   PAXOS_BAD_KEY: entry(
     400,
     2,
-    'The key is empty, longer than 1024 bytes, not UTF-8, or cannot stand in a URL path.',
-    'Percent-encode UTF-8 keys of 1 to 1024 bytes; keys like "." and ".." are reached by POST /v1/multiop.',
+    'The path does not spell a key: bad percent-encoding, or a segment "." or "..", which clients resolve away.',
+    'Percent-encode the UTF-8 of the key, slashes as %2F; keys "." and ".." are reached by POST /v1/multiop.',
   ),
+  PAXOS_KEY_EMPTY: entry(400, 2, 'The key is empty.', 'Keys hold 1 to 1024 bytes.'),
+  PAXOS_KEY_TOO_LONG: entry(400, 2, 'The key is longer than 1024 bytes of UTF-8.', 'Choose a shorter key.'),
+  PAXOS_KEY_NOT_UTF8: entry(
+    400,
+    2,
+    'The key has half a surrogate pair, which UTF-8 cannot carry.',
+    'Encode the key correctly; bytes that are no text belong into a value.',
+  ),
+  PAXOS_MULTIOP_TOO_MANY_PARTS: entry(
+    400,
+    2,
+    'The MultiOp has more than 10,000 tests and operations.',
+    'Split it; what must be atomic must fit.',
+  ),
+  PAXOS_REVISION_INVALID: entry(400, 2, 'A revision is no whole number from 0 below 2^53.', 'Take it from an answer.'),
+  PAXOS_EPOCH_INVALID: entry(400, 2, 'An epoch is no whole number from 0 below 2^53.', 'Take it from an answer.'),
+  PAXOS_SESSION_INVALID: entry(400, 2, 'This is not the id of a session.', 'Take it from POST /v1/sessions.'),
+  PAXOS_SESSION_NUMBER_INVALID: entry(
+    400,
+    2,
+    'The number of a request within its session is no whole number from 1 below 2^53.',
+    'Count from 1, one number a write.',
+  ),
+  PAXOS_SESSION_TTL_INVALID: entry(
+    400,
+    2,
+    'The lifetime of the session is out of range.',
+    'Ask for 1 second to 24 hours, in milliseconds.',
+  ),
+  PAXOS_TOO_MANY_SESSIONS: entry(400, 2, 'Too many sessions are named at once.', 'Name fewer.'),
   PAXOS_BAD_QUERY: entry(
     400,
     2,
@@ -66,7 +96,7 @@ export const catalogue = {
     'A request header is repeated or malformed.',
     'If-Match: "revision"; If-None-Match: *; Paxos-Epoch: number; Idempotency-Key: session/sequence.',
   ),
-  PAXOS_BAD_POSITION: entry(
+  PAXOS_POSITION_INVALID: entry(
     400,
     12,
     'The position mark is damaged, forged, or names a point that its own epoch never reached.',
@@ -80,11 +110,13 @@ export const catalogue = {
     'The request did not arrive in full within the time limit.',
     'Send it again over a faster connection.',
   ),
-  PAXOS_TOO_LARGE: entry(
+  PAXOS_TOO_LARGE: entry(413, 2, 'The body is larger than allowed.', 'Split it; a batch takes 1000 operations, 2 MiB.'),
+  PAXOS_VALUE_TOO_LARGE: entry(413, 2, 'The value is larger than 256 KiB.', 'Split it, or keep it elsewhere.'),
+  PAXOS_MULTIOP_TOO_LARGE: entry(
     413,
     2,
-    'The value, the MultiOp or the body is larger than allowed.',
-    'Values hold at most 256 KiB, one MultiOp 1 MiB: split it.',
+    'Keys and values of the MultiOp together are larger than 1 MiB.',
+    'Split it; what must be atomic must fit.',
   ),
   PAXOS_URL_TOO_LONG: entry(414, 2, 'The URL is longer than allowed.', 'Keys hold at most 1024 bytes.'),
   PAXOS_MEDIA_TYPE: entry(
@@ -194,6 +226,12 @@ export const catalogue = {
     'The replica has not reached the position that the client has seen, and did not within the time limit.',
     'Send it again, or to the master.',
   ),
+  PAXOS_REPLICA_STOPPED: entry(
+    503,
+    3,
+    'The replica has stopped: its disk failed, or it found a bug in itself. It serves nothing until it is restarted.',
+    'Use another replica; see the log of this one.',
+  ),
   PAXOS_NOT_SERVING: entry(
     503,
     3,
@@ -209,11 +247,18 @@ export const catalogue = {
 
   // Refused to protect data.
   PAXOS_REFUSED: entry(409, 5, 'A precondition does not hold; nothing was done.', 'Follow the message.'),
-  PAXOS_TRANSFER_REFUSED: entry(
+  PAXOS_NO_SUCCESSOR: entry(
     409,
     5,
-    'Mastership cannot be handed to this member now.',
+    'Mastership cannot be handed over: the member, or every other voter, is down or not caught up.',
     'Choose a voter that is up and caught up: `paxosctl status`.',
+  ),
+  PAXOS_ALREADY_MASTER: entry(409, 5, 'The member is the master already.', 'Nothing is to be done.'),
+  PAXOS_TRANSFER_FAILED: entry(
+    409,
+    5,
+    'The successor did not become master in time; another member may have.',
+    'See `paxosctl master status`, then try again.',
   ),
   PAXOS_MEMBER_UNKNOWN: entry(404, 5, 'The configuration has no member of this name.', 'See `paxosctl status`.'),
   PAXOS_GENERATION_CHANGED: entry(

@@ -38,11 +38,16 @@ export interface Listing {
   readonly revision: Revision;
 }
 
-/** Point in time: pages of one listing may be read over many requests by passing the same revision's view. */
+/** The database as it is now; only {@link ReadState.pin} keeps it as it is. */
 export interface ReadState {
   get(key: string): Entry | null;
   list(query: { readonly prefix: string; readonly after: string | null; readonly limit: number }): Listing;
   readonly revision: Revision;
+  /**
+   * The same state, unaffected by later writes, in O(1): the pages of one listing are read from it over many requests.
+   * Without it such a listing ends with the first write.
+   */
+  pin?(): ReadState;
 }
 
 export interface MemberStatus {
@@ -90,6 +95,8 @@ export interface ReplicaStatus {
   readonly level: number;
   readonly uptimeMs: number;
   readonly members: readonly MemberStatus[];
+  /** First instance that the present membership governs; absent where it is not known. */
+  readonly membershipFrom?: number;
   readonly peers: readonly string[];
   /** Why mastership last moved, and how often, as this replica saw it. Times RFC 3339. */
   readonly mastership: {

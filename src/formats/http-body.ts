@@ -1,0 +1,239 @@
+/**
+ * JSON documents of the HTTP API, version 1, as types for both sides of the wire (contract §2). The server checks what it
+ * receives against the schemas of `runtime/http/body-schemas.ts`, which are held to these types by the compiler.
+ *
+ * Values are bytes: `value` carries them when they are UTF-8, `valueBase64` always can. More keys may be added.
+ */
+
+/** Exactly one of the two; the server refuses none and both. */
+export interface ValueFields {
+  readonly value?: string | undefined;
+  readonly valueBase64?: string | undefined;
+}
+
+export type TestBody =
+  | { readonly key: string; readonly test: 'absent' | 'present' }
+  | ({ readonly key: string; readonly test: 'equals' | 'less' | 'greater' } & ValueFields)
+  /** Revision of the last change; 0 means absent. */
+  | { readonly key: string; readonly test: 'revision'; readonly revision: number };
+
+export type OperationBody =
+  | ({ readonly op: 'put'; readonly key: string } & ValueFields)
+  | { readonly op: 'delete'; readonly key: string }
+  | { readonly op: 'get'; readonly key: string };
+
+/** `POST /v1/multiop`. */
+export interface MultiOpBody {
+  readonly guard?: readonly TestBody[] | undefined;
+  readonly then?: readonly OperationBody[] | undefined;
+  readonly else?: readonly OperationBody[] | undefined;
+}
+
+/** `ifRevision`: the entry's last change must have this revision; 0 means that the key must be absent. */
+export type BatchOperationBody =
+  | ({ readonly op: 'put'; readonly key: string; readonly ifRevision?: number | undefined } & ValueFields)
+  | { readonly op: 'delete'; readonly key: string; readonly ifRevision?: number | undefined }
+  | { readonly op: 'get'; readonly key: string }
+  | ({ readonly op: 'multiop' } & MultiOpBody);
+
+/** `POST /v1/batch`. Independent operations: each has its own outcome, none waits for another. */
+export interface BatchBody {
+  readonly operations: readonly BatchOperationBody[];
+}
+
+/** `POST /v1/sessions`. */
+export interface OpenSessionBody {
+  readonly ttlMs?: number | undefined;
+}
+
+/** `POST /v1/master/transfer`. */
+export interface TransferBody {
+  readonly to?: string | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+/** What a value looks like in an answer: `value` when it is UTF-8, else `valueBase64`. */
+export interface EntryDocument {
+  readonly key: string;
+  readonly value?: string;
+  readonly valueBase64?: string;
+  readonly revision: number;
+  readonly createRevision: number;
+  readonly version: number;
+}
+
+/** `PUT /v1/kv/{key}`. */
+export interface PutDocument {
+  readonly revision: number;
+  readonly instance: number;
+  readonly epoch: number;
+}
+
+/** `DELETE /v1/kv/{key}`. */
+export interface DeleteDocument {
+  readonly deleted: boolean;
+  /** Of the database, after it. */
+  readonly revision: number;
+  readonly instance: number;
+  readonly epoch: number;
+}
+
+/** `GET /v1/kv`. `next` goes into `after` of the next page, with the same `revision`; null at the end. */
+export interface ListDocument {
+  readonly entries: readonly EntryDocument[];
+  readonly next: string | null;
+  readonly revision: number;
+}
+
+export type OperationDocument =
+  | { readonly op: 'put'; readonly key: string; readonly revision: number; readonly created: boolean }
+  | { readonly op: 'delete'; readonly key: string; readonly deleted: boolean }
+  | ({ readonly op: 'get'; readonly found: true } & EntryDocument)
+  | { readonly op: 'get'; readonly key: string; readonly found: false };
+
+/** `POST /v1/multiop`. */
+export interface MultiOpDocument {
+  readonly succeeded: boolean;
+  /** One a test, in order. */
+  readonly guard: readonly boolean[];
+  /** One an operation of the branch that ran, in order. */
+  readonly results: readonly OperationDocument[];
+  /** Of the database, after it. */
+  readonly revision: number;
+  readonly instance: number;
+  readonly epoch: number;
+  /** This is the answer to a second copy, and the results were too large to keep for it. */
+  readonly resultsForgotten?: boolean;
+}
+
+export interface BatchErrorDocument {
+  readonly code: string;
+  readonly detail: string;
+  readonly status: number;
+  readonly outcome: 'none' | 'unknown';
+}
+
+/** One an operation, in order. A key that is absent is `found: false` or `deleted: false`, not an error. */
+export type BatchResultDocument =
+  | { readonly ok: false; readonly error: BatchErrorDocument }
+  | ({ readonly ok: true; readonly op: 'put' } & PutDocument)
+  | ({ readonly ok: true; readonly op: 'delete' } & DeleteDocument)
+  | ({ readonly ok: true; readonly op: 'get'; readonly found: true } & EntryDocument)
+  | { readonly ok: true; readonly op: 'get'; readonly key: string; readonly found: false }
+  | ({ readonly ok: true; readonly op: 'multiop' } & MultiOpDocument);
+
+/** `POST /v1/batch`. */
+export interface BatchDocument {
+  readonly results: readonly BatchResultDocument[];
+}
+
+/** `POST /v1/sessions` and `POST /v1/sessions/{id}/keep-alive`. */
+export interface SessionDocument {
+  readonly session: string;
+  /** In cell time, which is advanced by the masters; null when the answer does not tell. */
+  readonly expiresCellTimeMs: number | null;
+  /** Only in the answer to the opening. */
+  readonly ttlMs?: number;
+}
+
+/** `POST /v1/master/transfer`. */
+export interface TransferDocument {
+  readonly from: string;
+  readonly to: string;
+  readonly epoch: number;
+  /** True when nothing was changed: this is what would happen. */
+  readonly dryRun: boolean;
+}
+
+/** With `?dryRun=true`: what a write would do now, evaluated on the master; nothing was proposed. */
+export interface DryRunDocument {
+  readonly dryRun: true;
+  readonly succeeded: boolean;
+  readonly guard: readonly boolean[];
+  readonly wouldChange: boolean;
+}
+
+/** One member as another one's status names it. */
+export interface MemberDocument {
+  readonly name: string;
+  readonly url: string;
+  readonly role: string;
+  readonly voting: boolean;
+  readonly incarnation: number;
+}
+
+/** `GET /v1/members`. */
+export interface MembersDocument {
+  readonly version: number;
+  readonly quorum: number;
+  /** How many voters may fail while the cell goes on, were all of them well now. */
+  readonly tolerates: number;
+  readonly members: readonly MemberDocument[];
+}
+
+export type RoleDocument =
+  | 'master'
+  | 'replica'
+  | 'candidate'
+  | 'waiting'
+  | 'learner'
+  | 'checking'
+  | 'rebuilding'
+  | 'quarantined'
+  | 'frozen'
+  | 'removed'
+  | 'halted';
+
+/** `GET /v1/status`: this replica's own view (contract §2). */
+export interface ReplicaStatusDocument {
+  readonly name: string;
+  readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
+  readonly role: RoleDocument;
+  readonly voting: boolean;
+  readonly incarnation: number;
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly epoch: number;
+  readonly ballot: string;
+  readonly master: { readonly name: string; readonly url: string } | null;
+  readonly lease: { readonly held: boolean; readonly remainingMs: number };
+  readonly instances: {
+    readonly chosen: number;
+    readonly applied: number;
+    readonly firstRetained: number;
+    readonly snapshot: number;
+  };
+  readonly revision: number;
+  readonly entries: number;
+  readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
+  readonly version: string;
+  readonly level: number;
+  readonly uptimeMs: number;
+  readonly members: readonly MemberDocument[];
+  readonly peers: readonly string[];
+  readonly mastership: {
+    readonly since: string | null;
+    readonly changesLastHour: number;
+    readonly changesLastDay: number;
+    readonly lastChange: { readonly at: string; readonly cause: string } | null;
+  };
+  readonly load: {
+    readonly queuedWrites: number;
+    readonly eventLoopLagMsP99: number;
+    readonly flushMsP50: number;
+    readonly flushMsP99: number;
+    readonly itemsPerInstance: number;
+  };
+  readonly readOnly: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** `GET /v1/checksums`: this replica's digests at its last applied instance. */
+export interface ChecksumDocument {
+  readonly member: string;
+  readonly incarnation: number;
+  readonly cell: string | null;
+  readonly instance: number;
+  readonly entries: number;
+  readonly log: string;
+  readonly database: string;
+}

@@ -1,0 +1,85 @@
+/**
+ * Schemas of the JSON bodies that clients send: what is not listed is refused, and nothing is converted silently.
+ * The route table uses them for validation and for the OpenAPI document alike.
+ */
+import { z } from 'zod';
+import { memberNamePattern } from '../../core/consensus/identity.ts';
+import type {
+  BatchBody,
+  BatchOperationBody,
+  MultiOpBody,
+  OpenSessionBody,
+  OperationBody,
+  TestBody,
+  TransferBody,
+} from '../../formats/http-body.ts';
+
+const key = z.string().describe('UTF-8, 1 to 1024 bytes; U+0000 at the beginning is reserved');
+const revision = z.int().min(0).describe('0 means absent');
+
+const value = z.string().describe('The bytes of this text in UTF-8');
+const valueBase64 = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/)
+  .describe('The bytes in base64, padded');
+
+/** Exactly one of them must be there: checked where the bytes are made. */
+const valueFields = { value: value.optional(), valueBase64: valueBase64.optional() };
+
+const compared = { key, ...valueFields };
+const test = z.discriminatedUnion('test', [
+  z.strictObject({ test: z.literal('absent'), key }),
+  z.strictObject({ test: z.literal('present'), key }),
+  z.strictObject({ test: z.literal('revision'), key, revision }),
+  z.strictObject({ test: z.literal('equals'), ...compared }),
+  z.strictObject({ test: z.literal('less'), ...compared }),
+  z.strictObject({ test: z.literal('greater'), ...compared }),
+]) satisfies z.ZodType<TestBody>;
+
+const get = z.strictObject({ op: z.literal('get'), key });
+
+const operation = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('put'), key, ...valueFields }),
+  z.strictObject({ op: z.literal('delete'), key }),
+  get,
+]) satisfies z.ZodType<OperationBody>;
+
+const parts = {
+  guard: z.array(test).optional(),
+  // biome-ignore lint/suspicious/noThenProperty: guard, then, else are the names of PML §5.6 and of the contract.
+  then: z.array(operation).optional(),
+  else: z.array(operation).optional(),
+};
+
+export const multiOpSchema = z.strictObject(parts) satisfies z.ZodType<MultiOpBody>;
+
+const ifRevision = revision.optional().describe('Only if the last change of the entry has this revision; 0: if absent');
+
+const batchOperation = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('put'), key, ...valueFields, ifRevision }),
+  z.strictObject({ op: z.literal('delete'), key, ifRevision }),
+  get,
+  z.strictObject({ op: z.literal('multiop'), ...parts }),
+]) satisfies z.ZodType<BatchOperationBody>;
+
+export const batchSchema = (operationsMax: number) =>
+  z.strictObject({ operations: z.array(batchOperation).max(operationsMax) }) satisfies z.ZodType<BatchBody>;
+
+export const openSessionSchema = (ttlMs: { readonly min: number; readonly max: number }) =>
+  z.strictObject({ ttlMs: z.int().min(ttlMs.min).max(ttlMs.max).optional() }) satisfies z.ZodType<OpenSessionBody>;
+
+export const transferSchema = z.strictObject({
+  to: z.string().regex(memberNamePattern).optional(),
+  dryRun: z.boolean().optional(),
+}) satisfies z.ZodType<TransferBody>;
+
+export const emptySchema = z.strictObject({});
+
+/** The first thing that does not fit, as `operations[3].key: …`; quotes no values. */
+export function describeMismatch(error: z.ZodError): string {
+  const issue = error.issues[0]!;
+  const path = issue.path
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${String(part).slice(0, 64)}`))
+    .join('');
+  return path === '' ? `Body: ${issue.message}.` : `Body field ${path}: ${issue.message}.`;
+}

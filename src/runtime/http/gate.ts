@@ -1,0 +1,86 @@
+/**
+ * Who may answer now: the rules of contract §2 on masters, redirects and position marks, in front of every data request.
+ *
+ * Keeps: `then` runs in the same synchronous step as the lease check and the judgement of the mark (pitfall P32).
+ */
+import type { Exchange } from './exchange.ts';
+
+/** Runs `then` on a serving master whose history holds the client's mark; else answers. */
+export function onMaster(exchange: Exchange, then: (exchange: Exchange) => void): void {
+  if (exchange.answered) return;
+  const { service } = exchange;
+  const serving = service.serving();
+  switch (serving.kind) {
+    case 'serving':
+      if (exchange.headers.paxosPosition === null) then(exchange);
+      else judged(exchange, () => onMaster(exchange, then), then);
+      return;
+    case 'redirect':
+      exchange.redirect(serving);
+      return;
+    case 'no-master':
+      exchange.problem('PAXOS_NO_MASTER', 'No replica is known as master.', { retryAfterMs: serving.retryAfterMs });
+      return;
+    case 'moving':
+      // Mastership is being handed over: requests wait for that, they are not refused (design §3).
+      if (exchange.hold()) whenMoved(exchange, performance.now(), () => onMaster(exchange, then));
+      return;
+    case 'refused':
+      exchange.problem(serving.code, serving.message);
+  }
+}
+
+/** Runs `then` on any replica that answers data and has applied what the client has seen; else answers. */
+export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => void): void {
+  if (exchange.answered) return;
+  const serving = exchange.service.serving();
+  if (serving.kind === 'refused') {
+    exchange.problem(serving.code, serving.message);
+  } else if (exchange.headers.paxosPosition === null) {
+    then(exchange);
+  } else {
+    judged(exchange, () => onAnyReplica(exchange, then), then);
+  }
+}
+
+function judged(exchange: Exchange, again: () => void, then: (exchange: Exchange) => void): void {
+  const { service } = exchange;
+  const verdict = service.judgePosition(exchange.headers.paxosPosition as string);
+  switch (verdict.kind) {
+    case 'serve':
+      then(exchange);
+      return;
+    case 'refuse':
+      exchange.problem(verdict.code, verdict.message, { status: verdict.status });
+      return;
+    case 'wait':
+      if (!exchange.hold()) return;
+      service.whenApplied(verdict.instance, remainingMs(exchange), (applied) => {
+        if (exchange.answered) return;
+        // In a new turn, so that a service that answers at once cannot nest calls without end.
+        if (applied) setImmediate(again);
+        else notApplied(exchange);
+      });
+  }
+}
+
+const remainingMs = (exchange: Exchange): number =>
+  Math.max(1, Math.min(exchange.deadlineMs - performance.now(), exchange.front.limits.answerTimeoutMs) * 0.9);
+
+/** This replica does not reach the client's position: the master may. */
+function notApplied(exchange: Exchange): void {
+  const serving = exchange.service.serving();
+  if (serving.kind === 'redirect') exchange.redirect(serving);
+  else exchange.problem('PAXOS_NOT_APPLIED', 'This replica has not reached the position that the client has seen.');
+}
+
+function whenMoved(exchange: Exchange, since: number, then: () => void): void {
+  const { movingMsMax, movingPollMs } = exchange.front.limits;
+  setTimeout(() => {
+    if (exchange.answered) return;
+    const moving = exchange.service.serving().kind === 'moving';
+    if (!moving) then();
+    else if (performance.now() - since < movingMsMax) whenMoved(exchange, since, then);
+    else exchange.problem('PAXOS_NO_MASTER', 'Mastership is being handed over.', { retryAfterMs: movingMsMax });
+  }, movingPollMs);
+}

@@ -1,0 +1,160 @@
+/** One key: the hot path. Raw bodies, no JSON on the way in, no promise and no timer of its own. */
+import { type MultiOp, valueBytesMax } from '../../core/database/command.ts';
+import { readBody } from './body-reader.ts';
+import { deleteCommand, putCommand } from './commands.ts';
+import { epochFrom, guardFrom, sessionNumberFrom } from './conditions.ts';
+import { dryRun } from './dry-run.ts';
+import type { Exchange } from './exchange.ts';
+import { onAnyReplica, onMaster } from './gate.ts';
+import { type PlainResult, propose } from './propose.ts';
+import { isFault, readFlag } from './query.ts';
+import type { ParameterDescription, Route } from './route.ts';
+
+export const dryRunParameter: ParameterDescription = {
+  description: 'Tells what the write would do, and does not do it.',
+  type: 'boolean',
+};
+
+export const writeHeaders = {
+  'Idempotency-Key': 'session/sequence: makes the write safe to send again',
+  'Paxos-Epoch': 'Fails with 409 unless the master has been master without a break since this epoch',
+};
+
+const conditionHeaders = {
+  'If-Match': '"revision" of the last change of the entry, or * for any entry',
+  'If-None-Match': '* : the key must be absent',
+};
+
+function put(exchange: Exchange): void {
+  const guard = guardFrom(exchange.headers, exchange.parameter);
+  if (isFault(guard)) return exchange.fault(guard);
+  readBody(exchange, valueBytesMax, (value) =>
+    write(exchange, putCommand(exchange.parameter, value, guard), putAnswer),
+  );
+}
+
+function remove(exchange: Exchange): void {
+  const guard = guardFrom(exchange.headers, exchange.parameter);
+  if (isFault(guard)) return exchange.fault(guard);
+  const multiOp = deleteCommand(exchange.parameter, guard);
+  // A body has no meaning here, and is read only to be thrown away.
+  readBody(exchange, 0, () => write(exchange, multiOp, deleteAnswer));
+}
+
+/** Takes a checked MultiOp to the log under the conditions of the request's headers. */
+export function write(
+  exchange: Exchange,
+  multiOp: MultiOp,
+  answer: (exchange: Exchange, result: PlainResult & { kind: 'multiop' }) => void,
+): void {
+  const session = sessionNumberFrom(exchange.headers);
+  if (isFault(session)) return exchange.fault(session);
+  const ifEpoch = epochFrom(exchange.headers);
+  if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
+  const dry = readFlag(exchange.query, 'dryRun');
+  if (isFault(dry)) return exchange.fault(dry);
+  onMaster(exchange, () => {
+    if (dry) return exchange.json(dryRun(exchange.service.read(), multiOp));
+    propose(exchange, { kind: 'multiop', multiOp, session, ifEpoch }, (result) => {
+      if (result.kind === 'multiop') answer(exchange, result);
+      else exchange.problem('PAXOS_INTERNAL', 'The database answered a write with another kind of result.');
+    });
+  });
+}
+
+function conditionFailed(exchange: Exchange): void {
+  exchange.problem('PAXOS_CONDITION_FAILED', 'The condition does not hold; nothing was written.');
+}
+
+function putAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }): void {
+  if (!result.succeeded) return conditionFailed(exchange);
+  const first = result.results[0];
+  const revision = first?.op === 'put' ? first.revision : result.revision;
+  exchange.asciiJson(`{"revision":${revision},"instance":${result.instance},"epoch":${result.epoch}}`, `"${revision}"`);
+}
+
+function deleteAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }): void {
+  if (!result.succeeded) return conditionFailed(exchange);
+  const first = result.results[0];
+  if (first?.op === 'delete' && !first.deleted) {
+    return exchange.problem('PAXOS_KEY_NOT_FOUND', 'The key is absent: there is nothing to delete.');
+  }
+  const { revision, instance, epoch } = result;
+  exchange.json({ deleted: true, revision, instance, epoch });
+}
+
+function get(exchange: Exchange): void {
+  if (exchange.query.size > 0) {
+    const consistency = exchange.query.get('consistency');
+    if (consistency === 'stale') return onAnyReplica(exchange, answerEntry);
+    if (consistency !== undefined && consistency !== 'linearizable') {
+      return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "consistency" is "linearizable" or "stale".');
+    }
+  }
+  onMaster(exchange, answerEntry);
+}
+
+function answerEntry(exchange: Exchange): void {
+  const entry = exchange.service.read().get(exchange.parameter);
+  if (entry === null) return exchange.problem('PAXOS_KEY_NOT_FOUND', 'The key is absent.');
+  const etag = `"${entry.revision}"`;
+  const { ifNoneMatch } = exchange.headers;
+  if (ifNoneMatch !== null && (ifNoneMatch === etag || ifNoneMatch === '*')) {
+    return exchange.text(304, ['ETag', etag], '');
+  }
+  exchange.value(
+    [
+      'Content-Type',
+      'application/octet-stream',
+      'ETag',
+      etag,
+      'Paxos-Create-Revision',
+      String(entry.createRevision),
+      'Paxos-Version',
+      String(entry.version),
+    ],
+    entry.value,
+  );
+}
+
+export const consistencyParameter: ParameterDescription = {
+  description: 'linearizable (default), or stale: from the state of whichever replica is asked',
+  type: 'string',
+};
+
+export const kvRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/kv/{key}',
+    operation: 'getKey',
+    summary: 'Reads one value, linearizably unless asked otherwise.',
+    query: { consistency: consistencyParameter },
+    headers: { 'If-None-Match': '"revision" that the client has: 304 when it is still the last' },
+    answer: 'The value as it is; ETag: its revision, Paxos-Create-Revision, Paxos-Version.',
+    problems: ['PAXOS_KEY_NOT_FOUND'],
+    handle: get,
+  },
+  {
+    method: 'PUT',
+    path: '/v1/kv/{key}',
+    operation: 'putKey',
+    summary: 'Writes one value, on a condition where one is given.',
+    query: { dryRun: dryRunParameter },
+    headers: { ...conditionHeaders, ...writeHeaders },
+    body: { bytes: 'The value, at most 256 KiB' },
+    answer: '{"revision","instance","epoch"}; ETag: the revision.',
+    problems: ['PAXOS_CONDITION_FAILED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_SESSION_EXPIRED'],
+    handle: put,
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/kv/{key}',
+    operation: 'deleteKey',
+    summary: 'Deletes one entry, on a condition where one is given.',
+    query: { dryRun: dryRunParameter },
+    headers: { ...conditionHeaders, ...writeHeaders },
+    answer: '{"deleted":true,"revision","instance","epoch"}.',
+    problems: ['PAXOS_KEY_NOT_FOUND', 'PAXOS_CONDITION_FAILED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_SESSION_EXPIRED'],
+    handle: remove,
+  },
+];

@@ -1,0 +1,21 @@
+/** The route table: routing, validation, metrics and the OpenAPI document all come from it. */
+import { batchRoutes } from './batch-route.ts';
+import { batchSchema } from './body-schemas.ts';
+import { kvRoutes } from './kv-routes.ts';
+import type { HttpLimits } from './limits.ts';
+import { listRoutes } from './list-route.ts';
+import { multiOpRoutes } from './multiop-routes.ts';
+import { processRoutes } from './process-routes.ts';
+import type { Route } from './route.ts';
+import { sessionRoutes } from './session-routes.ts';
+import { statusRoutes } from './status-routes.ts';
+
+export const routeTable = (limits: HttpLimits): readonly Route[] => [
+  ...kvRoutes,
+  ...listRoutes,
+  ...multiOpRoutes,
+  ...batchRoutes(batchSchema(limits.batchOperationsMax)),
+  ...sessionRoutes(limits),
+  ...statusRoutes,
+  ...processRoutes,
+];

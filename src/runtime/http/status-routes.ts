@@ -1,0 +1,121 @@
+/** What this replica says of itself and of the cell. Served in every role, without lease and without waiting. */
+import { catalogued } from '../../errors/catalogue.ts';
+import type { ChecksumDocument, MembersDocument } from '../../formats/http-body.ts';
+import { readJson } from './body-reader.ts';
+import { transferSchema } from './body-schemas.ts';
+import type { Exchange } from './exchange.ts';
+import { onMaster } from './gate.ts';
+import type { Route } from './route.ts';
+import type { ReplicaStatus } from './service.ts';
+
+function membersDocument(status: ReplicaStatus): MembersDocument {
+  const voters = status.members.filter((it) => it.voting).length;
+  const quorum = Math.floor(voters / 2) + 1;
+  return {
+    version: status.membershipFrom ?? 0,
+    quorum,
+    tolerates: Math.max(0, voters - quorum),
+    members: status.members,
+  };
+}
+
+function cell(exchange: Exchange): void {
+  const status = exchange.service.status();
+  const { members, quorum, tolerates } = membersDocument(status);
+  const { id, name, generation } = status.cell;
+  exchange.json({
+    cell: { id, name, generation, level: status.level, master: status.master, epoch: status.epoch, quorum, tolerates },
+    seenBy: status.name,
+    members,
+  });
+}
+
+function checksums(exchange: Exchange): void {
+  const { name, incarnation, cell, entries, checksum } = exchange.service.status();
+  const document: ChecksumDocument = { member: name, incarnation, cell: cell.id, entries, ...checksum };
+  exchange.json(document);
+}
+
+function snapshots(exchange: Exchange): void {
+  const { name, cell, instances } = exchange.service.status();
+  const newest = { member: name, instance: instances.snapshot, generation: cell.generation };
+  exchange.json({ snapshots: instances.snapshot > 0 ? [newest] : [] });
+}
+
+function transfer(exchange: Exchange): void {
+  readJson(exchange, transferSchema, { optional: true }, (body) => {
+    onMaster(exchange, () => {
+      const dryRun = body.dryRun ?? false;
+      exchange.proposed();
+      exchange.service.transfer(body.to ?? null, dryRun).then(
+        (result) => {
+          exchange.settled();
+          if (result.kind === 'refused') refused(exchange, result.code, result.message);
+          else exchange.json({ from: result.from, to: result.to, epoch: result.epoch, dryRun });
+        },
+        (error: unknown) => {
+          exchange.settled();
+          exchange.problem('PAXOS_INTERNAL', 'The transfer failed in an unexpected way.');
+          throw error;
+        },
+      );
+    });
+  });
+}
+
+function refused(exchange: Exchange, code: string, message: string): void {
+  exchange.problem(code, message, { outcome: 'none', status: catalogued(code).status ?? 409 });
+}
+
+export const statusRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/status',
+    operation: 'status',
+    summary: 'This replica: role, lease, position, load, members as it knows them.',
+    answer: 'The status document of this replica.',
+    handle: (exchange) => exchange.json(exchange.service.status()),
+  },
+  {
+    method: 'GET',
+    path: '/v1/cell',
+    operation: 'cell',
+    summary: 'The cell as this replica sees it; `paxosctl status` asks every member instead.',
+    answer: '{"cell":{…},"seenBy","members":[…]}.',
+    handle: cell,
+  },
+  {
+    method: 'GET',
+    path: '/v1/members',
+    operation: 'members',
+    summary: 'The members of the configuration in force.',
+    answer: '{"version","quorum","tolerates","members":[…]}.',
+    handle: (exchange) => exchange.json(membersDocument(exchange.service.status())),
+  },
+  {
+    method: 'GET',
+    path: '/v1/checksums',
+    operation: 'checksums',
+    summary: "This replica's digests of log and database at its last applied instance.",
+    answer: '{"member","incarnation","cell","instance","entries","log","database"}.',
+    handle: checksums,
+  },
+  {
+    method: 'GET',
+    path: '/v1/snapshots',
+    operation: 'snapshots',
+    summary: 'The newest snapshot of this replica.',
+    answer: '{"snapshots":[{"member","instance","generation"}]}.',
+    handle: snapshots,
+  },
+  {
+    method: 'POST',
+    path: '/v1/master/transfer',
+    operation: 'transferMaster',
+    summary: 'Hands mastership to another voter without a gap; answers when that one serves.',
+    body: { json: transferSchema, optional: true },
+    answer: '{"from","to","epoch","dryRun"}.',
+    problems: ['PAXOS_NO_SUCCESSOR', 'PAXOS_ALREADY_MASTER', 'PAXOS_MEMBER_UNKNOWN'],
+    handle: transfer,
+  },
+];
