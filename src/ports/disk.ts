@@ -9,10 +9,11 @@
 export interface Disk {
   /** @throws {DiskError} 'not-found' unless `create`; 'exists' with `create: 'exclusive'`. Never follows links. */
   open(path: string, options: { readonly create: false | 'exclusive' }): Promise<DiskFile>;
-  /** Atomic within one folder; durable after `flushDirectory`. Replaces the target. */
+  /** Atomic; replaces the target. Durable after `flushDirectory` of the target's folder. */
   rename(from: string, to: string): Promise<void>;
   /** No error when absent. */
   remove(path: string): Promise<void>;
+  /** No error when it is there already. */
   makeDirectory(path: string): Promise<void>;
   /** Names in a folder, sorted by code unit; empty when the folder is absent. Only to find what does NOT belong. */
   list(path: string): Promise<readonly DirectoryEntry[]>;

@@ -22,6 +22,10 @@ import type { NetworkPort } from '../ports/network.ts';
 import type { LogApplication } from './application.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
+import { restoreFrom } from './storage-adapter.ts';
+
+/** How often the length of the log is looked at. */
+const snapshotCheckInstances = 16;
 
 export type SubmitOutcome<Result> =
   | { readonly kind: 'applied'; readonly result: Result; readonly instance: Instance; readonly epoch: Epoch }
@@ -54,6 +58,8 @@ export interface LogReplicaOptions<Result> {
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
   readonly onMastership?: (event: MastershipEvent) => void;
+  /** After each applied instance: how many submitted items it carried. */
+  readonly onDelivered?: (items: number) => void;
   /** Test builds and the simulator see each step. */
   readonly onStep?: (input: Input, effects: readonly Effect[], replica: Replica) => void;
 }
@@ -281,8 +287,9 @@ export class LogReplica<Result> {
       if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
       else this.#answer(request, { kind: 'applied', result, instance, epoch });
     });
+    if (value.kind === 'submitted') this.#options.onDelivered?.(value.items.length);
     if (this.#waiters.length > 0) this.#wakeWaiters(instance);
-    this.#snapshotWhenDue();
+    if (instance % snapshotCheckInstances === 0) this.#snapshotWhenDue();
   }
 
   #wakeWaiters(applied: Instance): void {
@@ -379,7 +386,7 @@ export class LogReplica<Result> {
     }
     this.#restoring = true;
     try {
-      await this.#options.application.restore(snapshot.records());
+      await restoreFrom(this.#options.application, snapshot);
     } catch (error) {
       // The old state is gone and the new one is not whole: only a restart from disk is safe.
       this.#fatal(error instanceof Error ? error : new Error(String(error)));

@@ -9,6 +9,8 @@ export interface LoadedSnapshot {
   readonly handle: SnapshotHandle;
   /** Digest of the chosen values up to the handle's instance, 32 bytes. */
   readonly logChain: Uint8Array;
+  /** Of the application's state, as its view said; what a restore must arrive at. */
+  readonly checksum: string;
   /** Verified while being read; rejects at the first bad byte. */
   records(): AsyncIterable<Uint8Array>;
 }

@@ -247,7 +247,7 @@ export class DatabaseService implements ReplicaService {
     const refuse = (code: string, message: string) => ({ kind: 'refused', code, message }) as const;
     if (!log.isServing()) return refuse('PAXOS_NOT_MASTER', `${from} is not the master.`);
     const target = to === null ? null : this.#memberByName(to);
-    if (to !== null && target === null) return refuse('PAXOS_UNKNOWN_MEMBER', `${to} is not a member of this cell.`);
+    if (to !== null && target === null) return refuse('PAXOS_MEMBER_UNKNOWN', `${to} is not a member of this cell.`);
     if (target === self) return refuse('PAXOS_ALREADY_MASTER', `${from} is the master already.`);
     const successor = log.core.handOverCandidate(target, clocks.now());
     if (successor === null) {

@@ -1,0 +1,57 @@
+/** Everything that one replica process needs from the machine, in one parcel: made by adapters, handed to the runtime. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import type { ClockPort } from './clocks.ts';
+import type { DigestPort } from './digest.ts';
+import type { Disk } from './disk.ts';
+import type { Admission, AttestedNetworkPort, PeerHello } from './network.ts';
+import type { RandomnessPort } from './randomness.ts';
+
+/** A data directory that no other process can open until it is released or this process ends. */
+export interface OpenDirectory {
+  readonly disk: Disk;
+  release(): Promise<void>;
+}
+
+/** The directory is held by another process. */
+export class DirectoryHeldError extends Error {
+  readonly pid: number | null;
+
+  constructor(directory: string, pid: number | null) {
+    super(`${directory} is held by ${pid === null ? 'another process' : `process ${pid}`}`);
+    this.name = 'DirectoryHeldError';
+    this.pid = pid;
+  }
+}
+
+/** The peer network of one replica; its listener is the HTTP front's. */
+export interface HostedNetwork extends AttestedNetworkPort {
+  /** Answers a request below `/peer/v1/`; false when the path is not its own. */
+  handlePeerRequest(request: IncomingMessage, response: ServerResponse): boolean;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export interface NetworkOptions {
+  readonly self: ReplicaId;
+  readonly cell: string;
+  readonly secret: Uint8Array;
+  readonly generation: number;
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly programVersion: string;
+  admit(hello: PeerHello): Admission;
+  flushNumber(): number;
+}
+
+export interface World {
+  readonly clocks: ClockPort;
+  readonly randomness: RandomnessPort;
+  readonly digest: DigestPort;
+  /** Makes the directory when it is absent. @throws {DirectoryHeldError} */
+  openDirectory(path: string): Promise<OpenDirectory>;
+  createNetwork(options: NetworkOptions): HostedNetwork;
+  /** Posts JSON to a peer that is not yet, or not known to be, of this cell. Null when it does not answer in time. */
+  askPeer(url: string, path: string, body: unknown, secret: Uint8Array | null): Promise<unknown>;
+  /** Reads such a request. Null when it is too large, no JSON, or without proof of the secret. */
+  readPeerRequest(request: IncomingMessage, secret: Uint8Array | null): Promise<unknown>;
+}

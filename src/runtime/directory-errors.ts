@@ -1,0 +1,93 @@
+/** What storage finds wrong with a data directory, said to an operator, with the exit code of contract §1. */
+import {
+  DataCorruptError,
+  DataDirectoryForeignError,
+  DataDirectoryInUseError,
+  DiskFullError,
+  LeftoverFilesError,
+  OperatorError,
+  VersionRefusedError,
+} from '../errors/index.ts';
+import { UnknownCommandError } from '../formats/command.ts';
+import { DiskError } from '../ports/disk.ts';
+import { DirectoryHeldError } from '../ports/world.ts';
+import {
+  ManifestCorruptError,
+  PromiseLostError,
+  SnapshotCorruptError,
+  type UnknownFile,
+  UnknownFilesError,
+  UnsupportedFormatError,
+  WalCorruptError,
+  WrongDirectoryError,
+} from '../storage/errors.ts';
+
+const hourMs = 3_600_000;
+
+/** `snap-old (snapshot, 1.2 MB, 31 h old)` */
+function describe(file: UnknownFile, nowMs: number): string {
+  const age = Math.max(0, (nowMs - file.modifiedMs) / hourMs);
+  const old = age < 1 ? `${Math.round(age * 60)} min old` : `${Math.round(age)} h old`;
+  return `${file.name} (${file.look}, ${file.bytes} bytes, ${old})`;
+}
+
+/** The operator's error for what went wrong in `directory`; anything unknown is returned as it is. */
+export function toOperatorError(error: unknown, directory: string, nowMs: number): unknown {
+  if (error instanceof OperatorError) return error;
+  if (error instanceof UnknownFilesError) {
+    return new LeftoverFilesError({ directory, files: error.files.map((file) => describe(file, nowMs)) });
+  }
+  if (error instanceof WrongDirectoryError) {
+    const { expected, found } = error.facts;
+    return found.member === expected.member
+      ? new DataDirectoryForeignError({
+          directory,
+          what: 'cell',
+          found: found.cellId,
+          expected: expected.cellId ?? 'another',
+        })
+      : new DataDirectoryForeignError({ directory, what: 'member', found: found.member, expected: expected.member });
+  }
+  if (error instanceof WalCorruptError) {
+    const { file, offset, problem } = error.facts;
+    return new DataCorruptError({ directory, where: `${file} at offset ${offset}`, what: problem }, error);
+  }
+  if (error instanceof PromiseLostError) {
+    const what = 'both copies of the promise are lost, so this incarnation must not vote again';
+    return new DataCorruptError({ directory, where: 'promise-a, promise-b', what }, error);
+  }
+  if (error instanceof SnapshotCorruptError) {
+    return new DataCorruptError({ directory, where: error.facts.file, what: error.facts.problem }, error);
+  }
+  if (error instanceof ManifestCorruptError) {
+    return new DataCorruptError({ directory, where: 'MANIFEST', what: error.facts.problem }, error);
+  }
+  if (error instanceof UnsupportedFormatError) {
+    const { file, format, highest } = error.facts;
+    return new VersionRefusedError({
+      directory,
+      found: `format ${format} (${file})`,
+      supported: `formats up to ${highest}`,
+    });
+  }
+  if (error instanceof UnknownCommandError) {
+    return new VersionRefusedError({ directory, found: 'a newer level (a command in its log)', supported: 'level 1' });
+  }
+  if (error instanceof DirectoryHeldError) {
+    return new DataDirectoryInUseError(error.pid === null ? { directory } : { directory, pid: error.pid }, error);
+  }
+  if (error instanceof DiskError) return diskError(error, directory);
+  return error;
+}
+
+function diskError(error: DiskError, directory: string): OperatorError {
+  if (error.reason === 'full') return new DiskFullError({ directory }, error);
+  if (error.reason === 'denied') {
+    return new DataCorruptError({ directory, where: error.path, what: 'it may not be read or written' }, error);
+  }
+  return new OperatorError('PAXOS_DISK_FAILED', `The disk of ${directory} failed: ${error.message}.`, {
+    facts: { directory, file: error.path },
+    suggestions: ['paxosctl status'],
+    cause: error,
+  });
+}

@@ -1,0 +1,45 @@
+/** The replica's storage in the shape that the log's runtime asks for, and the check that a restored state is the right one. */
+import type { Instance } from '../core/consensus/identity.ts';
+import type { ClockPort } from '../ports/clocks.ts';
+import { SnapshotCorruptError } from '../storage/errors.ts';
+import type { ReplicaStorage } from '../storage/replica-storage.ts';
+import type { LogApplication } from './application.ts';
+import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
+import type { Logger } from './logger.ts';
+
+export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: Logger): LogStorage {
+  const pause = (): Promise<void> => new Promise((resolve) => clocks.nextTurn(resolve));
+  return {
+    persist: (request) => storage.persist(request),
+    onPersisted: (callback) => storage.onPersisted(callback),
+    onFailed: (callback) => storage.onFailed(callback),
+    walBytesSinceSnapshot: () => storage.stats().walBytesSinceSnapshot,
+    takeSnapshot: async ({ handle, logChain, view }) => {
+      const { instance, bytes } = await storage.takeSnapshot(handle, view, { logChain, pause });
+      // Done already, in effect: what is left over now is cut after the next snapshot.
+      await storage.cut().catch((error: unknown) => logger.warn({ err: error }, 'the log was not cut'));
+      return { instance: instance as Instance, bytes };
+    },
+    receiveSnapshot: async () => {
+      const receiver = await storage.receiveSnapshot();
+      return {
+        append: (chunk) => receiver.append(chunk),
+        finish: async () => receiver.finish(),
+        abort: () => receiver.abort(),
+      };
+    },
+    serveNewest: (above) => storage.serveNewest(above),
+  };
+}
+
+/** @throws {SnapshotCorruptError} when what was restored is not what the snapshot's checksum says. */
+export async function restoreFrom(application: LogApplication<unknown>, snapshot: LoadedSnapshot): Promise<void> {
+  await application.restore(snapshot.records());
+  const view = application.view();
+  const { checksum } = view;
+  view.close();
+  if (checksum !== snapshot.checksum) {
+    const problem = `its entries give checksum ${checksum}, its header says ${snapshot.checksum}`;
+    throw new SnapshotCorruptError({ file: 'in memory', problem, instance: snapshot.handle.instance });
+  }
+}

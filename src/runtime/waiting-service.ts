@@ -1,0 +1,126 @@
+/** Stands before the HTTP front while there is no database yet: forming, or opening the data directory. */
+import type { ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
+
+/** Passes everything on to the service of the moment: the front is made once, before the replica is. */
+export class ServiceSwitch implements ReplicaService {
+  #service: ReplicaService;
+
+  constructor(service: ReplicaService) {
+    this.#service = service;
+  }
+
+  set(service: ReplicaService): void {
+    this.#service = service;
+  }
+
+  serving(): Serving {
+    return this.#service.serving();
+  }
+  read(): ReturnType<ReplicaService['read']> {
+    return this.#service.read();
+  }
+  submit(...args: Parameters<ReplicaService['submit']>): void {
+    this.#service.submit(...args);
+  }
+  status(): ReplicaStatus {
+    return this.#service.status();
+  }
+  position(): string {
+    return this.#service.position();
+  }
+  judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
+    return this.#service.judgePosition(mark);
+  }
+  whenApplied(...args: Parameters<ReplicaService['whenApplied']>): void {
+    this.#service.whenApplied(...args);
+  }
+  transfer(...args: Parameters<ReplicaService['transfer']>): ReturnType<ReplicaService['transfer']> {
+    return this.#service.transfer(...args);
+  }
+  changesAfter(...args: Parameters<ReplicaService['changesAfter']>): ReturnType<ReplicaService['changesAfter']> {
+    return this.#service.changesAfter(...args);
+  }
+}
+
+export interface WaitingFacts {
+  readonly name: string;
+  readonly cellName: string;
+  readonly version: string;
+  readonly members: readonly { readonly name: string; readonly url: string }[];
+  uptimeMs(): number;
+  /** What it waits for, for status. */
+  reason(): string;
+}
+
+const noEntry = { entries: [], next: null, revision: 0 } as const;
+
+/** Answers status alone. */
+export class WaitingService implements ReplicaService {
+  readonly #facts: WaitingFacts;
+
+  constructor(facts: WaitingFacts) {
+    this.#facts = facts;
+  }
+
+  serving(): Serving {
+    const message = `${this.#facts.name} serves nothing yet: ${this.#facts.reason()}.`;
+    return { kind: 'refused', code: 'PAXOS_NOT_SERVING', message };
+  }
+
+  read(): ReturnType<ReplicaService['read']> {
+    return { revision: 0, get: () => null, list: () => noEntry };
+  }
+
+  submit(_command: unknown, done: (outcome: WriteOutcome) => void): void {
+    done({ kind: 'none', reason: 'not-master', redirect: null, retryAfterMs: 500 });
+  }
+
+  position(): string {
+    return '';
+  }
+
+  judgePosition(): ReturnType<ReplicaService['judgePosition']> {
+    return { kind: 'serve' };
+  }
+
+  whenApplied(_instance: unknown, _timeoutMs: number, done: (applied: boolean) => void): void {
+    done(false);
+  }
+
+  async transfer(): ReturnType<ReplicaService['transfer']> {
+    return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message: `${this.#facts.name} is not the master.` };
+  }
+
+  changesAfter(): null {
+    return null;
+  }
+
+  status(): ReplicaStatus {
+    const { name, cellName, version, members, uptimeMs, reason } = this.#facts;
+    return {
+      name,
+      cell: { id: null, name: cellName, generation: 0 },
+      role: 'waiting',
+      voting: false,
+      incarnation: 0,
+      boot: { number: 0, id: '' },
+      epoch: 0,
+      ballot: '',
+      master: null,
+      lease: { held: false, remainingMs: 0 },
+      instances: { chosen: 0, applied: 0, firstRetained: 0, snapshot: 0 },
+      revision: 0,
+      entries: 0,
+      checksum: { instance: 0, log: '', database: '' },
+      version,
+      level: 0,
+      uptimeMs: Math.round(uptimeMs()),
+      members: members.map((member) => ({ ...member, role: 'waiting', voting: false, incarnation: 0 })),
+      peers: [],
+      mastership: { since: null, changesLastHour: 0, changesLastDay: 0, lastChange: null },
+      load: { queuedWrites: 0, eventLoopLagMsP99: 0, flushMsP50: 0, flushMsP99: 0, itemsPerInstance: 0 },
+      readOnly: false,
+      warnings: [reason()],
+    };
+  }
+}
