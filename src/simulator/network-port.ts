@@ -1,0 +1,165 @@
+/** The network as one life of one simulated replica sees it. When the life ends, so does everything that it was told. */
+import { parseReplicaId, type ReplicaId } from '../core/consensus/identity.ts';
+import type { Message } from '../core/consensus/message.ts';
+import {
+  type Admission,
+  type AttestedNetworkPort,
+  NetworkError,
+  type PeerHello,
+  type PeerMark,
+  type PeerRefusal,
+  type SnapshotStream,
+} from '../ports/network.ts';
+import type { SimulatedNetwork } from './network.ts';
+
+/** What a simulated replica says about itself. */
+export interface PortOptions {
+  readonly boot?: { readonly number: number; readonly id: string };
+  readonly generation?: number;
+  readonly programVersion?: string;
+  readonly flushNumber?: () => number;
+  readonly admit?: (hello: PeerHello) => Admission;
+}
+
+/** What became of a message. One of a life before the one heard of last is delivered all the same. */
+export type Receipt =
+  | { readonly kind: 'delivered' | 'older-life' }
+  | { readonly kind: 'not-admitted'; readonly refusal: PeerRefusal | null };
+
+export class SimulatedPort implements AttestedNetworkPort {
+  readonly id: ReplicaId;
+  readonly host: string;
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly #network: SimulatedNetwork;
+  readonly #options: PortOptions;
+  readonly #peers = new Set<ReplicaId>();
+  /** What was heard last of each peer, and whether it was let in. */
+  readonly #heard = new Map<ReplicaId, { readonly boot: number; flush: number; readonly admitted: boolean }>();
+  #state: 'alive' | 'closed' | 'crashed' = 'alive';
+  #onMessage: (from: ReplicaId, message: Message) => void = () => {};
+  #onHello: (hello: PeerHello) => void = () => {};
+  #onMark: (from: ReplicaId, mark: PeerMark) => void = () => {};
+  #onRefusal: (from: ReplicaId, refusal: PeerRefusal) => void = () => {};
+  snapshots: ((above: number) => Promise<SnapshotStream | null>) | null = null;
+
+  constructor(network: SimulatedNetwork, id: ReplicaId, options: PortOptions) {
+    this.#network = network;
+    this.#options = options;
+    this.id = id;
+    this.host = parseReplicaId(id).name;
+    this.boot = options.boot ?? { number: 1, id: `${id}-1` };
+  }
+
+  get state(): 'alive' | 'closed' | 'crashed' {
+    return this.#state;
+  }
+
+  /** Read when a message is sent. */
+  mark(): PeerMark {
+    return { boot: this.boot.number, flush: this.#options.flushNumber?.() ?? 0 };
+  }
+
+  hello(direction: PeerHello['direction'], purpose: PeerHello['purpose']): PeerHello {
+    return {
+      id: this.id,
+      direction,
+      purpose,
+      generation: this.#options.generation ?? 0,
+      boot: this.boot,
+      flush: this.mark().flush,
+      programVersion: this.#options.programVersion ?? '0.0.0',
+      protocols: { min: 1, max: 1 },
+    };
+  }
+
+  send(to: ReplicaId, message: Message): void {
+    if (this.#state === 'alive' && this.#peers.has(to)) this.#network.transmit(this, to, message);
+  }
+
+  onMessage(handler: (from: ReplicaId, message: Message) => void): void {
+    this.#onMessage = handler;
+  }
+
+  onPeerHello(handler: (hello: PeerHello) => void): void {
+    this.#onHello = handler;
+  }
+
+  onPeerMark(handler: (from: ReplicaId, mark: PeerMark) => void): void {
+    this.#onMark = handler;
+  }
+
+  onPeerRefusal(handler: (from: ReplicaId, refusal: PeerRefusal) => void): void {
+    this.#onRefusal = handler;
+  }
+
+  setPeers(peers: readonly { readonly id: ReplicaId; readonly url: string }[]): void {
+    this.#peers.clear();
+    for (const { id } of peers) if (id !== this.id) this.#peers.add(id);
+    for (const id of this.#heard.keys()) if (!this.#peers.has(id)) this.#heard.delete(id);
+  }
+
+  fetchSnapshot(
+    from: ReplicaId,
+    above: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<{ readonly bytes: number }> {
+    if (this.#state !== 'alive') return Promise.reject(new NetworkError('closed', 'the network was closed'));
+    if (!this.#peers.has(from)) return Promise.reject(new NetworkError('unreachable', `${from} is no peer`));
+    return this.#network.fetch(this, from, above, onChunk);
+  }
+
+  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void {
+    this.snapshots = handler;
+  }
+
+  connected(): readonly ReplicaId[] {
+    if (this.#state !== 'alive') return [];
+    return [...this.#peers].filter((id) => this.#network.reachable(this, id)).sort();
+  }
+
+  async close(): Promise<void> {
+    this.end('closed');
+  }
+
+  /** For the network: this life is over. */
+  end(how: 'closed' | 'crashed'): void {
+    if (this.#state !== 'alive') return;
+    this.#state = how;
+    this.#network.ended(this);
+  }
+
+  /** For the network: a message has arrived. */
+  receive(sender: SimulatedPort, mark: PeerMark, message: Message): Receipt {
+    const known = this.#heard.get(sender.id);
+    if (known === undefined || known.boot < mark.boot) {
+      const refusal = this.#meet(sender, mark);
+      if (refusal !== null) return { kind: 'not-admitted', refusal };
+    } else if (!known.admitted) {
+      // The other side dials again and again, so the answer may be another by now.
+      this.#heard.delete(sender.id);
+      return { kind: 'not-admitted', refusal: null };
+    } else if (known.boot === mark.boot && known.flush < mark.flush) {
+      known.flush = mark.flush;
+      this.#onMark(sender.id, mark);
+    }
+    if (this.#state === 'alive') this.#onMessage(sender.id, message);
+    return { kind: known !== undefined && known.boot > mark.boot ? 'older-life' : 'delivered' };
+  }
+
+  /** The first word of a life. */
+  #meet(sender: SimulatedPort, mark: PeerMark): PeerRefusal | null {
+    const hello = { ...sender.hello('inbound', 'stream'), flush: mark.flush };
+    const admission = this.#options.admit?.(hello) ?? { ok: true };
+    this.#heard.set(sender.id, { boot: mark.boot, flush: mark.flush, admitted: admission.ok });
+    if (!admission.ok) {
+      return { status: admission.status, code: admission.code, message: admission.message, authentic: true };
+    }
+    this.#onHello(hello);
+    this.#onMark(sender.id, mark);
+    return null;
+  }
+
+  refused(by: ReplicaId, refusal: PeerRefusal): void {
+    if (this.#state === 'alive') this.#onRefusal(by, refusal);
+  }
+}
