@@ -1,0 +1,2 @@
+export { DirectoryInUseError, type DirectoryLock, lockDirectory } from './directory-lock.ts';
+export { NodeDisk } from './node-disk.ts';

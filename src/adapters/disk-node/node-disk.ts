@@ -1,0 +1,142 @@
+/**
+ * The real disk below one folder. Folders are made 0700 and files 0600, and links are never followed: a data directory
+ * holds the cell's secret, and nothing outside it is any of its business.
+ */
+import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type DirectoryEntry, type Disk, DiskError, type DiskFile } from '../../ports/disk.ts';
+import { toDiskError } from './errors.ts';
+import { NodeDiskFile } from './node-file.ts';
+
+const open = promisify(fs.open);
+const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
+const noFollow = fs.constants.O_NOFOLLOW ?? 0;
+const directoryMode = 0o700;
+const fileMode = 0o600;
+
+export class NodeDisk implements Disk {
+  /** Absolute. */
+  readonly root: string;
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  /** Makes the folder when it is absent. @throws {DiskError} 'denied' when it is something else or not accessible. */
+  static async open(root: string): Promise<NodeDisk> {
+    try {
+      await fsPromises.mkdir(root, { recursive: true, mode: directoryMode });
+      await fsPromises.access(root, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+      return new NodeDisk(await fsPromises.realpath(root));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' || code === 'ENOTDIR') throw new DiskError('denied', root, `${root} is not a directory`);
+      throw toDiskError(error, root);
+    }
+  }
+
+  open(file: string, { create }: { readonly create: false | 'exclusive' }): Promise<DiskFile> {
+    return this.#mapped(file, async () => {
+      const fullPath = this.#resolve(file);
+      const flags = O_RDWR | noFollow | (create === 'exclusive' ? O_CREAT | O_EXCL : 0);
+      return new NodeDiskFile(file, fullPath, await open(fullPath, flags, fileMode));
+    });
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#mapped(from, () => fsPromises.rename(this.#resolve(from), this.#resolve(to)));
+  }
+
+  remove(file: string): Promise<void> {
+    return this.#mapped(file, async () => {
+      try {
+        await fsPromises.unlink(this.#resolve(file));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    });
+  }
+
+  makeDirectory(folder: string): Promise<void> {
+    return this.#mapped(folder, async () => {
+      const fullPath = this.#resolve(folder);
+      try {
+        await fsPromises.mkdir(fullPath, { mode: directoryMode });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        // A link to a folder elsewhere would take the files with it.
+        if (!(await fsPromises.lstat(fullPath)).isDirectory()) {
+          throw new DiskError('denied', folder, `${folder} is not a directory`, { cause: error });
+        }
+      }
+    });
+  }
+
+  list(folder: string): Promise<readonly DirectoryEntry[]> {
+    return this.#mapped(folder, async () => {
+      const entries: DirectoryEntry[] = [];
+      for (const name of await this.#names(folder)) {
+        const entry = await this.#entry(folder, name);
+        if (entry !== null) entries.push(entry);
+      }
+      return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    });
+  }
+
+  flushDirectory(folder: string): Promise<void> {
+    return this.#mapped(folder, async () => {
+      // Windows has no such thing; its file systems order names themselves.
+      if (process.platform === 'win32') return;
+      const handle = await fsPromises.open(this.#resolve(folder), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#mapped('', async () => {
+      const { bavail, bsize } = await fsPromises.statfs(this.root);
+      return bavail * bsize;
+    });
+  }
+
+  async #names(folder: string): Promise<readonly string[]> {
+    try {
+      return await fsPromises.readdir(this.#resolve(folder));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** Null when it went away since the folder was read. */
+  async #entry(folder: string, name: string): Promise<DirectoryEntry | null> {
+    try {
+      const stats = await fsPromises.lstat(path.join(this.#resolve(folder), name));
+      const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
+      return { name, kind, bytes: stats.size, modifiedMs: stats.mtimeMs };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  #resolve(relative: string): string {
+    const fullPath = path.join(this.root, relative);
+    if (fullPath === this.root || fullPath.startsWith(this.root + path.sep)) return fullPath;
+    throw new DiskError('denied', relative, `${relative} is outside of the data directory`);
+  }
+
+  async #mapped<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw toDiskError(error, file);
+    }
+  }
+}

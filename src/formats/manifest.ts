@@ -1,0 +1,171 @@
+/**
+ * The manifest of a data directory, format 1: what belongs to it, and everything about it that is local to one member.
+ *
+ * Source: design §4. Small, written whole, replaced atomically; nothing in a data directory is found by listing.
+ */
+import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
+import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
+import { crc32, type Owner } from './checksum.ts';
+import { readConfigurationsFrom, writeConfigurationsFrom } from './value.ts';
+
+export const manifestFormat = 1;
+export const manifestBytesMax = 1024 * 1024;
+
+const magic = 0x50_58_4d_46; // "PXMF"
+
+/** Written by a version that this program does not know. */
+export class UnknownManifestFormatError extends FormatError {
+  readonly format: number;
+
+  constructor(format: number) {
+    super(`a manifest of unknown format ${format}`);
+    this.name = 'UnknownManifestFormatError';
+    this.format = format;
+  }
+}
+
+export interface CellIdentity {
+  readonly id: string;
+  readonly name: string;
+  readonly generation: number;
+  /** 32 bytes as hex: what members prove to each other that they are of this cell. Never printed. */
+  readonly secretHex: string;
+}
+
+export interface MemberIdentity {
+  readonly name: string;
+  readonly incarnation: number;
+}
+
+/** A snapshot file that belongs to the data directory. What is local to this member stands here, not in the file. */
+export interface SnapshotEntry {
+  readonly file: string;
+  readonly instance: number;
+  readonly bytes: number;
+  /** Hex; SHA-256 over the SHA-256 of each part of the file (`snapshot.ts`). */
+  readonly sha256: string;
+  readonly createdAt: string;
+  /** False once it was found to be bad: never loaded again, kept until the next snapshot as evidence. */
+  readonly verified: boolean;
+}
+
+/** States that must outlive a restart and are not the cell's to decide. */
+export interface LocalFlags {
+  readonly frozen: boolean;
+  readonly quarantined: boolean;
+  readonly removed: boolean;
+}
+
+export interface Manifest {
+  readonly state: 'forming' | 'formed';
+  readonly cell: CellIdentity;
+  readonly member: MemberIdentity;
+  /** The configuration that the cell was formed with. */
+  readonly configurations: readonly ConfigurationFrom[];
+  /** Formats and behaviour that all members may use. */
+  readonly level: number;
+  /** Number of the present start of the process and the random id that it drew; 0 and empty before the first. */
+  readonly boot: { readonly number: number; readonly id: string };
+  /** Highest flush number known as durable when this was written: a log that ends below it has lost its end. */
+  readonly flush: number;
+  /** At most two, newest first. */
+  readonly snapshots: readonly SnapshotEntry[];
+  /** Log segments that belong to the log, ascending. The first and the last bound it; a number is never used again. */
+  readonly segments: readonly number[];
+  readonly nextSegment: number;
+  readonly nextSnapshot: number;
+  /** Files that no longer belong but may still lie in their place: removed at the next chance, never read. */
+  readonly retired: readonly string[];
+  /** Inode and birth time of a file made at formation: changes with every copy of the directory. */
+  readonly fingerprint: string;
+  readonly flags: LocalFlags;
+  /** Version of the program that last ran on this directory; empty before the first start. */
+  readonly lastVersion: string;
+}
+
+export const manifestOwner = ({ cell, member }: Manifest): Owner => ({
+  cellId: cell.id,
+  member: member.name,
+  incarnation: member.incarnation,
+});
+
+export function encodeManifest(manifest: Manifest): Buffer {
+  const to = new ByteWriter(1024).u32(magic).u16(manifestFormat);
+  to.u8(manifest.state === 'formed' ? 1 : 0);
+  const { cell, member, boot, flags } = manifest;
+  to.text(cell.id).text(cell.name).safe(cell.generation).text(cell.secretHex);
+  to.text(member.name).safe(member.incarnation);
+  writeConfigurationsFrom(to, manifest.configurations);
+  to.u32(manifest.level).safe(boot.number).text(boot.id).safe(manifest.flush);
+  to.u8(manifest.snapshots.length);
+  for (const snapshot of manifest.snapshots) {
+    to.text(snapshot.file).safe(snapshot.instance).safe(snapshot.bytes);
+    to.text(snapshot.sha256).text(snapshot.createdAt);
+    to.u8(snapshot.verified ? 1 : 0);
+  }
+  to.u32(manifest.segments.length);
+  for (const segment of manifest.segments) to.u32(segment);
+  to.u32(manifest.nextSegment).u32(manifest.nextSnapshot);
+  to.u32(manifest.retired.length);
+  for (const name of manifest.retired) to.text(name);
+  to.text(manifest.fingerprint);
+  to.u8((flags.frozen ? 1 : 0) | (flags.quarantined ? 2 : 0) | (flags.removed ? 4 : 0));
+  to.text(manifest.lastVersion);
+  return Buffer.from(to.u32(crc32(to.finish())).finish());
+}
+
+/** @throws {UnknownManifestFormatError} for a newer format; {FormatError} for anything damaged. */
+export function decodeManifest(bytes: Uint8Array): Manifest {
+  if (bytes.length < 10) throw new FormatError(`a manifest of ${bytes.length} bytes`);
+  const body = bytes.subarray(0, bytes.length - 4);
+  const from = new ByteReader(body);
+  if (from.u32() !== magic) throw new FormatError('not a manifest');
+  if (new ByteReader(bytes.subarray(body.length)).u32() !== crc32(body)) {
+    throw new FormatError('a manifest with a bad checksum');
+  }
+  const format = from.u16();
+  if (format !== manifestFormat) throw new UnknownManifestFormatError(format);
+  const manifest = readBody(from);
+  from.end();
+  return manifest;
+}
+
+/** The evaluation order of an object literal is that of its text, so this reads as the format does. */
+function readBody(from: ByteReader): Manifest {
+  return {
+    state: from.u8() === 1 ? 'formed' : 'forming',
+    cell: { id: from.text(), name: from.text(), generation: from.safe(), secretHex: from.text() },
+    member: { name: from.text(), incarnation: from.safe() },
+    configurations: readConfigurationsFrom(from),
+    level: from.u32(),
+    boot: { number: from.safe(), id: from.text() },
+    flush: from.safe(),
+    snapshots: repeat(from.u8(), () => ({
+      file: from.text(),
+      instance: from.safe(),
+      bytes: from.safe(),
+      sha256: from.text(),
+      createdAt: from.text(),
+      verified: from.u8() === 1,
+    })),
+    segments: repeat(from.u32(), () => from.u32()),
+    nextSegment: from.u32(),
+    nextSnapshot: from.u32(),
+    retired: repeat(from.u32(), () => from.text()),
+    fingerprint: from.text(),
+    flags: readFlags(from.u8()),
+    lastVersion: from.text(),
+  };
+}
+
+function readFlags(bits: number): LocalFlags {
+  if (bits > 7) throw new FormatError('an unknown flag');
+  return { frozen: (bits & 1) !== 0, quarantined: (bits & 2) !== 0, removed: (bits & 4) !== 0 };
+}
+
+/** Grows as it reads: a wrong count ends with the bytes, not with the memory. */
+function repeat<Item>(count: number, read: () => Item): Item[] {
+  const items: Item[] = [];
+  for (let i = 0; i < count; i++) items.push(read());
+  return items;
+}

@@ -1,0 +1,210 @@
+/**
+ * A flush group of the write-ahead log, format 1: everything that one flush made durable together.
+ *
+ * ```
+ * sector 0 .. a-1  header, records ................................ mark
+ * sector a .. b-1  tail: the header and each record's identity again  mark
+ * ```
+ *
+ * A group begins at a sector of its own, so writing one never touches the bytes of another. The two marks stand at the
+ * ends of two different sectors: a group with neither was torn while it was written, one with a mark was written
+ * completely, so anything bad in it is damage. Identities stand in other sectors than their records.
+ *
+ * Source: design §4; PAR (FAST '18) for the second copy. docs/adr/0003-disk-formats.md has the reasons.
+ */
+import type { Ballot } from '../core/consensus/ballot.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
+import { crc32, placeSeed } from './checksum.ts';
+import { encodeValue } from './value.ts';
+import { sectorBytes } from './wal-segment.ts';
+
+export const groupMagic = 0x50_58_47_52; // "PXGR"
+export const markMagic = 0x50_58_4d_4b; // "PXMK"
+export const groupHeaderBytes = 64;
+export const markBytes = 32;
+/** Without the name of the ballot's owner. */
+export const recordHeaderBytes = 49;
+/** Checksum and length, before the copy of the header. */
+export const tailHeaderBytes = 8;
+/** Without the name of the ballot's owner. */
+export const identityBytes = 49;
+
+/** Values from this size on are handed to the disk as they are; smaller ones are cheaper to copy than to list. */
+const copiedValueBytesMax = 4096;
+
+/** 128 bits of a value, as {@link DigestPort.entry} gives them. */
+export type ValueDigest = readonly [number, number, number, number];
+
+export interface GroupFacts {
+  /** Number of this flush; every durable write of promises or log takes the next one. */
+  readonly flush: number;
+  readonly boot: number;
+  /** Everything up to this instance is chosen, and its newest entry in this log is the chosen one. */
+  readonly chosenUpTo: number;
+  /** Flush number of the newest promise: a promise file older than this was lost or rolled back. */
+  readonly promiseFlush: number;
+  /** Chain value of the group before: a stale neighbour does not fit. */
+  readonly previousChain: number;
+}
+
+export interface GroupPlace {
+  readonly ownerSeed: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** What a record is, kept a second time in another sector. */
+export interface RecordIdentity {
+  readonly instance: number;
+  readonly ballot: Ballot;
+  readonly digest: ValueDigest;
+}
+
+export interface EncodedGroup {
+  /** To be written one after the other. Values may be among them and must not change before they are durable. */
+  readonly buffers: readonly Uint8Array[];
+  readonly bytes: number;
+  readonly chain: number;
+}
+
+interface GroupSizes {
+  /** From the start of the group to the end of the last record. */
+  readonly recordsEnd: number;
+  readonly tailStart: number;
+  readonly tailBytes: number;
+  readonly bytes: number;
+}
+
+const roundUp = (bytes: number): number => Math.ceil(bytes / sectorBytes) * sectorBytes;
+
+function groupSizes(entries: readonly AcceptedEntry[]): GroupSizes {
+  let recordsEnd = groupHeaderBytes;
+  let tailBytes = tailHeaderBytes + groupHeaderBytes;
+  for (const { ballot, value } of entries) {
+    recordsEnd += recordHeaderBytes + ballot.name.length + encodeValue(value).length;
+    tailBytes += identityBytes + ballot.name.length;
+  }
+  const tailStart = roundUp(recordsEnd + markBytes);
+  return { recordsEnd, tailStart, tailBytes, bytes: tailStart + roundUp(tailBytes + markBytes) };
+}
+
+/** Bytes that a group of these entries takes in a segment, a multiple of the sector. */
+export const groupBytes = (entries: readonly AcceptedEntry[]): number => groupSizes(entries).bytes;
+
+export function encodeGroup(
+  facts: GroupFacts,
+  entries: readonly AcceptedEntry[],
+  place: GroupPlace,
+  digest: (bytes: Uint8Array) => ValueDigest,
+): EncodedGroup {
+  const sizes = groupSizes(entries);
+  const values = entries.map(({ value }) => encodeValue(value));
+  const apart = values.reduce((sum, value) => sum + (value.length >= copiedValueBytesMax ? value.length : 0), 0);
+  const inline = Buffer.allocUnsafe(sizes.bytes - apart);
+  const buffers: Uint8Array[] = [];
+  const identities = Buffer.allocUnsafe(sizes.tailBytes - tailHeaderBytes - groupHeaderBytes);
+  let identitiesLength = 0;
+  let cut = 0; // start in `inline` of what was not yet put among the buffers
+  let at = groupHeaderBytes; // in `inline`
+  let offset = groupHeaderBytes; // in the group
+
+  const header = inline.subarray(0, groupHeaderBytes);
+  writeHeader(header, facts, { sizes, count: entries.length, place });
+  let chain = crc32(header);
+
+  entries.forEach(({ instance, ballot }, i) => {
+    const value = values[i] as Buffer;
+    const valueDigest = digest(value);
+    const start = at;
+    at = writeIdentity(inline, at + 8, { instance, ballot, digest: valueDigest });
+    inline.writeUInt32BE(value.length, start + 4);
+    const seed = placeSeed(place.ownerSeed, place.segment, place.offset + offset);
+    let checksum: number;
+    const headerEnd = at;
+    if (value.length >= copiedValueBytesMax) {
+      checksum = crc32(value, crc32(inline.subarray(start + 4, headerEnd), seed));
+      buffers.push(inline.subarray(cut, headerEnd), value);
+      cut = headerEnd;
+    } else {
+      at += value.copy(inline, at);
+      checksum = crc32(inline.subarray(start + 4, at), seed);
+    }
+    inline.writeUInt32BE(checksum, start);
+    chain = crc32(inline.subarray(start, start + 4), chain);
+    identities.writeUInt32BE(offset, identitiesLength);
+    identities.writeUInt32BE(checksum, identitiesLength + 4);
+    identitiesLength = writeIdentity(identities, identitiesLength + 8, { instance, ballot, digest: valueDigest });
+    offset += headerEnd - start + value.length;
+  });
+
+  const mark = { sizes, place, facts, chain };
+  inline.fill(0, at, at + sizes.tailStart - sizes.recordsEnd);
+  at += sizes.tailStart - sizes.recordsEnd;
+  writeMark(inline.subarray(at - markBytes, at), mark, sizes.tailStart - markBytes);
+  const tail = inline.subarray(at);
+  tail.fill(0);
+  tail.writeUInt32BE(sizes.tailBytes, 4);
+  header.copy(tail, tailHeaderBytes);
+  identities.copy(tail, tailHeaderBytes + groupHeaderBytes);
+  const tailSeed = placeSeed(place.ownerSeed, place.segment, place.offset + sizes.tailStart);
+  tail.writeUInt32BE(crc32(tail.subarray(4, sizes.tailBytes), tailSeed), 0);
+  writeMark(tail.subarray(tail.length - markBytes), mark, sizes.bytes - markBytes);
+  buffers.push(inline.subarray(cut));
+  return { buffers, bytes: sizes.bytes, chain };
+}
+
+interface HeaderContext {
+  readonly sizes: GroupSizes;
+  readonly count: number;
+  readonly place: GroupPlace;
+}
+
+function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, place }: HeaderContext): void {
+  to.writeUInt32BE(groupMagic, 0);
+  to.writeUInt32BE(sizes.bytes, 8);
+  to.writeUInt32BE(sizes.recordsEnd, 12);
+  to.writeUInt32BE(sizes.tailStart, 16);
+  to.writeUInt32BE(count, 20);
+  writeSafe(to, 24, facts.flush);
+  writeSafe(to, 32, facts.boot);
+  writeSafe(to, 40, facts.chosenUpTo);
+  writeSafe(to, 48, facts.promiseFlush);
+  to.writeUInt32BE(facts.previousChain, 56);
+  to.writeUInt32BE(0, 60);
+  to.writeUInt32BE(crc32(to.subarray(8), placeSeed(place.ownerSeed, place.segment, place.offset)), 4);
+}
+
+function writeMark(
+  to: Buffer,
+  from: { readonly sizes: GroupSizes; readonly place: GroupPlace; readonly facts: GroupFacts; readonly chain: number },
+  at: number,
+): void {
+  const { sizes, place, facts, chain } = from;
+  to.writeUInt32BE(markMagic, 0);
+  to.writeUInt32BE(place.offset, 4);
+  to.writeUInt32BE(sizes.bytes, 8);
+  to.writeUInt32BE(sizes.tailStart, 12);
+  writeSafe(to, 16, facts.flush);
+  to.writeUInt32BE(chain, 24);
+  to.writeUInt32BE(crc32(to.subarray(0, 28), placeSeed(place.ownerSeed, place.segment, place.offset + at)), 28);
+}
+
+/** Returns where the next byte goes. */
+function writeIdentity(to: Buffer, at: number, { instance, ballot, digest }: RecordIdentity): number {
+  writeSafe(to, at, instance);
+  writeSafe(to, at + 8, ballot.round);
+  writeSafe(to, at + 16, ballot.incarnation);
+  to.writeUInt32BE(digest[0], at + 24);
+  to.writeUInt32BE(digest[1], at + 28);
+  to.writeUInt32BE(digest[2], at + 32);
+  to.writeUInt32BE(digest[3], at + 36);
+  to.writeUInt8(ballot.name.length, at + 40);
+  // Member names are ASCII (identity.ts), so a character is a byte.
+  return at + 41 + to.write(ballot.name, at + 41, 'latin1');
+}
+
+function writeSafe(to: Buffer, at: number, n: number): void {
+  const high = Math.floor(n / 0x1_0000_0000);
+  to.writeUInt32BE(high, at);
+  to.writeUInt32BE(n - high * 0x1_0000_0000, at + 4);
+}

@@ -1,0 +1,245 @@
+/**
+ * What a simulated disk holds: for every file what is durable and what only the cache has, and the same for names.
+ *
+ * Source: pitfalls §2 "Disk" (D1, D2, D7, D11). Writes and names that were not flushed may survive a crash or not, in any
+ * combination; what was flushed always does.
+ */
+import type { Random } from '../core/random.ts';
+
+export const sectorBytes = 512;
+
+interface PendingWrite {
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** Bytes that grow; what was never written is zero. */
+class Content {
+  #bytes = Buffer.alloc(0);
+  size = 0;
+
+  put(offset: number, bytes: Uint8Array): void {
+    const end = offset + bytes.length;
+    if (end > this.#bytes.length) {
+      const grown = Buffer.alloc(Math.max(end, this.#bytes.length * 2));
+      this.#bytes.copy(grown, 0, 0, this.size);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, offset);
+    this.size = Math.max(this.size, end);
+  }
+
+  get(offset: number, length: number): Buffer {
+    return Buffer.from(this.#bytes.subarray(Math.min(offset, this.size), Math.min(offset + length, this.size)));
+  }
+
+  truncate(size: number): void {
+    this.#bytes.fill(0, Math.min(size, this.size));
+    this.size = size;
+  }
+
+  copy(): Content {
+    const copy = new Content();
+    copy.put(0, this.#bytes.subarray(0, this.size));
+    return copy;
+  }
+}
+
+/** One file, whatever its names are. */
+export class Inode {
+  readonly number: number;
+  cached = new Content();
+  durable = new Content();
+  pending: PendingWrite[] = [];
+  modifiedMs: number;
+
+  constructor(number: number, modifiedMs: number) {
+    this.number = number;
+    this.modifiedMs = modifiedMs;
+  }
+
+  write(offset: number, bytes: Uint8Array): PendingWrite {
+    const write = { offset, bytes: Buffer.from(bytes) };
+    this.cached.put(offset, write.bytes);
+    this.pending.push(write);
+    return write;
+  }
+
+  /** Makes exactly these writes durable: those before the flush began. */
+  settle(writes: readonly PendingWrite[]): void {
+    for (const { offset, bytes } of writes) this.durable.put(offset, bytes);
+    this.forget(writes);
+  }
+
+  /** After a failed flush these count as clean: no later flush will write them (pitfalls P14). */
+  forget(writes: readonly PendingWrite[]): void {
+    this.pending = this.pending.filter((write) => !writes.includes(write));
+  }
+
+  /** Damage at rest: changes what any later process reads. */
+  overwrite(offset: number, bytes: Uint8Array): void {
+    this.cached.put(offset, bytes);
+    this.durable.put(offset, bytes);
+  }
+
+  truncate(size: number): void {
+    this.cached.truncate(size);
+    this.durable.truncate(size);
+  }
+}
+
+export type NameChange =
+  | { readonly kind: 'create'; readonly path: string; readonly inode: Inode }
+  | { readonly kind: 'rename'; readonly path: string; readonly from: string; readonly inode: Inode }
+  | { readonly kind: 'remove'; readonly path: string; readonly inode: Inode }
+  | { readonly kind: 'folder'; readonly path: string };
+
+export type Names = Map<string, Inode | 'folder'>;
+
+export const folderOf = (path: string): string => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
+
+function applyName(names: Names, change: NameChange): void {
+  switch (change.kind) {
+    case 'create':
+      names.set(change.path, change.inode);
+      return;
+    case 'folder':
+      names.set(change.path, 'folder');
+      return;
+    case 'remove':
+      if (names.get(change.path) === change.inode) names.delete(change.path);
+      return;
+    default:
+      if (names.get(change.from) === change.inode) names.delete(change.from);
+      names.set(change.path, change.inode);
+  }
+}
+
+/** How a crash treats what was not flushed. */
+export interface CrashOptions {
+  /**
+   * `process`: only the process dies, the cache stays (and stays unflushed). Else the power goes, and unflushed writes
+   * are `lost`, `kept`, `torn` (all kept but the last one of each file, of which a prefix of sectors survives) or
+   * `random` (each lost, kept or torn).
+   */
+  readonly writes: 'process' | 'lost' | 'kept' | 'torn' | 'random';
+  /** Names that were not flushed; `random` decides one by one. Kept with `process`. */
+  readonly names?: 'lost' | 'kept' | 'random';
+  /** With `torn`: how many sectors of the last write survive; drawn when absent. */
+  readonly tornSectors?: number;
+  /** Torn writes keep any subset of their sectors instead of a prefix. */
+  readonly subsets?: boolean;
+}
+
+export class DiskImage {
+  names: Names = new Map();
+  #durableNames: Names = new Map();
+  #pendingNames: NameChange[] = [];
+  #nextInode = 1;
+
+  newInode(modifiedMs: number): Inode {
+    return new Inode(this.#nextInode++, modifiedMs);
+  }
+
+  change(change: NameChange): void {
+    applyName(this.names, change);
+    // The old name of a renamed file cannot come back by itself.
+    if (change.kind === 'rename') {
+      this.#pendingNames = this.#pendingNames.filter(({ kind, path }) => kind !== 'create' || path !== change.from);
+    }
+    this.#pendingNames.push(change);
+  }
+
+  pendingNamesOf(folder: string): readonly NameChange[] {
+    return this.#pendingNames.filter(({ path }) => folderOf(path) === folder);
+  }
+
+  settleNames(changes: readonly NameChange[]): void {
+    for (const change of changes) applyName(this.#durableNames, change);
+    this.#pendingNames = this.#pendingNames.filter((change) => !changes.includes(change));
+  }
+
+  usedBytes(): number {
+    let bytes = 0;
+    for (const node of new Set(this.names.values())) bytes += node === 'folder' ? 0 : node.cached.size;
+    return bytes;
+  }
+
+  /** What the next process finds. This image is not to be used any more. */
+  afterCrash(options: CrashOptions, random: Random): DiskImage {
+    if (options.writes === 'process') return this;
+    const after = this.copy();
+    for (const change of after.#pendingNames) {
+      const kept = options.names === 'random' ? random.chance(0.5) : options.names === 'kept';
+      if (kept) applyName(after.#durableNames, change);
+    }
+    after.#pendingNames = [];
+    after.names = new Map(after.#durableNames);
+    for (const node of new Set(after.names.values())) {
+      if (node !== 'folder') losePower(node, options, random);
+    }
+    return after;
+  }
+
+  /** An independent copy: a backup of the whole disk, or a second future of it. */
+  copy(): DiskImage {
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (node: Inode): Inode => {
+      const known = copies.get(node);
+      if (known !== undefined) return known;
+      const copy = new Inode(node.number, node.modifiedMs);
+      copy.cached = node.cached.copy();
+      copy.durable = node.durable.copy();
+      copy.pending = [...node.pending];
+      copies.set(node, copy);
+      return copy;
+    };
+    const copyNames = (names: Names): Names =>
+      new Map([...names].map(([path, node]) => [path, node === 'folder' ? node : copyOf(node)]));
+    const image = new DiskImage();
+    image.#nextInode = this.#nextInode;
+    image.names = copyNames(this.names);
+    image.#durableNames = copyNames(this.#durableNames);
+    image.#pendingNames = this.#pendingNames.map((change) =>
+      change.kind === 'folder' ? change : { ...change, inode: copyOf(change.inode) },
+    );
+    return image;
+  }
+}
+
+function losePower(inode: Inode, options: CrashOptions, random: Random): void {
+  const last = inode.pending.length - 1;
+  inode.pending.forEach((write, i) => {
+    for (const { offset, bytes } of surviving(write, i === last, options, random)) inode.durable.put(offset, bytes);
+  });
+  inode.pending = [];
+  inode.cached = inode.durable.copy();
+}
+
+function surviving(write: PendingWrite, last: boolean, options: CrashOptions, random: Random): readonly PendingWrite[] {
+  switch (options.writes) {
+    case 'kept':
+      return [write];
+    case 'torn':
+      return last ? torn(write, options, random) : [write];
+    case 'random': {
+      const fate = random.below(3);
+      return fate === 0 ? [] : fate === 1 ? [write] : torn(write, options, random);
+    }
+    default:
+      return [];
+  }
+}
+
+/** Pieces between the boundaries of sectors, of which a prefix or any subset survives. */
+function torn(write: PendingWrite, options: CrashOptions, random: Random): readonly PendingWrite[] {
+  const pieces: PendingWrite[] = [];
+  for (let at = 0; at < write.bytes.length; ) {
+    const offset = write.offset + at;
+    const end = Math.min(write.bytes.length, at + sectorBytes - (offset % sectorBytes));
+    pieces.push({ offset, bytes: write.bytes.subarray(at, end) });
+    at = end;
+  }
+  if (options.subsets === true) return pieces.filter(() => random.chance(0.5));
+  return pieces.slice(0, options.tornSectors ?? random.below(pieces.length + 1));
+}

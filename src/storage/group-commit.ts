@@ -1,0 +1,197 @@
+/**
+ * Group commit by arrival: while one flush runs, everything that comes is gathered, and goes out together with the next.
+ *
+ * Source: PML §4 (one flushed write per instance), design §3; pitfalls P13, P14. Keeps: a write is reported as durable only by
+ * a flush that began after it was queued; promises are durable in both copies before the entries that came with or
+ * after them; after the first failure nothing is reported ever again.
+ */
+import type { WriteRequest } from '../core/consensus/effect.ts';
+import type { WriteId } from '../core/consensus/identity.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
+import { invariant } from '../core/invariant.ts';
+import { encodeValue } from '../formats/value.ts';
+import type { DiskError } from '../ports/disk.ts';
+import { FlushTimes } from './flush-times.ts';
+import type { PromiseCopies } from './promise-copies.ts';
+import type { Wal } from './wal/wal.ts';
+
+/** One group holds no more than this, so that one flush does not take long; a single larger write goes alone. */
+const walBatchBytesMax = 4 * 1024 * 1024;
+
+export interface GroupCommitStart {
+  readonly wal: Wal;
+  readonly promises: PromiseCopies;
+  readonly boot: number;
+  /** Highest flush number so far. */
+  readonly flush: number;
+  readonly promiseFlush: number;
+  readonly chosenUpTo: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+}
+
+/** What waits: a write of the core, or somebody who wants all before it and `chosenUpTo` durable. */
+interface Queued {
+  readonly request: Omit<WriteRequest, 'write'> & { readonly write: WriteId | null };
+  readonly settle: ((error: DiskError | null) => void) | null;
+}
+
+export class GroupCommit {
+  readonly #start: GroupCommitStart;
+  readonly #times = new FlushTimes();
+  #queue: Queued[] = [];
+  /** What the flush that runs will settle. */
+  #inFlight: readonly Queued[] = [];
+  #busy = false;
+  #failure: DiskError | null = null;
+  #flush: number;
+  /** Highest flush number that has ended. */
+  #flushed: number;
+  #promiseFlush: number;
+  #chosenUpTo: number;
+  #lastWrite = 0;
+  #flushes = 0;
+  #whenIdle: (() => void)[] = [];
+  #onPersisted: (write: WriteId) => void = () => undefined;
+  #onFailed: (error: DiskError) => void = () => undefined;
+
+  constructor(start: GroupCommitStart) {
+    this.#start = start;
+    this.#flush = start.flush;
+    this.#flushed = start.flush;
+    this.#promiseFlush = start.promiseFlush;
+    this.#chosenUpTo = start.chosenUpTo;
+  }
+
+  get flushed(): number {
+    return this.#flushed;
+  }
+
+  get failure(): DiskError | null {
+    return this.#failure;
+  }
+
+  onPersisted(callback: (write: WriteId) => void): void {
+    this.#onPersisted = callback;
+  }
+
+  onFailed(callback: (error: DiskError) => void): void {
+    this.#onFailed = callback;
+  }
+
+  /** Queued; nothing more after a failure. */
+  persist(request: WriteRequest): void {
+    invariant(request.write > this.#lastWrite, 'writes are numbered upwards', { write: request.write });
+    this.#lastWrite = request.write;
+    this.#add({ request, settle: null });
+  }
+
+  /** Resolves when everything queued so far is durable, and that all up to `chosenUpTo` is chosen. */
+  barrier(chosenUpTo: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const request = { write: null, promise: null, entries: [], chosenUpTo: chosenUpTo as WriteRequest['chosenUpTo'] };
+      this.#add({ request, settle: (error) => (error === null ? resolve() : reject(error)) });
+    });
+  }
+
+  /** When nothing is queued any more, or all came to nothing. */
+  idle(): Promise<void> {
+    if (!this.#busy) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** The first failure is final: what waits is never acknowledged (pitfalls P14). */
+  fail(error: DiskError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    const waiting = [...this.#inFlight, ...this.#queue];
+    this.#inFlight = [];
+    this.#queue = [];
+    this.#onFailed(error);
+    for (const { settle } of waiting) settle?.(error);
+    this.#rest();
+  }
+
+  stats(): { readonly flushMsP50: number; readonly flushMsP99: number; readonly flushes: number } {
+    const times = this.#times;
+    return { flushMsP50: times.percentile(0.5), flushMsP99: times.percentile(0.99), flushes: this.#flushes };
+  }
+
+  #add(queued: Queued): void {
+    if (this.#failure !== null) {
+      queued.settle?.(this.#failure);
+      return;
+    }
+    this.#queue.push(queued);
+    if (!this.#busy) this.#next();
+  }
+
+  #next(): void {
+    const batch = this.#take();
+    if (batch.length === 0) {
+      this.#rest();
+      return;
+    }
+    this.#busy = true;
+    this.#inFlight = batch;
+    const promise = batch.reduce<WriteRequest['promise']>((last, { request }) => request.promise ?? last, null);
+    if (promise === null) {
+      this.#writeGroup(batch);
+      return;
+    }
+    this.#promiseFlush = ++this.#flush;
+    const stored = { ...promise, flush: this.#promiseFlush, boot: this.#start.boot };
+    this.#start.promises.raise(stored, (error) => {
+      if (error !== null) this.fail(error);
+      else if (this.#failure === null) this.#writeGroup(batch);
+    });
+  }
+
+  #writeGroup(batch: readonly Queued[]): void {
+    const entries: AcceptedEntry[] = [];
+    for (const { request } of batch) {
+      for (const entry of request.entries) entries.push(entry);
+      if (request.chosenUpTo > this.#chosenUpTo) this.#chosenUpTo = request.chosenUpTo;
+    }
+    const flush = ++this.#flush;
+    const { wal, now } = this.#start;
+    const began = now();
+    wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
+      if (error !== null) this.fail(error);
+      if (this.#failure !== null) return;
+      this.#times.add(now() - began);
+      this.#flushes++;
+      this.#flushed = flush;
+      this.#settle(batch);
+    });
+  }
+
+  /** The next group starts before anybody is told, so that the disk never waits for what the news sets off. */
+  #settle(batch: readonly Queued[]): void {
+    this.#inFlight = [];
+    let last: WriteId | null = null;
+    for (const { request } of batch) last = request.write ?? last;
+    this.#next();
+    if (last !== null) this.#onPersisted(last);
+    for (const { settle } of batch) settle?.(null);
+  }
+
+  /** From the front of the queue: what one group may hold, at least one. */
+  #take(): Queued[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { request } of this.#queue) {
+      for (const { value } of request.entries) bytes += encodeValue(value).length;
+      if (count > 0 && bytes > walBatchBytesMax) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #rest(): void {
+    this.#busy = false;
+    const waiting = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The promise of this replica in two files, raised one after the other.
+ *
+ * Source: PML §4.1; design §4. Keeps: at every moment one of the two is whole, and a promise is spoken of only when both
+ * are durable. Nothing readable is never "promised nothing" (pitfalls P19): the incarnation has ended.
+ */
+import { compareBallots } from '../core/consensus/ballot.ts';
+import { FormatError } from '../formats/bytes.ts';
+import type { Owner } from '../formats/checksum.ts';
+import {
+  decodePromise,
+  encodePromise,
+  type PromiseCopy,
+  promiseBlockBytes,
+  type StoredPromise,
+} from '../formats/promise.ts';
+import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
+import { PromiseLostError } from './errors.ts';
+import { inScratch, isNotFound, promiseNames, root, scratch, writeScratch } from './files.ts';
+
+const copies: readonly PromiseCopy[] = [0, 1];
+
+/** The files of a new member, in scratch/: promised nothing, which is true once. */
+export async function makePromiseFiles(disk: Disk, promise: StoredPromise, owner: Owner): Promise<void> {
+  for (const copy of copies) await writeScratch(disk, promiseNames[copy], encodePromise(promise, owner, copy));
+}
+
+export class PromiseCopies {
+  readonly #files: readonly DiskFile[];
+  readonly #owner: Owner;
+
+  private constructor(files: readonly DiskFile[], owner: Owner) {
+    this.#files = files;
+    this.#owner = owner;
+  }
+
+  /** The highest promise that either copy holds, changing nothing. @throws {PromiseLostError} when neither is good. */
+  static async read(disk: Disk, owner: Owner): Promise<StoredPromise> {
+    const problems: string[] = [];
+    const good: StoredPromise[] = [];
+    for (const copy of copies) {
+      const name = promiseNames[copy];
+      const found = await readCopy(disk, owner, copy);
+      if (typeof found === 'string') problems.push(`${name} ${found}`);
+      else good.push(found);
+    }
+    const [first, second] = good;
+    if (first === undefined) throw new PromiseLostError({ problems });
+    return second === undefined ? first : higher(first, second);
+  }
+
+  /**
+   * Both copies, holding `promise` durably. A bad or missing one is replaced first; then both are written anew, since
+   * what an earlier process failed to flush may stand in the cache alone (pitfalls P15).
+   */
+  static async open(disk: Disk, owner: Owner, promise: StoredPromise): Promise<PromiseCopies> {
+    const files: DiskFile[] = [];
+    for (const copy of copies) {
+      if (typeof (await readCopy(disk, owner, copy)) !== 'string') continue;
+      const name = promiseNames[copy];
+      await writeScratch(disk, name, encodePromise(promise, owner, copy));
+      await disk.rename(inScratch(name), name);
+      await disk.flushDirectory(root);
+      await disk.flushDirectory(scratch);
+    }
+    for (const copy of copies) {
+      const file = await disk.open(promiseNames[copy], { create: false });
+      files.push(file);
+      await file.write(0, encodePromise(promise, owner, copy));
+      await file.flush();
+    }
+    return new PromiseCopies(files, owner);
+  }
+
+  /** Both copies, then `done` once. After an error nothing may be promised or accepted any more. */
+  raise(promise: StoredPromise, done: (error: DiskError | null) => void): void {
+    const write = (copy: PromiseCopy, then: (error: DiskError | null) => void): void =>
+      (this.#files[copy] as DiskFile).writeAndFlush(0, [encodePromise(promise, this.#owner, copy)], then);
+    write(0, (error) => (error === null ? write(1, done) : done(error)));
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close();
+  }
+}
+
+/** The promise, or what is wrong with the copy. */
+async function readCopy(disk: Disk, owner: Owner, copy: PromiseCopy): Promise<StoredPromise | string> {
+  let file: DiskFile;
+  try {
+    file = await disk.open(promiseNames[copy], { create: false });
+  } catch (error) {
+    if (isNotFound(error)) return 'is missing';
+    throw error;
+  }
+  try {
+    const size = await file.size();
+    if (size !== promiseBlockBytes) return `has ${size} bytes`;
+    return decodePromise(await file.read(0, size), owner, copy);
+  } catch (error) {
+    if (error instanceof FormatError) return `holds ${error.message}`;
+    if (error instanceof DiskError) return `cannot be read (${error.message})`;
+    throw error;
+  }
+}
+
+/** Neither the ballot nor the lease that somebody may rely on ever goes down. */
+function higher(a: StoredPromise, b: StoredPromise): StoredPromise {
+  const order = compareBallots(a.ballot, b.ballot) || a.flush - b.flush;
+  return { ...(order >= 0 ? a : b), leaseMsMax: Math.max(a.leaseMsMax, b.leaseMsMax) };
+}

@@ -1,0 +1,350 @@
+/**
+ * Everything that one replica keeps on its disk, behind one door: opened at a start, written by the effects of the core.
+ *
+ * Source: PML §4, §5.1, §5.5; design §4. Keeps: what `onPersisted` reports survives any crash; what was recovered is durable
+ * before `open` returns; after the first failed write or flush nothing is reported any more.
+ */
+import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
+import type { Instance, WriteId } from '../core/consensus/identity.ts';
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
+import { invariant } from '../core/invariant.ts';
+import type { CellIdentity, LocalFlags, Manifest, MemberIdentity, SnapshotEntry } from '../formats/manifest.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import { type Disk, DiskError } from '../ports/disk.ts';
+import type { SnapshotStream } from '../ports/network.ts';
+import type { RandomnessPort } from '../ports/randomness.ts';
+import { DataDirectory, quarantine, unknownFiles } from './data-directory.ts';
+import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
+import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
+import { GroupCommit } from './group-commit.ts';
+import { checkAgreement, chooseStart, type Start } from './opening.ts';
+import { PromiseCopies } from './promise-copies.ts';
+import {
+  type LoadedSnapshot,
+  type SnapshotReceiver,
+  SnapshotStore,
+  type TakenSnapshot,
+  type TakeOptions,
+} from './snapshot-store.ts';
+import type { SnapshotView } from './snapshot-writer.ts';
+import { Wal } from './wal/wal.ts';
+
+export type { Formation, Inspection } from './formation.ts';
+export type { LoadedSnapshot, SnapshotReceiver, TakenSnapshot } from './snapshot-store.ts';
+export type { SnapshotView } from './snapshot-writer.ts';
+
+/** Enough for about a quarter of an hour of a busy replica's smallest groups; three of them lie on an idle disk. */
+const segmentBytesDefault = 16 * 1024 * 1024;
+
+export interface StorageOptions {
+  /** The member that this directory must belong to. */
+  readonly expectName: string;
+  /** The cell that it must belong to, where that is known. */
+  readonly expectCellId?: string;
+  readonly segmentBytes?: number;
+  readonly digest: DigestPort;
+  readonly randomness: RandomnessPort;
+  readonly programVersion: string;
+  /** Milliseconds of a clock that never goes back, for how long flushes take. */
+  readonly now: () => number;
+  /** Milliseconds since 1970, for when a snapshot was made. */
+  readonly wallMs: () => number;
+  /** Move files that do not belong into quarantine/`label`/ instead of refusing to open. */
+  readonly quarantineLeftovers?: string;
+  readonly logger?: StorageLogger;
+}
+
+export interface StorageLogger {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+}
+
+export interface Recovered {
+  readonly identity: { readonly cell: CellIdentity; readonly member: MemberIdentity };
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly promise: PromiseRecord;
+  /** The newest of each instance above the snapshot's, ascending. */
+  readonly entries: readonly AcceptedEntry[];
+  readonly chosenUpTo: Instance;
+  readonly snapshot: LoadedSnapshot | null;
+  readonly flushNumber: number;
+  /** The files were copied since formation: not to be trusted with a vote without being asked for. */
+  readonly copied: boolean;
+  /** Program version that ran here before this one; empty for the first start. */
+  readonly lastVersion: string;
+  readonly quarantined: readonly UnknownFile[];
+  /** The manifest as this start left it. */
+  readonly manifest: Manifest;
+}
+
+export interface StorageStats {
+  readonly flushMsP50: number;
+  readonly flushMsP99: number;
+  readonly flushes: number;
+  /** Written to the log by this process. */
+  readonly bytes: number;
+  readonly walBytesSinceSnapshot: number;
+  readonly segments: number;
+  readonly flushNumber: number;
+  readonly readOnly: boolean;
+}
+
+interface Parts {
+  readonly directory: DataDirectory;
+  readonly wal: Wal;
+  readonly promises: PromiseCopies;
+  readonly commit: GroupCommit;
+  readonly snapshots: SnapshotStore;
+  readonly space: SpaceWatch;
+}
+
+/** Whether there is room for another segment, and whom to tell. */
+class SpaceWatch {
+  low = false;
+  notify: (low: boolean) => void = () => undefined;
+
+  set(low: boolean): void {
+    if (low === this.low) return;
+    this.low = low;
+    this.notify(low);
+  }
+}
+
+export class ReplicaStorage {
+  readonly recovered: Recovered;
+  readonly #parts: Parts;
+  #walBytesAtSnapshot = 0;
+  #closed = false;
+
+  private constructor(recovered: Recovered, parts: Parts) {
+    this.recovered = recovered;
+    this.#parts = parts;
+  }
+
+  /** What lies in the directory, changing nothing. */
+  static inspect(disk: Disk): Promise<Inspection> {
+    return inspect(disk);
+  }
+
+  /** First step of formation: durable when it resolves. Replaces an earlier `forming`. */
+  static writeForming(disk: Disk, formation: Formation): Promise<void> {
+    return writeForming(disk, formation);
+  }
+
+  /** Second step: from now on this directory is a member's. Nothing when it was taken before. */
+  static markFormed(disk: Disk): Promise<void> {
+    return markFormed(disk);
+  }
+
+  /** Both steps at once, for a cell of one and for tests. */
+  static async form(disk: Disk, formation: Formation): Promise<void> {
+    await writeForming(disk, formation);
+    await markFormed(disk);
+  }
+
+  /**
+   * Opens a formed directory. When it resolves, the new boot number and id and everything recovered are durable.
+   * Nothing was changed when it rejects with one of the refusals below.
+   * @throws {WrongDirectoryError | UnknownFilesError | ManifestCorruptError | UnsupportedFormatError}
+   * @throws {PromiseLostError | WalCorruptError | SnapshotCorruptError}
+   * @throws {DiskError} 'full' when there is no room even to start.
+   */
+  static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
+    const { state, manifest } = await inspect(disk);
+    invariant(state === 'formed', 'only a formed data directory is opened', { state });
+    checkOwner(manifest, options);
+    const quarantined = await refuseUnknown(disk, manifest, options);
+    const directory = await DataDirectory.open(disk, manifest);
+    const snapshots = new SnapshotStore(directory, options.digest, options.wallMs);
+    const start = await chooseStart(disk, manifest, snapshots);
+    const promise = await PromiseCopies.read(disk, directory.owner);
+    checkAgreement(manifest, promise, start.log);
+    for (const { file, instance } of start.bad) {
+      options.logger?.warn(
+        { file, instance },
+        'a snapshot is bad; the one before it and the log after it are complete',
+      );
+    }
+
+    const boot = { number: manifest.boot.number + 1, id: Buffer.from(options.randomness.bytes(16)).toString('hex') };
+    const chosenUpTo = Math.max(start.log.chosenUpTo, start.snapshot?.handle.instance ?? 0);
+    const promises = await PromiseCopies.open(disk, directory.owner, promise);
+    const space = new SpaceWatch();
+    const holder: { commit: GroupCommit | null } = { commit: null };
+    const fail = (error: Error): void => holder.commit?.fail(asDiskError(error));
+    const flush = Math.max(start.log.flush, promise.flush) + 1;
+    const wal = await Wal.open(
+      {
+        directory,
+        digest: options.digest,
+        segmentBytes: options.segmentBytes ?? segmentBytesDefault,
+        onSpace: (low) => space.set(low),
+        onFailed: fail,
+      },
+      start.log,
+      { flush, boot: boot.number, chosenUpTo: start.log.chosenUpTo, promiseFlush: promise.flush },
+      (before) => ({ ...takeOver(before, start), boot, flush, lastVersion: options.programVersion }),
+    );
+    const commit = new GroupCommit({
+      wal,
+      promises,
+      boot: boot.number,
+      flush,
+      promiseFlush: promise.flush,
+      chosenUpTo: start.log.chosenUpTo,
+      now: options.now,
+    });
+    holder.commit = commit;
+    directory.onFailure(fail);
+    directory.stampWith(() => commit.flushed);
+    const recovered: Recovered = {
+      identity: { cell: manifest.cell, member: manifest.member },
+      boot,
+      promise: { ballot: promise.ballot, leaseMsMax: promise.leaseMsMax },
+      entries: [...start.log.entries.values()].sort((a, b) => a.instance - b.instance),
+      chosenUpTo: chosenUpTo as Instance,
+      snapshot: start.snapshot,
+      flushNumber: flush,
+      copied: directory.copied,
+      lastVersion: manifest.lastVersion,
+      quarantined,
+      manifest: directory.manifest,
+    };
+    return new ReplicaStorage(recovered, { directory, wal, promises, commit, snapshots, space });
+  }
+
+  /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
+  persist(request: WriteRequest): void {
+    invariant(!this.#closed, 'closed storage is not written to');
+    this.#parts.commit.persist(request);
+  }
+
+  /** This write and every one with a lower number is durable. */
+  onPersisted(callback: (write: WriteId) => void): void {
+    this.#parts.commit.onPersisted(callback);
+  }
+
+  /** Called once: nothing will be acknowledged any more, the process must end. */
+  onFailed(callback: (error: DiskError) => void): void {
+    this.#parts.commit.onFailed(callback);
+    const { failure } = this.#parts.commit;
+    if (failure !== null) callback(failure);
+  }
+
+  /** True while no further log segment can be prepared: take no more clients' writes, or the log will be hurt. */
+  get readOnly(): boolean {
+    return this.#parts.space.low;
+  }
+
+  onSpaceLow(callback: (low: boolean) => void): void {
+    this.#parts.space.notify = callback;
+  }
+
+  /** Looks again for room after `readOnly`; to be called now and then. */
+  checkSpace(): Promise<void> {
+    return this.#parts.wal.checkSpace();
+  }
+
+  /** @throws whatever went wrong; the snapshots are then as they were, and the log goes on. */
+  async takeSnapshot(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<TakenSnapshot> {
+    const { commit, snapshots, wal } = this.#parts;
+    // The log must know as chosen what the snapshot holds, or it could not stand in for the snapshot.
+    const taken = await snapshots.take(handle, view, options, () => commit.barrier(handle.instance));
+    if (taken.outcome === 'taken') this.#walBytesAtSnapshot = wal.written;
+    return taken;
+  }
+
+  receiveSnapshot(): Promise<SnapshotReceiver> {
+    return this.#parts.snapshots.receive();
+  }
+
+  /** For peers: the newest verified snapshot file, if it is above instance `above`. */
+  serveNewest(above: number): Promise<SnapshotStream | null> {
+    return this.#parts.snapshots.serveNewest(above);
+  }
+
+  /** Newest first, at most two. */
+  snapshots(): readonly SnapshotEntry[] {
+    return this.#parts.snapshots.list();
+  }
+
+  /** Reads the newest snapshot whole and returns it for loading; null without one. @throws {SnapshotCorruptError} */
+  async openSnapshot(): Promise<LoadedSnapshot | null> {
+    const newest = this.snapshots().find(({ verified }) => verified);
+    return newest === undefined ? null : this.#parts.snapshots.verify(newest);
+  }
+
+  /** Removes log segments that two verified snapshots have made unnecessary. Call after a snapshot. */
+  async cut(): Promise<void> {
+    await this.#parts.wal.cut(this.#parts.snapshots.cutLimit());
+  }
+
+  /** The manifest in force. */
+  get manifest(): Manifest {
+    return this.#parts.directory.manifest;
+  }
+
+  /** Durable when it resolves. */
+  setFlags(flags: Partial<LocalFlags>): Promise<void> {
+    return this.#parts.directory.update((before) => ({ ...before, flags: { ...before.flags, ...flags } }));
+  }
+
+  /** Files that do not belong, for status and doctor. */
+  unknownFiles(): Promise<readonly UnknownFile[]> {
+    return unknownFiles(this.#parts.directory.disk, this.manifest);
+  }
+
+  stats(): StorageStats {
+    const { commit, wal } = this.#parts;
+    return {
+      ...commit.stats(),
+      bytes: wal.written,
+      walBytesSinceSnapshot: wal.written - this.#walBytesAtSnapshot,
+      segments: this.manifest.segments.length,
+      flushNumber: commit.flushed,
+      readOnly: this.readOnly,
+    };
+  }
+
+  /** Ends after everything queued is durable, or has failed. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { commit, directory, promises, wal } = this.#parts;
+    await commit.idle();
+    await directory.idle();
+    await wal.close();
+    await promises.close();
+  }
+}
+
+function checkOwner({ cell, member }: Manifest, { expectName, expectCellId }: StorageOptions): void {
+  if (member.name === expectName && (expectCellId === undefined || cell.id === expectCellId)) return;
+  throw new WrongDirectoryError({
+    expected: { member: expectName, cellId: expectCellId ?? null },
+    found: { member: member.name, cellId: cell.id },
+  });
+}
+
+async function refuseUnknown(
+  disk: Disk,
+  manifest: Manifest,
+  { quarantineLeftovers }: StorageOptions,
+): Promise<readonly UnknownFile[]> {
+  if (quarantineLeftovers !== undefined) return quarantine(disk, manifest, quarantineLeftovers);
+  const unknown = await unknownFiles(disk, manifest);
+  if (unknown.length > 0) throw new UnknownFilesError(unknown);
+  return [];
+}
+
+/** A snapshot found bad is not named as good again; it stays until the next one replaces it. */
+function takeOver(manifest: Manifest, { bad }: Start): Manifest {
+  const files = new Set(bad.map(({ file }) => file));
+  const marked = (entry: SnapshotEntry): SnapshotEntry =>
+    files.has(entry.file) ? { ...entry, verified: false } : entry;
+  return { ...manifest, snapshots: manifest.snapshots.map(marked) };
+}
+
+const asDiskError = (error: Error): DiskError =>
+  error instanceof DiskError ? error : new DiskError('io', '', error.message, { cause: error });

@@ -1,0 +1,121 @@
+/** Reading snapshot files: whole, to verify them, and record by record, to load them. Nothing unchecked is handed out. */
+import { FormatError } from '../formats/bytes.ts';
+import {
+  chunkPrefixBytes,
+  decodeChunk,
+  decodeSnapshotHeader,
+  decodeTrailer,
+  headerPrefixBytes,
+  partBytes,
+  type SnapshotHeader,
+  snapshotHeaderBytes,
+  snapshotSeed,
+} from '../formats/snapshot.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
+import { SnapshotCorruptError } from './errors.ts';
+import { withFile } from './files.ts';
+
+export interface VerifiedSnapshot {
+  readonly header: SnapshotHeader;
+  readonly bytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** Whose snapshots are accepted. */
+export interface SnapshotOrigin {
+  readonly cellId: string;
+  readonly generation: number;
+}
+
+interface Part {
+  readonly kind: 'chunk' | 'trailer';
+  readonly bytes: Uint8Array;
+}
+
+/** Reads every byte. @throws {SnapshotCorruptError} for anything bad, and for a snapshot of another cell or generation. */
+export function verifySnapshot(
+  disk: Disk,
+  path: string,
+  origin: SnapshotOrigin,
+  digest: DigestPort,
+): Promise<VerifiedSnapshot> {
+  return reading(path, () =>
+    withFile(disk, path, false, async (file) => {
+      const { header, bytes: headerBytes } = await readHeader(file);
+      if (header.cellId !== origin.cellId || header.generation !== origin.generation) {
+        throw new FormatError(`it is of cell ${header.cellId}, generation ${header.generation}`);
+      }
+      const seed = snapshotSeed(headerBytes);
+      const digests = [digest.sha256(headerBytes)];
+      let records = 0;
+      let offset = headerBytes.length;
+      for (let chunks = 0; ; chunks++) {
+        const part = await readPart(file, offset);
+        offset += part.bytes.length;
+        if (part.kind === 'chunk') {
+          records += decodeChunk(part.bytes, seed, chunks).length;
+          digests.push(digest.sha256(part.bytes));
+          continue;
+        }
+        const trailer = decodeTrailer(part.bytes, seed);
+        const sha256 = Buffer.from(digest.sha256(...digests));
+        if (trailer.chunks !== chunks) throw new FormatError(`${chunks} chunks instead of ${trailer.chunks}`);
+        if (trailer.records !== records || header.records !== records) {
+          throw new FormatError(`${records} records instead of ${header.records}`);
+        }
+        if (!sha256.equals(trailer.sha256)) throw new FormatError('its digest is another one');
+        if ((await file.size()) !== offset) throw new FormatError('bytes follow its end');
+        return { header, bytes: offset, sha256: sha256.toString('hex') };
+      }
+    }),
+  );
+}
+
+/** The records in their order, chunk by chunk, each checked before it is handed out. */
+export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
+  const file = await reading(path, () => disk.open(path, { create: false }));
+  try {
+    const { bytes: headerBytes } = await reading(path, () => readHeader(file));
+    const seed = snapshotSeed(headerBytes);
+    let offset = headerBytes.length;
+    for (let index = 0; ; index++) {
+      const records = await reading(path, async () => {
+        const part = await readPart(file, offset);
+        offset += part.bytes.length;
+        return part.kind === 'chunk' ? decodeChunk(part.bytes, seed, index) : null;
+      });
+      if (records === null) return;
+      yield* records;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(file: DiskFile): Promise<{ readonly header: SnapshotHeader; readonly bytes: Uint8Array }> {
+  const length = snapshotHeaderBytes(await readExactly(file, 0, headerPrefixBytes));
+  const bytes = await readExactly(file, 0, length);
+  return { header: decodeSnapshotHeader(bytes), bytes };
+}
+
+async function readPart(file: DiskFile, offset: number): Promise<Part> {
+  const { kind, bytes } = partBytes(await readExactly(file, offset, chunkPrefixBytes));
+  return { kind, bytes: await readExactly(file, offset, bytes) };
+}
+
+async function readExactly(file: DiskFile, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = await file.read(offset, length);
+  if (bytes.length !== length) throw new FormatError('it ends too early');
+  return bytes;
+}
+
+async function reading<Result>(path: string, read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof FormatError || error instanceof DiskError)) throw error;
+    throw new SnapshotCorruptError({ file: path, problem: error.message, instance: null }, { cause: error });
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * The snapshots of one member: the two newest verified ones, and how they come and go.
+ *
+ * Source: PML §5.5; design §4 "Snapshots are canonical". Keeps: a snapshot counts only after the finished file was read
+ * back; a failure at any step leaves the snapshots as they were and nothing behind (pitfalls P24, P25); a newer
+ * snapshot is never replaced by an older one.
+ */
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import { invariant } from '../core/invariant.ts';
+import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import type { SnapshotStream } from '../ports/network.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { SnapshotCorruptError } from './errors.ts';
+import { inScratch, scratch, snapshotName } from './files.ts';
+import { Serial } from './serial.ts';
+import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
+import { ReceivedFile, type SnapshotView, writeSnapshot } from './snapshot-writer.ts';
+
+/** Kept: the newest and one to fall back on, together with the log after it. */
+const snapshotsKept = 2;
+
+/** A verified snapshot, ready to be loaded. */
+export interface LoadedSnapshot {
+  readonly handle: SnapshotHandle;
+  /** 32 bytes: chain over all values chosen up to the handle's instance. */
+  readonly logChain: Uint8Array;
+  /** Of the database, 32 hex digits: what a load must arrive at. */
+  readonly checksum: string;
+  readonly count: number;
+  readonly bytes: number;
+  readonly createdAt: string;
+  /** In canonical order; each call reads from the beginning. @throws {SnapshotCorruptError} while reading. */
+  records(): AsyncIterable<Uint8Array>;
+}
+
+export interface TakeOptions {
+  readonly logChain: Uint8Array;
+  /** Between two chunks: let others have the disk and the event loop. */
+  readonly pause: () => Promise<void>;
+}
+
+/** `superseded`: a snapshot of the same or a later instance is there already, nothing was written. */
+export interface TakenSnapshot {
+  readonly outcome: 'taken' | 'superseded';
+  readonly instance: number;
+  readonly bytes: number;
+}
+
+/** A snapshot on its way from a peer. Ends with exactly one of `finish` and `abort`. */
+export interface SnapshotReceiver {
+  append(chunk: Uint8Array): Promise<void>;
+  /**
+   * Verifies everything and installs it durably.
+   * @throws {SnapshotCorruptError} when it is damaged, of another cell or generation, or not newer than what is here.
+   */
+  finish(): Promise<LoadedSnapshot>;
+  abort(): Promise<void>;
+}
+
+export class SnapshotStore {
+  readonly #directory: DataDirectory;
+  readonly #digest: DigestPort;
+  readonly #wallMs: () => number;
+  /** Installs follow each other, so that "newer than what is here" stays true until it is there. */
+  readonly #installs = new Serial();
+  #reserved = 0;
+
+  constructor(directory: DataDirectory, digest: DigestPort, wallMs: () => number) {
+    this.#directory = directory;
+    this.#digest = digest;
+    this.#wallMs = wallMs;
+  }
+
+  /** Newest first; also those found bad, which say so. */
+  list(): readonly SnapshotEntry[] {
+    return this.#directory.manifest.snapshots;
+  }
+
+  /** Instance of the newest good snapshot, 0 without one. */
+  newestInstance(): number {
+    return this.#verified()[0]?.instance ?? 0;
+  }
+
+  /** The log may be cut up to here: the older of the two good snapshots; 0 while there are not two. */
+  cutLimit(): number {
+    return this.#verified()[snapshotsKept - 1]?.instance ?? 0;
+  }
+
+  /** Reads the file of `entry` whole. @throws {SnapshotCorruptError} */
+  async verify(entry: SnapshotEntry): Promise<LoadedSnapshot> {
+    const found = await verifySnapshot(this.#directory.disk, entry.file, this.#origin(), this.#digest);
+    if (
+      found.sha256 !== entry.sha256 ||
+      found.bytes !== entry.bytes ||
+      found.header.handle.instance !== entry.instance
+    ) {
+      const problem = `it is not the file that the manifest means (it holds instance ${found.header.handle.instance})`;
+      throw new SnapshotCorruptError({ file: entry.file, problem, instance: entry.instance });
+    }
+    return this.#loaded(entry, found);
+  }
+
+  /**
+   * Writes, reads back and installs a snapshot of `view`. `beforeInstall` ends before the snapshot counts.
+   * @throws whatever went wrong, with the snapshots as they were before.
+   */
+  async take(
+    handle: SnapshotHandle,
+    view: SnapshotView,
+    options: TakeOptions,
+    beforeInstall: () => Promise<void>,
+  ): Promise<TakenSnapshot> {
+    invariant(options.logChain.length === 32, 'a log chain has 32 bytes', { bytes: options.logChain.length });
+    if (handle.instance <= this.newestInstance()) return { outcome: 'superseded', instance: handle.instance, bytes: 0 };
+    const { cell, level } = this.#directory.manifest;
+    const header = {
+      cellId: cell.id,
+      generation: cell.generation,
+      handle,
+      level,
+      logChain: options.logChain,
+      checksum: view.checksum,
+      records: view.count,
+    };
+    const name = this.#reserve();
+    try {
+      const source = { header, records: view.records(), pause: options.pause };
+      await writeSnapshot(this.#directory.disk, name, source, this.#digest);
+      const verified = await this.#verifyScratch(name);
+      await beforeInstall();
+      const entry = await this.#install(name, verified);
+      if (entry === null) await this.#discard(name);
+      return { outcome: entry === null ? 'superseded' : 'taken', instance: handle.instance, bytes: verified.bytes };
+    } catch (error) {
+      await this.#discard(name);
+      throw error;
+    }
+  }
+
+  async receive(): Promise<SnapshotReceiver> {
+    const name = this.#reserve();
+    const file = await ReceivedFile.open(this.#directory.disk, name);
+    const abandon = async (): Promise<void> => {
+      await file.close().catch(() => undefined);
+      await this.#discard(name);
+    };
+    return {
+      append: (chunk) => file.append(chunk),
+      abort: abandon,
+      finish: async () => {
+        try {
+          await file.flush();
+          await file.close();
+          const verified = await this.#verifyScratch(name);
+          const entry = await this.#install(name, verified);
+          if (entry !== null) return this.#loaded(entry, verified);
+          const { instance } = verified.header.handle;
+          throw new SnapshotCorruptError({ file: name, problem: 'a newer one is here already', instance });
+        } catch (error) {
+          await abandon();
+          throw error;
+        }
+      },
+    };
+  }
+
+  /** The newest good snapshot as a stream of bytes, if it is above instance `above`; good until closed. */
+  async serveNewest(above: number): Promise<SnapshotStream | null> {
+    const entry = this.#verified()[0];
+    if (entry === undefined || entry.instance <= above) return null;
+    const file = await this.#directory.disk.open(entry.file, { create: false });
+    return {
+      bytes: entry.bytes,
+      read: (offset, length) => file.read(offset, length),
+      close: () => file.close(),
+    };
+  }
+
+  #verified(): readonly SnapshotEntry[] {
+    return this.#directory.manifest.snapshots.filter(({ verified }) => verified);
+  }
+
+  #origin(): { cellId: string; generation: number } {
+    const { cell } = this.#directory.manifest;
+    return { cellId: cell.id, generation: cell.generation };
+  }
+
+  /** A file name that no manifest has ever used. */
+  #reserve(): string {
+    this.#reserved = Math.max(this.#reserved + 1, this.#directory.manifest.nextSnapshot);
+    return snapshotName(this.#reserved);
+  }
+
+  #verifyScratch(name: string): Promise<VerifiedSnapshot> {
+    return verifySnapshot(this.#directory.disk, inScratch(name), this.#origin(), this.#digest);
+  }
+
+  /** Null when a snapshot of the same or a later instance came first. */
+  #install(name: string, { header, bytes, sha256 }: VerifiedSnapshot): Promise<SnapshotEntry | null> {
+    return this.#installs.run(async () => {
+      const { instance } = header.handle;
+      if (instance <= this.newestInstance()) return null;
+      const createdAt = new Date(this.#wallMs()).toISOString();
+      const entry = { file: name, instance, bytes, sha256, createdAt, verified: true };
+      const change = (manifest: Manifest): Manifest => ({
+        ...manifest,
+        snapshots: [entry, ...manifest.snapshots.filter(({ verified }) => verified)].slice(0, snapshotsKept),
+        nextSnapshot: Math.max(manifest.nextSnapshot, this.#reserved + 1),
+      });
+      await this.#directory.update(change, [name]);
+      return entry;
+    });
+  }
+
+  /** Best effort: what stays in scratch/ is removed at the next start. */
+  async #discard(name: string): Promise<void> {
+    // The manifest in force may name the file, which then waits in scratch/ to be moved by the next process.
+    if (this.#directory.failure !== null) return;
+    try {
+      await this.#directory.disk.remove(inScratch(name));
+      await this.#directory.disk.flushDirectory(scratch);
+    } catch {
+      // The disk has said why already, to whoever was writing.
+    }
+  }
+
+  #loaded(entry: SnapshotEntry, { header }: VerifiedSnapshot): LoadedSnapshot {
+    return {
+      handle: header.handle,
+      logChain: header.logChain,
+      checksum: header.checksum,
+      count: header.records,
+      bytes: entry.bytes,
+      createdAt: entry.createdAt,
+      records: () => snapshotRecords(this.#directory.disk, entry.file),
+    };
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Writing snapshot files in scratch/: from a view of the database, and from a peer's stream.
+ *
+ * Source: PML §5.5, §7 (a snapshot must not starve the log): small pieces, each flushed before the next, with a pause
+ * between them. What is written here counts for nothing until `snapshot-store.ts` has read it back and installed it.
+ */
+import {
+  chunkBytesMin,
+  encodeChunk,
+  encodeSnapshotHeader,
+  encodeTrailer,
+  type SnapshotHeader,
+  snapshotSeed,
+} from '../formats/snapshot.ts';
+import type { DigestPort } from '../ports/digest.ts';
+import type { Disk, DiskFile } from '../ports/disk.ts';
+import { inScratch, withFile } from './files.ts';
+
+/** Bytes of a peer's stream that are written before they are flushed. */
+const receivedFlushBytes = 256 * 1024;
+
+/** A point-in-time view of a database: what a snapshot takes from `ApplicationView` of the runtime. */
+export interface SnapshotView {
+  /** Number of records that `records` will yield. */
+  readonly count: number;
+  /** 32 hex digits, equal on two replicas iff their state is. */
+  readonly checksum: string;
+  /** Canonical records in one order. */
+  records(): Iterable<Uint8Array>;
+}
+
+export interface SnapshotSource {
+  readonly header: SnapshotHeader;
+  readonly records: Iterable<Uint8Array>;
+  /** Between two chunks; a rejection ends the writing. */
+  readonly pause: () => Promise<void>;
+}
+
+/** A whole flushed file in scratch/. @throws {DiskError} with what there is of it left in scratch/. */
+export async function writeSnapshot(
+  disk: Disk,
+  name: string,
+  source: SnapshotSource,
+  digest: DigestPort,
+): Promise<void> {
+  const path = inScratch(name);
+  await disk.remove(path);
+  await withFile(disk, path, 'exclusive', async (file) => {
+    const headerBytes = encodeSnapshotHeader(source.header);
+    const seed = snapshotSeed(headerBytes);
+    const digests = [digest.sha256(headerBytes)];
+    await file.write(0, headerBytes);
+    let offset = headerBytes.length;
+    let records = 0;
+    let chunks = 0;
+    for (const chunk of chunksOf(source.records)) {
+      const bytes = encodeChunk(chunk, seed, chunks);
+      digests.push(digest.sha256(bytes));
+      await file.write(offset, bytes);
+      await file.flush();
+      offset += bytes.length;
+      records += chunk.length;
+      chunks++;
+      await source.pause();
+    }
+    await file.write(offset, encodeTrailer({ chunks, records, sha256: digest.sha256(...digests) }, seed));
+    await file.flush();
+  });
+}
+
+/** Where a chunk ends follows from the records alone, so every replica cuts in the same places. */
+function* chunksOf(records: Iterable<Uint8Array>): Generator<readonly Uint8Array[]> {
+  let chunk: Uint8Array[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    chunk.push(record);
+    bytes += 4 + record.length;
+    if (bytes < chunkBytesMin) continue;
+    yield chunk;
+    chunk = [];
+    bytes = 0;
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** A peer's stream on its way into a file in scratch/. */
+export class ReceivedFile {
+  readonly #file: DiskFile;
+  #offset = 0;
+  #flushed = 0;
+
+  private constructor(file: DiskFile) {
+    this.#file = file;
+  }
+
+  static async open(disk: Disk, name: string): Promise<ReceivedFile> {
+    await disk.remove(inScratch(name));
+    return new ReceivedFile(await disk.open(inScratch(name), { create: 'exclusive' }));
+  }
+
+  async append(chunk: Uint8Array): Promise<void> {
+    await this.#file.write(this.#offset, chunk);
+    this.#offset += chunk.length;
+    if (this.#offset - this.#flushed >= receivedFlushBytes) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    await this.#file.flush();
+    this.#flushed = this.#offset;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

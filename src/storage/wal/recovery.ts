@@ -1,0 +1,221 @@
+/**
+ * Reading the log back at a start, without changing it.
+ *
+ * Source: PML §4 (restart), §5.1; design §4; PAR. Keeps: every group that was ever acknowledged is in the result, or the
+ * result is an error that names what is bad. The only thing dropped is a last group without any end mark: the flush that
+ * would have acknowledged it never ended.
+ */
+import type { Instance } from '../../core/consensus/identity.ts';
+import type { AcceptedEntry } from '../../core/consensus/message.ts';
+import { FormatError } from '../../formats/bytes.ts';
+import { type Owner, ownerSeed } from '../../formats/checksum.ts';
+import { decodeValue } from '../../formats/value.ts';
+import { badRecords, findMark, type ReadGroup, type ReadRecord, readGroup } from '../../formats/wal-group-reader.ts';
+import {
+  decodeSegmentHeader,
+  type LogPoint,
+  logBeginning,
+  type SegmentHeader,
+  segmentHeaderBytes,
+} from '../../formats/wal-segment.ts';
+import type { Disk } from '../../ports/disk.ts';
+import { WalCorruptError } from '../errors.ts';
+import { segmentName, withFile } from '../files.ts';
+
+export interface LiveSegment {
+  readonly segment: number;
+  readonly bytes: number;
+  /** Highest instance that it holds an entry of; 0 for none. */
+  readonly highest: number;
+}
+
+export interface RecoveredLog {
+  /** The newest entry of each instance above the asked one. */
+  readonly entries: ReadonlyMap<number, AcceptedEntry>;
+  readonly chosenUpTo: number;
+  /** Highest numbers found; 0 for none. */
+  readonly flush: number;
+  readonly promiseFlush: number;
+  readonly boot: number;
+  /**
+   * Where a new segment takes over. The last group lies beyond it: it may stand in the cache alone and is written again
+   * (pitfalls P15).
+   */
+  readonly continues: LogPoint;
+  readonly unsure: readonly AcceptedEntry[];
+  /** Segments that still count once a new one has taken over. */
+  readonly live: readonly LiveSegment[];
+}
+
+/** @throws {WalCorruptError} for anything but a torn last group. */
+export async function recoverLog(
+  disk: Disk,
+  owner: Owner,
+  segments: readonly number[],
+  above: number,
+): Promise<RecoveredLog> {
+  const headers: SegmentHeader[] = [];
+  for (const segment of segments) headers.push(await readHeader(disk, owner, segment));
+  const recovery = new LogRecovery(ownerSeed(owner), above);
+  for (const [i, header] of headers.entries()) {
+    const later = headers.slice(i + 1).flatMap(({ continues }) => (continues === null ? [] : [continues]));
+    if (later.some(({ segment }) => segment < header.segment)) continue; // superseded as a whole
+    const end = later.find(({ segment }) => segment === header.segment)?.offset ?? null;
+    recovery.take(header, await readSegment(disk, header), end);
+  }
+  return recovery.result();
+}
+
+const corrupt = (segment: number, offset: number, problem: string, cause?: unknown): WalCorruptError =>
+  new WalCorruptError({ file: segmentName(segment), offset, problem, bad: [] }, { cause });
+
+async function readHeader(disk: Disk, owner: Owner, segment: number): Promise<SegmentHeader> {
+  const header = await readAt(disk, segment, async (file) => {
+    const decoded = decodeSegmentHeader(await file.read(0, segmentHeaderBytes));
+    const size = await file.size();
+    if (size !== decoded.bytes) throw new FormatError(`${size} bytes instead of ${decoded.bytes}`);
+    return decoded;
+  });
+  const { cellId, member, incarnation } = header.owner;
+  if (cellId !== owner.cellId || member !== owner.member || incarnation !== owner.incarnation) {
+    throw corrupt(segment, 0, `it belongs to member ${member}#${incarnation} of cell ${cellId}`);
+  }
+  if (header.segment !== segment) throw corrupt(segment, 0, `it is segment ${header.segment}`);
+  return header;
+}
+
+const readSegment = (disk: Disk, { segment, bytes }: SegmentHeader): Promise<Buffer> =>
+  readAt(disk, segment, async (file) => {
+    const read = await file.read(0, bytes);
+    if (read.length !== bytes) throw new FormatError(`${read.length} bytes instead of ${bytes}`);
+    return Buffer.from(read.buffer, read.byteOffset, read.length);
+  });
+
+async function readAt<Result>(
+  disk: Disk,
+  segment: number,
+  read: Parameters<typeof withFile<Result>>[3],
+): Promise<Result> {
+  try {
+    return await withFile(disk, segmentName(segment), false, read);
+  } catch (error) {
+    throw corrupt(segment, 0, error instanceof Error ? error.message : 'it cannot be read', error);
+  }
+}
+
+class LogRecovery {
+  readonly #ownerSeed: number;
+  readonly #above: number;
+  readonly #entries = new Map<number, AcceptedEntry>();
+  readonly #live: LiveSegment[] = [];
+  /** Where the log read so far ends. */
+  #end: LogPoint | null = null;
+  /** Where it ended before its last group. */
+  #beforeLast: LogPoint = logBeginning;
+  #last: { readonly group: ReadGroup; readonly segment: number } | null = null;
+  #chosenUpTo = 0;
+  #flush = 0;
+  #promiseFlush = 0;
+  #boot = 0;
+
+  constructor(seed: number, above: number) {
+    this.#ownerSeed = seed;
+    this.#above = above;
+  }
+
+  /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
+  take(header: SegmentHeader, bytes: Buffer, end: number | null): void {
+    const { segment, continues } = header;
+    if (continues !== null) this.#takeOver(header, continues);
+    let highest = 0;
+    let offset = segmentHeaderBytes;
+    for (let first = true; offset !== end && offset < bytes.length; first = false) {
+      const group = this.#group(header, bytes, offset, end);
+      if (group === null) {
+        // What a start of the process writes first was flushed before the manifest named it: it cannot be torn.
+        if (first && continues !== null) throw corrupt(segment, offset, 'its first group is missing');
+        break;
+      }
+      const before = first && continues !== null ? continues : (this.#end ?? { ...logBeginning, segment, offset });
+      this.#checkOrder(group, before, segment);
+      this.#beforeLast = first && continues === null ? { ...before, segment, offset } : before;
+      for (const record of group.records) highest = Math.max(highest, record.instance);
+      this.#keep(group, segment);
+      offset += group.bytes;
+      this.#end = { segment, offset, chain: group.chain, flush: group.flush };
+    }
+    if (end !== null && offset !== end) throw corrupt(segment, offset, `the log must reach ${end}`);
+    this.#live.push({ segment, bytes: header.bytes, highest });
+  }
+
+  result(): RecoveredLog {
+    const continues = this.#beforeLast;
+    return {
+      entries: this.#entries,
+      chosenUpTo: this.#chosenUpTo,
+      flush: this.#flush,
+      promiseFlush: this.#promiseFlush,
+      boot: this.#boot,
+      continues,
+      unsure: this.#last === null ? [] : toEntries(this.#last.group, this.#last.segment),
+      live: this.#live.filter(({ segment }) => segment <= continues.segment),
+    };
+  }
+
+  /** A start of the process began this segment: the log before it must reach the point that it continues from. */
+  #takeOver(header: SegmentHeader, continues: LogPoint): void {
+    const end = this.#end;
+    if (end === null) return; // the segments before it were cut
+    if (end.chain === continues.chain && end.flush === continues.flush) return;
+    throw corrupt(end.segment, end.offset, `${segmentName(header.segment)} continues from flush ${continues.flush}`);
+  }
+
+  /** The group at `offset`, or null where the log ends. */
+  #group(header: SegmentHeader, bytes: Buffer, offset: number, end: number | null): ReadGroup | null {
+    const place = { ownerSeed: this.#ownerSeed, segment: header.segment, offset };
+    const limited = end === null ? bytes : bytes.subarray(0, end);
+    const group = readGroup(limited, place);
+    if (!('fault' in group)) return group;
+    const mark = findMark(limited, place, offset);
+    if (mark === null) return null;
+    throw new WalCorruptError({
+      file: segmentName(header.segment),
+      offset,
+      problem: group.fault,
+      bad: mark.offset === offset ? badRecords(limited, place, mark) : [{ instance: null, identity: null }],
+    });
+  }
+
+  #checkOrder(group: ReadGroup, before: LogPoint, segment: number): void {
+    // Before the first group of a log that was cut, nothing is known.
+    if (before.chain === 0 && before.flush === 0 && this.#end === null) return;
+    if (group.previousChain !== before.chain) {
+      throw corrupt(segment, group.offset, `it does not follow flush ${before.flush}: a group before it is missing`);
+    }
+    if (group.flush <= before.flush) {
+      throw corrupt(segment, group.offset, `flush ${group.flush} after flush ${before.flush}`);
+    }
+  }
+
+  #keep(group: ReadGroup, segment: number): void {
+    this.#last = { group, segment };
+    for (const entry of toEntries(group, segment, this.#above)) this.#entries.set(entry.instance, entry);
+    this.#chosenUpTo = Math.max(this.#chosenUpTo, group.chosenUpTo);
+    this.#flush = Math.max(this.#flush, group.flush);
+    this.#promiseFlush = Math.max(this.#promiseFlush, group.promiseFlush);
+    this.#boot = Math.max(this.#boot, group.boot);
+  }
+}
+
+/** Values are copied out, so that one small value does not keep a whole segment in memory. */
+function toEntries({ records, offset }: ReadGroup, segment: number, above = 0): AcceptedEntry[] {
+  const entry = ({ instance, ballot, value }: ReadRecord): AcceptedEntry => {
+    try {
+      return { instance: instance as Instance, ballot, value: decodeValue(Buffer.from(value)) };
+    } catch (error) {
+      if (error instanceof FormatError) throw corrupt(segment, offset, `instance ${instance}: ${error.message}`);
+      throw error;
+    }
+  };
+  return records.filter(({ instance }) => instance > above).map(entry);
+}

@@ -1,0 +1,250 @@
+/**
+ * The log being written: one group at a time into preallocated segments, the next of which is ready before it is needed.
+ *
+ * Source: PML §4; performance.md 2 (preallocated, one write and one flush). Keeps: a segment is named in the manifest,
+ * durably, before anything in it is acknowledged; a process writes only into segments that it made itself.
+ */
+import type { AcceptedEntry } from '../../core/consensus/message.ts';
+import { invariant } from '../../core/invariant.ts';
+import { ownerSeed } from '../../formats/checksum.ts';
+import type { Manifest } from '../../formats/manifest.ts';
+import { encodeGroup, type GroupFacts, groupBytes } from '../../formats/wal-group.ts';
+import { type SegmentHeader, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
+import type { DigestPort } from '../../ports/digest.ts';
+import { DiskError, type DiskFile } from '../../ports/disk.ts';
+import type { DataDirectory } from '../data-directory.ts';
+import { segmentName } from '../files.ts';
+import type { LiveSegment, RecoveredLog } from './recovery.ts';
+import { prepareSegment, segmentBytesFor } from './segment.ts';
+
+/** A start on a nearly full disk takes at least this much, enough to be told what is wrong and to hand over. */
+const shortSegmentBytes = 256 * 1024;
+
+export type Group = Omit<GroupFacts, 'previousChain' | 'boot'> & { readonly entries: readonly AcceptedEntry[] };
+
+export interface WalOptions {
+  readonly directory: DataDirectory;
+  readonly digest: DigestPort;
+  /** Usual size of a segment. */
+  readonly segmentBytes: number;
+  /** True when no further segment can be prepared: the rest of the present one is all that is left. */
+  readonly onSpace: (low: boolean) => void;
+  /** A failure outside a write: nothing can be acknowledged any more. */
+  readonly onFailed: (error: DiskError) => void;
+}
+
+interface OpenSegment {
+  readonly segment: number;
+  readonly bytes: number;
+  readonly file: DiskFile;
+  highest: number;
+}
+
+interface Waiting {
+  readonly group: Group;
+  readonly done: (error: DiskError | null) => void;
+}
+
+export class Wal {
+  readonly #options: WalOptions;
+  readonly #seed: number;
+  readonly #boot: number;
+  readonly #before: LiveSegment[];
+  #current: OpenSegment;
+  #offset: number;
+  #chain: number;
+  #next: OpenSegment | null = null;
+  #preparing: Promise<void> | null = null;
+  #waiting: Waiting | null = null;
+  #closed = false;
+  #written = 0;
+
+  private constructor(
+    options: WalOptions,
+    start: { boot: number; before: readonly LiveSegment[]; current: OpenSegment; offset: number; chain: number },
+  ) {
+    this.#options = options;
+    this.#seed = ownerSeed(options.directory.owner);
+    this.#boot = start.boot;
+    this.#before = [...start.before];
+    this.#current = start.current;
+    this.#offset = start.offset;
+    this.#chain = start.chain;
+  }
+
+  /**
+   * Begins a new segment with the unsure end of the recovered log and one manifest that also carries `change`: before it,
+   * the directory is as it was; after it, the log has been taken over. Resolves when all of it is durable.
+   * @throws {DiskError} 'full' when there is no room even for a short segment.
+   */
+  static async open(
+    options: WalOptions,
+    recovered: RecoveredLog,
+    opening: Omit<GroupFacts, 'previousChain'>,
+    change: (manifest: Manifest) => Manifest,
+  ): Promise<Wal> {
+    const { directory, digest } = options;
+    const segment = directory.manifest.nextSegment;
+    const place = { ownerSeed: ownerSeed(directory.owner), segment, offset: segmentHeaderBytes };
+    const facts = { ...opening, previousChain: recovered.continues.chain };
+    const first = encodeGroup(facts, recovered.unsure, place, (bytes) => digest.entry(bytes));
+    const usual = segmentBytesFor(first.bytes, options.segmentBytes);
+    const low = !(await hasRoom(options, usual));
+    const short = segmentBytesFor(first.bytes + Math.min(shortSegmentBytes, options.segmentBytes), 0);
+    const bytes = low ? short : usual;
+    const { owner } = directory;
+    const header: SegmentHeader = { owner, segment, bytes, boot: opening.boot, continues: recovered.continues };
+    await prepareSegment(directory.disk, header, first.buffers);
+    const numbers = [...recovered.live.map((live) => live.segment), segment];
+    await directory.update(
+      (manifest) => ({ ...change(manifest), segments: numbers, nextSegment: segment + 1 }),
+      [segmentName(segment)],
+    );
+    const file = await directory.disk.open(segmentName(segment), { create: false });
+    const highest = recovered.unsure.reduce((most, { instance }) => Math.max(most, instance), 0);
+    const wal = new Wal(options, {
+      boot: opening.boot,
+      before: recovered.live,
+      current: { segment, bytes, file, highest },
+      offset: segmentHeaderBytes + first.bytes,
+      chain: first.chain,
+    });
+    options.onSpace(low);
+    if (!low) wal.#prepare(0);
+    return wal;
+  }
+
+  /** Bytes of all groups that this process began to write. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** One group and its flush, then `done` once. One at a time. */
+  write(group: Group, done: (error: DiskError | null) => void): void {
+    invariant(this.#waiting === null, 'one group is written at a time');
+    const bytes = groupBytes(group.entries);
+    if (this.#offset + bytes > this.#current.bytes && !this.#advance(bytes)) {
+      this.#waiting = { group, done };
+      this.#prepare(bytes);
+      return;
+    }
+    this.#append(group, done);
+  }
+
+  /** Removes the oldest segments that hold nothing above `instance`; never the present one. Resolves when durable. */
+  async cut(instance: number): Promise<void> {
+    const kept = this.#before.findIndex(({ highest }) => highest > instance);
+    const gone = this.#before.slice(0, kept === -1 ? this.#before.length : kept).map(({ segment }) => segment);
+    if (gone.length === 0) return;
+    await this.#options.directory.update((manifest) => ({
+      ...manifest,
+      segments: manifest.segments.filter((segment) => !gone.includes(segment)),
+    }));
+    this.#before.splice(0, gone.length);
+  }
+
+  /** Tries again to prepare the next segment when there was no room for it. */
+  async checkSpace(): Promise<void> {
+    if (this.#next === null) this.#prepare(0);
+    await this.#preparing;
+  }
+
+  /** After the last write has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#preparing;
+    await this.#current.file.close();
+    await this.#next?.file.close();
+  }
+
+  #append({ entries, ...facts }: Group, done: (error: DiskError | null) => void): void {
+    const { segment, file } = this.#current;
+    const place = { ownerSeed: this.#seed, segment, offset: this.#offset };
+    const { digest } = this.#options;
+    const whole = { ...facts, boot: this.#boot, previousChain: this.#chain };
+    const encoded = encodeGroup(whole, entries, place, (bytes) => digest.entry(bytes));
+    invariant(encoded.bytes % sectorBytes === 0, 'a group fills whole sectors', { bytes: encoded.bytes });
+    for (const { instance } of entries) {
+      if (instance > this.#current.highest) this.#current.highest = instance;
+    }
+    this.#offset += encoded.bytes;
+    this.#written += encoded.bytes;
+    this.#chain = encoded.chain;
+    file.writeAndFlush(place.offset, encoded.buffers, done);
+  }
+
+  /** On to the next segment, if it is ready and has room for a group of `bytes`. */
+  #advance(bytes: number): boolean {
+    const next = this.#next;
+    if (next === null) return false;
+    const { segment, highest, file } = this.#current;
+    this.#before.push({ segment, bytes: this.#current.bytes, highest });
+    // It was only read and written; an error now says nothing about what its flushes have said already.
+    file.close().catch(() => undefined);
+    this.#current = next;
+    this.#offset = segmentHeaderBytes;
+    this.#next = null;
+    if (this.#offset + bytes > next.bytes) return false;
+    this.#prepare(0);
+    return true;
+  }
+
+  /** Makes the next segment ready, with room for a group of `bytes`, in the background. */
+  #prepare(bytes: number): void {
+    if (this.#preparing !== null || this.#next !== null || this.#closed) return;
+    this.#preparing = this.#prepareNext(bytes).then(
+      (next) => {
+        this.#preparing = null;
+        this.#next = next;
+        this.#options.onSpace(false);
+        this.#resume();
+      },
+      (error: unknown) => {
+        this.#preparing = null;
+        this.#prepareFailed(error);
+      },
+    );
+  }
+
+  async #prepareNext(bytes: number): Promise<OpenSegment> {
+    const { directory, segmentBytes } = this.#options;
+    const size = segmentBytesFor(bytes, segmentBytes);
+    const segment = directory.manifest.nextSegment;
+    const name = segmentName(segment);
+    if (!(await hasRoom(this.#options, size))) throw new DiskError('full', name, 'no room for another log segment');
+    const header = { owner: directory.owner, segment, bytes: size, boot: this.#boot, continues: null };
+    await prepareSegment(directory.disk, header);
+    await directory.update(
+      (manifest) => ({ ...manifest, segments: [...manifest.segments, segment], nextSegment: segment + 1 }),
+      [name],
+    );
+    return { segment, bytes: size, file: await directory.disk.open(name, { create: false }), highest: 0 };
+  }
+
+  #prepareFailed(error: unknown): void {
+    const failure = asDiskError(error);
+    const waiting = this.#waiting;
+    if (failure.reason === 'full') this.#options.onSpace(true);
+    if (waiting !== null) {
+      this.#waiting = null;
+      waiting.done(failure);
+    } else if (failure.reason !== 'full' || this.#options.directory.failure !== null) {
+      this.#options.onFailed(failure);
+    }
+  }
+
+  #resume(): void {
+    const waiting = this.#waiting;
+    if (waiting === null) return;
+    this.#waiting = null;
+    this.write(waiting.group, waiting.done);
+  }
+}
+
+/** Room for `bytes` and as much again, which is left to the manifest and to snapshots. */
+async function hasRoom({ directory, segmentBytes }: WalOptions, bytes: number): Promise<boolean> {
+  return (await directory.disk.freeBytes()) >= bytes + segmentBytes;
+}
+
+const asDiskError = (error: unknown): DiskError =>
+  error instanceof DiskError ? error : new DiskError('io', '', String(error), { cause: error });
