@@ -120,6 +120,10 @@ export class LogReplica<Result> {
     this.#submissions = [];
   }
 
+  get self(): ReplicaId {
+    return this.#options.self;
+  }
+
   /** The deterministic core, to look at. Never step it from outside. */
   get core(): Replica {
     return this.#core;

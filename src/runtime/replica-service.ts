@@ -15,7 +15,6 @@ import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { ReadState, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
-import type { Logger } from './logger.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import { PositionMarks } from './position.ts';
 
@@ -48,7 +47,6 @@ export interface DatabaseServiceOptions {
   readonly database: DatabaseApplication;
   readonly clocks: ClockPort;
   readonly host: HostFacts;
-  readonly logger: Logger;
 }
 
 export class DatabaseService implements ReplicaService {

@@ -295,6 +295,11 @@ export class ReplicaStorage {
     return unknownFiles(this.#parts.directory.disk, this.manifest);
   }
 
+  /** Number of the last durable flush; read for every frame to a peer. */
+  get flushNumber(): number {
+    return this.#parts.commit.flushed;
+  }
+
   stats(): StorageStats {
     const { commit, wal } = this.#parts;
     return {

@@ -1,0 +1,50 @@
+/** The real world, as Node.js gives it: what `node start` hands to the runtime. */
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { DirectoryHeldError, type HostedNetwork, type NetworkOptions, type World } from '../ports/world.ts';
+import { NodeClocks } from './clocks-node/node-clocks.ts';
+import { createNodeDigest } from './digest-node/digest-node.ts';
+import { DirectoryInUseError, lockDirectory, NodeDisk } from './disk-node/index.ts';
+import { HttpNetwork } from './network-http/http-network.ts';
+import type { PeerLogger } from './network-http/options.ts';
+import { postPeerJson, verifyPeerJson } from './network-http/peer-request.ts';
+import { NodeRandomness } from './randomness-node/node-randomness.ts';
+
+const askTimeoutMs = 1_000;
+
+/** One world a process is enough; replicas in one process (tests) may share it. */
+export async function createNodeWorld(logger: PeerLogger): Promise<World> {
+  const clocks = new NodeClocks();
+  const randomness = new NodeRandomness();
+  const digest = await createNodeDigest();
+  return {
+    clocks,
+    randomness,
+    digest,
+    openDirectory,
+    createNetwork: (options: NetworkOptions): HostedNetwork =>
+      new HttpNetwork({ ...options, clocks, randomness, logger }),
+    askPeer: async (url, path, body, secret) => {
+      try {
+        return await postPeerJson(url, path, body, { timeoutMs: askTimeoutMs, ...(secret === null ? {} : { secret }) });
+      } catch (error) {
+        logger.debug({ err: error, url }, 'a listed member does not answer');
+        return null;
+      }
+    },
+    readPeerRequest: async (request, secret) => verifyPeerJson(request, secret),
+  };
+}
+
+/** Files 0600 in a folder 0700, locked for as long as this process lives. */
+async function openDirectory(path: string): ReturnType<World['openDirectory']> {
+  const directory = resolve(path);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  try {
+    const lock = await lockDirectory(directory);
+    return { disk: await NodeDisk.open(directory), release: () => lock.release() };
+  } catch (error) {
+    if (error instanceof DirectoryInUseError) throw new DirectoryHeldError(directory, null);
+    throw error;
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * One member of a cell, whatever application stands on its log: opens or forms the data directory, opens the storage,
+ * connects to the others and starts the log.
+ *
+ * Source: contract §1 (`node start`); design §3-4; PML Figure 1: the log layer serves any application. Every refusal is an
+ * `OperatorError` with the exit code of the contract, thrown before anything was changed.
+ */
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { memberId } from '../core/consensus/configuration.ts';
+import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
+import { instance, replicaId } from '../core/consensus/identity.ts';
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { Limits } from '../core/consensus/limits.ts';
+import { Random } from '../core/random.ts';
+import { DataDirectoryForeignError, MemberRemovedError, OperatorError } from '../errors/index.ts';
+import type { Manifest } from '../formats/manifest.ts';
+import type { Admission, PeerHello } from '../ports/network.ts';
+import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
+import { quarantine } from '../storage/data-directory.ts';
+import type { Inspection } from '../storage/formation.ts';
+import { ReplicaStorage } from '../storage/replica-storage.ts';
+import type { LogApplication } from './application.ts';
+import { toOperatorError } from './directory-errors.ts';
+import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
+import { LogReplica, type LogReplicaOptions, recoveredState } from './log-replica.ts';
+import type { Logger } from './logger.ts';
+import { logStorage, restoreFrom } from './storage-adapter.ts';
+
+/** Formats and behaviour that a new cell may use. */
+export const level = 1;
+const formationPath = '/peer/v1/formation';
+const snapshotLogBytesDefault = 64 * 1024 * 1024;
+/** PML §5.2 gives no figure; shorter leases lapse under garbage collection on busy machines. */
+const cellDefaults = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
+
+export interface MemberOptions {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Listed members, this one included. Obeyed once, when the cell is formed. */
+  readonly cell: readonly ListedMember[];
+  readonly cellName: string;
+  readonly expectCell: string | null;
+  /** Proves membership beyond loopback; null on loopback. */
+  readonly secret: Uint8Array | null;
+  readonly quarantineLeftovers: boolean;
+  readonly version: string;
+  readonly snapshotLogBytes?: number;
+  readonly segmentBytes?: number;
+  readonly limits?: Partial<Limits>;
+}
+
+export interface MemberHooks<Result, Application extends LogApplication<Result>>
+  extends Pick<LogReplicaOptions<Result>, 'onMastership' | 'onDelivered'> {
+  /** The state before the first instance; a snapshot, where there is one, is restored into it. */
+  makeApplication(manifest: Manifest): Application;
+  /** The log stopped for good. */
+  onFatal(error: unknown): void;
+}
+
+export interface JoinedMember<Result, Application> {
+  readonly manifest: Manifest;
+  readonly storage: ReplicaStorage;
+  readonly network: HostedNetwork;
+  readonly log: LogReplica<Result>;
+  readonly application: Application;
+}
+
+export class Member<Result, Application extends LogApplication<Result>> {
+  readonly #options: MemberOptions;
+  readonly #world: World;
+  readonly #logger: Logger;
+  readonly #hooks: MemberHooks<Result, Application>;
+  #directory: OpenDirectory | null = null;
+  #formation: Formation | null = null;
+  #manifest: Manifest | null = null;
+  #joined: JoinedMember<Result, Application> | null = null;
+  #waitingFor = 'its data directory is being opened';
+  #stopped = false;
+
+  constructor(options: MemberOptions, world: World, logger: Logger, hooks: MemberHooks<Result, Application>) {
+    this.#options = options;
+    this.#world = world;
+    this.#logger = logger;
+    this.#hooks = hooks;
+  }
+
+  /** Why it does not take part yet. */
+  get waitingFor(): string {
+    return this.#waitingFor;
+  }
+
+  get joined(): JoinedMember<Result, Application> | null {
+    return this.#joined;
+  }
+
+  /**
+   * Forms the cell, or comes back to it. The log is not started yet: `joined.log.start()` is the caller's. Null when it
+   * was closed meanwhile.
+   * @throws {OperatorError} why this member cannot take part.
+   */
+  async join(): Promise<JoinedMember<Result, Application> | null> {
+    try {
+      return await this.#join();
+    } catch (error) {
+      throw toOperatorError(error, this.#options.dataDir, this.#world.clocks.now().wallMs);
+    }
+  }
+
+  async #join(): Promise<JoinedMember<Result, Application> | null> {
+    this.#directory = await this.#world.openDirectory(this.#options.dataDir);
+    const { disk } = this.#directory;
+    const found = await this.#inspect(this.#directory);
+    this.#refuseForeign(found, this.#options.expectCell);
+    if (found.state !== 'formed') await this.#form(found, this.#directory);
+    if (this.#stopped) return null;
+    const manifest = (await ReplicaStorage.inspect(disk)).manifest as Manifest;
+    this.#manifest = manifest;
+    if (manifest.flags.removed) {
+      const { name, incarnation } = manifest.member;
+      throw new MemberRemovedError({ member: name, incarnation, cell: manifest.cell.id });
+    }
+    await this.#refuseOtherCell(manifest);
+    this.#joined = await this.#open(manifest, this.#directory);
+    return this.#joined;
+  }
+
+  async #inspect({ disk }: OpenDirectory): Promise<Inspection> {
+    try {
+      return await ReplicaStorage.inspect(disk);
+    } catch (error) {
+      // Without a manifest nothing of it is ours: with the flag it is moved aside, and the directory is an empty one.
+      if (!this.#options.quarantineLeftovers || !(error instanceof Error) || error.name !== 'UnknownFilesError')
+        throw error;
+      await quarantine(disk, null, this.#quarantineLabel());
+      return ReplicaStorage.inspect(disk);
+    }
+  }
+
+  #quarantineLabel(): string {
+    return new Date(this.#world.clocks.now().wallMs).toISOString().replace(/[:.]/g, '-');
+  }
+
+  #refuseForeign(found: Inspection, expectCell: string | null): void {
+    const { name, dataDir: directory } = this.#options;
+    if (found.manifest === null) {
+      if (expectCell === null) return;
+      throw new OperatorError(
+        'PAXOS_REFUSED',
+        `Data directory ${directory} is empty, and --expect-cell forbids forming a new cell.`,
+        {
+          facts: { directory, expectCell },
+          suggestions: ['paxosctl status'],
+        },
+      );
+    }
+    const { member, cell } = found.manifest;
+    if (member.name !== name) {
+      throw new DataDirectoryForeignError({ directory, what: 'member', found: member.name, expected: name });
+    }
+    if (expectCell !== null && cell.id !== expectCell) {
+      throw new DataDirectoryForeignError({ directory, what: 'cell', found: cell.id, expected: expectCell });
+    }
+  }
+
+  async #form(found: Inspection, { disk }: OpenDirectory): Promise<void> {
+    const { name, cellName, cell, dataDir } = this.#options;
+    if (!cell.some((member) => member.name === name)) {
+      throw new OperatorError('PAXOS_USAGE', `--cell does not list ${name}, and data directory ${dataDir} is empty.`, {
+        suggestions: ['paxosctl node start --help'],
+      });
+    }
+    this.#waitingFor = 'the cell is being formed';
+    this.#formation = new Formation({
+      name,
+      cellName,
+      members: cell,
+      directory: dataDir,
+      found: found.manifest === null ? null : documentOf(found.manifest),
+      storeForming: (document) => ReplicaStorage.writeForming(disk, formationOf(document, name)),
+      storeFormed: () => ReplicaStorage.markFormed(disk),
+      ask: (member) => this.#askFormation(member),
+      clocks: this.#world.clocks,
+      randomness: this.#world.randomness,
+      logger: this.#logger,
+    });
+    const formed = await this.#formation.run();
+    if (formed !== null) this.#logger.info({ cell: formed.cellId, members: formed.members.length }, 'cell formed');
+  }
+
+  async #askFormation(member: ListedMember): Promise<FormationView | null> {
+    const answer = await this.#world.askPeer(member.url, formationPath, {}, this.#options.secret);
+    return isFormationView(answer) ? answer : null;
+  }
+
+  /** The addresses in --cell are only hints, but another cell living there is a mistake that must not go on. */
+  async #refuseOtherCell(manifest: Manifest): Promise<void> {
+    const others = this.#options.cell.filter(({ name }) => name !== this.#options.name);
+    const views = await Promise.all(others.map((member) => this.#askFormation(member)));
+    const foreign = views.find(
+      (view) => view?.state === 'formed' && view.cell !== null && view.cell.id !== manifest.cell.id,
+    );
+    if (foreign?.cell === undefined || foreign.cell === null) return;
+    const { dataDir: directory } = this.#options;
+    throw new DataDirectoryForeignError({
+      directory,
+      what: 'cell',
+      found: manifest.cell.id,
+      expected: foreign.cell.id,
+    });
+  }
+
+  /** Requests below `/peer/v1/`. */
+  handlePeerRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === formationPath) void this.#answerFormation(request, response);
+    else if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
+      response.writeHead(503, { 'Retry-After': '1' }).end();
+    }
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#joined === null) socket.destroy();
+    else this.#joined.network.handleUpgrade(request, socket, head);
+  }
+
+  async #answerFormation(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = await this.#world.readPeerRequest(request, this.#options.secret);
+    const view = asked === null ? null : this.#formationView();
+    if (view === null) response.writeHead(asked === null ? 401 : 503).end();
+    else response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(view));
+  }
+
+  #formationView(): FormationView | null {
+    const { name, cell } = this.#options;
+    if (this.#manifest === null) return this.#formation?.view() ?? null;
+    const members = this.#joined?.log.core.configuration.members.map((member) => member.name);
+    const formation = this.#manifest.configurations[0]?.configuration.members.map((member) => member.name) ?? [];
+    const appliedUpTo = this.#joined?.log.core.appliedUpTo ?? 0;
+    return {
+      name,
+      cellName: this.#manifest.cell.name,
+      members: cell,
+      state: 'formed',
+      document: null,
+      cell: { id: this.#manifest.cell.id, members: members ?? formation, appliedUpTo },
+    };
+  }
+
+  // --- running ------------------------------------------------------------------------------------------------------
+
+  async #open(manifest: Manifest, { disk }: OpenDirectory): Promise<JoinedMember<Result, Application>> {
+    const options = this.#options;
+    const { clocks, digest, randomness } = this.#world;
+    this.#waitingFor = 'its data directory is being opened';
+    const storage = await ReplicaStorage.open(disk, {
+      expectName: options.name,
+      digest,
+      randomness,
+      programVersion: options.version,
+      now: () => clocks.now().monotonicMs,
+      wallMs: () => clocks.now().wallMs,
+      logger: this.#logger,
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+      ...(options.quarantineLeftovers ? { quarantineLeftovers: this.#quarantineLabel() } : {}),
+    });
+    const { recovered } = storage;
+    const application = this.#hooks.makeApplication(manifest);
+    if (recovered.snapshot !== null) await restoreFrom(application, recovered.snapshot);
+    const self = replicaId(manifest.member.name, manifest.member.incarnation);
+    const network = this.#world.createNetwork({
+      self,
+      cell: manifest.cell.id,
+      secret: peerSecret(manifest.cell.secretHex, options.secret),
+      generation: manifest.cell.generation,
+      boot: recovered.boot,
+      programVersion: options.version,
+      admit: (hello) => this.#admit(hello),
+      flushNumber: () => storage.flushNumber,
+    });
+    const { onMastership, onDelivered } = this.#hooks;
+    const log = new LogReplica<Result>({
+      self,
+      clocks,
+      network,
+      storage: logStorage(storage, clocks, this.#logger),
+      application,
+      digest,
+      random: new Random(Buffer.from(randomness.bytes(16)).toString('hex')),
+      logger: this.#logger,
+      snapshotLogBytes: options.snapshotLogBytes ?? snapshotLogBytesDefault,
+      snapshot: recovered.snapshot,
+      recovered: recoveredState({ ...recovered, formation: formationHandle(manifest) }),
+      onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
+      ...(onMastership === undefined ? {} : { onMastership }),
+      ...(onDelivered === undefined ? {} : { onDelivered }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    });
+    const { boot, chosenUpTo } = recovered;
+    this.#logger.info({ member: self, cell: manifest.cell.id, boot: boot.number, chosenUpTo }, 'replica started');
+    return { manifest, storage, network, log, application };
+  }
+
+  /** Only members of a configuration that is in force or to come are listened to. */
+  #admit({ id }: PeerHello): Admission {
+    const configurations = this.#joined?.log.core.configurations ?? [];
+    const known = configurations.some(({ configuration }) => configuration.members.some((it) => memberId(it) === id));
+    if (known) return { ok: true };
+    return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
+  }
+
+  /** Hands mastership over when this member is master, so that the others need not wait for its lease to end. */
+  async handOver(timeoutMs: number): Promise<void> {
+    const { clocks } = this.#world;
+    const log = this.#joined?.log;
+    if (log === undefined || !log.isServing() || log.core.handOverCandidate(null, clocks.now()) === null) return;
+    log.handOver(null);
+    const deadline = clocks.now().monotonicMs + timeoutMs;
+    while (log.core.state !== 'following' && clocks.now().monotonicMs < deadline && !log.stopped) {
+      await new Promise<void>((resolve) => void clocks.schedule((clocks.now().monotonicMs + 5) as Ms, resolve));
+    }
+  }
+
+  /** Ends everything that was opened; what is queued for the disk is made durable first. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    this.#formation?.stop();
+    const joined = this.#joined;
+    if (joined !== null) {
+      joined.log.stop();
+      await joined.network.close();
+      await joined.storage.close().catch((error: unknown) => {
+        this.#logger.warn({ err: error }, 'closing the storage failed');
+      });
+    }
+    await this.#directory?.release();
+    this.#directory = null;
+  }
+}
+
+type Ms = ReturnType<World['clocks']['now']>['monotonicMs'];
+
+const documentOf = ({ cell, configurations }: Manifest): FormationDocument => ({
+  cellId: cell.id,
+  cellName: cell.name,
+  secretHex: cell.secretHex,
+  members: (configurations[0]?.configuration.members ?? []).map(({ name, url }) => ({ name, url })),
+});
+
+/** The first configuration governs from instance 1; every founding member is incarnation 1. */
+const formationOf = (document: FormationDocument, name: string): Parameters<typeof ReplicaStorage.writeForming>[1] => ({
+  cell: { id: document.cellId, name: document.cellName, generation: 1, secretHex: document.secretHex },
+  member: { name, incarnation: 1 },
+  configurations: [
+    {
+      from: instance(1),
+      configuration: {
+        ...cellDefaults,
+        members: document.members.map((member) => ({ ...member, incarnation: 1, role: 'voter' as const })),
+      },
+    },
+  ],
+  level,
+});
+
+const formationHandle = (manifest: Manifest): SnapshotHandle => ({
+  instance: 0 as Instance,
+  epoch: 0 as Epoch,
+  cellTimeMs: 0 as CellTimeMs,
+  configurations: manifest.configurations,
+});
+
+/** What peers prove to each other: the cell's secret, bound to the operator's where there is one. */
+function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8Array {
+  const secret = Buffer.from(secretHex, 'hex');
+  if (operatorSecret === null) return secret;
+  return createHash('sha256').update(secret).update(operatorSecret).digest();
+}
+
+function isFormationView(answer: unknown): answer is FormationView {
+  if (typeof answer !== 'object' || answer === null) return false;
+  const { name, cellName, members, state } = answer as Partial<FormationView>;
+  return (
+    typeof name === 'string' &&
+    typeof cellName === 'string' &&
+    Array.isArray(members) &&
+    (state === 'empty' || state === 'forming' || state === 'formed')
+  );
+}
