@@ -16,12 +16,12 @@ export interface RevisionRecord {
   readonly changes: readonly StoredChange[];
 }
 
-/** Some ten seconds at full load: long enough for a watcher that reconnects. */
+/** Some seconds at full load, long enough for a watcher that reconnects; far longer at any other. */
 export const historyRevisionsMax = 100_000;
-/** Keys and values that the history may keep alive. */
-export const historyBytesMax = 16 * 1024 * 1024;
-/** What a change costs beside its key and value. */
-const changeOverheadBytes = 64;
+/** Memory that the history may keep alive. */
+export const historyBytesMax = 32 * 1024 * 1024;
+/** What a change costs beside its key and value, about: the objects that hold them. */
+const changeOverheadBytes = 200;
 
 export class History {
   #records: RevisionRecord[] = [];

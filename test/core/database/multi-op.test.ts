@@ -193,14 +193,12 @@ describe('the changes of a revision', () => {
   it('are null once they are no longer held', () => {
     const machine = new Machine();
     const value = new Uint8Array(256 * 1024);
-    for (let i = 0; i < 80; i++) machine.run(multiOp({ do: [{ op: 'put', key: `k${i}`, value }] }));
+    for (let i = 0; i < 160; i++) machine.run(multiOp({ do: [{ op: 'put', key: `k${i}`, value }] }));
     expect(machine.database.changesAfter(0)).toBeNull();
-    expect(machine.database.changesAfter(70)?.map(({ revision }) => revision)).toEqual([
-      71, 72, 73, 74, 75, 76, 77, 78, 79, 80,
-    ]);
+    expect(machine.database.changesAfter(157)?.map(({ revision }) => revision)).toEqual([158, 159, 160]);
     machine.restart();
-    expect(machine.database.changesAfter(79)).toBeNull();
-    expect(machine.database.changesAfter(80)).toEqual([]);
+    expect(machine.database.changesAfter(159)).toBeNull();
+    expect(machine.database.changesAfter(160)).toEqual([]);
   });
 });
 
