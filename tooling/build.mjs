@@ -6,7 +6,7 @@
  * `paxosctl/log`) is plain compiler output with its type declarations.
  *
  * A cell may be running from `dist/` during a build: files are replaced by renaming, chunks before what refers to them, and
- * chunks of earlier builds stay for a day, because a running process may still have to load them.
+ * chunks of earlier builds stay for an hour, because a running process may still have to load them.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -30,7 +30,7 @@ const dist = at('dist');
 const cache = at('node_modules', '.cache', 'paxosctl');
 const lockFile = path.join(cache, 'build.lock');
 const stampFile = path.join(dist, '.bundle-stamp');
-const chunkDays = 1;
+const chunkHours = 1;
 
 /** Bundles when a source file, the tooling or the dependencies changed since the last time. */
 export async function ensureBundle() {
@@ -136,7 +136,7 @@ function writeInPlace(file, contents) {
 
 /** A command that is gone from the sources must not live on as a command. */
 function removeStale(kept) {
-  const oldest = Date.now() - chunkDays * 24 * 60 * 60 * 1000;
+  const oldest = Date.now() - chunkHours * 60 * 60 * 1000;
   for (const folder of ['commands', 'chunks']) {
     if (!existsSync(path.join(dist, folder))) continue;
     for (const entry of readdirSync(path.join(dist, folder), { withFileTypes: true, recursive: true })) {

@@ -39,14 +39,14 @@ logs of the replicas stay on stderr.`;
       default: 60_000,
       defaultHelp: async () => '1m',
     }),
-    quiet: Flags.boolean({ description: 'Show no logs of the replicas, only what is wrong.' }),
+    verbose: Flags.boolean({ description: 'Show all that the replicas log, not only what matters most.' }),
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(CellStart);
     const { runLocalCell } = await import('../../src/operator/run-local-cell.ts');
     const { localCellScreen } = await import('../../src/render/local-cell-view.ts');
-    const screen = localCellScreen({ json: this.jsonEnabled(), quiet: flags.quiet });
+    const screen = localCellScreen({ json: this.jsonEnabled(), verbose: flags.verbose });
     process.exitCode = await runLocalCell({
       directory: flags['data-dir'],
       replicas: flags.replicas,

@@ -34,7 +34,7 @@ type EventView =
     };
 
 /** The screen of `cell start`: a spinner until a master serves, then the endpoints; the replicas' logs on stderr throughout. */
-export function localCellScreen({ json, quiet }: { json: boolean; quiet: boolean }) {
+export function localCellScreen({ json, verbose }: { json: boolean; verbose: boolean }) {
   let progress: Progress | null = null;
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const end = () => {
@@ -56,9 +56,7 @@ export function localCellScreen({ json, quiet }: { json: boolean; quiet: boolean
     late: (message: string) => say(`Still no master. ${printable(message)} It is tried on; Ctrl-C stops all.`),
     event(event: EventView) {
       if (event.kind === 'ended' && (event.code !== 0 || event.restartMs !== null)) say(endedLine(event));
-      if (event.kind === 'line' && (!quiet || !/"level":"(info|debug)"/.test(event.text))) {
-        say(memberLine(event.member, event.text));
-      }
+      if (event.kind === 'line' && (verbose || matters(event.text))) say(memberLine(event.member, event.text));
     },
     stopping() {
       end();
@@ -77,6 +75,17 @@ export function memberLine(member: string, text: string): string {
   const parsed = parseLine(text);
   if (parsed === null) return `${name} ${printable(text)}`;
   return `${name} ${logLine(parsed)}`;
+}
+
+/** Of lost connections `status` tells more; that they are lost while the cell starts and stops is as it should be. */
+const usual = new Set(['no connection to a peer']);
+
+/** Errors, warnings, who becomes master, and whatever is no log line at all. */
+function matters(text: string): boolean {
+  const line = parseLine(text);
+  if (line === null) return true;
+  if (line.level === 'error' || line.level === 'warn') return !usual.has(line.message);
+  return line.message === 'mastership' && (line.facts as { role?: unknown }).role === 'master';
 }
 
 /** Fields of every line of a replica's log, which its name in front says already. */

@@ -8,13 +8,13 @@ import { printable } from './escape.ts';
 import { coloured } from './output.ts';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
-type Level = (typeof levels)[number];
+export type LogLevel = (typeof levels)[number];
 
 /** The shape of the runtime's Logger; see there. */
-export type ReplicaLogger = Readonly<Record<Level, (facts: object, message: string) => void>>;
+export type ReplicaLogger = Readonly<Record<LogLevel, (facts: object, message: string) => void>>;
 
 export interface LoggerOptions {
-  readonly level: Level;
+  readonly level: LogLevel;
   /** `people`: lines to read; `json`: one JSON object a line. */
   readonly format: 'people' | 'json';
   /** Added to every JSON line. */
@@ -24,15 +24,17 @@ export interface LoggerOptions {
 export async function createLogger({ level, format, base }: LoggerOptions): Promise<ReplicaLogger> {
   if (format === 'people') return peopleLogger(level);
   const { pino } = await import('pino');
-  const logger = pino(
+  const stderr = pino.destination({ dest: 2, sync: true });
+  // Whoever read the log is gone: that must not stop the replica before it has handed mastership over.
+  stderr.on('error', () => {});
+  return pino(
     { level, base, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-    pino.destination({ dest: 2, sync: true }),
-  );
-  return logger as ReplicaLogger;
+    stderr,
+  ) as ReplicaLogger;
 }
 
-function peopleLogger(least: Level): ReplicaLogger {
-  const line = (level: Level) => (facts: object, message: string) => {
+function peopleLogger(least: LogLevel): ReplicaLogger {
+  const line = (level: LogLevel) => (facts: object, message: string) => {
     if (levels.indexOf(level) >= levels.indexOf(least)) process.stderr.write(`${logLine({ level, message, facts })}\n`);
   };
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
@@ -56,7 +58,11 @@ export function logLine({ level, message, facts, at = new Date() }: LogLine): st
 }
 
 function fact(value: unknown): string {
-  if (value instanceof Error) return printable(JSON.stringify(value.message));
+  if (isErrorLike(value)) return printable(JSON.stringify(value.message)).replaceAll('\\\\', '\\');
   const text = typeof value === 'string' && /^[\w.:/#@+-]+$/.test(value) ? value : JSON.stringify(value);
   return printable(text ?? String(value)).replaceAll('\\\\', '\\');
 }
+
+/** An error, or what a log line made of one: its message is enough for people. */
+const isErrorLike = (value: unknown): value is { readonly message: string } =>
+  typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string';

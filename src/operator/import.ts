@@ -1,0 +1,271 @@
+/**
+ * `kv import`: entries of a file into the cell, in order, each exactly once.
+ *
+ * Entries go out in batches, one at a time, numbered by a session of the cell: a batch whose answer was lost (the master died) is
+ * sent again under the same numbers, and what had been applied is not applied twice. After each acknowledged batch the
+ * place in the file is written down beside the numbers; so an import that was itself killed goes on where it stood, and its last
+ * batch, which may or may not have arrived, is sent again under its old numbers too.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { OperatorError, RefusedError } from '../errors/index.ts';
+import { type ImportEntry, type ImportLine, openForReading, readEntries } from './ndjson.ts';
+import { stateDirectory } from './state-directory.ts';
+
+/** What an import needs of a cell. Both calls wait for a master and retry by themselves for as long as they may. */
+export interface ImportTarget {
+  openSession(): Promise<string>;
+  /**
+   * Writes in order under the numbers from `sequence` on. Resolves when all are applied.
+   *
+   * @throws {OperatorError} `PAXOS_SESSION_EXPIRED` when the cell can no longer tell what it did under these numbers.
+   */
+  putAll(entries: readonly ImportEntry[], numbers: { session: string; sequence: number }): Promise<void>;
+  /** The present value, or null. */
+  get(key: string): Promise<Uint8Array | null>;
+}
+
+export interface ImportProgress {
+  /** In the cell, those of earlier runs included. */
+  readonly entries: number;
+  readonly bytes: number;
+  /** Of the file; null for a pipe. */
+  readonly bytesTotal: number | null;
+  readonly tookMs: number;
+}
+
+export interface ImportOptions {
+  /** `-` is standard input, which cannot be resumed. */
+  readonly file: string;
+  /** Names the cell in what is written down: an import into another cell starts from the beginning. */
+  readonly cell: string;
+  readonly resume: boolean;
+  readonly onProgress: (progress: ImportProgress) => void;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** The JSON document of `kv import`. */
+export interface ImportResult {
+  readonly file: string;
+  /** Entries of the file that are in the cell now. */
+  readonly entries: number;
+  /** Those of them that an earlier, interrupted run had brought in. */
+  readonly resumedFrom: number;
+  readonly bytes: number;
+  readonly tookMs: number;
+}
+
+/** Limits of the cell are 1,000 operations a batch and 2 MiB of JSON. */
+const batchEntriesMax = 500;
+const batchBytesMax = 512 * 1024;
+
+interface Journal {
+  /** Of the file: an import goes on only in the file that it began with. */
+  readonly fingerprint: string;
+  readonly session: string;
+  /** Of the first entry that is not known to be applied. */
+  readonly sequence: number;
+  readonly bytes: number;
+  readonly lines: number;
+  readonly entries: number;
+}
+
+/**
+ * @throws {UsageError} for a line that is no entry: everything before it is in the cell.
+ * @throws {RefusedError} with `resume`, when there is nothing to resume or the file has changed.
+ */
+export async function importFile(target: ImportTarget, options: ImportOptions): Promise<ImportResult> {
+  const started = performance.now();
+  const file = await openForReading(options.file);
+  try {
+    const { size, mtimeMs } = await file.stat();
+    const regular = options.file !== '-' && size > 0;
+    const journalFile = regular ? journalPath(options) : null;
+    const fingerprint = `${size}-${mtimeMs}`;
+    const before = options.resume ? resumable(journalFile, fingerprint, options.file) : null;
+    const journal = before ?? { ...(await beginning(target)), fingerprint };
+    const writer = new Writer(target, journal, journalFile);
+    const report = () =>
+      options.onProgress({
+        entries: writer.entries,
+        bytes: writer.bytes,
+        bytesTotal: regular ? size : null,
+        tookMs: performance.now() - started,
+      });
+    const lines = readEntries(file, { from: journal.bytes, firstNumber: journal.lines + 1, seekable: regular });
+    for await (const batch of batches(lines)) {
+      await writer.write(batch);
+      report();
+    }
+    writer.finished();
+    const { entries, bytes } = writer;
+    return {
+      file: options.file,
+      entries,
+      resumedFrom: before?.entries ?? 0,
+      bytes,
+      tookMs: Math.round(performance.now() - started),
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+/** How far an interrupted import of this file had come, or null. */
+export function interruptedAt(
+  options: Pick<ImportOptions, 'file' | 'cell' | 'env'>,
+): { readonly entries: number } | null {
+  return options.file === '-' ? null : readJournal(journalPath(options));
+}
+
+async function beginning(target: ImportTarget): Promise<Omit<Journal, 'fingerprint'>> {
+  return { session: await target.openSession(), sequence: 1, bytes: 0, lines: 0, entries: 0 };
+}
+
+class Writer {
+  readonly #target: ImportTarget;
+  readonly #journalFile: string | null;
+  #journal: Journal;
+
+  constructor(target: ImportTarget, journal: Journal, journalFile: string | null) {
+    this.#target = target;
+    this.#journal = journal;
+    this.#journalFile = journalFile;
+    this.#writeDown();
+  }
+
+  get entries(): number {
+    return this.#journal.entries;
+  }
+
+  get bytes(): number {
+    return this.#journal.bytes;
+  }
+
+  async write(batch: readonly ImportLine[]): Promise<void> {
+    const last = batch.at(-1);
+    if (!last) return;
+    await this.#put(batch);
+    const { session, fingerprint, sequence, entries } = this.#journal;
+    this.#journal = {
+      fingerprint,
+      session,
+      sequence: sequence + batch.length,
+      bytes: last.endsAt,
+      lines: last.number,
+      entries: entries + batch.length,
+    };
+    this.#writeDown();
+  }
+
+  finished(): void {
+    if (this.#journalFile) rmSync(this.#journalFile, { force: true });
+  }
+
+  async #put(batch: readonly ImportLine[]): Promise<void> {
+    const { session, sequence } = this.#journal;
+    try {
+      await this.#target.putAll(entriesOf(batch), { session, sequence });
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      if (error.code !== 'PAXOS_SESSION_EXPIRED') throw inFile(error, batch, this.#journal.entries);
+      await this.#putUnderNewNumbers(batch);
+    }
+  }
+
+  /**
+   * The session ended, as it does when an import is resumed late. What was sent under it can be told only from the database: a
+   * key that holds the last value that the batch has for it is done.
+   */
+  async #putUnderNewNumbers(batch: readonly ImportLine[]): Promise<void> {
+    const last = new Map(batch.map(({ entry }) => [entry.key, entry]));
+    const missing: ImportEntry[] = [];
+    for (const entry of last.values()) {
+      const present = await this.#target.get(entry.key);
+      if (present === null || Buffer.compare(present, entry.value) !== 0) missing.push(entry);
+    }
+    const session = await this.#target.openSession();
+    this.#journal = { ...this.#journal, session, sequence: 1 };
+    this.#writeDown();
+    if (missing.length > 0) await this.#target.putAll(missing, { session, sequence: 1 });
+  }
+
+  #writeDown(): void {
+    if (!this.#journalFile) return;
+    mkdirSync(path.dirname(this.#journalFile), { recursive: true, mode: 0o700 });
+    writeFileSync(`${this.#journalFile}.next`, `${JSON.stringify(this.#journal)}\n`, { mode: 0o600 });
+    renameSync(`${this.#journalFile}.next`, this.#journalFile);
+  }
+}
+
+const entriesOf = (batch: readonly ImportLine[]): ImportEntry[] => batch.map(({ entry }) => entry);
+
+/** Says how far the import came, and how to go on. */
+function inFile(error: OperatorError, batch: readonly ImportLine[], done: number): OperatorError {
+  const facts = { ...error.facts, entriesDone: done, lines: [batch[0]?.number, batch.at(-1)?.number] };
+  const suggestions = ['paxosctl kv import FILE --resume', ...error.suggestions];
+  const { code, exitCode, outcome } = error;
+  return new OperatorError(code, `${error.message} ${done} entries of the file are in the cell.`, {
+    facts,
+    suggestions,
+    exitCode,
+    outcome,
+    cause: error,
+  });
+}
+
+async function* batches(lines: AsyncIterable<ImportLine>): AsyncGenerator<ImportLine[]> {
+  let batch: ImportLine[] = [];
+  let bytes = 0;
+  for await (const line of lines) {
+    const lineBytes = Buffer.byteLength(line.entry.key) + line.entry.value.length;
+    if (batch.length > 0 && (batch.length >= batchEntriesMax || bytes + lineBytes > batchBytesMax)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(line);
+    bytes += lineBytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** One file a cell and imported file, so that imports do not write over each other's. */
+function journalPath({ file, cell, env }: Pick<ImportOptions, 'file' | 'cell' | 'env'>): string {
+  const name = createHash('sha256')
+    .update(`${cell}\0${path.resolve(file)}`)
+    .digest('hex')
+    .slice(0, 32);
+  return path.join(stateDirectory(env), 'imports', `${name}.json`);
+}
+
+function readJournal(file: string): Journal | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Journal;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function resumable(journalFile: string | null, fingerprint: string, file: string): Journal {
+  const again = [`paxosctl kv import ${file}`];
+  const journal = journalFile === null ? null : readJournal(journalFile);
+  if (!journal) {
+    throw new RefusedError(`No interrupted import of ${file} into this cell is known; there is nothing to resume.`, {
+      facts: { file },
+      suggestions: again,
+    });
+  }
+  if (journal.fingerprint !== fingerprint) {
+    throw new RefusedError(
+      `File ${file} has changed since its import was interrupted; its lines are not the same any more.`,
+      {
+        facts: { file, entriesDone: journal.entries },
+        suggestions: again,
+      },
+    );
+  }
+  return journal;
+}

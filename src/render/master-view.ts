@@ -1,0 +1,28 @@
+/** `paxosctl master status` for people. */
+import { printable } from './escape.ts';
+import { coloured, writeResult } from './output.ts';
+import { duration } from './units.ts';
+
+export interface MasterView {
+  readonly master: { readonly name: string; readonly url: string };
+  readonly epoch: number | null;
+  readonly since: string | null;
+  readonly leaseRemainingMs: number | null;
+  readonly changes: { readonly lastHour: number | null; readonly lastDay: number | null };
+  readonly lastChange: { readonly at: string; readonly cause: string } | null;
+}
+
+export function masterText({ master, epoch, since, leaseRemainingMs, changes, lastChange }: MasterView): string {
+  const held = since === null ? '' : `, ${duration(Math.max(0, Date.now() - Date.parse(since)))}`;
+  const rows: [string, string][] = [
+    ['master', `${coloured('bold', printable(master.name))}  ${printable(master.url)}`],
+    ['epoch', String(epoch ?? '–')],
+    ['since', since === null ? '–' : `${printable(since)}${held}`],
+    ['lease', leaseRemainingMs === null ? '–' : `${duration(leaseRemainingMs)} left`],
+    ['changes', `${changes.lastHour ?? '–'} in the last hour, ${changes.lastDay ?? '–'} in the last day`],
+    ['last', lastChange === null ? '–' : `${printable(lastChange.at)}: ${printable(lastChange.cause)}`],
+  ];
+  return rows.map(([label, text]) => `${coloured('dim', label.padEnd(7))} ${text}\n`).join('');
+}
+
+export const showMaster = (status: MasterView): Promise<void> => writeResult(masterText(status));
