@@ -144,6 +144,11 @@ export class HttpFront {
     return this.#state.inFlight;
   }
 
+  /** Open connections, those of peers included. */
+  get connections(): number {
+    return this.#connections.open;
+  }
+
   /** Accepts no more; lets what is in flight be answered for `graceMs`, then cuts what is left, peers' included. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
