@@ -215,20 +215,27 @@ function inFile(error: OperatorError, batch: readonly ImportLine[], done: number
   });
 }
 
+/** What stands before a line that is no entry still comes, and then the error. */
 async function* batches(lines: AsyncIterable<ImportLine>): AsyncGenerator<ImportLine[]> {
   let batch: ImportLine[] = [];
   let bytes = 0;
-  for await (const line of lines) {
-    const lineBytes = Buffer.byteLength(line.entry.key) + line.entry.value.length;
-    if (batch.length > 0 && (batch.length >= batchEntriesMax || bytes + lineBytes > batchBytesMax)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
+  let failure: unknown = null;
+  try {
+    for await (const line of lines) {
+      const lineBytes = Buffer.byteLength(line.entry.key) + line.entry.value.length;
+      if (batch.length > 0 && (batch.length >= batchEntriesMax || bytes + lineBytes > batchBytesMax)) {
+        yield batch;
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(line);
+      bytes += lineBytes;
     }
-    batch.push(line);
-    bytes += lineBytes;
+  } catch (error) {
+    failure = error;
   }
   if (batch.length > 0) yield batch;
+  if (failure !== null) throw failure;
 }
 
 /** One file a cell and imported file, so that imports do not write over each other's. */

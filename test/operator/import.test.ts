@@ -1,0 +1,181 @@
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OutcomeUnknownError, RefusedError, UsageError } from '../../src/errors/index.ts';
+import { type ImportOptions, type ImportTarget, importFile, interruptedAt } from '../../src/operator/import.ts';
+import { entryLine, type ImportEntry } from '../../src/operator/ndjson.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-import-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A cell that remembers what it did under each number, and can lose an answer, die, or forget its sessions. */
+class FakeTarget implements ImportTarget {
+  readonly values = new Map<string, string>();
+  readonly applied: string[] = [];
+  sessions = 0;
+  forgetsSessions = false;
+  /** Called before a batch is applied and after it; may throw. */
+  before: () => void = () => {};
+  after: () => void = () => {};
+  readonly #seen = new Set<string>();
+  readonly #open = new Set<string>();
+
+  async openSession(): Promise<string> {
+    this.sessions += 1;
+    const session = `s${this.sessions}`;
+    this.#open.add(session);
+    return session;
+  }
+
+  expireAll(): void {
+    this.#open.clear();
+  }
+
+  async putAll(entries: readonly ImportEntry[], { session, sequence }: { session: string; sequence: number }) {
+    this.before();
+    if (!this.#open.has(session)) {
+      throw new OutcomeUnknownError('The session has expired.', { code: 'PAXOS_SESSION_EXPIRED' });
+    }
+    entries.forEach(({ key, value }, at) => {
+      const number = `${session}/${sequence + at}`;
+      if (this.#seen.has(number)) return;
+      this.#seen.add(number);
+      this.values.set(key, Buffer.from(value).toString());
+      this.applied.push(key);
+    });
+    this.after();
+  }
+
+  async get(key: string): Promise<Uint8Array | null> {
+    const value = this.values.get(key);
+    return value === undefined ? null : Buffer.from(value);
+  }
+}
+
+const options = (file: string, more: Partial<ImportOptions> = {}): ImportOptions => ({
+  file,
+  cell: 'cell-1',
+  resume: false,
+  onProgress: () => {},
+  env: { XDG_STATE_HOME: folder },
+  ...more,
+});
+
+function fileOf(count: number): string {
+  const file = path.join(folder, 'entries.ndjson');
+  writeFileSync(file, Array.from({ length: count }, (_, at) => entryLine(`k${at}`, Buffer.from(`v${at}`))).join(''));
+  return file;
+}
+
+const dies = () => {
+  throw new OutcomeUnknownError('The master died.');
+};
+
+describe('an import', () => {
+  it('brings in every entry of the file once, in order', async () => {
+    const target = new FakeTarget();
+    const result = await importFile(target, options(fileOf(1234)));
+    expect(result).toMatchObject({ entries: 1234, resumedFrom: 0 });
+    expect(target.applied).toEqual(Array.from({ length: 1234 }, (_, at) => `k${at}`));
+    expect(interruptedAt(options(path.join(folder, 'entries.ndjson')))).toBeNull();
+  });
+
+  // Killed after the batch was applied and before its answer was written down: its numbers are sent again, and nothing is
+  // applied twice.
+  it('that was killed in the middle of a batch goes on without leaving out or repeating an entry', async () => {
+    const target = new FakeTarget();
+    const file = fileOf(2000);
+    let batches = 0;
+    target.after = () => {
+      batches += 1;
+      if (batches === 2) dies();
+    };
+    await expect(importFile(target, options(file))).rejects.toThrow('500 entries of the file are in the cell');
+    expect(interruptedAt(options(file))).toMatchObject({ entries: 500 });
+    const result = await importFile(target, options(file, { resume: true }));
+    expect(result).toMatchObject({ entries: 2000, resumedFrom: 500 });
+    expect(target.applied).toEqual(Array.from({ length: 2000 }, (_, at) => `k${at}`));
+    expect(target.sessions).toBe(1);
+  });
+
+  it('that is resumed after its session has expired writes only what is not there yet', async () => {
+    const target = new FakeTarget();
+    const file = fileOf(1200);
+    let batches = 0;
+    target.after = () => {
+      batches += 1;
+      if (batches === 2) dies();
+    };
+    await expect(importFile(target, options(file))).rejects.toThrow();
+    target.expireAll();
+    await importFile(target, options(file, { resume: true }));
+    expect(target.applied).toHaveLength(1200);
+    expect(target.sessions).toBe(2);
+  });
+
+  it('with a key twice ends with its last value, also when its session had expired between', async () => {
+    const target = new FakeTarget();
+    const file = path.join(folder, 'twice.ndjson');
+    writeFileSync(file, [1, 2].map((n) => entryLine('k', Buffer.from(`v${n}`))).join(''));
+    target.after = dies;
+    await expect(importFile(target, options(file))).rejects.toThrow();
+    target.after = () => {};
+    target.expireAll();
+    await importFile(target, options(file, { resume: true }));
+    expect(target.values.get('k')).toBe('v2');
+    expect(target.applied).toEqual(['k', 'k']);
+  });
+
+  it('does not go on in a file that has changed, or when there is nothing to go on with', async () => {
+    const target = new FakeTarget();
+    const file = fileOf(600);
+    await expect(importFile(target, options(file, { resume: true }))).rejects.toThrow(RefusedError);
+    target.before = dies;
+    await expect(importFile(target, options(file))).rejects.toThrow();
+    appendFileSync(file, entryLine('more', Buffer.from('x')));
+    await expect(importFile(target, options(file, { resume: true }))).rejects.toThrow('has changed');
+  });
+
+  it('into another cell starts from the beginning', async () => {
+    const file = fileOf(600);
+    const first = new FakeTarget();
+    first.after = dies;
+    await expect(importFile(first, options(file))).rejects.toThrow();
+    expect(interruptedAt(options(file, { cell: 'cell-2' }))).toBeNull();
+  });
+
+  it.each([
+    ['{"key":"a"}', 'exactly one of value and valueBase64'],
+    ['{"key":"a","value":"x","valueBase64":"eA=="}', 'exactly one'],
+    ['{"key":"a","value":5}', 'exactly one'],
+    ['{"value":"x"}', 'no key'],
+    ['["a","x"]', 'no object'],
+    ['{"key":"a","valueBase64":"e"}', 'not base64'],
+    ['{key:"a"}', 'Line 2'],
+  ])('names the line %s that is no entry, and has brought in what stands before it', async (line, what) => {
+    const target = new FakeTarget();
+    const file = path.join(folder, 'bad.ndjson');
+    writeFileSync(file, `${entryLine('good', Buffer.from('x'))}${line}\n${entryLine('after', Buffer.from('x'))}`);
+    const failure = importFile(target, options(file));
+    await expect(failure).rejects.toThrow(UsageError);
+    await expect(failure).rejects.toThrow(what);
+    await expect(failure).rejects.toThrow('Line 2');
+    expect(target.applied).toEqual(['good']);
+  });
+
+  it('takes bytes that are not UTF-8, empty lines and a last line without its end', async () => {
+    const target = new FakeTarget();
+    const file = path.join(folder, 'odd.ndjson');
+    writeFileSync(file, `${entryLine('bytes', Buffer.from([0xff, 0x00]))}\n\r\n{"key":"last","value":"\u2028ü"}`);
+    expect(await importFile(target, options(file))).toMatchObject({ entries: 2 });
+    expect(target.values.get('last')).toBe('\u2028ü');
+  });
+
+  it('of a file that does not exist is a wrong command line', async () => {
+    await expect(importFile(new FakeTarget(), options(path.join(folder, 'none')))).rejects.toThrow(UsageError);
+  });
+});
