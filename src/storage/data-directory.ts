@@ -147,6 +147,7 @@ export class DataDirectory {
         if (!isNotFound(error)) throw error;
       }
     }
+    await this.disk.flushDirectory(scratch);
     await this.disk.flushDirectory(root);
     for (const name of retired) await this.disk.remove(inScratch(name));
     this.#manifest = { ...this.#manifest, retired: [] };

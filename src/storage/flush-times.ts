@@ -12,7 +12,7 @@ export class FlushTimes {
 
   /** The value that `share` (0-1) of the last flushes did not exceed, in ms; 0 before the first. */
   percentile(share: number): number {
-    const sorted = [...this.#samples].sort((a, b) => a - b);
+    const sorted = Float64Array.from(this.#samples).sort();
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   }
 }

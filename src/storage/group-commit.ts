@@ -112,9 +112,13 @@ export class GroupCommit {
     this.#rest();
   }
 
-  stats(): { readonly flushMsP50: number; readonly flushMsP99: number; readonly flushes: number } {
-    const times = this.#times;
-    return { flushMsP50: times.percentile(0.5), flushMsP99: times.percentile(0.99), flushes: this.#flushes };
+  get flushes(): number {
+    return this.#flushes;
+  }
+
+  /** What `share` (0-1) of the last flushes did not exceed, in ms. */
+  flushMs(share: number): number {
+    return this.#times.percentile(share);
   }
 
   #add(queued: Queued): void {

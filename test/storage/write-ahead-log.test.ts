@@ -1,0 +1,395 @@
+import { describe, expect, it } from 'vitest';
+import type { WriteId } from '../../src/core/consensus/identity.ts';
+import type { DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
+import { PromiseLostError, WalCorruptError } from '../../src/storage/errors.ts';
+import { ReplicaStorage } from '../../src/storage/replica-storage.ts';
+import {
+  entries,
+  entry,
+  formation,
+  formedDisk,
+  open,
+  persisted,
+  range,
+  simulatedDisk,
+  textOf,
+  write,
+  writeEach,
+} from './support.ts';
+
+const instancesOf = (storage: ReplicaStorage): number[] => storage.recovered.entries.map(({ instance }) => instance);
+const segmentsOf = (disk: SimulatedDisk): string[] =>
+  [...disk.image.names.keys()].filter((name) => name.startsWith('wal-')).sort();
+const powerLoss = { writes: 'lost', names: 'lost' } as const;
+
+describe('the write-ahead log', () => {
+  it('comes back with everything that was acknowledged, across many segments', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 120));
+    expect(segmentsOf(disk).length).toBeGreaterThan(5);
+
+    const again = await open(disk.crash(powerLoss));
+
+    expect(instancesOf(again)).toEqual(range(1, 120));
+    expect(again.recovered.entries.map(textOf)).toEqual(range(1, 120).map((n) => `value ${n}`));
+    expect(again.recovered.chosenUpTo).toBe(119);
+    await again.close();
+  });
+
+  it('gives the newest entry of an instance', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await writeEach(storage, [entry(1), entry(2), entry(1, { round: 4, text: 'newer' })]);
+    const again = await open(disk.crash(powerLoss));
+    expect(again.recovered.entries.map(textOf)).toEqual(['newer', 'value 2']);
+    expect(again.recovered.entries[0]?.ballot.round).toBe(4);
+    await again.close();
+  });
+
+  it('takes values larger than a segment, and many at once', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const done = persisted(storage, 2);
+    storage.persist(write(1, [entry(1, { bytes: 100_000 })]));
+    storage.persist(
+      write(
+        2,
+        range(2, 200).map((n) => entry(n, { bytes: n * 30 })),
+      ),
+    );
+    await done;
+    const again = await open(disk.crash(powerLoss));
+    expect(instancesOf(again)).toEqual(range(1, 200));
+    expect(textOf(again.recovered.entries[0]!)).toHaveLength(100_007);
+    await again.close();
+  });
+
+  it('keeps boot numbers and promises rising over restarts', async () => {
+    let disk = await formedDisk();
+    const storage = await open(disk);
+    expect(storage.recovered.boot.number).toBe(1);
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [], { promised: 3 }));
+    await done;
+    for (const boot of [2, 3, 4]) {
+      disk = disk.crash(powerLoss);
+      const again = await open(disk);
+      expect(again.recovered.boot.number).toBe(boot);
+      expect(again.recovered.promise).toMatchObject({ ballot: { round: 3 }, leaseMsMax: 30 });
+      expect(again.recovered.lastVersion).toBe('0.1.0');
+    }
+  });
+
+  it('does not pile up segments when it is restarted over and over', async () => {
+    let disk = await formedDisk();
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 5));
+    for (const _ of range(1, 10)) {
+      disk = disk.crash({ writes: 'random', names: 'random' });
+      const again = await open(disk);
+      expect(instancesOf(again)).toEqual(range(1, 5));
+      await again.close();
+    }
+    expect(segmentsOf(disk).length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('group commit', () => {
+  it('acknowledges only what was written before the flush began (P13)', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const reported: { write: WriteId; recoverable: Promise<number[]> }[] = [];
+    const done = new Promise<void>((resolve) => {
+      storage.onPersisted((id) => {
+        // What a power cut at this very moment would leave.
+        const later = disk.copy().crash(powerLoss);
+        reported.push({ write: id, recoverable: open(later).then(instancesOf) });
+        if (id === 4) resolve();
+      });
+    });
+    storage.persist(write(1, [entry(1)]));
+    // These come while the flush of the first one runs.
+    storage.persist(write(2, [entry(2)]));
+    storage.persist(write(3, [entry(3)]));
+    storage.persist(write(4, [entry(4)]));
+    await done;
+
+    expect(reported.map((it) => it.write)).toEqual([1, 4]);
+    expect(await reported[0]!.recoverable).toContain(1);
+    expect(await reported[1]!.recoverable).toEqual([1, 2, 3, 4]);
+    expect(storage.stats().flushes).toBe(2);
+  });
+
+  it('has at most one flush in flight', async () => {
+    let inFlight = 0;
+    let most = 0;
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const original = disk.start.bind(disk);
+    disk.start = (operation, now, later, done) => {
+      if (operation.kind !== 'write-and-flush') return original(operation, now, later, done);
+      most = Math.max(most, ++inFlight);
+      original(operation, now, later, (error, result) => {
+        inFlight--;
+        done(error, result);
+      });
+    };
+    const done = persisted(storage, 50);
+    for (const n of range(1, 50)) storage.persist(write(n, [entry(n)], { promised: n % 10 === 0 ? n : 0 }));
+    await done;
+    expect(most).toBe(1);
+  });
+
+  it('makes the promise durable in both copies before the entries that came with it', async () => {
+    const order: string[] = [];
+    let recording = false;
+    const disk = await formedDisk(
+      simulatedDisk({
+        fault: ({ kind, path }) => {
+          if (recording && kind === 'write-and-flush') order.push(path.replace(/\d+/, ''));
+          return null;
+        },
+      }),
+    );
+    const storage = await open(disk);
+    recording = true;
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [entry(1)], { promised: 2 }));
+    await done;
+    expect(order).toEqual(['promise-a', 'promise-b', 'wal-']);
+  });
+});
+
+describe('a failed flush', () => {
+  const failing = (after: number, fault: DiskFault) => {
+    let seen = 0;
+    return ({ kind }: DiskOperation): DiskFault | null => (kind === 'write-and-flush' && ++seen > after ? fault : null);
+  };
+
+  it.each(['error', 'cache-gone', 'full'] as const)(
+    'is final: nothing is acknowledged after %s (P14)',
+    async (fault) => {
+      const disk = await formedDisk(simulatedDisk({ fault: failing(2, fault) }));
+      const storage = await open(disk);
+      const reported: number[] = [];
+      const errors: string[] = [];
+      storage.onPersisted((id) => reported.push(id));
+      const failed = new Promise<void>((resolve) => {
+        storage.onFailed((error) => {
+          errors.push(error.reason);
+          resolve();
+        });
+      });
+      for (const n of range(1, 6)) storage.persist(write(n, [entry(n)], { promised: n === 6 ? 3 : 0 }));
+      await failed;
+      storage.persist(write(7, [entry(7)]));
+      await storage.close();
+      expect(errors).toEqual([fault === 'full' ? 'full' : 'io']);
+      expect(Math.max(0, ...reported)).toBeLessThan(6);
+      const again = await open(disk.crash(powerLoss, { fault: () => null }));
+      expect(instancesOf(again)).toEqual(expect.arrayContaining(range(1, Math.max(0, ...reported))));
+    },
+  );
+
+  it('does not let the next process trust what only the cache has (P15)', async () => {
+    // 1. The flush of 3 fails; its bytes stay in the cache, clean. 2. Only the process dies. 3. The next process finds 3
+    // and reports it as recovered. 4. The power goes. Entry 3 must still be there.
+    const disk = await formedDisk(simulatedDisk({ fault: failing(2, 'error') }));
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 2));
+    const failed = persisted(storage, 3);
+    storage.persist(write(3, [entry(3)]));
+    await expect(failed).rejects.toThrow('input/output error');
+
+    const second = disk.crash({ writes: 'process' }, { fault: () => null });
+    const recovered = instancesOf(await open(second));
+    expect(recovered).toEqual([1, 2, 3]);
+
+    const third = await open(second.crash(powerLoss));
+    expect(instancesOf(third)).toEqual([1, 2, 3]);
+    await third.close();
+  });
+
+  it('of a promise is not trusted either (P15)', async () => {
+    const disk = await formedDisk(
+      simulatedDisk({
+        fault: ({ kind, path }) => (kind === 'write-and-flush' && path === 'promise-a' ? 'error' : null),
+      }),
+    );
+    const storage = await open(disk);
+    const failed = persisted(storage, 1);
+    storage.persist(write(1, [], { promised: 9 }));
+    await expect(failed).rejects.toThrow();
+    const second = disk.crash({ writes: 'process' }, { fault: () => null });
+    const found = (await open(second)).recovered.promise.ballot.round;
+    const third = await open(second.crash(powerLoss));
+    expect(found).toBe(9);
+    expect(third.recovered.promise.ballot.round).toBe(9);
+  });
+});
+
+describe('a damaged log', () => {
+  async function written(count = 6): Promise<SimulatedDisk> {
+    const disk = await formedDisk();
+    const storage = await open(disk, { segmentBytes: 64 * 1024 });
+    await writeEach(storage, entries(1, count));
+    await storage.close();
+    return disk;
+  }
+  /** Groups of one small entry are 1024 bytes; the first one of a start stands before them. */
+  const groupAt = (n: number): number => 512 + n * 1024;
+  const damage = (disk: SimulatedDisk, offset: number, bytes: Uint8Array, name = 'wal-00000001'): void =>
+    disk.inode(name).overwrite(offset, bytes);
+  const reopened = (disk: SimulatedDisk): Promise<ReplicaStorage> =>
+    open(disk.crash(powerLoss), { segmentBytes: 64 * 1024 });
+
+  it('names file, offset and instance of a bad record, and changes nothing', async () => {
+    const disk = await written();
+    damage(disk, groupAt(3) + 120, Buffer.from('rot'));
+    const before = disk.inode('wal-00000001').durable.get(0, 64 * 1024);
+    const error = await reopened(disk).catch((it: unknown) => it);
+    expect(error).toBeInstanceOf(WalCorruptError);
+    const { facts } = error as WalCorruptError;
+    expect(facts).toMatchObject({ file: 'wal-00000001', offset: groupAt(3), bad: [{ instance: 3 }] });
+    expect(facts.bad[0]?.identity?.ballot.round).toBe(1);
+    expect(
+      disk
+        .inode('wal-00000001')
+        .durable.get(0, 64 * 1024)
+        .equals(before),
+    ).toBe(true);
+  });
+
+  it('is never cut short at any bad byte of any acknowledged group', async () => {
+    // Every sector of the log, one byte each: either the entry is provably whole, or opening refuses by name.
+    const original = await written(4);
+    for (let at = 512; at < groupAt(5); at += 128) {
+      const disk = original.copy();
+      const byte = disk.inode('wal-00000001').durable.get(at, 1);
+      damage(disk, at, Buffer.from([(byte[0] as number) ^ 0x10]));
+      const result = await reopened(disk).then(instancesOf, (error: unknown) => error);
+      if (result instanceof Error) expect(result).toBeInstanceOf(WalCorruptError);
+      else expect(result).toEqual([1, 2, 3, 4]);
+    }
+  });
+
+  it('is corrupt, not torn, when the last group has a mark left', async () => {
+    const disk = await written();
+    damage(disk, groupAt(6) + 100, Buffer.alloc(64));
+    await expect(reopened(disk)).rejects.toThrow(WalCorruptError);
+  });
+
+  it('has lost acknowledged writes when its end is older than the manifest says', async () => {
+    const disk = (await written()).crash(powerLoss);
+    // A snapshot or a new segment would have stamped it; here a local flag does.
+    const storage = await open(disk);
+    await writeEach(storage, entries(7, 9));
+    await storage.setFlags({ quarantined: true });
+    const cut = disk.crash(powerLoss);
+    const current = segmentsOf(cut)[1] as string;
+    damage(cut, groupAt(1), Buffer.alloc(3 * 1024), current);
+    await expect(open(cut)).rejects.toThrow(/has been acknowledged/);
+  });
+
+  it('refuses a good group in a wrong place (P26)', async () => {
+    const disk = await written();
+    const group = disk.inode('wal-00000001').durable.get(groupAt(5), 1024);
+    damage(disk, groupAt(2), group);
+    await expect(reopened(disk)).rejects.toMatchObject({ kind: 'wal-corrupt', facts: { offset: groupAt(2) } });
+  });
+
+  it('refuses a stale neighbour: a group whose predecessor went missing (P26)', async () => {
+    const disk = (await written(40)).crash(powerLoss);
+    const storage = await open(disk, { segmentBytes: 4096 });
+    await writeEach(storage, entries(41, 60));
+    const crashed = disk.crash(powerLoss);
+    // Segments of three groups: the last two groups of one are gone without a trace, as after a lost write (D6).
+    damage(crashed, groupAt(1), Buffer.alloc(2048), segmentsOf(crashed).at(-4) as string);
+    await expect(open(crashed)).rejects.toThrow(/a group before it is missing/);
+  });
+
+  it('refuses the segment of another member, a missing one, and one of a wrong size', async () => {
+    const disk = await written();
+    const other = simulatedDisk();
+    const foreign = disk.copy();
+    await ReplicaStorage.form(other, formation('n2'));
+    await (await open(other, { expectName: 'n2', segmentBytes: 64 * 1024 })).close();
+    damage(foreign, 0, other.inode('wal-00000001').durable.get(0, 512));
+    await expect(reopened(foreign)).rejects.toThrow(/belongs to member n2#1/);
+
+    const missing = disk.copy();
+    missing.image.names.delete('wal-00000001');
+    await expect(open(missing.crash({ writes: 'process' }))).rejects.toThrow(WalCorruptError);
+
+    const short = disk.copy();
+    short.inode('wal-00000001').truncate(3000);
+    await expect(reopened(short)).rejects.toThrow(/3000 bytes instead of/);
+  });
+
+  it('gives up a torn last group, which was never acknowledged', async () => {
+    const disk = (await written()).crash(powerLoss);
+    const storage = await open(disk);
+    storage.persist(write(1, [entry(7, { bytes: 3000 })]));
+    const torn = disk.crash({ writes: 'torn', tornSectors: 3 });
+    const again = await open(torn);
+    expect(instancesOf(again)).toEqual(range(1, 6));
+  });
+});
+
+describe('the promise', () => {
+  async function promised(): Promise<SimulatedDisk> {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [entry(1, { round: 5 })], { promised: 5 }));
+    await done;
+    await storage.close();
+    return disk;
+  }
+  const round = async (disk: SimulatedDisk): Promise<number> =>
+    (await open(disk.crash({ writes: 'process' }))).recovered.promise.ballot.round;
+
+  it.each(['promise-a', 'promise-b'])('survives the loss of %s, which is made anew', async (name) => {
+    const rotten = await promised();
+    rotten.inode(name).overwrite(20, Buffer.from('rot'));
+    expect(await round(rotten)).toBe(5);
+    const missing = rotten.copy();
+    missing.image.names.delete(name);
+    expect(await round(missing)).toBe(5);
+    const other = name === 'promise-a' ? 'promise-b' : 'promise-a';
+    missing.inode(other).overwrite(0, Buffer.alloc(4096));
+    expect(await round(missing)).toBe(5);
+  });
+
+  it('is never taken as none when both copies are lost (P19)', async () => {
+    const zeroed = await promised();
+    for (const name of ['promise-a', 'promise-b']) zeroed.inode(name).overwrite(0, Buffer.alloc(4096));
+    await expect(round(zeroed)).rejects.toThrow(PromiseLostError);
+    const removed = await promised();
+    for (const name of ['promise-a', 'promise-b']) removed.image.names.delete(name);
+    await expect(round(removed)).rejects.toThrow(PromiseLostError);
+  });
+
+  it('is the higher one when two good copies disagree', async () => {
+    const disk = await promised();
+    const older = disk.inode('promise-b').durable.get(0, 4096);
+    const storage = await open(disk.crash({ writes: 'process' }));
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [], { promised: 8 }));
+    await done;
+    disk.inode('promise-b').overwrite(0, older);
+    expect(await round(disk)).toBe(8);
+  });
+
+  it('is lost when both copies were rolled back to an older state', async () => {
+    const disk = await promised();
+    const older = ['promise-a', 'promise-b'].map((name) => disk.inode(name).durable.get(0, 4096));
+    const storage = await open(disk.crash({ writes: 'process' }));
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [], { promised: 8 }));
+    await done;
+    for (const [i, name] of ['promise-a', 'promise-b'].entries()) disk.inode(name).overwrite(0, older[i] as Buffer);
+    await expect(round(disk)).rejects.toThrow(PromiseLostError);
+  });
+});
