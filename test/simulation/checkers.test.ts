@@ -191,6 +191,6 @@ describe('durability', () => {
   });
 
   test('rejects an acknowledgement that no majority stands behind', () => {
-    expect(() => new DurabilityChecker().acknowledged(9, 3, false)).toThrow('no majority holds instance 3');
+    expect(() => new DurabilityChecker().acknowledged('a', 3, false)).toThrow('no majority holds instance 3');
   });
 });

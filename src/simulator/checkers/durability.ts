@@ -66,9 +66,9 @@ export class DurabilityChecker {
     }
   }
 
-  /** A client is told that its write took effect at `instance`. @throws {Violation} unless a majority holds it. */
-  acknowledged(id: number, instance: number, chosen: boolean): void {
+  /** `replica` tells a client that its write took effect at `instance`. @throws {Violation} unless a majority holds it. */
+  acknowledged(replica: string, instance: number, chosen: boolean): void {
     if (chosen) return;
-    throw new Violation('durability', `operation ${id} is acknowledged, but no majority holds instance ${instance}`);
+    throw new Violation('durability', `${replica} acknowledges a write, but no majority holds instance ${instance}`);
   }
 }

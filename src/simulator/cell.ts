@@ -1,0 +1,339 @@
+/**
+ * A whole cell in one thread: machines, networks, clients, faults and checkers, from one seed.
+ *
+ * Source: PML §6.3. A run is safety under faults, then healing, then liveness: after the last fault a write must succeed
+ * within three leases and ten round trips (L1), every operation completes, and all replicas reach the same database.
+ */
+import type { Configuration } from '../core/consensus/configuration.ts';
+import { InvariantViolation } from '../core/invariant.ts';
+import { Random } from '../core/random.ts';
+import { DiskError } from '../ports/disk.ts';
+import { checkLinearizable } from './checkers/linearizability.ts';
+import { Violation } from './checkers/violation.ts';
+import { ClientNetwork } from './client-network.ts';
+import { Faults } from './faults.ts';
+import { History } from './history.ts';
+import { Machine } from './machine.ts';
+import { SimulatedNetwork } from './network.ts';
+import { calmNetwork } from './network-faults.ts';
+import { Observer } from './observer.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import { Trace } from './trace.ts';
+import { Scheduler } from './virtual-clock.ts';
+import { Workload } from './workload.ts';
+
+export type SimulationMode = 'safety' | 'liveness';
+
+export interface CellOptions {
+  readonly seed: number | string;
+  readonly replicas: number | null;
+  /** Simulated hours of the phase that the run is about: safety, or liveness when that is the mode. */
+  readonly hours: number;
+  /** Null: safety, healing and liveness in turn. */
+  readonly mode: SimulationMode | null;
+}
+
+export interface CellReport {
+  readonly profile: Profile;
+  readonly simulatedMs: number;
+  readonly events: number;
+  /** Client operations answered. */
+  readonly operations: number;
+  readonly unknown: number;
+  readonly traceHash: string;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly violation: { readonly property: string; readonly message: string; readonly trace: readonly string[] } | null;
+  /** From the last fault to the first acknowledged write, true time; null without healing. */
+  readonly healedAfterMs: number | null;
+}
+
+const hourMs = 3_600_000;
+/** Of the liveness phase after healing. */
+const livenessMs = 10_000;
+
+export class SimulatedCell {
+  readonly #options: CellOptions;
+  readonly #random: Random;
+  readonly #profile: Profile;
+  readonly #scheduler = new Scheduler();
+  readonly #trace = new Trace();
+  readonly #history = new History();
+  readonly #network: SimulatedNetwork;
+  readonly #clientNetwork: ClientNetwork;
+  readonly #observer: Observer;
+  readonly #machines: readonly Machine[];
+  readonly #faults: Faults;
+  #violation: Error | null = null;
+  #healedAfterMs: number | null = null;
+
+  constructor(options: CellOptions) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    const calm = options.mode === 'liveness';
+    this.#profile = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
+    const { network: faults } = this.#profile;
+    const scheduler = this.#scheduler;
+    this.#network = new SimulatedNetwork({
+      scheduler: {
+        now: () => scheduler.nowMs,
+        schedule: (delayMs, callback, settles) => void scheduler.after(delayMs, callback, settles),
+      },
+      random: this.#random.fork('network'),
+      faults,
+      codec: this.#random.fork('codec').chance(0.5),
+      snapshotChunkBytes: 4096,
+      snapshotStallMs: 4 * this.#profile.leaseMs,
+    });
+    this.#clientNetwork = new ClientNetwork({
+      scheduler,
+      random: this.#random.fork('client network'),
+      faults,
+      counts: this.#network.counts,
+    });
+    const formation = formationOf(this.#profile);
+    this.#observer = new Observer({
+      formation,
+      history: this.#history,
+      trace: this.#trace,
+      now: () => scheduler.nowMs,
+      believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
+    });
+    this.#machines = formation.members.map(
+      ({ name }) =>
+        new Machine({
+          name,
+          scheduler,
+          random: this.#random.fork(name),
+          network: this.#network,
+          profile: this.#profile,
+          formation,
+          observer: this.#observer,
+          onFatal: (machine, error) => this.#onFatal(machine, error),
+          onDeath: (machine) => this.#faults.onDeath(machine),
+        }),
+    );
+    this.#faults = new Faults({
+      scheduler,
+      random: this.#random.fork('faults'),
+      profile: this.#profile,
+      machines: this.#machines,
+      network: this.#network,
+      clientNetwork: this.#clientNetwork,
+      note: (who, what, ...parts) => this.#trace.note(scheduler.nowMs, who, what, ...parts),
+    });
+  }
+
+  /** Runs all phases, or up to the first violation. Never rejects for what the cell does. */
+  async run(): Promise<CellReport> {
+    const onRejection = (error: unknown): void => this.#fail(error);
+    process.on('unhandledRejection', onRejection);
+    try {
+      await this.#phases();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      process.off('unhandledRejection', onRejection);
+    }
+    return this.#report();
+  }
+
+  async #phases(): Promise<void> {
+    await this.#form();
+    const workload = this.#workload();
+    workload.start();
+    const { mode, hours } = this.#options;
+    if (mode !== 'liveness') {
+      this.#faults.start();
+      await this.#runFor(hours * hourMs);
+    }
+    if (mode !== 'safety') {
+      await this.#heal();
+      await this.#runFor(mode === 'liveness' ? hours * hourMs : livenessMs);
+    }
+    workload.stop();
+    if (mode !== 'safety') await this.#finish(workload);
+    this.#checkHistory();
+  }
+
+  async #form(): Promise<void> {
+    let formed = false;
+    const forming = Promise.all(this.#machines.map((machine) => machine.form())).then(() => {
+      formed = true;
+    });
+    await this.#scheduler.run(hourMs, () => formed);
+    await forming;
+    const { drift } = { drift: this.#profile.driftPpm / 2 };
+    const random = this.#random.fork('clocks');
+    for (const machine of this.#machines) {
+      if (this.#profile.faultEveryMs.has('clock-drift')) machine.clock.setDrift(random.between(-drift, drift));
+      machine.boot();
+      machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
+      machine.disk.knobs.operationMs = [0.01, this.#profile.flushMeanMs];
+    }
+  }
+
+  /** True time. Stops early at a violation, which it throws. */
+  async #runFor(ms: number, done: () => boolean = () => false): Promise<void> {
+    const until = this.#scheduler.nowMs + ms;
+    await this.#scheduler.run(until, () => this.#violation !== null || done());
+    if (this.#violation !== null) throw this.#violation;
+  }
+
+  #workload(): Workload {
+    const scheduler = this.#scheduler;
+    const { leaseMs, clients, thinkMs } = this.#profile;
+    return new Workload({
+      scheduler,
+      random: this.#random.fork('clients'),
+      history: this.#history,
+      replay: this.#observer.replay,
+      replicas: this.#machines.map(({ name }) => name),
+      clients,
+      thinkMs,
+      timeoutMs: Math.max(2 * leaseMs, 50),
+      deadlineMs: Math.max(10 * leaseMs, 500),
+      sessionTtlMs: 60_000,
+      send: (_client, replica, request, reply) => {
+        const machine = this.#machines.find(({ name }) => name === replica) as Machine;
+        this.#clientNetwork.send(replica, () => {
+          machine.serve(request, (answer) => this.#clientNetwork.send(replica, () => reply(answer)));
+        });
+      },
+      note: (client, what, ...parts) => this.#trace.note(scheduler.nowMs, client, what, ...parts),
+      fail: (violation) => this.#fail(violation),
+    });
+  }
+
+  // --- healing and liveness -----------------------------------------------------------------------------------------
+
+  get #roundTripMs(): number {
+    const { network, flushMeanMs } = this.#profile;
+    // A slow one: a delay of three times the usual on the longest way, and a flush at both ends.
+    return 2 * (network.delayMsMin + calmNetwork.delayMsMean * 4) + 4 * flushMeanMs;
+  }
+
+  /** L1: after the last fault a write succeeds within three leases and ten round trips. */
+  async #heal(): Promise<void> {
+    const { delayMsMin } = this.#profile.network;
+    this.#faults.stop();
+    const network = { ...calmNetwork, delayMsMin };
+    this.#network.setFaults(network);
+    this.#clientNetwork.setFaults(network);
+    const healedAt = this.#scheduler.nowMs;
+    this.#trace.note(healedAt, '', 'healed');
+    const revisionBefore = this.#observer.replay.reference.revision;
+    const boundMs = 3 * this.#profile.leaseMs + 10 * this.#roundTripMs + this.#startMs();
+    let written = false;
+    this.#probe(() => {
+      written = true;
+    });
+    await this.#runFor(boundMs, () => written);
+    if (!written) {
+      throw new Violation('liveness', `no write succeeded within ${Math.round(boundMs)} ms after the last fault`, {
+        leaseMs: this.#profile.leaseMs,
+        roundTripMs: this.#roundTripMs,
+        revisionBefore,
+      });
+    }
+    this.#healedAfterMs = this.#scheduler.nowMs - healedAt;
+  }
+
+  /** Reading the disk at a start takes this long: some hundred operations. */
+  #startMs(): number {
+    return 200 * this.#profile.flushMeanMs + 100;
+  }
+
+  /** Somebody who asks every replica again and again until a write has succeeded. */
+  #probe(done: () => void): void {
+    let over = false;
+    const attempt = (machine: Machine): void => {
+      if (over) return;
+      machine.serve({ kind: 'write', command: { kind: 'open-session', ttlMs: 1_000 } }, (answer) => {
+        if (answer.kind !== 'written' || over) return;
+        over = true;
+        done();
+      });
+      this.#scheduler.after(Math.max(1, this.#profile.leaseMs / 20), () => attempt(machine));
+    };
+    for (const machine of this.#machines) attempt(machine);
+  }
+
+  /** Every operation completes, and all replicas reach one database at one instance. */
+  async #finish(workload: Workload): Promise<void> {
+    const patienceMs = Math.max(20 * this.#profile.leaseMs, 5_000) + 100 * this.#roundTripMs;
+    await this.#runFor(patienceMs, () => workload.idle);
+    if (!workload.idle) throw new Violation('liveness', 'an operation never ended');
+    await this.#runFor(patienceMs, () => this.#converged());
+    if (this.#converged()) return;
+    throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
+      replicas: this.#machines.map(({ name, log }) => `${name} applied ${log?.core.appliedUpTo ?? 'nothing'}`),
+      chosenUpTo: this.#observer.chosenUpTo,
+    });
+  }
+
+  #converged(): boolean {
+    const chosen = this.#observer.chosenUpTo;
+    const first = this.#machines[0]?.checksum();
+    // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
+    return this.#machines.every(
+      (machine) => (machine.log?.core.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first,
+    );
+  }
+
+  /** The second way to check linearizability; the first went along with the run. */
+  #checkHistory(): void {
+    const verdict = checkLinearizable(this.#history.operations, 200_000);
+    if (verdict.kind !== 'impossible') return;
+    throw new Violation('linearizability', `no order explains what clients saw of ${verdict.object}`, {
+      stuckAt: verdict.stuckAt,
+    });
+  }
+
+  // --- ends ---------------------------------------------------------------------------------------------------------
+
+  #onFatal(machine: Machine, error: Error): void {
+    const cause = error.cause instanceof Error ? error.cause : error;
+    if (error instanceof DiskError || cause instanceof DiskError) this.#faults.onDiskFailure(machine);
+    else this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    this.#violation ??= error instanceof Error ? error : new Error(String(error));
+  }
+
+  #report(): CellReport {
+    const faults: Record<string, number> = {};
+    for (const [kind, count] of this.#faults.counts) faults[kind] = count;
+    for (const [kind, count] of Object.entries(this.#network.counts)) if (count > 0) faults[`network-${kind}`] = count;
+    const answered = this.#history.operations.filter(({ outcome }) => outcome === 'ok');
+    const violation = this.#violation;
+    return {
+      profile: this.#profile,
+      simulatedMs: this.#scheduler.nowMs,
+      events: this.#scheduler.events,
+      operations: answered.length,
+      unknown: this.#history.operations.filter(({ outcome }) => outcome === 'unknown').length,
+      traceHash: this.#trace.hash(),
+      faults,
+      violation: violation === null ? null : { ...describe(violation), trace: this.#trace.tail(60) },
+      healedAfterMs: this.#healedAfterMs,
+    };
+  }
+}
+
+function describe(error: Error): { readonly property: string; readonly message: string } {
+  if (error instanceof Violation || error instanceof InvariantViolation) {
+    const property = error instanceof Violation ? error.property : 'invariant';
+    return { property, message: `${error.message} ${JSON.stringify(error.details)}` };
+  }
+  return { property: 'bug', message: error.stack ?? error.message };
+}
+
+function formationOf(profile: Profile): Configuration {
+  const { replicas, alpha, leaseMs, driftPpm } = profile;
+  const members = Array.from({ length: replicas }, (_, i) => {
+    const name = `n${i + 1}`;
+    return { name, incarnation: 1, role: 'voter' as const, url: `http://${name}.simulated` };
+  });
+  return { members, alpha, leaseMs, driftPpm };
+}

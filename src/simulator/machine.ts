@@ -1,0 +1,338 @@
+/**
+ * One machine of a simulated cell: its clocks, its disk, and the life of the replica process on it, if there is one.
+ *
+ * Core, runtime and storage are those of production, put together as `runtime/member` does, above simulated ports.
+ */
+import type { Configuration } from '../core/consensus/configuration.ts';
+import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
+import { instance, replicaId } from '../core/consensus/identity.ts';
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { CommandResult } from '../core/database/command.ts';
+import type { Random } from '../core/random.ts';
+import type { RandomnessPort } from '../ports/randomness.ts';
+import type { Delivery, LogApplication } from '../runtime/application.ts';
+import { DatabaseApplication } from '../runtime/database-application.ts';
+import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
+import type { LogStorage } from '../runtime/log-storage.ts';
+import { silentLogger } from '../runtime/logger.ts';
+import { DatabaseService } from '../runtime/replica-service.ts';
+import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
+import { ReplicaStorage } from '../storage/replica-storage.ts';
+import type { Believer } from './checkers/lease-exclusion.ts';
+import { simulatedDigest } from './digest.ts';
+import { type CrashOptions, SimulatedDisk } from './disk.ts';
+import { answer, type ClientReply, type ClientRequest } from './front.ts';
+import { GatedNetwork, gatedDisk } from './gated-ports.ts';
+import { HostClock } from './host-clock.ts';
+import type { SimulatedNetwork } from './network.ts';
+import type { Observed, Observer } from './observer.ts';
+import { SimulatedProcess } from './process.ts';
+import type { Profile } from './profile.ts';
+import type { Scheduler } from './virtual-clock.ts';
+
+const cellId = '0123456789abcdef0123456789abcdef';
+const secretHex = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
+const generation = 1;
+const level = 1;
+
+export interface MachineOptions {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly network: SimulatedNetwork;
+  readonly profile: Profile;
+  readonly formation: Configuration;
+  readonly observer: Observer;
+  /** The process ended by itself, which nothing but a fault of its disk excuses. */
+  readonly onFatal: (machine: Machine, error: Error) => void;
+  /** The process died in the middle of something: an armed crash struck. */
+  readonly onDeath: (machine: Machine) => void;
+}
+
+/** What runs, once the disk has been read. */
+interface Life {
+  readonly log: LogReplica<CommandResult>;
+  readonly service: DatabaseService;
+  readonly database: DatabaseApplication;
+  readonly storage: ReplicaStorage;
+}
+
+export class Machine {
+  readonly name: string;
+  readonly id: ReplicaId;
+  readonly clock: HostClock;
+  readonly #options: MachineOptions;
+  readonly #random: Random;
+  #disk: SimulatedDisk;
+  #lives = 0;
+  #process: SimulatedProcess | null = null;
+  #life: Life | null = null;
+
+  constructor(options: MachineOptions) {
+    const { scheduler, random, profile } = options;
+    this.#options = options;
+    this.#random = random;
+    this.name = options.name;
+    this.id = replicaId(options.name, 1);
+    this.clock = new HostClock(() => scheduler.nowMs, {
+      upMs: 1_000 * random.betweenLogarithmic(1, 1e6),
+      wallMs: 1_767_225_600_000 + 1_000 * random.between(-30, 30),
+    });
+    this.clock.setStep(profile.clockStepMs);
+    this.#disk = new SimulatedDisk({
+      schedule: (delayMs, callback) => void scheduler.after(delayMs, callback, true),
+      random: random.fork('disk'),
+      now: () => scheduler.nowMs,
+    });
+  }
+
+  get process(): SimulatedProcess | null {
+    return this.#process;
+  }
+
+  /** The replica, when it is up and has read its disk. */
+  get service(): DatabaseService | null {
+    return this.#life?.service ?? null;
+  }
+
+  get log(): LogReplica<CommandResult> | null {
+    return this.#life?.log ?? null;
+  }
+
+  get disk(): SimulatedDisk {
+    return this.#disk;
+  }
+
+  get up(): boolean {
+    return this.#process !== null;
+  }
+
+  checksum(): string | null {
+    return this.#life?.database.checksumHex() ?? null;
+  }
+
+  /** Makes the data directory of a member that has never run. */
+  async form(): Promise<void> {
+    await ReplicaStorage.form(this.#disk, {
+      cell: { id: cellId, name: 'simulated', generation, secretHex },
+      member: { name: this.name, incarnation: 1 },
+      configurations: [{ from: instance(1), configuration: this.#options.formation }],
+      level,
+    });
+  }
+
+  /** A new process on what the disk holds. */
+  boot(): void {
+    const { scheduler, profile, onDeath } = this.#options;
+    const process = new SimulatedProcess({
+      name: `${this.name}/${++this.#lives}`,
+      scheduler,
+      clock: this.clock,
+      onDeath: () => onDeath(this),
+    });
+    const { timerLatenessMs } = profile;
+    const random = this.#random.fork(process.name);
+    if (timerLatenessMs > 0) process.delayTimers(() => timerLatenessMs * random.next());
+    this.#process = process;
+    this.#disk = this.#disk.crash({ writes: 'process' }, gatedDisk(process, scheduler));
+    scheduler.settle();
+    this.#run(process, random).catch((error: unknown) => {
+      if (process.alive) this.#options.onFatal(this, error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** The process ends in the middle of whatever it was doing. */
+  kill(how: CrashOptions): void {
+    const process = this.#process;
+    if (process === null) return;
+    this.#options.observer.died(this.#observed(process), how.writes);
+    process.kill();
+    this.#options.network.crash(this.id);
+    this.#disk = this.#disk.crash(how);
+    this.#process = null;
+    this.#life = null;
+  }
+
+  #observed(process: SimulatedProcess): Observed {
+    return { id: this.id, name: this.name, process: process.name };
+  }
+
+  async #run(process: SimulatedProcess, random: Random): Promise<void> {
+    const { profile, network, observer } = this.#options;
+    const observed = this.#observed(process);
+    const randomness: RandomnessPort = {
+      bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
+    };
+    const storage = await ReplicaStorage.open(this.#disk, {
+      expectName: this.name,
+      segmentBytes: profile.segmentBytes,
+      digest: simulatedDigest,
+      randomness,
+      programVersion: '0.0.0',
+      now: () => process.now().monotonicMs,
+      wallMs: () => process.now().wallMs,
+    });
+    const { recovered } = storage;
+    const { snapshot } = recovered;
+    observer.recovered(observed, {
+      ...recovered,
+      snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
+    });
+    const database = new DatabaseApplication({
+      digest: simulatedDigest,
+      nextTurn: (callback) => process.nextTurn(callback),
+    });
+    if (snapshot === null) database.initialize(identity);
+    else await restoreFrom(database, snapshot);
+    const port = network.port(this.id, { boot: recovered.boot, flushNumber: () => storage.flushNumber });
+    const log = new LogReplica<CommandResult>({
+      self: this.id,
+      clocks: process,
+      network: new GatedNetwork(port, process),
+      storage: this.#observe(observed, logStorage(storage, process, silentLogger)),
+      application: this.#watch(observed, database),
+      digest: simulatedDigest,
+      random: random.fork('core'),
+      logger: silentLogger,
+      limits: profile.limits,
+      snapshotLogBytes: profile.snapshotLogBytes,
+      snapshot,
+      recovered: recoveredState({ ...recovered, formation: this.#formationHandle() }),
+      onFatal: (error) => this.#options.onFatal(this, error),
+      onMastership: (event) => {
+        observer.mastership(observed, event.role, event.cause);
+        service.onMastership(event);
+      },
+      onDelivered: (items) => service.onApplied(items),
+      onStep: (input, effects, replica) =>
+        observer.stepped(observed, input, effects, replica, () => database.checksumHex()),
+    });
+    const service = new DatabaseService({
+      self: this.id,
+      log,
+      database,
+      clocks: process,
+      host: {
+        version: '0.0.0',
+        level,
+        cell: { id: cellId, name: 'simulated', generation },
+        boot: recovered.boot,
+        uptimeMs: () => 0,
+        eventLoopLagMsP99: () => 0,
+        flushMs: () => ({ p50: 0, p99: 0 }),
+        snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
+        readOnly: () => storage.readOnly,
+        peers: () => port.connected(),
+        warnings: () => [],
+      },
+    });
+    this.#life = { log, service, database, storage };
+    log.start();
+  }
+
+  #formationHandle(): SnapshotHandle {
+    return {
+      instance: 0 as Instance,
+      epoch: 0 as Epoch,
+      cellTimeMs: 0 as CellTimeMs,
+      configurations: [{ from: instance(1), configuration: this.#options.formation }],
+    };
+  }
+
+  /** The storage itself, with the observer told what it was asked and what it said. */
+  #observe(observed: Observed, storage: LogStorage): LogStorage {
+    const { observer } = this.#options;
+    const issued: Parameters<LogStorage['persist']>[0][] = [];
+    const snapshots = [0, 0];
+    const stands = (at: number): void => {
+      snapshots.unshift(at);
+      observer.snapshotsStandFor(observed, snapshots[1] ?? 0);
+    };
+    return {
+      ...storage,
+      persist: (request) => {
+        observer.issued(observed, request);
+        issued.push(request);
+        storage.persist(request);
+      },
+      onPersisted: (callback) =>
+        storage.onPersisted((write) => {
+          while (issued[0] !== undefined && issued[0].write <= write) {
+            observer.durable(observed, issued.shift() as (typeof issued)[0]);
+          }
+          callback(write);
+        }),
+      takeSnapshot: async (wanted) => {
+        const taken = await storage.takeSnapshot(wanted);
+        stands(taken.instance);
+        return taken;
+      },
+    };
+  }
+
+  #watch(observed: Observed, database: DatabaseApplication): LogApplication<CommandResult> {
+    const { observer } = this.#options;
+    return {
+      apply: (delivery: Delivery) => {
+        const results = database.apply(delivery);
+        observer.applied(observed, delivery, results, database.checksumHex());
+        return results;
+      },
+      view: () => database.view(),
+      restore: (records) => database.restore(records),
+    };
+  }
+
+  // --- what clients and checkers ask --------------------------------------------------------------------------------
+
+  /** A request has arrived. A machine without a listening process refuses the connection. */
+  serve(request: ClientRequest, reply: (reply: ClientReply) => void): void {
+    const process = this.#process;
+    if (process === null) return reply({ kind: 'none', retryAfterMs: 20 });
+    process.enter('io', () => {
+      const life = this.#life;
+      if (life === null) return reply({ kind: 'none', retryAfterMs: 20 });
+      const { service, log } = life;
+      const { observer, profile } = this.#options;
+      answer(
+        {
+          service,
+          appliedUpTo: () => log.core.appliedUpTo,
+          observed: (epoch) => {
+            const believer = { name: this.name, serving: { ballot: log.core.ballot } };
+            observer.looked(this.#observed(process), epoch === null ? null : { epoch, believer });
+          },
+          waitMs: profile.leaseMs,
+        },
+        request,
+        (answered) => {
+          if (!process.alive) return;
+          if (answered.kind === 'written' && answered.result.kind === 'multiop') {
+            observer.acknowledges(this.#observed(process), answered.result.instance);
+          }
+          reply(answered);
+        },
+      );
+    });
+  }
+
+  /** Would this process serve if a request came to it now? */
+  believer(): (Believer & { readonly process: string }) | null {
+    const process = this.#process;
+    const log = this.#life?.log;
+    if (process === null || log === undefined) return null;
+    return {
+      name: this.name,
+      process: process.name,
+      serving: log.isServing() ? { ballot: log.core.ballot } : null,
+    };
+  }
+}
+
+const identity: Parameters<DatabaseApplication['initialize']>[0] = {
+  cellId,
+  generation,
+  generationId: '00000000000000000000000000000001',
+  generationStart: { epoch: 0 as Epoch, instance: 0 as Instance },
+  rootSecret: Buffer.from(secretHex, 'hex'),
+};

@@ -1,0 +1,220 @@
+/**
+ * Sees everything that every replica does and tells each checker its part. No replica can see it.
+ *
+ * Source: pitfalls §4 (invariants after every event). Whatever is wrong is thrown as a {@link Violation}.
+ */
+import { formatBallot } from '../core/consensus/ballot.ts';
+import type { Configuration } from '../core/consensus/configuration.ts';
+import type { Effect, WriteRequest } from '../core/consensus/effect.ts';
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import type { Input } from '../core/consensus/input.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
+import type { Replica } from '../core/consensus/replica.ts';
+import type { Value } from '../core/consensus/value.ts';
+import type { CommandResult } from '../core/database/command.ts';
+import { encodeValue } from '../formats/value.ts';
+import type { Delivery } from '../runtime/application.ts';
+import { AgreementChecker, type Choice } from './checkers/agreement.ts';
+import { AppliedPrefixChecker } from './checkers/applied-prefix.ts';
+import { BallotDisciplineChecker } from './checkers/ballot-discipline.ts';
+import { DurabilityChecker } from './checkers/durability.ts';
+import { EpochChecker } from './checkers/epoch.ts';
+import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
+import { ReplayChecker } from './checkers/replay.ts';
+import { Violation } from './checkers/violation.ts';
+import { simulatedDigest } from './digest.ts';
+import type { History } from './history.ts';
+import type { Trace } from './trace.ts';
+
+/** One life of one replica, as far as the observer needs it. */
+export interface Observed {
+  readonly id: ReplicaId;
+  /** Name of the machine. */
+  readonly name: string;
+  /** Different in each life. */
+  readonly process: string;
+}
+
+export class Observer {
+  readonly replay: ReplayChecker;
+  readonly #now: () => number;
+  readonly #trace: Trace;
+  readonly #believers: () => Iterable<Believer & { readonly process: string }>;
+  readonly #agreement: AgreementChecker;
+  readonly #ballots = new BallotDisciplineChecker();
+  readonly #prefix = new AppliedPrefixChecker();
+  readonly #lease = new LeaseExclusionChecker();
+  readonly #epochs = new EpochChecker();
+  readonly #durability = new DurabilityChecker();
+  readonly #digests = new WeakMap<Value, string>();
+  #replayed = 0;
+
+  constructor(options: {
+    readonly formation: Configuration;
+    readonly history: History;
+    readonly trace: Trace;
+    readonly now: () => number;
+    /** Every live process, asked what it would do now. */
+    readonly believers: () => Iterable<Believer & { readonly process: string }>;
+  }) {
+    this.#agreement = new AgreementChecker(options.formation);
+    this.replay = new ReplayChecker(options.history);
+    this.#trace = options.trace;
+    this.#now = options.now;
+    this.#believers = options.believers;
+  }
+
+  get chosenUpTo(): number {
+    return this.#agreement.chosenUpTo;
+  }
+
+  #note(who: string, what: string, ...parts: readonly (string | number)[]): void {
+    this.#trace.note(this.#now(), who, what, ...parts);
+  }
+
+  #digest(value: Value): string {
+    const known = this.#digests.get(value);
+    if (known !== undefined) return known;
+    const digest = simulatedDigest
+      .entry(encodeValue(value))
+      .map((word) => word.toString(16))
+      .join('.');
+    this.#digests.set(value, digest);
+    return digest;
+  }
+
+  // --- disks --------------------------------------------------------------------------------------------------------
+
+  /** A process has read its disk. */
+  recovered(
+    { id, name, process }: Observed,
+    found: {
+      readonly promise: { readonly ballot: AcceptedEntry['ballot'] };
+      readonly entries: readonly AcceptedEntry[];
+      readonly chosenUpTo: number;
+      readonly snapshot: { readonly instance: number; readonly checksum: string } | null;
+    },
+  ): void {
+    const { promise, entries, chosenUpTo, snapshot } = found;
+    this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
+    this.#ballots.recovered(id, promise.ballot);
+    const identified = entries.map((entry) => ({ ...entry, digest: this.#digest(entry.value) }));
+    this.#durability.recovered(id, snapshot?.instance ?? 0, identified);
+    for (const entry of entries) this.#durable(id, entry, chosenUpTo);
+    this.#claims(name, chosenUpTo);
+    this.#prefix.standsAt(id, snapshot?.instance ?? 0, snapshot?.checksum ?? null);
+  }
+
+  /** A replica asks its disk to make this durable. */
+  issued({ id, name }: Observed, request: WriteRequest): void {
+    if (request.promise !== null) this.#ballots.promised(id, request.promise.ballot);
+    for (const { instance, ballot, value } of request.entries) {
+      if (instance > request.chosenUpTo) this.#ballots.accepted(id, instance, ballot, this.#digest(value));
+      else this.#isChosen(name, instance, value);
+    }
+  }
+
+  /** The disk has said that it is. */
+  durable({ id }: Observed, request: WriteRequest): void {
+    if (request.promise !== null) this.#ballots.durable(id, request.promise.ballot);
+    for (const entry of request.entries) this.#durable(id, entry, request.chosenUpTo);
+  }
+
+  #durable(id: ReplicaId, entry: AcceptedEntry, chosenUpTo: number): void {
+    const { instance, ballot, value } = entry;
+    const digest = this.#digest(value);
+    this.#durability.flushed(id, instance, ballot, digest);
+    // What was learned as chosen is no vote: it may stand there in any ballot.
+    if (instance <= chosenUpTo) return;
+    const choice = this.#agreement.accepted({ replica: id, instance, ballot, value, digest });
+    if (choice !== null) this.#chosen(choice);
+  }
+
+  #chosen({ instance, ballot, digest }: Choice): void {
+    this.#note('', 'chosen', instance, formatBallot(ballot), digest);
+    if (!this.#lease.chosen(ballot)) return;
+    const believers = [...this.#believers()];
+    this.#lease.check(believers);
+    for (const { name, process } of believers) if (name !== ballot.name) this.#epochs.broken(process);
+  }
+
+  /** The two newest snapshots of a replica stand for everything up to the older of them. */
+  snapshotsStandFor({ id }: Observed, instance: number): void {
+    this.#durability.cut(id, instance + 1);
+  }
+
+  // --- steps --------------------------------------------------------------------------------------------------------
+
+  stepped(
+    observed: Observed,
+    input: Input,
+    effects: readonly Effect[],
+    replica: Replica,
+    checksum: () => string,
+  ): void {
+    const { id, name } = observed;
+    const detail = input.kind === 'message' ? `${input.message.kind} ${input.from}` : '';
+    this.#note(name, input.kind, detail, effects.length, replica.chosenUpTo, replica.appliedUpTo, replica.state);
+    replica.checkInvariants();
+    this.#claims(name, replica.chosenUpTo);
+    if (input.kind === 'snapshot-installed' && input.handle.instance > this.#prefix.appliedUpTo(id)) {
+      this.#prefix.standsAt(id, input.handle.instance, checksum());
+    }
+  }
+
+  /** @throws {Violation} when a replica takes for chosen what no majority holds. */
+  #claims(name: string, chosenUpTo: number): void {
+    if (chosenUpTo <= this.#agreement.chosenUpTo) return;
+    throw new Violation('agreement', `${name} takes ${chosenUpTo} as chosen; only ${this.chosenUpTo} are`);
+  }
+
+  #isChosen(name: string, instance: number, value: Value): void {
+    const choice = this.#agreement.choice(instance);
+    if (choice?.digest === this.#digest(value)) return;
+    throw new Violation('agreement', `${name} takes another value as chosen at ${instance} than was chosen`, {
+      chosen: choice?.digest ?? null,
+    });
+  }
+
+  applied(observed: Observed, delivery: Delivery, results: readonly CommandResult[], checksum: string): void {
+    const { id, name } = observed;
+    const { instance, epoch, value, current } = delivery;
+    this.#isChosen(name, instance, value);
+    this.#note(name, 'applies', instance, value.kind, epoch, checksum);
+    this.#prefix.applied(id, instance, this.#digest(value), epoch);
+    this.#prefix.checksum(id, instance, checksum);
+    if (instance !== this.#replayed + 1) return;
+    this.#replayed = instance;
+    const items = value.kind === 'submitted' ? value.items : [];
+    this.replay.applied({ instance, epoch, current, items, results });
+  }
+
+  // --- mastership ---------------------------------------------------------------------------------------------------
+
+  /** A process looked whether it may serve, for a client. */
+  looked({ name, process }: Observed, serving: { readonly epoch: number; readonly believer: Believer } | null): void {
+    if (serving === null) return;
+    this.#lease.check([serving.believer]);
+    this.#note(name, 'serves', serving.epoch);
+    this.#epochs.serves(process, serving.epoch);
+  }
+
+  mastership({ name, process }: Observed, role: string, cause: string): void {
+    this.#note(name, role, cause);
+    if (role !== 'master') this.#epochs.broken(process);
+  }
+
+  died({ name, process }: Observed, how: string): void {
+    this.#note(name, 'dies', how);
+    this.#epochs.broken(process);
+  }
+
+  /** A replica answers a write. @throws {Violation} unless a majority holds it. */
+  acknowledges({ name }: Observed, instance: number): void {
+    this.#durability.acknowledged(name, instance, this.#agreement.choice(instance) !== undefined);
+  }
+
+  checksumAt(observed: Observed, instance: number, checksum: string): void {
+    this.#prefix.checksum(observed.id, instance, checksum);
+  }
+}

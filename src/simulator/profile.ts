@@ -1,0 +1,118 @@
+/**
+ * What one seed means: sizes, limits and timing of the cell, and which faults strike it how often.
+ *
+ * Source: pitfalls §2 rule 2 (swarm): each class of fault is on with probability one half and has its own intensity, so
+ * that some seeds starve a class and others drown in it. A run of everything at once would only ever find the first bug.
+ */
+import type { Limits } from '../core/consensus/limits.ts';
+import type { Random } from '../core/random.ts';
+import { calmNetwork, type NetworkFaults } from './network-faults.ts';
+
+/** Faults that strike at moments; steady ones (loss, delay …) are part of the network's profile. */
+export const faultKinds = [
+  'crash',
+  'crash-at-effect',
+  'crash-majority',
+  'crash-all',
+  'restart-storm',
+  'pause',
+  'suspend',
+  'slow-process',
+  'partition',
+  'isolate-master',
+  'one-way',
+  'partial',
+  'flapping-link',
+  'clog',
+  'swizzle',
+  'client-cut',
+  'slow-flush',
+  'hanging-flush',
+  'clock-drift',
+  'wall-jump',
+  'hand-over',
+  'graceful-stop',
+  'disk-error',
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number];
+
+export interface Profile {
+  readonly replicas: number;
+  readonly leaseMs: number;
+  readonly driftPpm: number;
+  readonly alpha: number;
+  readonly limits: Partial<Limits>;
+  readonly snapshotLogBytes: number;
+  readonly segmentBytes: number;
+  /** Of one flush, exponential. */
+  readonly flushMeanMs: number;
+  readonly network: NetworkFaults;
+  /** Mean true time between two strikes, for the kinds that are on. */
+  readonly faultEveryMs: ReadonlyMap<FaultKind, number>;
+  /** Step of the clocks of each machine; 0 for fine ones. */
+  readonly clockStepMs: number;
+  /** Timers fire up to this late. */
+  readonly timerLatenessMs: number;
+  readonly clients: number;
+  /** Mean pause of one client between operations. */
+  readonly thinkMs: number;
+}
+
+const replicaCounts = [1, 3, 3, 5, 5, 7] as const;
+
+/** Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. */
+export function drawProfile(
+  random: Random,
+  options: { readonly replicas: number | null; readonly calm: boolean },
+): Profile {
+  const drawn = random.pick(replicaCounts);
+  const leaseMs = Math.round(random.betweenLogarithmic(50, 5000));
+  const delayMs = random.betweenLogarithmic(0.05, leaseMs / 40);
+  const on = (): boolean => random.chance(0.5) && !options.calm;
+  const share = (high: number): number => (on() ? random.betweenLogarithmic(0.001, high) : 0);
+  const network: NetworkFaults = {
+    ...calmNetwork,
+    delayMsMin: delayMs,
+    delayMsMean: on() ? random.betweenLogarithmic(delayMs, Math.min(100, leaseMs / 5)) : delayMs / 4,
+    loss: share(0.3),
+    duplication: share(0.5),
+    replay: share(0.05),
+    replayMsMax: 120_000,
+    reorder: share(1),
+    tail: share(0.02),
+    corruption: share(0.05),
+    snapshotLoss: share(0.3),
+  };
+  const faultEveryMs = new Map<FaultKind, number>();
+  for (const kind of faultKinds) {
+    const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
+    if (on()) faultEveryMs.set(kind, every);
+  }
+  const alpha = Math.round(random.betweenLogarithmic(1, 64));
+  const clients = 2 + random.below(7);
+  return {
+    replicas: options.replicas ?? drawn,
+    leaseMs,
+    driftPpm: Math.round(random.betweenLogarithmic(1_000, 50_000)),
+    alpha,
+    limits: {
+      acceptWindowInstances: Math.round(random.betweenLogarithmic(1, 32)),
+      eagerWindowInstances: 1 + random.below(4),
+      batchItemsMax: Math.round(random.betweenLogarithmic(1, 64)),
+      pendingItemsMax: Math.round(random.betweenLogarithmic(4, 1024)),
+      pageBytesMax: Math.round(random.betweenLogarithmic(100, 100_000)),
+      retainBehindSnapshotInstances: random.below(200),
+      boostEveryMs: random.betweenLogarithmic(4 * leaseMs, 20_000),
+    },
+    snapshotLogBytes: Math.round(random.betweenLogarithmic(1_000, 500_000)),
+    segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 1024 * 1024) / 4096) * 4096,
+    flushMeanMs: random.betweenLogarithmic(0.1, leaseMs / 40),
+    network,
+    faultEveryMs,
+    clockStepMs: random.chance(0.2) && leaseMs >= 500 && !options.calm ? 16 : 0,
+    timerLatenessMs: on() ? random.betweenLogarithmic(0.1, Math.min(1_000, leaseMs / 2)) : 0,
+    clients,
+    thinkMs: 100 * clients,
+  };
+}
