@@ -1,0 +1,199 @@
+/**
+ * One replica as a process of its own: `node start` as users run it, or any other program that takes the same flags.
+ * Killed, paused and ended by its own process id only.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { request } from 'undici';
+import type { ReplicaStatus } from '../../src/runtime/http/service.ts';
+import { until } from './until.ts';
+
+/** Program and first arguments, to which the flags of `node start` are appended. */
+export type Program = readonly [string, ...string[]];
+
+export const nodeStart: Program = [
+  process.execPath,
+  path.resolve(import.meta.dirname, '../../bin/run.js'),
+  'node',
+  'start',
+];
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface ReplicaChildOptions {
+  readonly name: string;
+  readonly port: number;
+  readonly directory: string;
+  /** Where everything that it prints goes, over all of its lives. */
+  readonly logFile: string;
+  /** Value of `--cell`. */
+  readonly cell: string;
+  readonly program?: Program;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One life of the process. */
+interface Life {
+  readonly process: ChildProcess;
+  readonly exit: Promise<Exit>;
+  ended: Exit | null;
+  /** Somebody asked for its end; otherwise an end is a failure of the test. */
+  expected: boolean;
+  paused: boolean;
+}
+
+const statusTimeoutMs = 1_000;
+/** Everything that still runs when this process ends, however it ends, dies with it. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+export class ReplicaChild {
+  readonly options: ReplicaChildOptions;
+  readonly url: string;
+  #life: Life | null = null;
+  #unexpected: string[] = [];
+
+  constructor(options: ReplicaChildOptions) {
+    this.options = options;
+    this.url = `http://127.0.0.1:${options.port}`;
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  get directory(): string {
+    return this.options.directory;
+  }
+
+  get running(): boolean {
+    return this.#life !== null && this.#life.ended === null;
+  }
+
+  get paused(): boolean {
+    return this.running && (this.#life as Life).paused;
+  }
+
+  /** Ends that nobody asked for, over all of its lives. */
+  get unexpectedEnds(): readonly string[] {
+    return this.#unexpected;
+  }
+
+  /** What it has printed since it was first started. */
+  log(): string {
+    return existsSync(this.options.logFile) ? readFileSync(this.options.logFile, 'utf8') : '';
+  }
+
+  /** The command line of `node start` with this replica's flags; `flags` replace or add to them. */
+  flags(flags: Readonly<Record<string, string | true>> = {}): string[] {
+    const all: Record<string, string | true> = {
+      name: this.options.name,
+      'data-dir': this.options.directory,
+      listen: `127.0.0.1:${this.options.port}`,
+      cell: this.options.cell,
+      ...flags,
+    };
+    return Object.entries(all).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]));
+  }
+
+  start(flags: Readonly<Record<string, string | true>> = {}): void {
+    if (this.running) throw new Error(`${this.name} runs already.`);
+    const { program = nodeStart, env = {}, logFile } = this.options;
+    const [file, ...first] = program;
+    const log = openSync(logFile, 'a');
+    const child = spawn(file, [...first, ...this.flags(flags)], {
+      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...env },
+      // The channel ends with this process, and a replica whose channel ended stops by itself.
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    closeSync(log);
+    running.add(child);
+    child.on('error', () => undefined);
+    const life: Life = {
+      process: child,
+      ended: null,
+      expected: false,
+      paused: false,
+      exit: new Promise((resolve) => {
+        child.once('exit', (code, signal) => {
+          running.delete(child);
+          life.ended = { code, signal };
+          if (!life.expected) this.#unexpected.push(`${this.name} ended by itself: code ${code}, signal ${signal}`);
+          resolve(life.ended);
+        });
+      }),
+    };
+    this.#life = life;
+  }
+
+  /** Starts it and waits for the end that is sure to come. */
+  async startAndEnd(flags: Readonly<Record<string, string | true>> = {}, timeoutMs = 15_000): Promise<Exit> {
+    this.start(flags);
+    const life = this.#alive();
+    life.expected = true;
+    return until(`${this.name} ends by itself`, () => life.ended, {
+      timeoutMs,
+      explain: () => this.log().slice(-2_000),
+    });
+  }
+
+  #alive(): Life {
+    const life = this.#life;
+    if (life === null) throw new Error(`${this.name} was never started.`);
+    return life;
+  }
+
+  /** `kill -9`; resolves when it is gone. */
+  kill(): Promise<Exit> {
+    return this.#end('SIGKILL');
+  }
+
+  /** SIGTERM, the clean stop; resolves when it is gone. */
+  terminate(): Promise<Exit> {
+    return this.#end('SIGTERM');
+  }
+
+  #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<Exit> {
+    const life = this.#alive();
+    life.expected = true;
+    life.process.kill(signal);
+    return life.exit;
+  }
+
+  pause(): void {
+    const life = this.#alive();
+    life.paused = true;
+    life.process.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    const life = this.#alive();
+    life.paused = false;
+    life.process.kill('SIGCONT');
+  }
+
+  /** To programs that listen to messages. */
+  tell(message: string): void {
+    this.#alive().process.send(message);
+  }
+
+  /** Null when it does not answer. */
+  async status(): Promise<ReplicaStatus | null> {
+    if (!this.running || this.paused) return null;
+    try {
+      const { statusCode, body } = await request(`${this.url}/v1/status`, {
+        signal: AbortSignal.timeout(statusTimeoutMs),
+      });
+      const text = await body.text();
+      return statusCode === 200 ? (JSON.parse(text) as ReplicaStatus) : null;
+    } catch {
+      return null;
+    }
+  }
+}
