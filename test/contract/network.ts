@@ -311,7 +311,8 @@ export function networkContract(name: string, open: () => Promise<NetworkBench>)
 
     it('a snapshot from a replica that is killed on the way fails', async () => {
       const { a, b } = await pair();
-      b.port.onSnapshotRequest(async () => snapshotOf(2_000_000));
+      // More than is under way in the buffers of any connection.
+      b.port.onSnapshotRequest(async () => snapshotOf(20_000_000));
       let chunks = 0;
       let killed: Promise<void> | null = null;
       const fetch = a.port.fetchSnapshot(n2, 0, async () => {

@@ -41,6 +41,7 @@ export class InboundPeers {
       sends: keys.acceptor,
       receives: keys.dialer,
       silentPeriodsMax: limits.silentPeriodsMax,
+      framePeriodsMax: limits.framePeriodsMax,
       counters: this.#counters,
       mark: () => ({ boot: options.boot.number, flush: options.flushNumber() }),
       onFrame: ({ mark, messages }) => {

@@ -40,6 +40,8 @@ export interface PeerLimits {
   readonly keepAliveMs: number;
   /** Keep-alive periods without a byte after which a connection is taken for half-open and closed (pitfall N14). */
   readonly silentPeriodsMax: number;
+  /** Keep-alive periods in which a frame that has begun must be complete. */
+  readonly framePeriodsMax: number;
   /** First and longest wait before dialling again; each is drawn from its upper half. */
   readonly redialMsMin: number;
   readonly redialMsMax: number;
@@ -60,6 +62,7 @@ export const defaultPeerLimits: PeerLimits = {
   handshakeMs: 5_000,
   keepAliveMs: 250,
   silentPeriodsMax: 4,
+  framePeriodsMax: 40,
   redialMsMin: 20,
   redialMsMax: 500,
   queueBytesMax: 16 * mebibyte,

@@ -203,6 +203,7 @@ export class OutboundPeer {
       sends: keys.dialer,
       receives: keys.acceptor,
       silentPeriodsMax: this.#context.limits.silentPeriodsMax,
+      framePeriodsMax: this.#context.limits.framePeriodsMax,
       counters: this.#counters,
       mark: () => this.#mark(),
       onFrame: (frame) => {

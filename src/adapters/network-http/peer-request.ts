@@ -159,7 +159,6 @@ async function readBody(message: IncomingMessage): Promise<Buffer | null> {
   for await (const chunk of message) {
     bytes += (chunk as Buffer).length;
     if (bytes > documentBytesMax) {
-      message.resume();
       return null;
     }
     chunks.push(chunk as Buffer);

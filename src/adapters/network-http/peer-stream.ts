@@ -28,6 +28,7 @@ export interface PeerStreamParts {
   readonly sends: FrameMac;
   readonly receives: FrameMac;
   readonly silentPeriodsMax: number;
+  readonly framePeriodsMax: number;
   readonly counters: PeerCounters;
   /** Read for every frame that is sent. */
   readonly mark: () => FrameMark;
@@ -43,6 +44,7 @@ export class PeerStream {
   readonly #opener: FrameOpener;
   #open = true;
   #silentPeriods = 0;
+  #unfinishedPeriods = 0;
   #sentInPeriod = false;
   #reason = 'closed by the other side';
   /** Resolves when the socket is gone. */
@@ -112,6 +114,12 @@ export class PeerStream {
       this.close('silent');
       return;
     }
+    // A length that was changed on the way announces a frame that the keep-alives would fill up byte by byte.
+    if (this.#opener.partial && ++this.#unfinishedPeriods > this.#parts.framePeriodsMax) {
+      this.#parts.counters.framesTampered++;
+      this.close('a frame that does not end');
+      return;
+    }
     this.#silentPeriods++;
     // Nothing is added to a queue that does not drain: the other side's silence will end it.
     if (!this.#sentInPeriod && this.#socket.writableLength === 0) this.keepAlive();
@@ -144,7 +152,9 @@ export class PeerStream {
   #nextFrame(): MessageFrame | null {
     try {
       const body = this.#opener.next();
-      return body === null ? null : readMessageFrame(body);
+      if (body === null) return null;
+      this.#unfinishedPeriods = 0;
+      return readMessageFrame(body);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       if (error instanceof FrameError) this.#parts.counters.framesTampered++;
