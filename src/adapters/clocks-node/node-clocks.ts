@@ -32,7 +32,7 @@ function bootClock(): () => number {
   const text = Buffer.alloc(64);
   return () => {
     const length = readSync(file, text, 0, text.length, 0);
-    return Number.parseFloat(text.latin1Slice(0, length)) * 1000;
+    return Number.parseFloat(text.toString('latin1', 0, length)) * 1000;
   };
 }
 
