@@ -4,20 +4,10 @@
  * One table for HTTP problems, exit codes and docs/ERRORS.md (a test compares them). A code is never renamed or reused;
  * what it means is a contract (contract §1 "Exit codes", §2).
  */
+import type { CatalogueEntry, Outcome } from './catalogue-entry.ts';
+import { peerCatalogue } from './peer-codes.ts';
 
-/** Whether a failed request may have had an effect. Only 'none' may be sent again without asking. */
-export type Outcome = 'none' | 'unknown';
-
-export interface CatalogueEntry {
-  /** One sentence, starting with the thing. */
-  readonly meaning: string;
-  readonly solve: string;
-  /** Status of the HTTP answer that carries it; null when it never travels over HTTP. */
-  readonly status: number | null;
-  /** Exit code of `paxosctl` when a command ends with it. */
-  readonly exit: number;
-  readonly outcome: Outcome;
-}
+export type { CatalogueEntry, Outcome } from './catalogue-entry.ts';
 
 const entry = (
   status: number | null,
@@ -360,6 +350,15 @@ export const catalogue = {
     'Another process uses the data directory.',
     'Stop that process first; two replicas must never share a directory.',
   ),
+
+  PAXOS_DISK_FAILED: entry(
+    null,
+    1,
+    'The disk failed in a way that nothing more precise describes.',
+    'See the cause and the log of the machine; the replica can be started again once the disk works.',
+  ),
+
+  ...peerCatalogue,
 
   PAXOS_INTERRUPTED: entry(null, 130, 'The command was interrupted.', 'The message says whether the work goes on.'),
   PAXOS_INTERNAL: entry(
