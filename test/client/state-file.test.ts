@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryMarks, NotAllowedError, StateFile, StoredMarks, stateDirectory } from '../../src/client/index.ts';
 import { ByteWriter } from '../../src/formats/bytes.ts';
 import { comparePoints, readPositionMark } from '../../src/formats/position-mark.ts';
+import { PositionMarks } from '../../src/runtime/position.ts';
 
 /** As a replica writes one, with a proof that no client looks at. */
 function mark(instance: number, { cell = 'c1', generation = 1, epoch = 1 } = {}): string {
@@ -25,6 +26,18 @@ describe('marks', () => {
     for (const bad of ['', 'AA', 'not base64!', 'x'.repeat(2000), mark(1).slice(0, 20)]) {
       expect(readPositionMark(bad)).toBeNull();
     }
+  });
+
+  it('are read as replicas write them', () => {
+    const identity = { cellId: 'c1', generation: 2, generationId: 'g', rootSecret: Buffer.alloc(32) } as never;
+    const record = { id: 'e', instance: 3 } as never;
+    const marks = new PositionMarks({ identity, epoch: 5 as never, epochAt: () => record, epochAfter: () => null });
+    expect(readPositionMark(marks.current(17 as never))).toEqual({
+      cellId: 'c1',
+      generation: 2,
+      epoch: 5,
+      instance: 17,
+    });
   });
 
   it('are ordered by generation, epoch, instance', () => {
