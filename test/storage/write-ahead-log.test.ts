@@ -277,7 +277,7 @@ describe('a damaged log', () => {
   it('is corrupt, not torn, when the last group has a mark left', async () => {
     const disk = await written();
     damage(disk, groupAt(6) + 100, Buffer.alloc(64));
-    await expect(reopened(disk)).rejects.toThrow(WalCorruptError);
+    await expect(reopened(disk)).rejects.toThrow(/record 1 of 1 is bad/);
   });
 
   it('has lost acknowledged writes when its end is older than the manifest says', async () => {

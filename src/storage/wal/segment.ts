@@ -15,23 +15,25 @@ export const segmentBytesFor = (bytes: number, usual: number): number =>
   Math.max(usual, Math.ceil((segmentHeaderBytes + bytes) / sectorBytes) * sectorBytes);
 
 /**
- * A whole flushed segment in scratch/, its name not yet durable. `first` are the bytes that follow the header.
+ * A whole flushed segment in scratch/, its name not yet durable. `first` are the bytes that follow the header in
+ * the segment that a start begins.
  * @throws {DiskError} with what there is of it left in scratch/.
  */
 export async function prepareSegment(
   disk: Disk,
   header: SegmentHeader,
-  first: readonly Uint8Array[] = [],
+  first: readonly Uint8Array[] | null = null,
 ): Promise<void> {
   const path = inScratch(segmentName(header.segment));
   await disk.remove(path);
   await withFile(disk, path, 'exclusive', async (file) => {
     for (let at = 0; at < header.bytes; at += preparedBytesMax) {
       await file.write(at, zeros.subarray(0, Math.min(preparedBytesMax, header.bytes - at)));
-      await file.flush();
+      // Before the log is open nothing waits behind this file, so one flush at the end does.
+      if (first === null) await file.flush();
     }
     let at = segmentHeaderBytes;
-    for (const bytes of first) {
+    for (const bytes of first ?? []) {
       await file.write(at, bytes);
       at += bytes.length;
     }

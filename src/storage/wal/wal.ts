@@ -17,6 +17,8 @@ import { segmentName } from '../files.ts';
 import type { LiveSegment, RecoveredLog } from './recovery.ts';
 import { prepareSegment, segmentBytesFor } from './segment.ts';
 
+/** A start waits for its first segment, so that one is smaller; the next is made while this one fills. */
+const openingSegmentBytes = 4 * 1024 * 1024;
 /** A start on a nearly full disk takes at least this much, enough to be told what is wrong and to hand over. */
 const shortSegmentBytes = 256 * 1024;
 
@@ -88,7 +90,7 @@ export class Wal {
     const place = { ownerSeed: ownerSeed(directory.owner), segment, offset: segmentHeaderBytes };
     const facts = { ...opening, previousChain: recovered.continues.chain };
     const first = encodeGroup(facts, recovered.unsure, place, (bytes) => digest.entry(bytes));
-    const usual = segmentBytesFor(first.bytes, options.segmentBytes);
+    const usual = segmentBytesFor(first.bytes, Math.min(openingSegmentBytes, options.segmentBytes));
     const low = !(await hasRoom(options, usual));
     const short = segmentBytesFor(first.bytes + Math.min(shortSegmentBytes, options.segmentBytes), 0);
     const bytes = low ? short : usual;

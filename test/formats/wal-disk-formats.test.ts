@@ -1,0 +1,164 @@
+/**
+ * The bytes of every disk format at version 1, as fixtures. Never change a fixture: a new format gets a new number and a fixture
+ * of its own, and these go on being read.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Instance } from '../../src/core/consensus/identity.ts';
+import { FormatError } from '../../src/formats/bytes.ts';
+import { ownerSeed } from '../../src/formats/checksum.ts';
+import { decodeManifest, encodeManifest, type Manifest } from '../../src/formats/manifest.ts';
+import { decodePromise, encodePromise } from '../../src/formats/promise.ts';
+import {
+  decodeChunk,
+  decodeSnapshotHeader,
+  decodeTrailer,
+  encodeChunk,
+  encodeSnapshotHeader,
+  encodeTrailer,
+  snapshotSeed,
+} from '../../src/formats/snapshot.ts';
+import { decodeValue } from '../../src/formats/value.ts';
+import { encodeGroup, type GroupFacts } from '../../src/formats/wal-group.ts';
+import { readGroup } from '../../src/formats/wal-group-reader.ts';
+import { decodeSegmentHeader, encodeSegmentHeader } from '../../src/formats/wal-segment.ts';
+import { digest, entry, formation, handle } from '../storage/support.ts';
+
+const fixture = (name: string): Buffer =>
+  Buffer.from(fs.readFileSync(path.join(import.meta.dirname, 'fixtures', `${name}.base64`), 'utf8'), 'base64');
+
+const owner = { cellId: 'cell-1', member: 'n1', incarnation: 1 };
+
+const manifest: Manifest = {
+  ...formation(),
+  state: 'formed',
+  boot: { number: 3, id: '07'.repeat(16) },
+  flush: 41,
+  snapshots: [
+    {
+      file: 'snapshot-00000002',
+      instance: 20,
+      bytes: 1234,
+      sha256: 'cd'.repeat(32),
+      createdAt: '2024-01-02T03:04:05.678Z',
+      verified: true,
+    },
+  ],
+  segments: [4, 6],
+  nextSegment: 7,
+  nextSnapshot: 3,
+  retired: ['wal-00000003'],
+  fingerprint: '12-34',
+  flags: { frozen: false, quarantined: true, removed: false },
+  lastVersion: '0.1.0',
+};
+const header = {
+  owner,
+  segment: 6,
+  bytes: 65_536,
+  boot: 3,
+  continues: { segment: 4, offset: 1536, chain: 99, flush: 40 },
+};
+const facts: GroupFacts = { flush: 42, boot: 3, chosenUpTo: 6, promiseFlush: 12, previousChain: 7 };
+const group = Buffer.concat(
+  encodeGroup(
+    facts,
+    [entry(7), entry(8, { bytes: 5000 })],
+    { ownerSeed: ownerSeed(owner), segment: 6, offset: 512 },
+    (it) => digest.entry(it),
+  ).buffers,
+);
+const promise = { ballot: { round: 5, name: 'n2', incarnation: 1 }, leaseMsMax: 500, flush: 12, boot: 2 };
+const snapshotHeader = {
+  cellId: 'cell-1',
+  generation: 1,
+  handle: handle(20),
+  level: 1,
+  logChain: Buffer.alloc(32, 5),
+  checksum: 'ab'.repeat(16),
+  records: 3,
+};
+const headerBytes = encodeSnapshotHeader(snapshotHeader);
+const seed = snapshotSeed(headerBytes);
+const records = ['one', 'two', 'three'].map((it) => Buffer.from(it));
+const chunk = encodeChunk(records, seed, 0);
+const trailer = encodeTrailer(
+  { chunks: 1, records: 3, sha256: digest.sha256(digest.sha256(headerBytes), digest.sha256(chunk)) },
+  seed,
+);
+const snapshot = Buffer.concat([headerBytes, chunk, trailer]);
+
+const written: Readonly<Record<string, Buffer>> = {
+  'manifest-1': encodeManifest(manifest),
+  'promise-1': encodePromise(promise, owner, 0),
+  'snapshot-1': snapshot,
+  'wal-group-1': group,
+  'wal-segment-1': encodeSegmentHeader(header),
+};
+
+describe('the disk formats, version 1', () => {
+  it.each(Object.entries(written))('%s is written byte for byte as it was released', (name, bytes) => {
+    expect(bytes.toString('base64')).toBe(fixture(name).toString('base64'));
+  });
+
+  it('are read back as what they mean', () => {
+    expect(decodeManifest(fixture('manifest-1'))).toEqual(manifest);
+    expect(decodeSegmentHeader(fixture('wal-segment-1'))).toEqual(header);
+    expect(decodePromise(fixture('promise-1'), owner, 0)).toEqual(promise);
+    const bytes = fixture('snapshot-1');
+    expect(decodeSnapshotHeader(bytes.subarray(0, headerBytes.length))).toEqual(snapshotHeader);
+    const end = headerBytes.length + chunk.length;
+    expect(decodeChunk(bytes.subarray(headerBytes.length, end), seed, 0).map(String)).toEqual(['one', 'two', 'three']);
+    expect(decodeTrailer(bytes.subarray(end), seed)).toMatchObject({ chunks: 1, records: 3 });
+    const segment = Buffer.concat([Buffer.alloc(512), fixture('wal-group-1')]);
+    const read = readGroup(segment, { ownerSeed: ownerSeed(owner), segment: 6, offset: 512 });
+    if ('fault' in read) throw new Error(read.fault);
+    expect(read).toMatchObject({ ...facts, offset: 512, bytes: group.length });
+    expect(read.records.map(({ instance, value }) => [instance, decodeValue(Buffer.from(value))])).toEqual([
+      [7, entry(7).value],
+      [8, entry(8, { bytes: 5000 }).value],
+    ]);
+  });
+
+  it.each(Object.keys(written).filter((name) => name !== 'wal-group-1' && name !== 'snapshot-1'))(
+    '%s is refused with any one byte changed or missing',
+    (name) => {
+      const decode = (bytes: Buffer): unknown =>
+        name === 'manifest-1'
+          ? decodeManifest(bytes)
+          : name === 'promise-1'
+            ? decodePromise(bytes, owner, 0)
+            : decodeSegmentHeader(bytes);
+      const good = fixture(name);
+      for (let at = 0; at < good.length; at++) {
+        const bad = Buffer.from(good);
+        bad[at] = (bad[at] as number) ^ 1;
+        expect(() => decode(bad), `byte ${at}`).toThrow(FormatError);
+        if (at % 16 === 0) expect(() => decode(good.subarray(0, at))).toThrow(FormatError);
+      }
+    },
+  );
+
+  it('tell the files of one owner and place from those of another', () => {
+    const block = fixture('promise-1');
+    expect(() => decodePromise(block, { ...owner, member: 'n2' }, 0)).toThrow(FormatError);
+    expect(() => decodePromise(block, { ...owner, incarnation: 2 }, 0)).toThrow(FormatError);
+    expect(() => decodePromise(block, owner, 1)).toThrow(FormatError);
+    const segment = Buffer.concat([Buffer.alloc(1024), fixture('wal-group-1')]);
+    expect(readGroup(segment, { ownerSeed: ownerSeed(owner), segment: 6, offset: 1024 })).toHaveProperty('fault');
+    const chunkOfFixture = fixture('snapshot-1').subarray(headerBytes.length, headerBytes.length + chunk.length);
+    expect(() => decodeChunk(chunkOfFixture, seed, 1)).toThrow(FormatError);
+    expect(() => decodeChunk(chunkOfFixture, seed + 1, 0)).toThrow(FormatError);
+  });
+
+  it('spend two sectors on a group of one small value', () => {
+    const small = encodeGroup(
+      facts,
+      [entry(1 as Instance, { bytes: 150 })],
+      { ownerSeed: 1, segment: 1, offset: 512 },
+      (it) => digest.entry(it),
+    );
+    expect(small.bytes).toBe(1024);
+  });
+});
