@@ -25,7 +25,10 @@ export class CatchUp {
   readonly #hooks: CatchUpHooks;
   /** Somebody knows everything up to here as chosen. */
   #target = 0 as Instance;
-  #source: ReplicaId | null = null;
+  /** Who said so last: asked first, and again after each member that could not help. */
+  #knower: ReplicaId | null = null;
+  /** Whom the last request went to. */
+  #asked: ReplicaId | null = null;
   #nonce = 0;
   #askedMs: number | null = null;
   #fetching = false;
@@ -53,35 +56,34 @@ export class CatchUp {
   /** `from` knows everything up to `chosenUpTo` as chosen. */
   learn(from: ReplicaId, chosenUpTo: Instance): void {
     if (chosenUpTo <= this.#context.log.chosenUpTo) return;
-    if (chosenUpTo > this.#target || this.#source === null) {
+    if (chosenUpTo >= this.#target || this.#knower === null) {
       this.#target = Math.max(this.#target, chosenUpTo) as Instance;
-      this.#source = from;
+      this.#knower = from;
     }
     this.tick();
   }
 
-  /** Asks, or asks again when the last request was not answered: of another member then. */
+  /** Asks, or asks again when the last request was not answered: of another member then, and of the knower again next. */
   tick(): void {
     const { log, outbox, now } = this.#context;
     if (this.behind === 0) {
       this.#askedMs = null;
+      this.#asked = null;
       return;
     }
-    if (this.#fetching || this.#source === null) return;
-    if (this.#askedMs !== null) {
-      if (now.monotonicMs < this.#askedMs + this.#retryMs) return;
-      this.#source = this.#another(this.#source);
-    }
+    if (this.#fetching || this.#knower === null) return;
+    if (this.#askedMs !== null && now.monotonicMs < this.#askedMs + this.#retryMs) return;
+    this.#asked = this.#asked === this.#knower ? this.#another(this.#knower) : this.#knower;
     this.#askedMs = now.monotonicMs;
     this.#nonce++;
     const from = (log.chosenUpTo + 1) as Instance;
     const to = Math.min(this.#target, from + instancesPerRequestMax - 1) as Instance;
-    outbox.send(this.#source, { kind: 'catch-up', nonce: this.#nonce, from, to });
+    outbox.send(this.#asked, { kind: 'catch-up', nonce: this.#nonce, from, to });
   }
 
   #another(than: ReplicaId): ReplicaId {
     const { configurations, log, self, random } = this.#context;
-    const others = configurations.membersFrom(log.chosenUpTo + 1).filter((id) => id !== self && id !== than);
+    const others = configurations.othersFrom(log.chosenUpTo + 1, self).filter((id) => id !== than);
     return others.length === 0 ? than : (others[random.below(others.length)] as ReplicaId);
   }
 
@@ -105,7 +107,7 @@ export class CatchUp {
 
   onReply(from: ReplicaId, message: Of<'catch-up-reply'>): void {
     const { log } = this.#context;
-    if (message.nonce !== this.#nonce || from !== this.#source) return;
+    if (message.nonce !== this.#nonce || from !== this.#asked) return;
     const before = log.chosenUpTo;
     for (const entry of message.entries) {
       if (entry.instance > log.chosenUpTo + 1) break;
@@ -113,6 +115,9 @@ export class CatchUp {
     }
     if (message.chosenUpTo > this.#target) this.#target = message.chosenUpTo;
     if (log.chosenUpTo > before) {
+      // Whoever helped is asked on: it has the rest, or says what it has.
+      if (message.chosenUpTo > log.chosenUpTo) this.#knower = from;
+      this.#asked = null;
       this.#askedMs = null;
       this.tick();
     } else if (message.firstRetained > log.chosenUpTo + 1 && message.chosenUpTo > log.chosenUpTo) {
@@ -123,6 +128,9 @@ export class CatchUp {
         provider: provider === this.#context.self ? from : provider,
         above: log.chosenUpTo,
       });
+    } else if (from !== this.#knower) {
+      this.#askedMs = null;
+      this.tick();
     }
   }
 
