@@ -13,6 +13,9 @@ import type { Instance, ReplicaId, WriteId } from './identity.ts';
 import { GrantedLease } from './master-lease.ts';
 import type { AcceptedEntry, Message, Release } from './message.ts';
 
+/** A longer lease is refused with its accept: nobody may bind this replica for good. */
+const leaseMsLimit = 3_600_000;
+
 type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
 export class Acceptor {
@@ -121,6 +124,7 @@ export class Acceptor {
     const { log, outbox, now, limits, configurations } = this.#context;
     const { ballot, instance, value } = message;
     if (ballotOwner(ballot) !== from || !this.#withinStep(ballot)) return false;
+    if (!(message.leaseMs > 0 && message.leaseMs <= leaseMsLimit)) return false;
     if (compareBallots(ballot, this.#promised) < 0) {
       outbox.send(from, this.#reject(ballot, 0, 'promised'), this.#promisedWrite);
       return false;
@@ -138,11 +142,10 @@ export class Acceptor {
       if (voter && valuesEqual(known.value, value)) this.#sendAccepted(from, ballot, instance, known.write);
       return true;
     }
-    this.accept({ instance, ballot, value }, message.leaseMs);
-    if (voter) {
-      this.granted.grant(ballot, now.monotonicMs, message.leaseMs);
-      this.#sendAccepted(from, ballot, instance, (log.get(instance) as { write: WriteId }).write);
-    }
+    const write = this.accept({ instance, ballot, value }, message.leaseMs);
+    // Granted also by who does not know yet that it votes here: its later answer to a copy grants nothing more.
+    this.granted.grant(ballot, now.monotonicMs, message.leaseMs);
+    if (voter) this.#sendAccepted(from, ballot, instance, write);
     return true;
   }
 

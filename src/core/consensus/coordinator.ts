@@ -1,16 +1,16 @@
 /**
- * The coordinator's half of one replica: becoming master, proposing, staying master, handing over.
+ * The coordinator's half of one replica: proposing, staying master, handing over. How it becomes coordinator stands in
+ * `election.ts`, the states and their moves in `coordinator-machine.ts`.
  *
- * Source: PML §4.1-4.2 (multi-Paxos, batching), §5.2 (lease, boost), §5.3 (epoch); PMS §3. The states and their moves
- * stand in `coordinator-machine.ts`; here is what is done on them.
+ * Source: PML §4.1-4.2 (multi-Paxos, batching), §5.2 (lease, boost), §5.3 (epoch); PMS §3.
  * Keeps: in one ballot at most one value is proposed for an instance; nothing is proposed for an instance without a
  * majority of that instance's configuration having promised this ballot; nothing at `j` before `j - alpha` is applied.
  */
 import { invariant } from '../invariant.ts';
 import type { Acceptor } from './acceptor.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots, zeroBallot } from './ballot.ts';
-import { Campaign } from './campaign.ts';
-import { valuesEqual } from './chosen-log.ts';
+import type { Campaign } from './campaign.ts';
+import { CellClock } from './cell-clock.ts';
 import type { Configuration } from './configuration.ts';
 import type { ReplicaContext } from './context.ts';
 import {
@@ -20,33 +20,19 @@ import {
   isProposing,
   nextCoordinatorState,
 } from './coordinator-machine.ts';
-import type { CellTimeMs, Instance, ReplicaId, RequestId, WriteId } from './identity.ts';
-import { parseReplicaId } from './identity.ts';
+import { Election } from './election.ts';
+import { HandOver } from './hand-over.ts';
+import type { CellTimeMs, Instance, ReplicaId, RequestId } from './identity.ts';
 import type { Clocks, Submission } from './input.ts';
 import { HeldLease, holderLease } from './master-lease.ts';
 import type { Message, Release } from './message.ts';
+import { Peers } from './peers.ts';
 import { PendingQueue } from './pending-queue.ts';
+import { type Proposal, Proposals } from './proposals.ts';
 import { isQuorum, voters } from './quorum.ts';
 import { noop, type Value } from './value.ts';
 
 type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
-
-interface InFlight {
-  readonly instance: Instance;
-  readonly value: Value;
-  /** Read before the accept was first sent: the lease counts from here (pitfall P31). */
-  readonly sentAt: Clocks;
-  lastSentMs: number;
-  readonly acks: Set<ReplicaId>;
-  readonly write: WriteId;
-  readonly requests: readonly RequestId[] | null;
-  chosen: boolean;
-}
-
-interface PeerProgress {
-  heardMs: number;
-  appliedUpTo: number;
-}
 
 export interface CoordinatorHooks {
   /** Instances became chosen here: apply them. */
@@ -59,50 +45,49 @@ export class Coordinator {
   readonly #context: ReplicaContext;
   readonly #acceptor: Acceptor;
   readonly #hooks: CoordinatorHooks;
+  readonly #election: Election;
   #state: CoordinatorState = 'following';
   /** The ballot this replica leads or led. */
   #ballot: Ballot = zeroBallot;
-  #nonce: number;
-  #campaign: Campaign | null = null;
-  #roundSeen = 0;
-  /** Replicas that promised `#ballot`, for every instance from `#coveredFrom` on. */
+  /** Replicas that promised `#ballot`. */
   #promisers: ReadonlySet<ReplicaId> = new Set();
+  /** The next instance to propose for. */
   #next = 1;
+  /** What phase 1 reported, up to `#recoverUpTo`. */
   #recovered: Campaign | null = null;
   #recoverUpTo = 0;
-  readonly #inFlight = new Map<number, InFlight>();
-  #open = 0;
-  /** This replica's own proposals that it no longer leads: their requests are answered when the instance is applied. */
-  readonly #orphans = new Map<number, { readonly value: Value; readonly requests: readonly RequestId[] }>();
+  readonly #proposals = new Proposals();
   readonly #pending: PendingQueue;
   #change: { readonly request: RequestId; readonly configuration: Configuration } | null = null;
+  /** After a membership change: no-ops up to here, so that it governs soon. */
   #fillUpTo = 0;
   readonly #lease = new HeldLease();
   /** Highest instance by which the lease was renewed; a membership change waits for one in the present configuration. */
   #renewedBy = 0;
   #openingInstance = 0;
   #lastProposedMs = 0;
-  #acceptsSentThisStep = false;
-  #commitDue = false;
+  /** How far the others were last told of chosen values. */
+  #toldUpTo = 0;
   #boostAtMs = 0;
-  #boostNow = false;
-  #notBeforeMs: number;
-  #jitterMs: number;
-  readonly #peers = new Map<ReplicaId, PeerProgress>();
-  #handover: { readonly to: ReplicaId; readonly deadlineMs: number; marker: number; lastProbeMs: number } | null = null;
-  #cellTime = { base: 0, atMs: 0, last: 0 };
-  /** The present mastership began with a release, not with an election. */
-  #byRelease = false;
+  /** Phase 1 is needed again: somebody promised more, or a new configuration has promised too little. */
+  #roundNeeded = false;
+  readonly #peers = new Peers();
+  #handOver: HandOver | null = null;
+  /** Asked for while a boost was under way. */
+  #handOverWanted: { readonly to: ReplicaId | null } | null = null;
+  readonly #cellClock = new CellClock();
 
   constructor(context: ReplicaContext, acceptor: Acceptor, hooks: CoordinatorHooks) {
     this.#context = context;
     this.#acceptor = acceptor;
     this.#hooks = hooks;
     this.#pending = new PendingQueue(context.limits);
-    // A nonce never repeats within a process; across restarts the ballot differs, since its round was made durable.
-    this.#nonce = context.random.below(2 ** 31);
-    this.#notBeforeMs = context.now.monotonicMs;
-    this.#jitterMs = this.#drawJitter();
+    this.#election = new Election(context, acceptor, {
+      state: () => this.#state,
+      move: (event, cause) => this.#move(event, cause),
+      won: (campaign) => this.#lead(campaign),
+      onBehind: hooks.onBehind,
+    });
   }
 
   get state(): CoordinatorState {
@@ -111,6 +96,10 @@ export class Coordinator {
 
   get ballot(): Ballot {
     return this.#ballot;
+  }
+
+  get isMaster(): boolean {
+    return isMasterState(this.#state);
   }
 
   get pendingItems(): number {
@@ -126,7 +115,7 @@ export class Coordinator {
   }
 
   /** The longest a lost message is waited for before it is sent again. */
-  get #retransmitMs(): number {
+  get #resendMs(): number {
     return Math.max(20, this.#configuration.leaseMs / 5);
   }
 
@@ -134,18 +123,14 @@ export class Coordinator {
     return holderLease(this.#configuration).lengthMs / 4;
   }
 
-  #drawJitter(): number {
-    return this.#context.random.below(Math.max(2, Math.floor(this.#configuration.leaseMs / 5)));
-  }
-
-  // --- states -------------------------------------------------------------------------------------------------------
+  // --- states ---------------------------------------------------------------------------------------------------------
 
   #move(event: CoordinatorEvent, cause: string = event): boolean {
     const next = nextCoordinatorState(this.#state, event);
     if (next === null) return false;
     const before = this.#state;
     this.#state = next;
-    if (next === 'following') this.#onFollowing(before, cause);
+    if (next === 'following') this.#layDown(cause);
     const role = (state: CoordinatorState): 'master' | 'candidate' | 'replica' =>
       isMasterState(state) ? 'master' : state === 'following' ? 'replica' : 'candidate';
     if (role(before) !== role(next)) {
@@ -155,40 +140,31 @@ export class Coordinator {
   }
 
   /** Lays down everything that only a coordinator holds. What is in flight may still be chosen by others. */
-  #onFollowing(before: CoordinatorState, cause: string): void {
+  #layDown(cause: string): void {
     this.#lease.drop();
     const { granted } = this.#acceptor;
-    if (granted.holder(this.#context.now.monotonicMs) === this.#context.self) granted.end();
-    for (const item of this.#inFlight.values()) {
-      if (item.requests !== null && item.instance > this.#context.appliedUpTo) {
-        this.#orphans.set(item.instance, { value: item.value, requests: item.requests });
-      }
-    }
-    this.#inFlight.clear();
-    this.#open = 0;
-    this.#campaign = null;
+    const { self, now, appliedUpTo } = this.#context;
+    if (granted.holder(now.monotonicMs) === self) granted.end();
+    this.#proposals.abandon(appliedUpTo);
     this.#recovered = null;
-    this.#handover = null;
-    this.#boostNow = false;
+    this.#handOver = null;
+    this.#handOverWanted = null;
+    this.#roundNeeded = false;
     this.#fillUpTo = 0;
-    this.#settlePending('not-master');
-    this.#jitterMs = this.#drawJitter();
-    const rest = cause === 'released' ? 2 * this.#configuration.leaseMs : before === 'following' ? 0 : this.#jitterMs;
-    this.#notBeforeMs = this.#nowMs + rest;
+    this.#settlePending();
+    this.#election.lost(cause === 'released' ? 2 * this.#configuration.leaseMs : null);
   }
 
-  #settlePending(reason: 'not-master'): void {
+  #settlePending(): void {
     const requests = this.#pending.clear();
     if (this.#change !== null) requests.push(this.#change.request);
     this.#change = null;
-    if (requests.length > 0) this.#context.outbox.push({ kind: 'settle', requests, reason });
+    if (requests.length > 0) this.#context.outbox.push({ kind: 'settle', requests, reason: 'not-master' });
   }
 
   /** Called first in every step: a lease that lapsed ends the mastership before anything else is looked at. */
   checkLease(): void {
-    if (isMasterState(this.#state) && this.#lease.remainingMs(this.#context.now) <= 0) {
-      this.#move('lease-lapsed');
-    }
+    if (isMasterState(this.#state) && this.#lease.remainingMs(this.#context.now) <= 0) this.#move('lease-lapsed');
   }
 
   leaseRemainingMs(now: Clocks): number {
@@ -197,182 +173,51 @@ export class Coordinator {
 
   /** May reads be answered from this replica's own state, and writes be taken, at `now`? */
   isServing(now: Clocks): boolean {
-    return (this.#state === 'serving' || this.#state === 'boosting') && this.#lease.remainingMs(now) > 0;
+    return isMasterState(this.#state) && this.#lease.remainingMs(now) > 0;
   }
 
-  get isMaster(): boolean {
-    return isMasterState(this.#state);
-  }
-
-  // --- becoming master ----------------------------------------------------------------------------------------------
-
-  /** When this replica may campaign: after the lease it granted, its own rest, and a draw so that two rarely collide. */
-  #electionAtMs(): number {
-    const { granted } = this.#acceptor;
-    const held = granted.holder(this.#context.now.monotonicMs);
-    const until = held === null || held === this.#context.self ? 0 : granted.untilMs;
-    return Math.max(until, this.#notBeforeMs) + this.#jitterMs;
-  }
-
-  #isVoter(): boolean {
-    return this.#context.configurations.isVoterFrom(this.#context.log.chosenUpTo + 1, this.#context.self);
-  }
-
-  #nextBallot(): Ballot {
-    const { name, incarnation } = parseReplicaId(this.#context.self);
-    const round = Math.max(this.#acceptor.promised.round, this.#roundSeen, this.#ballot.round) + 1;
-    return { round, name, incarnation };
-  }
-
-  #newCampaign(release: Release | null): Campaign {
-    this.#nonce++;
-    const from = (this.#context.log.chosenUpTo + 1) as Instance;
-    const campaign = new Campaign({
-      ballot: this.#nextBallot(),
-      nonce: this.#nonce,
-      from,
-      release,
-      nowMs: this.#nowMs,
-    });
-    this.#campaign = campaign;
-    return campaign;
-  }
-
-  #others(): readonly ReplicaId[] {
-    const { configurations, log, self } = this.#context;
-    return configurations.membersFrom(log.chosenUpTo + 1).filter((id) => id !== self);
-  }
-
-  #startAsking(): void {
-    this.#move('election-due');
-    const { outbox, self, log } = this.#context;
-    const campaign = this.#newCampaign(null);
-    if (!this.#acceptor.forbidsSelf(null)) campaign.votes.add(self);
-    const { ballot, nonce } = campaign;
-    for (const to of this.#others()) outbox.send(to, { kind: 'pre-vote', ballot, nonce, chosenUpTo: log.chosenUpTo });
-    this.#checkVotes();
-  }
+  // --- phase 1 --------------------------------------------------------------------------------------------------------
 
   onPreVoteReply(from: ReplicaId, message: Of<'pre-vote-reply'>): void {
-    this.#seeRound(message.promised);
-    const campaign = this.#campaign;
-    if (this.#state !== 'asking' || campaign === null) return;
-    if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
-    if (!message.granted) {
-      campaign.refusals.add(from);
-      const possible = new Set(voters(this.#configuration));
-      for (const id of campaign.refusals) possible.delete(id);
-      if (!isQuorum(this.#configuration, possible)) this.#giveUp('pre-vote refused');
-      return;
-    }
-    campaign.votes.add(from);
-    campaign.chosenUpTo = Math.max(campaign.chosenUpTo, message.chosenUpTo);
-    if (message.chosenUpTo > this.#context.log.chosenUpTo) this.#hooks.onBehind(from, message.chosenUpTo);
-    this.#checkVotes();
-  }
-
-  /** A candidate that is behind catches up first and then counts; `onCaughtUp` comes back here. */
-  #checkVotes(): void {
-    const campaign = this.#campaign;
-    if (this.#state !== 'asking' || campaign === null) return;
-    const { log, configurations } = this.#context;
-    if (campaign.chosenUpTo > log.chosenUpTo || !campaign.hasVotes(configurations.from(log.chosenUpTo + 1))) return;
-    this.#startPreparing('pre-vote-won', null);
-  }
-
-  onCaughtUp(): void {
-    this.#checkVotes();
-  }
-
-  /** The outgoing master named this replica: no pre-vote, since its release frees the grantors. */
-  onRelease(from: ReplicaId, release: Release): void {
-    if (release.successor !== this.#context.self || ballotOwner(release.ballot) !== from || !this.#isVoter()) return;
-    if (compareBallots(release.ballot, this.#acceptor.promised) < 0) return;
-    if (this.#state !== 'following' && this.#state !== 'asking') return;
-    this.#startPreparing('release-received', release);
-  }
-
-  #startPreparing(event: 'pre-vote-won' | 'release-received', release: Release | null): void {
-    if (this.#acceptor.forbidsSelf(release)) {
-      this.#giveUp('lease granted to another');
-      return;
-    }
-    if (release !== null) this.#acceptor.granted.end();
-    const asked = this.#campaign;
-    this.#move(event);
-    this.#byRelease = release !== null;
-    const campaign = this.#newCampaign(release);
-    if (asked !== null) campaign.chosenUpTo = asked.chosenUpTo;
-    this.#sendPrepares(campaign);
-  }
-
-  /** The own promise is durable before the first prepare leaves, so that no restart uses the ballot again (P03). */
-  #sendPrepares(campaign: Campaign): void {
-    campaign.ownWrite = this.#acceptor.promise(campaign.ballot);
-    this.#resendPrepares(campaign);
-  }
-
-  #resendPrepares(campaign: Campaign): void {
-    const { outbox } = this.#context;
-    const { ballot, nonce, from, release } = campaign;
-    campaign.lastSentMs = this.#nowMs;
-    for (const to of this.#others()) {
-      if (campaign.promises.has(to)) continue;
-      outbox.send(to, { kind: 'prepare', ballot, nonce, from, release }, campaign.ownWrite);
-    }
+    this.#election.onPreVoteReply(from, message);
   }
 
   onPromise(from: ReplicaId, message: Of<'promise'>): void {
-    const campaign = this.#campaign;
-    if (campaign === null || (this.#state !== 'preparing' && this.#state !== 'boosting')) return;
-    if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
-    campaign.addPage(from, message);
-    this.#checkPromises();
+    this.#election.onPromise(from, message);
   }
 
-  #checkPromises(): void {
-    const campaign = this.#campaign;
-    if (campaign === null || (this.#state !== 'preparing' && this.#state !== 'boosting')) return;
-    const { self, outbox, configurations, log } = this.#context;
-    if (campaign.ownWrite !== null && outbox.isDurable(campaign.ownWrite)) campaign.promises.add(self);
-    if (!campaign.promises.has(self) || !campaign.hasPromises(configurations.from(campaign.from))) return;
-    // This replica's own entries are read now: it accepts nothing below its own promise meanwhile.
-    for (const entry of log.acceptedFrom(log.chosenUpTo + 1)) {
-      const best = campaign.best(entry.instance);
-      // On a tie the own object wins, so that its submitters are still known.
-      if (best === undefined || compareBallots(entry.ballot, best.ballot) >= 0) campaign.consider(entry);
-    }
-    this.#campaign = null;
-    this.#lead(campaign);
+  onRelease(from: ReplicaId, release: Release): void {
+    this.#election.onRelease(from, release);
+  }
+
+  onCaughtUp(): void {
+    this.#election.onCaughtUp();
   }
 
   /** Phase 1 is done at `campaign.ballot`: propose again what it reported, everything in flight included. */
   #lead(campaign: Campaign): void {
-    const { log } = this.#context;
+    const { log, appliedUpTo, limits } = this.#context;
     const boosted = this.#state === 'boosting';
+    // What was chosen at the old ballot is told at the old ballot: at the new one the others would have to fetch it.
+    if (boosted) this.#tellChosen();
+    this.#proposals.abandon(appliedUpTo);
     this.#ballot = campaign.ballot;
     this.#promisers = campaign.promises;
     this.#recovered = campaign;
     this.#recoverUpTo = Math.max(campaign.highestReported, log.chosenUpTo);
     this.#next = log.chosenUpTo + 1;
-    this.#boostAtMs = this.#nowMs + this.#context.limits.boostEveryMs;
-    if (boosted) {
-      for (const item of this.#inFlight.values()) {
-        if (item.requests !== null && item.instance > log.chosenUpTo) {
-          this.#orphans.set(item.instance, { value: item.value, requests: item.requests });
-        }
-      }
-    }
-    for (const key of [...this.#inFlight.keys()]) if (boosted || key > log.chosenUpTo) this.#inFlight.delete(key);
-    this.#open = 0;
+    this.#toldUpTo = log.chosenUpTo;
+    this.#roundNeeded = false;
+    this.#boostAtMs = this.#nowMs + limits.boostEveryMs;
+    if (!boosted) this.#lastProposedMs = this.#nowMs;
     this.#move(boosted ? 'boosted' : 'prepared');
     this.proposeMore();
   }
 
-  // --- proposing ----------------------------------------------------------------------------------------------------
+  // --- proposing ------------------------------------------------------------------------------------------------------
 
   submit(submissions: readonly Submission[]): void {
-    if (this.#state !== 'serving' && this.#state !== 'boosting') {
+    if (!isMasterState(this.#state)) {
       this.#settle(submissions, 'not-master');
       return;
     }
@@ -382,6 +227,7 @@ export class Coordinator {
   }
 
   #settle(submissions: readonly Submission[], reason: 'not-master' | 'overloaded'): void {
+    if (submissions.length === 0) return;
     this.#context.outbox.push({ kind: 'settle', requests: submissions.map(({ request }) => request), reason });
   }
 
@@ -391,12 +237,12 @@ export class Coordinator {
    */
   changeConfiguration(request: RequestId, configuration: Configuration): void {
     const { configurations, log, outbox } = this.#context;
+    const master = this.#state === 'serving' || this.#state === 'boosting';
     const present = configurations.latest;
     const settled = present.from <= log.chosenUpTo && present.from <= this.#renewedBy;
-    const allowed = votersDiffering(present.configuration, configuration) <= 1 && voters(configuration).size > 0;
-    if (this.#state !== 'serving' || this.#change !== null || this.#fillUpTo > log.chosenUpTo || !settled || !allowed) {
-      const reason = this.#state === 'serving' ? 'configuration-refused' : 'not-master';
-      outbox.push({ kind: 'settle', requests: [request], reason });
+    const underWay = this.#change !== null || this.#fillUpTo > log.chosenUpTo;
+    if (!master || underWay || !settled || !mayFollow(present.configuration, configuration)) {
+      outbox.push({ kind: 'settle', requests: [request], reason: master ? 'configuration-refused' : 'not-master' });
       return;
     }
     this.#change = { request, configuration };
@@ -414,23 +260,24 @@ export class Coordinator {
         this.#openingInstance = next;
         this.#propose(next, { kind: 'mastership', owner: this.#context.self, id: this.#drawId() }, null);
       } else if (next <= this.#fillUpTo) {
-        this.#propose(next, { ...noop }, null);
-      } else if (this.#state === 'serving' && this.#fillUpTo <= this.#context.log.chosenUpTo) {
-        if (!this.#proposePending(next)) return;
-      } else return;
+        this.#propose(next, noop, null);
+      } else if (this.#state !== 'serving' || this.#fillUpTo > this.#context.log.chosenUpTo) {
+        return;
+      } else if (!this.#proposePending(next)) return;
     }
   }
 
   #canPropose(): boolean {
-    const { configurations, appliedUpTo, limits } = this.#context;
+    const { configurations, appliedUpTo, limits, log, self } = this.#context;
     const configuration = configurations.at(this.#next);
     if (this.#next > appliedUpTo + configuration.alpha) return false;
-    if (this.#inFlight.size >= Math.max(limits.acceptWindowInstances, this.#fillUpTo > 0 ? configuration.alpha : 0)) {
-      return false;
-    }
+    const window = this.#fillUpTo > log.chosenUpTo ? configuration.alpha : 0;
+    if (this.#proposals.size >= Math.max(limits.acceptWindowInstances, window)) return false;
+    // Who is no voter any more proposes nothing: it is about to hand over.
+    if (!voters(configuration).has(self)) return false;
     if (isQuorum(configuration, this.#promisers)) return true;
     // A configuration learned since phase 1: gather a majority of *its* promises before proposing in it.
-    if (this.#state === 'serving') this.#boostNow = true;
+    this.#roundNeeded = true;
     return false;
   }
 
@@ -442,433 +289,370 @@ export class Coordinator {
       this.#propose(next, { kind: 'configuration', configuration }, [request]);
       return true;
     }
-    const { limits, epoch } = this.#context;
+    const { limits, epoch, now } = this.#context;
     if (this.#pending.items === 0) return false;
     // With some in flight, what arrives meanwhile shares the next instance: group commit by arrival, never by a timer.
-    if (this.#open >= limits.eagerWindowInstances && !this.#pending.isFull) return false;
+    if (this.#proposals.open >= limits.eagerWindowInstances && !this.#pending.isFull) return false;
     const { items, requests } = this.#pending.take();
-    this.#propose(next, { kind: 'submitted', epoch, cellTimeMs: this.#stampCellTime(), items }, requests);
+    const cellTimeMs = this.#cellClock.stamp(now.monotonicMs);
+    this.#propose(next, { kind: 'submitted', epoch, cellTimeMs, items }, requests);
     return true;
-  }
-
-  #stampCellTime(): CellTimeMs {
-    const elapsed = Math.floor(this.#nowMs - this.#cellTime.atMs);
-    this.#cellTime.last = Math.max(this.#cellTime.last, this.#cellTime.base + elapsed, this.#context.cellTimeMs);
-    return this.#cellTime.last as CellTimeMs;
   }
 
   /** Cell time at `now`, as this master would stamp it; what is applied otherwise. */
   cellTimeMs(now: Clocks): CellTimeMs {
-    if (!isMasterState(this.#state)) return this.#context.cellTimeMs;
-    const elapsed = Math.floor(now.monotonicMs - this.#cellTime.atMs);
-    return Math.max(this.#cellTime.last, this.#cellTime.base + elapsed) as CellTimeMs;
+    return isMasterState(this.#state) ? this.#cellClock.at(now.monotonicMs) : this.#context.cellTimeMs;
   }
 
   #propose(instance: Instance, value: Value, requests: readonly RequestId[] | null): void {
-    const { outbox, configurations, now, self } = this.#context;
-    invariant(instance > this.#context.log.chosenUpTo, 'only an instance not yet chosen is proposed', { instance });
-    const orphan = this.#orphans.get(instance);
-    const kept = orphan !== undefined && valuesEqual(orphan.value, value) ? orphan.requests : null;
-    if (kept !== null) this.#orphans.delete(instance);
-    const configuration = configurations.at(instance);
-    const { leaseMs } = configuration;
-    const message: Message = {
-      kind: 'accept',
-      ballot: this.#ballot,
-      instance,
-      value,
-      chosenUpTo: this.#context.log.chosenUpTo,
-      leaseMs,
-    };
+    const { outbox, configurations, now, self, log } = this.#context;
+    invariant(instance > log.chosenUpTo, 'only an instance not yet chosen is proposed', { instance });
+    const { leaseMs } = configurations.at(instance);
+    const { chosenUpTo } = log;
+    const message: Message = { kind: 'accept', ballot: this.#ballot, instance, value, chosenUpTo, leaseMs };
     // To the others first: they flush while this replica does (PML §4.2).
-    for (const to of configurations.membersFrom(instance)) if (to !== self) outbox.send(to, message);
+    for (const to of configurations.othersFrom(instance, self)) outbox.send(to, message);
     const write = this.#acceptor.accept({ instance, ballot: this.#ballot, value }, leaseMs);
     this.#acceptor.granted.grant(this.#ballot, now.monotonicMs, leaseMs);
-    this.#inFlight.set(instance, {
-      instance,
-      value,
-      sentAt: now,
-      lastSentMs: this.#nowMs,
-      acks: new Set(),
-      write,
-      requests: requests ?? kept,
-      chosen: false,
-    });
-    this.#open++;
+    this.#proposals.add({ instance, value, sentAt: now, lastSentMs: this.#nowMs, write, requests });
     this.#next = instance + 1;
     this.#lastProposedMs = this.#nowMs;
-    this.#acceptsSentThisStep = true;
+    this.#toldUpTo = chosenUpTo;
   }
 
   onAccepted(from: ReplicaId, message: Of<'accepted'>): void {
-    this.#peers.set(from, { heardMs: this.#nowMs, appliedUpTo: message.appliedUpTo });
+    this.#peers.heard(from, message.appliedUpTo, this.#context.now.monotonicMs);
     if (!isProposing(this.#state) || !ballotsEqual(message.ballot, this.#ballot)) return;
-    const item = this.#inFlight.get(message.instance);
-    if (item !== undefined) {
-      item.acks.add(from);
-      this.#checkChosen(item);
+    const proposal = this.#proposals.get(message.instance);
+    if (proposal !== undefined) {
+      proposal.acks.add(from);
+      this.#checkChosen(proposal);
     }
   }
 
   /** Some of this replica's own writes became durable: its own votes and promises count from now on. */
   onPersisted(): void {
     const { outbox, self } = this.#context;
-    for (const item of [...this.#inFlight.values()]) {
-      if (item.acks.has(self) || !outbox.isDurable(item.write)) continue;
-      item.acks.add(self);
-      this.#checkChosen(item);
+    for (const proposal of [...this.#proposals.inFlight()]) {
+      if (proposal.acks.has(self) || !outbox.isDurable(proposal.write)) continue;
+      proposal.acks.add(self);
+      this.#checkChosen(proposal);
     }
-    this.#checkPromises();
+    this.#election.checkPromises();
   }
 
   /** Chosen: a majority of that instance's configuration accepted it in this ballot (pitfalls P05, P06). */
-  #checkChosen(item: InFlight): void {
-    const { configurations, log, self } = this.#context;
-    const configuration = configurations.at(item.instance);
-    if (!item.chosen) {
-      if (!isQuorum(configuration, item.acks)) return;
-      item.chosen = true;
-      this.#open--;
+  #checkChosen(proposal: Proposal): void {
+    const { configurations, log, self, appliedUpTo } = this.#context;
+    const configuration = configurations.at(proposal.instance);
+    if (!proposal.chosen) {
+      if (!isQuorum(configuration, proposal.acks)) return;
+      this.#proposals.chosen(proposal);
     }
     // Renewed only by a chosen value that this replica's own disk holds: no master with a hung disk stays (pitfall P28).
-    if (item.acks.has(self)) {
-      this.#lease.renew(item.sentAt, configuration);
-      this.#renewedBy = Math.max(this.#renewedBy, item.instance);
+    if (proposal.acks.has(self)) {
+      this.#lease.renew(proposal.sentAt, configuration);
+      this.#renewedBy = Math.max(this.#renewedBy, proposal.instance);
+      if (proposal.instance <= log.chosenUpTo) this.#proposals.retire(proposal, appliedUpTo);
     }
-    let advanced = false;
+    const before = log.chosenUpTo;
     for (;;) {
-      const next = this.#inFlight.get(log.chosenUpTo + 1);
+      const next = this.#proposals.get(log.chosenUpTo + 1);
       if (next === undefined || !next.chosen) break;
       log.advance();
-      advanced = true;
+      if (next.acks.has(self)) this.#proposals.retire(next, appliedUpTo);
     }
-    if (item.instance <= log.chosenUpTo && item.acks.has(self)) this.#retire(item);
-    if (advanced) {
-      this.#commitDue = true;
-      this.#hooks.onChosen();
-    }
+    if (log.chosenUpTo > before) this.#hooks.onChosen();
   }
 
-  #retire(item: InFlight): void {
-    this.#inFlight.delete(item.instance);
-    if (item.requests !== null && item.instance > this.#context.appliedUpTo) {
-      this.#orphans.set(item.instance, { value: item.value, requests: item.requests });
-    }
-  }
-
-  /** This replica's submissions whose value is the chosen one; others that waited on `instance` came to nothing. */
+  /** `value` is applied at `instance`: this replica's submissions that it holds; those it displaced are settled. */
   requestsOf(instance: Instance, value: Value): readonly RequestId[] | null {
-    const waiting = this.#inFlight.get(instance) ?? this.#orphans.get(instance);
-    this.#orphans.delete(instance);
-    if (waiting === undefined || waiting.requests === null) return null;
-    if (valuesEqual(waiting.value, value)) return waiting.requests;
-    this.#context.outbox.push({ kind: 'settle', requests: waiting.requests, reason: 'replaced' });
-    return null;
-  }
-
-  /** Requests that can never be answered here any more, because the instances were skipped by a snapshot. */
-  forgetUpTo(instance: Instance): readonly RequestId[] {
-    const lost: RequestId[] = [];
-    for (const [key, orphan] of this.#orphans) {
-      if (key > instance) continue;
-      this.#orphans.delete(key);
-      lost.push(...orphan.requests);
-    }
-    return lost;
+    const { requests, replaced } = this.#proposals.answer(instance, value);
+    if (replaced.length > 0) this.#context.outbox.push({ kind: 'settle', requests: replaced, reason: 'replaced' });
+    return requests;
   }
 
   /** Called after values were applied. */
   onApplied(): void {
     this.#checkOpened();
-    this.#checkHandover();
+    this.#advanceHandOver();
     this.proposeMore();
+    this.#election.onCaughtUp();
   }
 
   /** Serves only once its own mastership value, above everything recovered, is applied and the lease holds (pitfall P36). */
   #checkOpened(): void {
-    if (this.#state !== 'opening' || this.#context.appliedUpTo < this.#openingInstance) return;
-    if (this.#lease.remainingMs(this.#context.now) <= 0) return;
-    this.#cellTime = { base: this.#context.cellTimeMs, atMs: this.#nowMs, last: this.#context.cellTimeMs };
-    this.#move('opened', this.#byRelease ? 'hand-over' : 'election');
+    const { appliedUpTo, now, cellTimeMs } = this.#context;
+    if (this.#state !== 'opening' || appliedUpTo < this.#openingInstance) return;
+    if (this.#lease.remainingMs(now) <= 0) return;
+    this.#cellClock.continue(cellTimeMs, now.monotonicMs);
+    this.#move('opened', this.#election.byRelease ? 'hand-over' : 'election');
   }
 
-  // --- being told ---------------------------------------------------------------------------------------------------
-
-  #seeRound(promised: Ballot): void {
-    const limit = this.#acceptor.promised.round + this.#context.limits.roundStepMax / 2;
-    if (promised.round > this.#roundSeen && promised.round <= limit) this.#roundSeen = promised.round;
-  }
+  // --- being told -----------------------------------------------------------------------------------------------------
 
   onReject(from: ReplicaId, message: Of<'reject'>): void {
-    this.#seeRound(message.promised);
-    const campaign = this.#campaign;
-    const mine = campaign !== null && ballotsEqual(message.ballot, campaign.ballot) && message.nonce === campaign.nonce;
-    if (message.reason === 'behind' && (mine || ballotsEqual(message.ballot, this.#ballot))) {
-      this.#hooks.onBehind(from, message.chosenUpTo);
-      if (this.#state === 'preparing' && mine) this.#giveUp('behind');
-      return;
-    }
-    if (mine && this.#state === 'preparing') {
-      campaign.refusals.add(from);
-      const possible = new Set(voters(this.#configuration));
-      for (const id of campaign.refusals) possible.delete(id);
-      if (!isQuorum(this.#configuration, possible)) this.#giveUp(`refused: ${message.reason}`);
-      return;
-    }
-    if (message.reason !== 'promised' || !ballotsEqual(message.ballot, this.#ballot)) return;
-    if (compareBallots(message.promised, this.#ballot) <= 0) return;
+    if (this.#election.onReject(from, message) || !ballotsEqual(message.ballot, this.#ballot)) return;
+    if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);
+    if (message.reason !== 'promised' || compareBallots(message.promised, this.#ballot) <= 0) return;
     // A replica came back with a higher ballot. With an unbroken lease the master goes above it, keeping its epoch
     // (PML §5.2); without one it has lost.
-    if (this.#state === 'serving') this.#boostNow = true;
+    if (this.#state === 'serving') this.#roundNeeded = true;
     else if (this.#state === 'recovering' || this.#state === 'opening') this.#move('outvoted', 'higher ballot');
   }
 
   /** This replica's acceptor promised `ballot`, to whoever. */
   onPromised(ballot: Ballot): void {
-    if (this.#state === 'following') return;
-    if (ballotOwner(ballot) === this.#context.self) return;
-    const own = this.#campaign?.ballot ?? this.#ballot;
-    if (this.#state === 'asking' || compareBallots(ballot, own) > 0 || compareBallots(ballot, this.#ballot) > 0) {
-      this.#move('outvoted', 'higher ballot');
-    }
+    if (this.#state === 'following' || ballotOwner(ballot) === this.#context.self) return;
+    const own = this.#election.ballot ?? this.#ballot;
+    if (this.#state === 'asking' || compareBallots(ballot, own) > 0) this.#move('outvoted', 'higher ballot');
   }
 
   /** A live master spoke: no need to campaign. */
   onMasterHeard(): void {
-    if (this.#state === 'asking') this.#move('gave-up', 'master heard');
+    this.#election.onMasterHeard();
   }
 
   /** A value is known as chosen in a ballot above the own one: somebody else leads. */
   onChosenElsewhere(ballot: Ballot): void {
-    if (isProposing(this.#state) && compareBallots(ballot, this.#ballot) > 0)
+    if (isProposing(this.#state) && compareBallots(ballot, this.#ballot) > 0) {
       this.#move('outvoted', 'higher ballot chosen');
+    }
   }
 
-  #giveUp(cause: string): void {
-    this.#move('gave-up', cause);
-    const { leaseMs } = this.#configuration;
-    this.#notBeforeMs = this.#nowMs + leaseMs / 25;
-    this.#jitterMs = this.#context.random.below(Math.max(2, Math.floor(leaseMs / 8)));
+  /** What others said made more values known as chosen: none of them is to be proposed, or voted on, here any more. */
+  onLearned(): void {
+    const { log, appliedUpTo } = this.#context;
+    if (this.#next <= log.chosenUpTo) this.#next = log.chosenUpTo + 1;
+    this.#proposals.learned(log.chosenUpTo, appliedUpTo);
   }
 
-  // --- handing over -------------------------------------------------------------------------------------------------
+  /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */
+  onSnapshotInstalled(instance: Instance): readonly RequestId[] {
+    if (this.#state !== 'following') {
+      this.#move(isMasterState(this.#state) ? 'outvoted' : 'gave-up', 'snapshot installed');
+    }
+    return this.#proposals.forgetUpTo(instance);
+  }
+
+  // --- handing over ---------------------------------------------------------------------------------------------------
 
   /** The voter to hand over to: `to` when it can take over now, the most caught-up one when null; null when nobody can. */
   handOverCandidate(to: ReplicaId | null, now: Clocks): ReplicaId | null {
     if (this.#state !== 'serving' && this.#state !== 'boosting') return null;
-    let best: ReplicaId | null = null;
-    let bestApplied = -1;
-    for (const id of voters(this.#configuration)) {
-      const peer = this.#peers.get(id);
-      if (id === this.#context.self || peer === undefined || (to !== null && id !== to)) continue;
-      if (now.monotonicMs - peer.heardMs > this.#configuration.leaseMs || peer.appliedUpTo <= bestApplied) continue;
-      best = id;
-      bestApplied = peer.appliedUpTo;
-    }
-    return best;
+    const { self, configurations } = this.#context;
+    const { configuration } = configurations.latest;
+    return this.#peers.successor({ configuration, self, to, now: now.monotonicMs });
   }
 
   handOver(to: ReplicaId | null): void {
     const successor = this.handOverCandidate(to, this.#context.now);
-    if (this.#state !== 'serving' || successor === null) return;
-    const deadlineMs = this.#nowMs + this.#configuration.leaseMs * 0.6;
-    this.#move('hand-over');
-    this.#settlePending('not-master');
-    this.#handover = { to: successor, deadlineMs, marker: 0, lastProbeMs: this.#nowMs };
-    this.#checkHandover();
-  }
-
-  /** Release only when nothing is in flight and the successor has applied all of it. */
-  #checkHandover(): void {
-    const handover = this.#handover;
-    if (this.#state !== 'handing-over' || handover === null) return;
-    const { log, outbox } = this.#context;
-    // The last word of this mastership: a no-op, whose copies then ask the successor how far it has applied.
-    if (handover.marker === 0) {
-      if (this.#open > 0 || !this.#canPropose()) return;
-      handover.marker = this.#next;
-      this.#propose(this.#next as Instance, { ...noop }, null);
+    if (successor === null) return;
+    if (this.#state !== 'serving') {
+      this.#handOverWanted = { to };
       return;
     }
-    if (log.chosenUpTo < handover.marker) return;
-    if ((this.#peers.get(handover.to)?.appliedUpTo ?? 0) < handover.marker) return;
-    const release: Release = { ballot: this.#ballot, successor: handover.to };
-    this.#move('released');
-    outbox.send(handover.to, { kind: 'release', release });
+    const deadlineMs = this.#nowMs + this.#configuration.leaseMs * 0.6;
+    this.#handOver = new HandOver({ to: successor, nowMs: this.#nowMs, deadlineMs });
+    this.#move('hand-over');
+    this.#advanceHandOver();
   }
 
-  #probeSuccessor(handover: { to: ReplicaId; marker: number; lastProbeMs: number }): void {
+  /** Requests wait meanwhile: released, they are refused with no effect; kept, they are proposed. */
+  #advanceHandOver(): void {
+    const handOver = this.#handOver;
+    if (this.#state !== 'handing-over' || handOver === null) return;
     const { log, outbox } = this.#context;
-    const entry = log.get(handover.marker);
-    if (handover.marker === 0 || log.chosenUpTo < handover.marker || entry === undefined) return;
-    handover.lastProbeMs = this.#nowMs;
-    const { leaseMs } = this.#configuration;
-    const instance = handover.marker as Instance;
-    const { ballot, value } = entry;
-    outbox.send(handover.to, { kind: 'accept', ballot, instance, value, chosenUpTo: log.chosenUpTo, leaseMs });
+    const mayRelease = handOver.advance({
+      open: this.#proposals.open,
+      chosenUpTo: log.chosenUpTo,
+      successorAppliedUpTo: this.#peers.appliedUpTo(handOver.to),
+      proposeMarker: () => this.#proposeMarker(),
+    });
+    if (!mayRelease) return;
+    const release: Release = { ballot: this.#ballot, successor: handOver.to };
+    this.#move('released');
+    outbox.send(handOver.to, { kind: 'release', release });
   }
 
-  // --- time ---------------------------------------------------------------------------------------------------------
-
-  /** Everything that is due by the clock. */
-  tick(): void {
-    const now = this.#nowMs;
-    const { leaseMs } = this.#configuration;
-    switch (this.#state) {
-      case 'following':
-        if (this.#isVoter() && now >= this.#electionAtMs()) this.#startAsking();
-        break;
-      case 'asking':
-        if (this.#campaign !== null && now >= this.#campaign.startedMs + Math.max(30, leaseMs / 2))
-          this.#giveUp('no answer');
-        break;
-      case 'preparing':
-      case 'boosting':
-        this.#tickCampaign(now);
-        break;
-      case 'recovering':
-      case 'opening':
-        if (now - this.#lastProposedMs > 4 * leaseMs) this.#giveUp('no quorum');
-        else this.#retransmit(now);
-        break;
-      case 'serving':
-        this.#retransmit(now);
-        if (this.#boostNow || now >= this.#boostAtMs) this.#startBoost();
-        else if (now - this.#lastProposedMs >= this.#renewMs && this.#canPropose()) this.#heartbeat();
-        break;
-      case 'handing-over':
-        this.#tickHandover(now);
-        break;
-    }
+  #proposeMarker(): Instance | null {
+    // A master that is no voter from here on has said its last word already.
+    const { configurations, self, log } = this.#context;
+    if (!voters(configurations.at(this.#next)).has(self)) return log.chosenUpTo;
+    if (!this.#canPropose()) return null;
+    const marker = this.#next as Instance;
+    this.#propose(marker, noop, null);
+    return marker;
   }
 
-  /** PML §5.2: a dummy value chosen at intervals keeps the lease. */
-  #heartbeat(): void {
-    if (this.#pending.items === 0) this.#propose(this.#next as Instance, { ...noop }, null);
-    else this.proposeMore();
-  }
-
-  #tickCampaign(now: number): void {
-    const campaign = this.#campaign;
-    if (campaign === null) return;
-    const { leaseMs } = this.#configuration;
-    if (now >= campaign.startedMs + Math.max(60, leaseMs)) {
-      if (this.#state === 'preparing') this.#giveUp('no quorum');
-      else this.#restartBoost();
-    } else if (now - campaign.lastSentMs >= this.#retransmitMs) this.#resendPrepares(campaign);
-  }
-
-  /** A full round under the unbroken lease; what was accepted at the old ballot is committed first where it can be. */
-  #startBoost(): void {
-    this.#boostNow = false;
-    this.#sendCommits();
-    this.#move('boost-due');
-    this.#restartBoost();
-  }
-
-  #restartBoost(): void {
-    this.#sendPrepares(this.#newCampaign(null));
-  }
-
-  #tickHandover(now: number): void {
-    const handover = this.#handover;
-    if (handover === null) return;
-    if (now >= handover.deadlineMs) {
-      this.#handover = null;
+  #tickHandOver(now: number): void {
+    const handOver = this.#handOver;
+    if (handOver === null) return;
+    if (handOver.hasFailed(now)) {
+      this.#handOver = null;
       this.#move('hand-over-failed');
       this.proposeMore();
       return;
     }
-    this.#retransmit(now);
-    if (now - handover.lastProbeMs >= this.#retransmitMs / 4) this.#probeSuccessor(handover);
-    this.#checkHandover();
+    this.#resend(now);
+    this.#advanceHandOver();
+    const { log, outbox } = this.#context;
+    const probe = handOver.probeDue(now, this.#resendMs / 4, log.chosenUpTo);
+    const entry = probe === null ? undefined : log.get(probe);
+    if (probe === null || entry === undefined) return;
+    const { ballot, value } = entry;
+    const { leaseMs } = this.#configuration;
+    outbox.send(handOver.to, { kind: 'accept', ballot, instance: probe, value, chosenUpTo: log.chosenUpTo, leaseMs });
   }
 
-  #retransmit(now: number): void {
+  // --- time -----------------------------------------------------------------------------------------------------------
+
+  /** Everything that is due by the clock. */
+  tick(): void {
+    const now = this.#nowMs;
+    switch (this.#state) {
+      case 'following':
+      case 'asking':
+      case 'preparing':
+      case 'boosting':
+        return this.#election.tick();
+      case 'recovering':
+      case 'opening':
+        return this.#tickBeforeServing(now);
+      case 'serving':
+        return this.#tickServing(now);
+      case 'handing-over':
+        return this.#tickHandOver(now);
+    }
+  }
+
+  #tickBeforeServing(now: number): void {
+    if (this.#roundNeeded) this.#election.giveUp('configuration learned');
+    else if (now - this.#lastProposedMs > 4 * this.#configuration.leaseMs) this.#election.giveUp('no quorum');
+    else {
+      this.#resend(now);
+      // Its mastership value came through too late to give it a lease: another value may.
+      const late = this.#state === 'opening' && this.#context.appliedUpTo >= this.#openingInstance;
+      if (late) this.#heartbeat(now);
+    }
+  }
+
+  #tickServing(now: number): void {
+    this.#resend(now);
+    this.#heartbeat(now);
+    const { configurations, self, log } = this.#context;
+    if (this.#handOverWanted !== null) {
+      const { to } = this.#handOverWanted;
+      this.#handOverWanted = null;
+      this.handOver(to);
+    } else if (!voters(configurations.latest.configuration).has(self) && this.#fillUpTo <= log.chosenUpTo) {
+      // A master that was removed stops before that governs (pitfall P47).
+      this.handOver(null);
+    } else if (this.#roundNeeded || now >= this.#boostAtMs) {
+      this.#roundNeeded = false;
+      this.#tellChosen();
+      this.#move('boost-due');
+      this.#election.boost();
+    }
+  }
+
+  /** PML §5.2: a dummy value chosen at intervals keeps the lease. */
+  #heartbeat(now: number): void {
+    if (now - this.#lastProposedMs < this.#renewMs || !this.#canPropose()) return;
+    if (this.#pending.items > 0 && this.#state === 'serving') this.proposeMore();
+    if (now - this.#lastProposedMs >= this.#renewMs) this.#propose(this.#next as Instance, noop, null);
+  }
+
+  #resend(now: number): void {
     const { outbox, configurations, self, log } = this.#context;
-    for (const item of this.#inFlight.values()) {
-      if (item.chosen || now - item.lastSentMs < this.#retransmitMs) continue;
-      item.lastSentMs = now;
-      const { instance, value } = item;
-      const { leaseMs } = configurations.at(instance);
-      for (const to of voters(configurations.at(instance))) {
-        if (to === self || item.acks.has(to)) continue;
+    const resendMs = this.#resendMs;
+    for (const proposal of this.#proposals.inFlight()) {
+      if (proposal.chosen || now - proposal.lastSentMs < resendMs) continue;
+      proposal.lastSentMs = now;
+      const { instance, value } = proposal;
+      const configuration = configurations.at(instance);
+      const { leaseMs } = configuration;
+      for (const to of voters(configuration)) {
+        if (to === self || proposal.acks.has(to)) continue;
         const { chosenUpTo } = log;
         outbox.send(to, { kind: 'accept', ballot: this.#ballot, instance, value, chosenUpTo, leaseMs });
       }
     }
   }
 
-  /** Commits ride on the next accept; only when none left in this step do they go alone. */
+  /** Commits ride on accepts; only what no accept of this step told is told alone. */
   endStep(): void {
     this.#checkOpened();
-    if (this.#commitDue && !this.#acceptsSentThisStep) this.#sendCommits();
-    if (this.#acceptsSentThisStep || !isProposing(this.#state)) this.#commitDue = false;
-    this.#acceptsSentThisStep = false;
+    // During a boost they wait: told now, they would put the others ahead of the prepare that is on its way.
+    if (isProposing(this.#state) && this.#state !== 'boosting') this.#tellChosen();
   }
 
-  #sendCommits(): void {
-    this.#commitDue = false;
-    if (!isProposing(this.#state)) return;
-    const { chosenUpTo } = this.#context.log;
-    for (const to of this.#others())
-      this.#context.outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo });
+  #tellChosen(): void {
+    const { log, outbox, configurations, self } = this.#context;
+    const { chosenUpTo } = log;
+    if (this.#toldUpTo >= chosenUpTo) return;
+    this.#toldUpTo = chosenUpTo;
+    for (const to of configurations.othersFrom(chosenUpTo + 1, self)) {
+      outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo });
+    }
   }
 
   /** When `tick` has something to do next. */
   nextDueMs(): number {
-    const { leaseMs } = this.#configuration;
+    const now = this.#nowMs;
     switch (this.#state) {
       case 'following':
-        return this.#isVoter() ? this.#electionAtMs() : Number.POSITIVE_INFINITY;
       case 'asking':
-        return (this.#campaign?.startedMs ?? this.#nowMs) + Math.max(30, leaseMs / 2);
       case 'preparing':
       case 'boosting':
-        return (this.#campaign?.lastSentMs ?? this.#nowMs) + this.#retransmitMs;
+        return this.#election.nextDueMs();
       case 'recovering':
       case 'opening':
-        return this.#nowMs + this.#retransmitMs;
+        return this.#roundNeeded ? now : now + this.#resendMs;
       case 'serving': {
-        if (this.#boostNow) return this.#nowMs;
-        const renew = Math.max(this.#lastProposedMs + this.#renewMs, this.#nowMs + 1);
-        const resend = this.#open > 0 ? this.#nowMs + this.#retransmitMs : Number.POSITIVE_INFINITY;
-        return Math.min(renew, resend, this.#boostAtMs);
+        if (this.#roundNeeded || this.#handOverWanted !== null) return now;
+        // When the windows are full, the resending below is what there is to do.
+        const renew = this.#lastProposedMs + this.#renewMs;
+        const resend = this.#proposals.open > 0 || renew <= now ? now + this.#resendMs : Number.POSITIVE_INFINITY;
+        return Math.min(renew > now ? renew : resend, resend, Math.max(this.#boostAtMs, now));
       }
       case 'handing-over':
-        return this.#nowMs + this.#retransmitMs / 4;
+        return now + this.#resendMs / 4;
     }
   }
 
   #drawId(): string {
     const { random } = this.#context;
-    let id = '';
-    while (id.length < 32)
-      id += random
-        .below(2 ** 32)
-        .toString(16)
-        .padStart(8, '0');
-    return id;
+    const word = (): string => random.word().toString(16).padStart(8, '0');
+    return word() + word() + word() + word();
   }
 
   checkInvariants(): void {
     const { log } = this.#context;
-    for (const item of this.#inFlight.values()) {
-      invariant(item.instance < this.#next, 'what is in flight was proposed', { instance: item.instance });
-    }
-    if (isProposing(this.#state)) {
-      invariant(this.#next > log.chosenUpTo, 'the next proposal is for an instance not yet chosen', {
-        next: this.#next,
+    let open = 0;
+    for (const proposal of this.#proposals.inFlight()) {
+      if (!proposal.chosen) open++;
+      invariant(proposal.instance < this.#next, 'what is in flight was proposed', { instance: proposal.instance });
+      invariant(proposal.chosen || proposal.instance > log.chosenUpTo, 'what is open is not known as chosen', {
+        instance: proposal.instance,
       });
     }
+    invariant(open === this.#proposals.open, 'open proposals are counted', { open, counted: this.#proposals.open });
+    if (!isProposing(this.#state)) {
+      invariant(this.#proposals.size === 0, 'who leads nothing has nothing in flight', { size: this.#proposals.size });
+      invariant(!this.#lease.held, 'only who leads holds a lease');
+      return;
+    }
+    invariant(this.#next > log.chosenUpTo, 'the next proposal is for an instance not yet chosen', { next: this.#next });
+    invariant(compareBallots(this.#ballot, this.#acceptor.promised) <= 0, 'the own acceptor promised the ballot led');
   }
 }
 
-/** How many voters are in one configuration and not in the other. */
-function votersDiffering(a: Configuration, b: Configuration): number {
-  const [before, after] = [voters(a), voters(b)];
-  let count = 0;
-  for (const id of before) if (!after.has(id)) count++;
-  for (const id of after) if (!before.has(id)) count++;
-  return count;
+/** At most one voter different, so that majorities of both intersect, and values that make sense. */
+function mayFollow(before: Configuration, after: Configuration): boolean {
+  const [old, next] = [voters(before), voters(after)];
+  let different = 0;
+  for (const id of old) if (!next.has(id)) different++;
+  for (const id of next) if (!old.has(id)) different++;
+  return different <= 1 && next.size > 0 && after.alpha >= 1 && after.leaseMs > 0;
 }

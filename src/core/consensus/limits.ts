@@ -13,6 +13,8 @@ export interface Limits {
   readonly pageBytesMax: number;
   /** An accept so far above what is chosen here is dropped: this replica catches up first. */
   readonly acceptAheadInstancesMax: number;
+  /** A message that speaks of instances this far ahead is dropped. */
+  readonly instanceStepMax: number;
   /** Entries kept in memory behind a snapshot, so that a replica a little behind needs no snapshot itself. */
   readonly retainBehindSnapshotInstances: number;
   /** A prepare may not raise the round by more than this at once: nobody exhausts the ballots. */
@@ -30,6 +32,7 @@ export const defaultLimits: Limits = {
   pendingBytesMax: 32 * 1024 * 1024,
   pageBytesMax: 1024 * 1024,
   acceptAheadInstancesMax: 4096,
+  instanceStepMax: 2 ** 32,
   retainBehindSnapshotInstances: 1024,
   roundStepMax: 2 ** 32,
   boostEveryMs: 20_000,

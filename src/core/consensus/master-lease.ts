@@ -54,7 +54,7 @@ export class HeldLease {
     const boot = now.bootMs - this.#from.bootMs;
     if (Math.abs(wall - monotonic) > this.#marginMs) return 0;
     if (boot - monotonic > this.#marginMs + bootClockStepMs) return 0;
-    return this.#lengthMs - Math.max(monotonic, wall);
+    return this.#lengthMs - Math.max(monotonic, wall, boot);
   }
 }
 

@@ -56,6 +56,7 @@ export class Replica {
   /** Whom this replica accepted from last, live. */
   #heard: { readonly from: ReplicaId; readonly ballot: Ballot; readonly atMs: number } | null = null;
   #wakeAtMs = Number.POSITIVE_INFINITY;
+  #bootLeadMs = Number.NEGATIVE_INFINITY;
   #ignored = 0;
 
   constructor(options: ReplicaOptions) {
@@ -80,7 +81,10 @@ export class Replica {
       onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
     });
     this.#catchUp = new CatchUp(this.#context, {
-      onChosen: (entry) => this.#coordinator.onChosenElsewhere(entry.ballot),
+      onChosen: (entry) => {
+        this.#coordinator.onChosenElsewhere(entry.ballot);
+        this.#coordinator.onLearned();
+      },
     });
     this.#loadEntries(recovered);
     this.#updateParticipation();
@@ -98,7 +102,7 @@ export class Replica {
   /** Feeds one input. The effects are carried out in order. */
   step(input: Input): readonly Effect[] {
     const { log, outbox } = this.#context;
-    this.#context.now = input.at;
+    this.#context.now = this.#settleBootClock(input.at);
     this.#coordinator.checkLease();
     this.#dispatch(input);
     this.#apply();
@@ -107,6 +111,16 @@ export class Replica {
     this.#coordinator.endStep();
     this.#wake(input.kind === 'woken');
     return outbox.take(log.chosenUpTo);
+  }
+
+  /**
+   * The boot-time clock is coarse and may be read long before the others, so it only ever shows too little. Its greatest
+   * lead over the monotonic clock so far is what it really has: only a suspend makes that grow.
+   */
+  #settleBootClock(at: Clocks): Clocks {
+    this.#bootLeadMs = Math.max(this.#bootLeadMs, at.bootMs - at.monotonicMs);
+    const { monotonicMs, wallMs } = at;
+    return { monotonicMs, wallMs, bootMs: monotonicMs + this.#bootLeadMs };
   }
 
   #dispatch(input: Input): void {
@@ -138,11 +152,11 @@ export class Replica {
 
   #onMessage(from: ReplicaId, message: Message): void {
     const { configurations, log, outbox, self } = this.#context;
-    // Strangers, removed members, dead incarnations and echoes of this replica itself change nothing (pitfalls P05, P48).
-    if (from === self || !configurations.membersFrom(log.chosenUpTo + 1).includes(from)) {
+    if (from === self || !this.#isInReach(message)) {
       this.#ignored++;
       return;
     }
+    if (!configurations.isMemberFrom(log.chosenUpTo + 1, from)) return this.#onStranger(from, message);
     switch (message.kind) {
       case 'pre-vote':
         outbox.send(from, this.#acceptor.onPreVote(from, message));
@@ -164,14 +178,46 @@ export class Replica {
       case 'catch-up':
         return this.#catchUp.onRequest(from, message);
       case 'catch-up-reply':
-        this.#catchUp.onReply(from, message);
-        this.#apply();
-        return this.#coordinator.onCaughtUp();
+        return this.#onCatchUpReply(from, message);
       case 'release':
         return this.#coordinator.onRelease(from, message.release);
       default:
         return unreachable(message);
     }
+  }
+
+  /**
+   * Strangers, removed members and dead incarnations change nothing here (pitfalls P05, P47, P48). They are told what is
+   * chosen, so that a removed one learns that it is out. A replica that is no member by what it knows so far learns from
+   * whoever speaks: all members that it knows may have been replaced.
+   */
+  #onStranger(from: ReplicaId, message: Message): void {
+    this.#ignored++;
+    const { log, outbox, configurations, self } = this.#context;
+    if (message.kind === 'pre-vote') {
+      const refusal = this.#acceptor.onPreVote(from, message);
+      outbox.send(from, { ...refusal, granted: false });
+    } else if (message.kind === 'catch-up') {
+      this.#catchUp.onRequest(from, message);
+    } else if (!configurations.isMemberFrom(log.chosenUpTo + 1, self)) {
+      if (message.kind === 'catch-up-reply') this.#onCatchUpReply(from, message);
+      else if (message.kind === 'accept' || message.kind === 'commit') this.#catchUp.learn(from, message.chosenUpTo);
+    }
+  }
+
+  #onCatchUpReply(from: ReplicaId, message: Extract<Message, { kind: 'catch-up-reply' }>): void {
+    this.#catchUp.onReply(from, message);
+    this.#apply();
+    this.#coordinator.onCaughtUp();
+  }
+
+  /** Instances that no cell reaches are nobody's business: one absurd number must not send this replica after it. */
+  #isInReach(message: Message): boolean {
+    const limit = this.#context.log.chosenUpTo + this.#context.limits.instanceStepMax;
+    const within = (n: number): boolean => n >= 0 && n <= limit;
+    if ('chosenUpTo' in message && !within(message.chosenUpTo)) return false;
+    if ('from' in message && !within(message.from)) return false;
+    return !('instance' in message) || within(message.instance);
   }
 
   #onAccept(from: ReplicaId, message: Extract<Message, { kind: 'accept' }>): void {
@@ -193,6 +239,7 @@ export class Replica {
       if (entry === undefined || !ballotsEqual(entry.ballot, ballot)) break;
       log.advance();
     }
+    this.#coordinator.onLearned();
     this.#apply();
     this.#catchUp.learn(from, chosenUpTo);
   }
@@ -218,6 +265,8 @@ export class Replica {
     this.#context.appliedUpTo = next;
     const current = value.kind !== 'submitted' || value.epoch === this.#context.epoch;
     this.#learnValue(next, value);
+    // What was chosen earlier governs from the next instance on: who is out knows it now.
+    if (this.#context.configurations.latest.from === next + 1) this.#updateParticipation();
     const requests = this.#coordinator.requestsOf(next, value);
     const { epoch } = this.#context;
     this.#context.outbox.push({ kind: 'apply', instance: next, value, epoch, current, requests });
@@ -243,9 +292,9 @@ export class Replica {
   }
 
   #updateParticipation(): void {
-    const { configurations, self, log } = this.#context;
+    const { configurations, self, appliedUpTo } = this.#context;
     const roles = configurations
-      .from(log.chosenUpTo + 1)
+      .from(appliedUpTo + 1)
       .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
       .map(({ role }) => role);
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
@@ -266,14 +315,14 @@ export class Replica {
     const { log } = this.#context;
     this.#catchUp.fetched();
     if (handle.instance <= this.#context.appliedUpTo) return;
+    const lost = this.#coordinator.onSnapshotInstalled(handle.instance);
+    if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });
     if (handle.instance > log.chosenUpTo) log.jump(handle.instance);
     this.#context.appliedUpTo = handle.instance;
     this.#context.epoch = handle.epoch;
     this.#context.cellTimeMs = handle.cellTimeMs;
     this.#context.configurations = new ConfigurationHistory(handle.configurations);
     this.#updateParticipation();
-    const lost = this.#coordinator.forgetUpTo(handle.instance);
-    if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });
   }
 
   /** What a snapshot of the present applied point stands for (PML §5.5, step 1). */

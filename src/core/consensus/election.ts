@@ -1,0 +1,315 @@
+/**
+ * Phase 1 of one replica: when it campaigns, whom it asks, what makes an attempt won or given up. The same rounds make a
+ * candidate coordinator and boost a sitting master's ballot.
+ *
+ * Source: PMS §2.2; PML §4.1, §5.2 (boost). Pre-vote and release are ours: design §3. The states stand in
+ * `coordinator-machine.ts`; the coordinator owns the present one and is moved through `hooks`.
+ * Keeps: no ballot is used twice (P03), since the own promise is durable before the first prepare leaves; nobody's
+ * promise is raised before a pre-vote was won or a release received (P42).
+ */
+import type { Acceptor } from './acceptor.ts';
+import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
+import { Campaign } from './campaign.ts';
+import type { Configuration } from './configuration.ts';
+import type { ReplicaContext } from './context.ts';
+import type { CoordinatorEvent, CoordinatorState } from './coordinator-machine.ts';
+import type { Instance, ReplicaId } from './identity.ts';
+import { parseReplicaId } from './identity.ts';
+import type { Message, Release } from './message.ts';
+import { isQuorum, voters } from './quorum.ts';
+
+type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
+
+export interface ElectionHooks {
+  state(): CoordinatorState;
+  move(event: CoordinatorEvent, cause?: string): boolean;
+  /** Phase 1 is done at the campaign's ballot. */
+  won(campaign: Campaign): void;
+  /** `from` knows more chosen values than this replica. */
+  onBehind(from: ReplicaId, chosenUpTo: Instance): void;
+}
+
+/** Failed attempts in a row double the pause, up to this factor: who is cut off from the master asks, but not all the time. */
+const pauseFactorMax = 8;
+
+export class Election {
+  readonly #context: ReplicaContext;
+  readonly #acceptor: Acceptor;
+  readonly #hooks: ElectionHooks;
+  #campaign: Campaign | null = null;
+  #nonce: number;
+  #roundSeen = 0;
+  #ledRound = 0;
+  #notBeforeMs: number;
+  #jitterMs: number;
+  #failures = 0;
+  /** The present attempt, or mastership, began with a release, not with a pre-vote. */
+  byRelease = false;
+
+  constructor(context: ReplicaContext, acceptor: Acceptor, hooks: ElectionHooks) {
+    this.#context = context;
+    this.#acceptor = acceptor;
+    this.#hooks = hooks;
+    // A nonce never repeats within a process; across restarts the ballot differs, since its round was made durable.
+    this.#nonce = context.random.below(2 ** 31);
+    this.#notBeforeMs = context.now.monotonicMs;
+    this.#jitterMs = this.#draw(5);
+  }
+
+  /** The ballot under way, or null. */
+  get ballot(): Ballot | null {
+    return this.#campaign?.ballot ?? null;
+  }
+
+  get #nowMs(): number {
+    return this.#context.now.monotonicMs;
+  }
+
+  get #configuration(): Configuration {
+    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
+  }
+
+  /** The longest a lost message is waited for before it is sent again. */
+  get #resendMs(): number {
+    return Math.max(20, this.#configuration.leaseMs / 5);
+  }
+
+  /** A share of the lease, drawn, so that two candidates rarely collide. */
+  #draw(share: number): number {
+    return this.#context.random.below(Math.max(2, Math.floor(this.#configuration.leaseMs / share)));
+  }
+
+  // --- when -----------------------------------------------------------------------------------------------------------
+
+  /** When this replica may campaign: after the lease it granted, its own rest, and a draw. */
+  #dueMs(): number {
+    const { granted } = this.#acceptor;
+    const held = granted.holder(this.#context.now.monotonicMs);
+    const until = held === null || held === this.#context.self ? 0 : granted.untilMs;
+    return Math.max(until, this.#notBeforeMs) + this.#jitterMs;
+  }
+
+  #mayAsk(): boolean {
+    const { configurations, log, self, appliedUpTo } = this.#context;
+    // Who has not applied what it knows as chosen may not know who the members are.
+    return appliedUpTo === log.chosenUpTo && configurations.isVoterFrom(log.chosenUpTo + 1, self);
+  }
+
+  /** The attempt or the mastership is over: wait at least `restMs` before the next. */
+  lost(restMs: number | null): void {
+    this.#campaign = null;
+    this.#jitterMs = this.#draw(5);
+    this.#notBeforeMs = this.#nowMs + (restMs ?? this.#jitterMs);
+  }
+
+  /** A master is there: the next attempt after it is a first one. */
+  onMasterHeard(): void {
+    this.#failures = 0;
+    if (this.#hooks.state() === 'asking') this.#hooks.move('gave-up', 'master heard');
+  }
+
+  giveUp(cause: string): void {
+    this.#hooks.move('gave-up', cause);
+    this.#notBeforeMs =
+      this.#nowMs + (this.#configuration.leaseMs / 25) * Math.min(2 ** this.#failures, pauseFactorMax);
+    this.#jitterMs = this.#draw(8);
+    this.#failures++;
+  }
+
+  /** Everything that is due by the clock. */
+  tick(): void {
+    const state = this.#hooks.state();
+    const now = this.#nowMs;
+    if (state === 'following') {
+      if (now >= this.#dueMs() && this.#mayAsk()) this.#startAsking();
+      return;
+    }
+    const campaign = this.#campaign;
+    if (campaign === null || (state !== 'asking' && state !== 'preparing' && state !== 'boosting')) return;
+    if (now >= campaign.startedMs + Math.max(60, this.#configuration.leaseMs)) {
+      if (state === 'boosting') this.boost();
+      else this.giveUp(state === 'asking' ? 'no answer' : 'no quorum');
+    } else if (now - campaign.lastSentMs >= this.#resendMs) {
+      if (state === 'asking') this.#sendPreVotes(campaign);
+      else this.#sendPrepares(campaign);
+    }
+  }
+
+  /** When `tick` has something to do next. */
+  nextDueMs(): number {
+    const state = this.#hooks.state();
+    if (state === 'following') return this.#mayAsk() ? this.#dueMs() : Number.POSITIVE_INFINITY;
+    return (this.#campaign?.lastSentMs ?? this.#nowMs) + this.#resendMs;
+  }
+
+  // --- asking ---------------------------------------------------------------------------------------------------------
+
+  #newCampaign(release: Release | null): Campaign {
+    this.#nonce++;
+    const { name, incarnation } = parseReplicaId(this.#context.self);
+    const round = Math.max(this.#acceptor.promised.round, this.#roundSeen, this.#ledRound) + 1;
+    const campaign = new Campaign({
+      ballot: { round, name, incarnation },
+      nonce: this.#nonce,
+      from: (this.#context.log.chosenUpTo + 1) as Instance,
+      release,
+      nowMs: this.#nowMs,
+    });
+    this.#campaign = campaign;
+    return campaign;
+  }
+
+  #others(): readonly ReplicaId[] {
+    const { configurations, log, self } = this.#context;
+    return configurations.othersFrom(log.chosenUpTo + 1, self);
+  }
+
+  #startAsking(): void {
+    this.#hooks.move('election-due');
+    const campaign = this.#newCampaign(null);
+    if (!this.#acceptor.forbidsSelf(null)) campaign.votes.add(this.#context.self);
+    this.#sendPreVotes(campaign);
+    this.#checkVotes();
+  }
+
+  #sendPreVotes(campaign: Campaign): void {
+    const { outbox, log } = this.#context;
+    const { ballot, nonce } = campaign;
+    campaign.lastSentMs = this.#nowMs;
+    for (const to of this.#others()) {
+      if (campaign.votes.has(to)) continue;
+      outbox.send(to, { kind: 'pre-vote', ballot, nonce, chosenUpTo: log.chosenUpTo });
+    }
+  }
+
+  onPreVoteReply(from: ReplicaId, message: Of<'pre-vote-reply'>): void {
+    this.seeRound(message.promised);
+    const campaign = this.#campaign;
+    if (this.#hooks.state() !== 'asking' || campaign === null) return;
+    if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
+    if (message.chosenUpTo > this.#context.log.chosenUpTo) this.#hooks.onBehind(from, message.chosenUpTo);
+    if (!message.granted) {
+      if (this.#hopeless(campaign, from)) this.giveUp('pre-vote refused');
+      return;
+    }
+    campaign.votes.add(from);
+    campaign.chosenUpTo = Math.max(campaign.chosenUpTo, message.chosenUpTo);
+    this.#checkVotes();
+  }
+
+  /** `from` refused too: can no majority be had any more? */
+  #hopeless(campaign: Campaign, from: ReplicaId): boolean {
+    campaign.refusals.add(from);
+    const possible = new Set(voters(this.#configuration));
+    for (const id of campaign.refusals) possible.delete(id);
+    return !isQuorum(this.#configuration, possible);
+  }
+
+  /** A candidate that is behind catches up first and then counts; `onCaughtUp` comes back here. */
+  #checkVotes(): void {
+    const campaign = this.#campaign;
+    if (this.#hooks.state() !== 'asking' || campaign === null) return;
+    const { log, configurations, appliedUpTo } = this.#context;
+    if (campaign.chosenUpTo > log.chosenUpTo || appliedUpTo < log.chosenUpTo) return;
+    if (!campaign.hasVotes(configurations.from(log.chosenUpTo + 1))) return;
+    this.#startPreparing('pre-vote-won', null);
+  }
+
+  onCaughtUp(): void {
+    this.#checkVotes();
+  }
+
+  // --- preparing ------------------------------------------------------------------------------------------------------
+
+  /** The outgoing master named this replica: no pre-vote, since its release frees the grantors. */
+  onRelease(from: ReplicaId, release: Release): void {
+    if (release.successor !== this.#context.self || ballotOwner(release.ballot) !== from || !this.#mayAsk()) return;
+    if (compareBallots(release.ballot, this.#acceptor.promised) < 0) return;
+    const state = this.#hooks.state();
+    if (state === 'following' || state === 'asking') this.#startPreparing('release-received', release);
+  }
+
+  #startPreparing(event: 'pre-vote-won' | 'release-received', release: Release | null): void {
+    if (this.#acceptor.forbidsSelf(release)) {
+      this.giveUp('lease granted to another');
+      return;
+    }
+    if (release !== null) this.#acceptor.granted.end();
+    this.#hooks.move(event);
+    this.byRelease = release !== null;
+    this.#prepare(this.#newCampaign(release));
+  }
+
+  /** A full round under the sitting master's unbroken lease (PML §5.2). */
+  boost(): void {
+    this.#prepare(this.#newCampaign(null));
+  }
+
+  /** The own promise is durable before the first prepare leaves, so that no restart uses the ballot again (P03). */
+  #prepare(campaign: Campaign): void {
+    campaign.ownWrite = this.#acceptor.promise(campaign.ballot);
+    this.#sendPrepares(campaign);
+  }
+
+  #sendPrepares(campaign: Campaign): void {
+    const { ballot, nonce, from, release } = campaign;
+    campaign.lastSentMs = this.#nowMs;
+    for (const to of this.#others()) {
+      if (campaign.promises.has(to)) continue;
+      this.#context.outbox.send(to, { kind: 'prepare', ballot, nonce, from, release }, campaign.ownWrite);
+    }
+  }
+
+  #preparing(): Campaign | null {
+    const state = this.#hooks.state();
+    return state === 'preparing' || state === 'boosting' ? this.#campaign : null;
+  }
+
+  onPromise(from: ReplicaId, message: Of<'promise'>): void {
+    const campaign = this.#preparing();
+    if (campaign === null) return;
+    if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
+    campaign.addPage(from, message);
+    this.checkPromises();
+  }
+
+  /** The own promise may have become durable: is there a majority with it? */
+  checkPromises(): void {
+    const campaign = this.#preparing();
+    if (campaign === null || campaign.ownWrite === null) return;
+    const { self, outbox, configurations, log } = this.#context;
+    if (!outbox.isDurable(campaign.ownWrite)) return;
+    campaign.promises.add(self);
+    if (!campaign.hasPromises(configurations.from(campaign.from))) return;
+    // This replica's own entries are read now: it accepts nothing below its own promise meanwhile.
+    for (const entry of log.acceptedFrom(log.chosenUpTo + 1)) campaign.consider(entry);
+    this.#campaign = null;
+    this.#failures = 0;
+    this.#ledRound = campaign.ballot.round;
+    this.#hooks.won(campaign);
+  }
+
+  /** Somebody refused the campaign under way. False when the refusal is about something else. */
+  onReject(from: ReplicaId, message: Of<'reject'>): boolean {
+    this.seeRound(message.promised);
+    const campaign = this.#preparing();
+    if (campaign === null || message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) {
+      return false;
+    }
+    if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);
+    if (this.#hooks.state() === 'boosting') {
+      // The master goes above at once, where it can: waiting would cost it the lease that it holds.
+      const above = message.reason === 'promised' && this.#roundSeen >= campaign.ballot.round;
+      const further = message.reason === 'behind' && this.#context.log.chosenUpTo >= message.chosenUpTo;
+      if (above || further) this.boost();
+    } else if (message.reason === 'behind') this.giveUp('behind');
+    else if (this.#hopeless(campaign, from)) this.giveUp(`refused: ${message.reason}`);
+    return true;
+  }
+
+  /** Rounds beyond what one step may raise are not believed. */
+  seeRound(promised: Ballot): void {
+    const limit = this.#acceptor.promised.round + this.#context.limits.roundStepMax / 2;
+    if (promised.round > this.#roundSeen && promised.round <= limit) this.#roundSeen = promised.round;
+  }
+}

@@ -1,0 +1,46 @@
+/** What a master knows of the others from their acknowledgements: who could take over. */
+import type { Configuration } from './configuration.ts';
+import type { Instance, MonotonicMs, ReplicaId } from './identity.ts';
+import { voters } from './quorum.ts';
+
+interface Progress {
+  heardMs: number;
+  appliedUpTo: number;
+}
+
+export class Peers {
+  readonly #progress = new Map<ReplicaId, Progress>();
+
+  heard(from: ReplicaId, appliedUpTo: Instance, now: MonotonicMs): void {
+    const known = this.#progress.get(from);
+    if (known === undefined) this.#progress.set(from, { heardMs: now, appliedUpTo });
+    else {
+      known.heardMs = now;
+      known.appliedUpTo = appliedUpTo;
+    }
+  }
+
+  appliedUpTo(id: ReplicaId): number {
+    return this.#progress.get(id)?.appliedUpTo ?? 0;
+  }
+
+  /** The voter that could take over: `to` when it was heard of within a lease, the most caught-up one when null. */
+  successor(options: {
+    readonly configuration: Configuration;
+    readonly self: ReplicaId;
+    readonly to: ReplicaId | null;
+    readonly now: MonotonicMs;
+  }): ReplicaId | null {
+    const { configuration, self, to, now } = options;
+    let best: ReplicaId | null = null;
+    let bestApplied = -1;
+    for (const id of voters(configuration)) {
+      const progress = this.#progress.get(id);
+      if (id === self || progress === undefined || (to !== null && id !== to)) continue;
+      if (now - progress.heardMs > configuration.leaseMs || progress.appliedUpTo <= bestApplied) continue;
+      best = id;
+      bestApplied = progress.appliedUpTo;
+    }
+    return best;
+  }
+}
