@@ -33,6 +33,7 @@ export type StepAnswer = boolean | string | null;
 
 export type Answer =
   | { readonly kind: 'read'; readonly value: string | null }
+  /** Fewer answers than steps: the rest was not told. */
   | { readonly kind: 'change'; readonly succeeded: boolean; readonly steps: readonly StepAnswer[] };
 
 export interface OperationRecord {

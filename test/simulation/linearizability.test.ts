@@ -52,6 +52,14 @@ describe('sound histories', () => {
       ],
     ],
     [
+      'an answer that does not tell whether the key was there before',
+      [
+        [0, 1, put('a'), done()],
+        [2, 3, put('b'), done()],
+        [4, 5, get, saw('b')],
+      ],
+    ],
+    [
       'a read beside a write sees either',
       [
         [0, 9, put('a'), done(true)],
@@ -109,6 +117,14 @@ describe('broken histories', () => {
       [
         [0, 1, put('a'), done(true)],
         [2, 3, get, saw(null)],
+      ],
+    ],
+    [
+      'a lost write whose answer told nothing but that it was done',
+      [
+        [0, 1, put('a'), done()],
+        [2, 3, put('b'), done()],
+        [4, 5, get, saw('a')],
       ],
     ],
     [
