@@ -1,16 +1,19 @@
 /**
  * Ends requests that have waited too long. All wait equally long, so they end in the order in which they began to wait:
- * one timer for all looks at the oldest, and nothing is set up or torn down per request.
+ * one timer for all looks at the oldest, and nothing is set up, torn down or allocated per request.
  */
 export interface Waiting {
   /** Milliseconds of the monotonic clock. */
   deadlineMs: number;
+  /** Links of the list that they form; both null for one that does not wait. */
+  before: Waiting | null;
+  after: Waiting | null;
   expire(): void;
 }
 
 export class Deadlines {
-  /** In the order of their deadlines. */
-  readonly #waiting = new Set<Waiting>();
+  #oldest: Waiting | null = null;
+  #newest: Waiting | null = null;
   readonly #afterMs: number;
   readonly #timer: NodeJS.Timeout;
 
@@ -22,19 +25,31 @@ export class Deadlines {
 
   add(waiting: Waiting): void {
     waiting.deadlineMs = performance.now() + this.#afterMs;
-    this.#waiting.add(waiting);
+    waiting.before = this.#newest;
+    if (this.#newest === null) this.#oldest = waiting;
+    else this.#newest.after = waiting;
+    this.#newest = waiting;
   }
 
+  /** Of one that does not wait: nothing. */
   delete(waiting: Waiting): void {
-    this.#waiting.delete(waiting);
+    const { before, after } = waiting;
+    if (before === null && this.#oldest !== waiting) return;
+    if (before === null) this.#oldest = after;
+    else before.after = after;
+    if (after === null) this.#newest = before;
+    else after.before = before;
+    waiting.before = null;
+    waiting.after = null;
   }
 
   #sweep(): void {
     const now = performance.now();
-    for (const waiting of this.#waiting) {
-      if (waiting.deadlineMs > now) return;
-      this.#waiting.delete(waiting);
-      waiting.expire();
+    for (;;) {
+      const oldest = this.#oldest;
+      if (oldest === null || oldest.deadlineMs > now) return;
+      this.delete(oldest);
+      oldest.expire();
     }
   }
 

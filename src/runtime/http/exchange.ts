@@ -30,6 +30,8 @@ export class Exchange implements Waiting {
   readonly parameter: string;
   readonly query: Query;
   deadlineMs = 0;
+  before: Waiting | null = null;
+  after: Waiting | null = null;
   #startedMs = 0;
   #inFlight = false;
   #answered = false;
