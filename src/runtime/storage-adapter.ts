@@ -13,7 +13,7 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
     persist: (request) => storage.persist(request),
     onPersisted: (callback) => storage.onPersisted(callback),
     onFailed: (callback) => storage.onFailed(callback),
-    walBytesSinceSnapshot: () => storage.stats().walBytesSinceSnapshot,
+    walBytesSinceSnapshot: () => storage.walBytesSinceSnapshot,
     takeSnapshot: async ({ handle, logChain, view }) => {
       const { instance, bytes } = await storage.takeSnapshot(handle, view, { logChain, pause });
       // Done already, in effect: what is left over now is cut after the next snapshot.
