@@ -26,6 +26,8 @@ import { restoreFrom } from './storage-adapter.ts';
 
 /** How often the length of the log is looked at. */
 const snapshotCheckInstances = 16;
+/** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
+const snapshotRetryMs = 10_000;
 
 export type SubmitOutcome<Result> =
   | { readonly kind: 'applied'; readonly result: Result; readonly instance: Instance; readonly epoch: Epoch }
@@ -83,6 +85,7 @@ export class LogReplica<Result> {
   #stopped = false;
   #logChain: Uint8Array;
   #snapshotting = false;
+  #snapshotNotBeforeMs = 0;
   #restoring = false;
   #waiters: { readonly instance: Instance; readonly done: () => void }[] = [];
 
@@ -338,7 +341,7 @@ export class LogReplica<Result> {
 
   #snapshotWhenDue(): void {
     if (this.#snapshotting || this.#options.storage.walBytesSinceSnapshot() < this.#options.snapshotLogBytes) return;
-    void this.takeSnapshot();
+    if (this.#now().monotonicMs >= this.#snapshotNotBeforeMs) void this.takeSnapshot();
   }
 
   /** Takes one now; false when one is under way or it failed (then nothing changed). */
@@ -354,6 +357,7 @@ export class LogReplica<Result> {
       return true;
     } catch (error) {
       this.#options.logger.error({ err: error, instance: handle.instance }, 'snapshot failed; the previous one stands');
+      this.#snapshotNotBeforeMs = this.#now().monotonicMs + snapshotRetryMs;
       return false;
     } finally {
       view.close();
