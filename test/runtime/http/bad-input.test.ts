@@ -40,10 +40,13 @@ function drip(port: number, first: string, slowly: string): Promise<string> {
   return new Promise((resolve) => {
     let got = '';
     let at = 0;
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(first));
-    const timer = setInterval(() => {
-      if (!socket.destroyed) socket.write(slowly[at++ % slowly.length] as string);
-    }, 25);
+    let timer: NodeJS.Timeout | undefined;
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.write(first);
+      timer = setInterval(() => {
+        if (!socket.destroyed) socket.write(slowly[at++ % slowly.length] as string);
+      }, 25);
+    });
     socket.on('data', (chunk) => {
       got += chunk;
     });
