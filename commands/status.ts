@@ -29,9 +29,9 @@ With --watch it repeats until interrupted, as one JSON document a line with --js
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Status);
-    const { cellStatusOf, exitCodeOfHealth, survey } = await import('../src/operator/cell-status.ts');
+    const { exitCodeOfHealth, statusOf, survey } = await import('../src/operator/cell-status.ts');
     const { showStatus, watchStatus } = await import('../src/render/status-view.ts');
-    const look = async () => cellStatusOf(await survey(flags.endpoints, flags.timeout));
+    const look = async () => statusOf(await survey(flags.endpoints, flags.timeout));
     if (flags.watch) return watchStatus(look, { everyMs: flags.interval, json: this.jsonEnabled() });
     const status = await look();
     process.exitCode = exitCodeOfHealth(status.cell.health);

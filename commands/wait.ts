@@ -22,6 +22,7 @@ member, or it was removed) and when --timeout is up (3: the cell does not serve;
 
   static override args = {
     condition: Args.string({
+      ignoreStdin: true,
       required: true,
       description: 'One of master, healthy, caught-up=N, version=V, checksums-agree.',
     }),

@@ -25,7 +25,7 @@ logs of the replicas stay on stderr.`;
       env: 'PAXOSCTL_REPLICAS',
     }),
     'data-dir': Flags.directory({
-      description: 'Folder of the cell. [default: $XDG_STATE_HOME/paxosctl/cells/default]',
+      description: 'Folder of the cell. [default: $XDG_STATE_HOME/paxosctl/local-cells/default]',
       env: 'PAXOSCTL_CELL_DIR',
     }),
     'base-port': Flags.integer({

@@ -9,9 +9,9 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { stateDirectory } from '../client/state-file.ts';
 import { OperatorError, RefusedError } from '../errors/index.ts';
 import { type ImportEntry, type ImportLine, openForReading, readEntries } from './ndjson.ts';
-import { stateDirectory } from './state-directory.ts';
 
 /** What an import needs of a cell. Both calls wait for a master and retry by themselves for as long as they may. */
 export interface ImportTarget {
@@ -85,7 +85,7 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
     const fingerprint = `${size}-${mtimeMs}`;
     const before = options.resume ? resumable(journalFile, fingerprint, options.file) : null;
     const journal = before ?? { ...(await beginning(target)), fingerprint };
-    const writer = new Writer(target, journal, journalFile);
+    const writer = new Writer(target, journal, { journalFile, file: options.file });
     const report = () =>
       options.onProgress({
         entries: writer.entries,
@@ -126,12 +126,14 @@ async function beginning(target: ImportTarget): Promise<Omit<Journal, 'fingerpri
 class Writer {
   readonly #target: ImportTarget;
   readonly #journalFile: string | null;
+  readonly #file: string;
   #journal: Journal;
 
-  constructor(target: ImportTarget, journal: Journal, journalFile: string | null) {
+  constructor(target: ImportTarget, journal: Journal, files: { journalFile: string | null; file: string }) {
     this.#target = target;
     this.#journal = journal;
-    this.#journalFile = journalFile;
+    this.#journalFile = files.journalFile;
+    this.#file = files.file;
     this.#writeDown();
   }
 
@@ -169,7 +171,7 @@ class Writer {
       await this.#target.putAll(entriesOf(batch), { session, sequence });
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      if (error.code !== 'PAXOS_SESSION_EXPIRED') throw inFile(error, batch, this.#journal.entries);
+      if (error.code !== 'PAXOS_SESSION_EXPIRED') throw this.#inFile(error, batch);
       await this.#putUnderNewNumbers(batch);
     }
   }
@@ -191,6 +193,20 @@ class Writer {
     if (missing.length > 0) await this.#target.putAll(missing, { session, sequence: 1 });
   }
 
+  /** Says how far the import came, and how to go on. */
+  #inFile(error: OperatorError, batch: readonly ImportLine[]): OperatorError {
+    const done = this.#journal.entries;
+    const { code, exitCode, outcome, facts } = error;
+    const resume = this.#journalFile === null ? [] : [`paxosctl kv import ${this.#file} --resume`];
+    return new OperatorError(code, `${error.message} ${done} entries of the file are in the cell.`, {
+      facts: { ...facts, entriesDone: done, lines: [batch[0]?.number, batch.at(-1)?.number] },
+      suggestions: [...resume, ...error.suggestions],
+      exitCode,
+      outcome,
+      cause: error.cause,
+    });
+  }
+
   #writeDown(): void {
     if (!this.#journalFile) return;
     mkdirSync(path.dirname(this.#journalFile), { recursive: true, mode: 0o700 });
@@ -200,20 +216,6 @@ class Writer {
 }
 
 const entriesOf = (batch: readonly ImportLine[]): ImportEntry[] => batch.map(({ entry }) => entry);
-
-/** Says how far the import came, and how to go on. */
-function inFile(error: OperatorError, batch: readonly ImportLine[], done: number): OperatorError {
-  const facts = { ...error.facts, entriesDone: done, lines: [batch[0]?.number, batch.at(-1)?.number] };
-  const suggestions = ['paxosctl kv import FILE --resume', ...error.suggestions];
-  const { code, exitCode, outcome } = error;
-  return new OperatorError(code, `${error.message} ${done} entries of the file are in the cell.`, {
-    facts,
-    suggestions,
-    exitCode,
-    outcome,
-    cause: error,
-  });
-}
 
 /** What stands before a line that is no entry still comes, and then the error. */
 async function* batches(lines: AsyncIterable<ImportLine>): AsyncGenerator<ImportLine[]> {

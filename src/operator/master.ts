@@ -1,6 +1,8 @@
 /** Who is master, and handing mastership over. */
 import { UnreachableError } from '../errors/index.ts';
+import type { TransferDocument } from '../formats/http-body.ts';
 import { currentMaster, survey } from './cell-status.ts';
+import { type CellFlags, withCell } from './connect.ts';
 
 /** The JSON document of `master status` (contract §1). */
 export interface MasterStatus {
@@ -37,4 +39,12 @@ export async function masterStatus(cell: {
     changes: { lastHour: mastership?.changesLastHour ?? null, lastDay: mastership?.changesLastDay ?? null },
     lastChange: mastership?.lastChange ?? null,
   };
+}
+
+/** @throws {RefusedError} (exit 5) when the successor cannot take it; nothing was changed. */
+export function transferMaster(
+  cell: CellFlags,
+  { to, dryRun }: { readonly to: string | undefined; readonly dryRun: boolean },
+): Promise<TransferDocument> {
+  return withCell(cell, (client) => client.transfer({ dryRun, ...(to === undefined ? {} : { to }) }));
 }

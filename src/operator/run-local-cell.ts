@@ -1,5 +1,7 @@
 /** `cell start` from the first look at the ports to the last replica's end. */
 import path from 'node:path';
+import { stateDirectory } from '../client/state-file.ts';
+import { expectCell } from './connect.ts';
 import {
   type CellShape,
   LocalCell,
@@ -8,7 +10,6 @@ import {
   refuseUsedPorts,
   shapeOf,
 } from './local-cell.ts';
-import { stateDirectory } from './state-directory.ts';
 import { parseCondition, waitFor } from './wait.ts';
 
 /** Told what happens; draws it. */
@@ -49,7 +50,7 @@ export interface LocalCellRun {
  * @throws {AddressInUseError} before anything is started; {RefusedError} when the folder holds a cell of another shape.
  */
 export async function runLocalCell(run: LocalCellRun): Promise<number> {
-  const directory = path.resolve(run.directory ?? path.join(stateDirectory(), 'cells', 'default'));
+  const directory = path.resolve(run.directory ?? path.join(stateDirectory(), 'local-cells', 'default'));
   const asked = {
     ...(run.replicas === undefined ? {} : { replicas: run.replicas }),
     ...(run.basePort === undefined ? {} : { basePort: run.basePort }),
@@ -92,7 +93,8 @@ async function announce(
     try {
       const { status } = await waitFor(parseCondition('master'), { endpoints, timeoutMs: run.timeoutMs, onWaiting });
       if (stopping()) return;
-      const { master, epoch } = status.cell;
+      const { master, epoch, id } = status.cell;
+      if (id !== null) await expectCell(endpoints, id).catch(() => {});
       run.show.up({ master: master ?? '', epoch, directory, basePort: shape.basePort, members: cell.members });
       return;
     } catch (error) {

@@ -9,7 +9,7 @@ import {
   UnreachableError,
   UsageError,
 } from '../errors/index.ts';
-import { type CellStatus, cellStatusOf, checksumStates, lagInstancesMax, type Survey, survey } from './cell-status.ts';
+import { type CellStatus, lagInstancesMax, type Survey, statusOf, survey } from './cell-status.ts';
 
 export type Condition =
   | { readonly kind: 'master' | 'healthy' | 'checksums-agree' }
@@ -78,7 +78,7 @@ export async function waitFor(
       said = error.message;
     }
     if (asked) {
-      const status = cellStatusOf(asked);
+      const status = statusOf(asked);
       serves = status.cell.health !== 'unavailable';
       const verdict = judge(asked, status);
       if (verdict.kind === 'never') throw verdict.error;
@@ -161,7 +161,7 @@ function caughtUp(name: string, { cell, members }: CellStatus): Verdict {
     return { kind: 'never', error };
   }
   if (cell.master === null) return notYet('no master, so nobody knows how far the cell is');
-  if (!member.answered) return notYet(`${name} does not answer (${member.detail})`);
+  if (!member.answered) return notYet(`${name} ${member.detail ?? 'does not answer'}`);
   if (member.lag === null || member.lag > lagInstancesMax)
     return notYet(`${name} is ${member.lag ?? '?'} instances behind`);
   return member.detail === null ? { kind: 'holds' } : notYet(`${name} ${member.detail}`);
@@ -175,10 +175,9 @@ function checksumJudge(): (asked: Survey, status: CellStatus) => Verdict {
   const heard = new Map<number, Map<string, string>>();
   const instancesKept = 1000;
   return ({ answers }, { members }) => {
-    const statuses = answers.flatMap(({ status }) => (status ? [status] : []));
-    const differing = [...checksumStates(statuses)].filter(([, state]) => state === 'differs').map(([name]) => name);
+    const differing = members.filter(({ checksum }) => checksum === 'differs').map(({ name }) => name);
     if (differing.length > 0) return { kind: 'never', error: differError(differing) };
-    for (const { name, checksum } of statuses) {
+    for (const { name, checksum } of answers.flatMap(({ status }) => (status ? [status] : []))) {
       if (!checksum || checksum.instance === 0) continue;
       const at = heard.get(checksum.instance) ?? new Map<string, string>();
       at.set(name, checksum.database);

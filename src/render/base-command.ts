@@ -1,6 +1,9 @@
 /** What all commands share: `--json`, errors that keep their exit code, and the flags that mean the same everywhere. */
+import { readFile } from 'node:fs/promises';
 import { Command, Flags } from '@oclif/core';
+import { InterruptedError, UsageError } from '../errors/index.ts';
 import { durationFlag, endpointsFlag } from './flags.ts';
+import { interruptMeans } from './interrupt.ts';
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
@@ -32,6 +35,37 @@ export abstract class CellCommand extends BaseCommand {
       defaultHelp: async () => '30s',
     }),
   };
+
+  /** From here on an interrupt cannot be said to have changed nothing. */
+  protected mayHaveWritten(
+    message = 'What was sent may have been done, or may still be: look before you send it again.',
+  ): void {
+    interruptMeans(() => new InterruptedError(`Interrupted. ${message}`, { outcome: 'unknown' }));
+  }
+
+  /** All of standard input. */
+  protected async readStdin(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  }
+
+  /** @throws {UsageError} (exit 2) for a file that cannot be read. */
+  protected async readFileOrStdin(file: string): Promise<Buffer> {
+    if (file === '-') return this.readStdin();
+    try {
+      return await readFile(file);
+    } catch (error) {
+      throw new UsageError(`File ${file} cannot be read: ${(error as Error).message}.`, { cause: error });
+    }
+  }
+
+  /** Asks on a terminal unless `--yes` has answered. @throws {UsageError} where nobody can be asked. */
+  protected async confirm(text: string, yes: boolean): Promise<boolean> {
+    if (yes) return true;
+    const { confirm } = await import('./prompt.ts');
+    return confirm({ text, flag: '--yes' });
+  }
 }
 
 /** Answers the question of a destructive command; without a terminal it is the only way to answer. */
@@ -40,4 +74,14 @@ export const yesFlag = Flags.boolean({ description: 'Do not ask.', env: 'PAXOSCT
 /** Checked by the cell, not guessed. */
 export const dryRunFlag = Flags.boolean({
   description: 'Only say what would change (exit code 10 when something would).',
+});
+
+export const ifRevisionFlag = Flags.integer({
+  description: 'Only if the last change of the key has this revision.',
+  min: 1,
+});
+
+export const ifEpochFlag = Flags.integer({
+  description: 'Only if the master has been master without a break since this epoch.',
+  min: 1,
 });

@@ -1,6 +1,8 @@
 /** `paxosctl bench` for people. */
 import { printable } from './escape.ts';
+import { onInterrupt } from './interrupt.ts';
 import { writeResult } from './output.ts';
+import { startProgress } from './progress.ts';
 import { table } from './table.ts';
 import { counted, grouped } from './units.ts';
 
@@ -44,3 +46,14 @@ function errorsText({ errors, unknown }: BenchView['rows'][number]): string {
 }
 
 export const showBench = (result: BenchView): Promise<void> => writeResult(benchText(result));
+
+/** Says which row runs; the first Ctrl-C ends it and lets the scratch keys be deleted. */
+export function benchScreen(): { signal: AbortSignal; onRow(title: string): void; stop(): void } {
+  const stopped = new AbortController();
+  const progress = startProgress('Connecting');
+  onInterrupt(() => {
+    progress.update('Interrupted: deleting the scratch keys');
+    stopped.abort();
+  });
+  return { signal: stopped.signal, onRow: (title) => progress.update(`Running: ${title}`), stop: progress.stop };
+}

@@ -5,6 +5,7 @@
 import { type ErrorDocument, errorDocument, InterruptedError, OperatorError, UsageError } from '../errors/index.ts';
 import { printableLines } from './escape.ts';
 import { coloured } from './output.ts';
+import { runnable } from './own-name.ts';
 
 type ErrorFields = ErrorDocument['error'];
 
@@ -60,7 +61,7 @@ function textOf(report: ErrorFields, causes: readonly string[]): string {
   }
   lines.push(dim(`  ${report.code}, exit code ${report.exitCode}`));
   if (report.suggestions.length > 0)
-    lines.push('Try this:', ...report.suggestions.map((it) => `  ${printableLines(it)}`));
+    lines.push('Try this:', ...report.suggestions.map((it) => `  ${printableLines(runnable(it))}`));
   return `${lines.join('\n')}\n`;
 }
 

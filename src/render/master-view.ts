@@ -26,3 +26,9 @@ export function masterText({ master, epoch, since, leaseRemainingMs, changes, la
 }
 
 export const showMaster = (status: MasterView): Promise<void> => writeResult(masterText(status));
+
+export function showTransfer(result: { from: string; to: string; epoch: number; dryRun: boolean }): Promise<void> {
+  const [from, to] = [printable(result.from), printable(result.to)];
+  if (result.dryRun) return writeResult(`mastership would go from ${from} to ${to}\n`);
+  return writeResult(`${to} is master now, epoch ${result.epoch}; it was ${from}\n`);
+}

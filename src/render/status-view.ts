@@ -37,7 +37,8 @@ export interface StatusView {
     readonly lag: number | null;
     readonly answered: boolean;
     readonly detail: string | null;
-    readonly checksum: { readonly state: string; readonly instance: number | null };
+    readonly checksum: string;
+    readonly checksumInstance: number | null;
     readonly uptimeMs: number | null;
     readonly flushMsP99: number | null;
   }[];
@@ -105,16 +106,12 @@ function masterText({ master, epoch, leaseRemainingMs }: StatusView['cell']): st
 }
 
 function digestText(members: StatusView['members']): string {
-  const count = (state: string) => members.filter(({ checksum }) => checksum.state === state).length;
-  const differing = members.filter(({ checksum }) => checksum.state === 'differs').map(({ name }) => printable(name));
+  const differing = members.filter(({ checksum }) => checksum === 'differs').map(({ name }) => printable(name));
   if (differing.length > 0) return coloured('red', `DIFFERS on ${differing.join(', ')}`);
-  const agreeing = count('agrees');
-  const at = Math.max(
-    0,
-    ...members.map(({ checksum }) => (checksum.state === 'agrees' ? (checksum.instance ?? 0) : 0)),
-  );
-  if (agreeing === 0) return 'not compared: no two replicas stand at one instance just now';
-  return `agrees at instance ${grouped(at)} (${agreeing} of ${members.length})`;
+  const agreeing = members.filter(({ checksum }) => checksum === 'agrees');
+  if (agreeing.length === 0) return 'not compared: no two replicas stand at one instance just now';
+  const at = Math.max(...agreeing.map(({ checksumInstance }) => checksumInstance ?? 0));
+  return `agrees at instance ${grouped(at)} (${agreeing.length} of ${members.length})`;
 }
 
 function membersTable(members: StatusView['members']): string {
@@ -145,8 +142,10 @@ function membersTable(members: StatusView['members']): string {
 }
 
 function stateText(member: StatusView['members'][number]): string {
-  if (!member.answered) return coloured('red', `unreachable (${printable(member.detail ?? 'no answer')})`);
-  if (member.checksum.state === 'differs') return coloured('red', 'database differs');
-  if (member.detail !== null) return coloured('yellow', printable(member.detail));
+  // Its address stands in the same row.
+  const detail = member.detail?.replace(` at ${member.url}`, '') ?? null;
+  if (!member.answered) return coloured('red', printable(detail ?? 'does not answer'));
+  if (member.checksum === 'differs') return coloured('red', 'database differs');
+  if (detail !== null) return coloured('yellow', printable(detail));
   return coloured('green', 'ok');
 }

@@ -83,7 +83,7 @@ function wellStatus(name: string, cell: readonly FakeReplica[]): Record<string, 
     level: 1,
     uptimeMs: 61_000,
     members: cell.map((it) => ({ name: it.name, url: it.url, role: 'replica', voting: true, incarnation: 1 })),
-    peers: [],
+    peers: cell.filter((it) => it.name !== name).map((it) => it.name),
     mastership: {
       since: '2026-01-02T03:04:05.000Z',
       changesLastHour: 1,

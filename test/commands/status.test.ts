@@ -48,7 +48,7 @@ describe('status', () => {
     const { code, stdout } = await status(cell);
     expect(stdout).toContain('DEGRADED');
     expect(stdout).toContain('tolerates 0 of 1 intended failures');
-    expect(stdout).toContain('n3 does not answer (connection refused)');
+    expect(stdout).toMatch(/why: n3 does not answer at http:\S+ \(connection refused\)/);
     expect(code).toBe(9);
   });
 

@@ -1,0 +1,35 @@
+import { Args } from '@oclif/core';
+import { BaseCommand } from '../../src/render/base-command.ts';
+
+export default class CellForget extends BaseCommand {
+  static override summary = 'Forget what this tool remembers of a cell.';
+
+  static override description =
+    `paxosctl remembers which cell it met at which endpoint and how far that cell was, so that another cell at the same address, or an older
+state of the same one, is noticed before anything is done. Forget it only when the change is wanted: a cell that was rolled back by
+mistake is not noticed afterwards. Nothing of the cell itself is touched.
+
+Exit code 6 when nothing was known of it.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> http://127.0.0.1:7401',
+    '<%= config.bin %> <%= command.id %> 288a029b770c055874142f9f0295001c --json',
+  ];
+
+  static override args = {
+    name: Args.string({
+      ignoreStdin: true,
+      required: true,
+      description: 'Id of the cell, or an endpoint at which it was met.',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args } = await this.parse(CellForget);
+    const { forgetCell } = await import('../../src/operator/connect.ts');
+    const { writeResult } = await import('../../src/render/output.ts');
+    const forgotten = await forgetCell(args.name);
+    if (!this.jsonEnabled()) await writeResult(`cell ${forgotten} is forgotten\n`);
+    return { forgotten };
+  }
+}

@@ -1,0 +1,41 @@
+import { Args, Flags } from '@oclif/core';
+import { CellCommand } from '../../src/render/base-command.ts';
+
+export default class KvImport extends CellCommand {
+  static override summary = 'Write all entries of a file.';
+
+  static override description =
+    `The file has one entry a line: {"key":…,"value":…}, or {"key":…,"valueBase64":…} for bytes that are not UTF-8. Entries are
+written in the order of the file, in batches, each exactly once: a master that dies half-way delays the import and nothing else.
+
+An import that was itself interrupted goes on with --resume where it stood. Entries that are not in the file stay as they are.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> entries.ndjson',
+    '<%= config.bin %> <%= command.id %> entries.ndjson --resume --timeout 2m',
+    'generate-entries | <%= config.bin %> <%= command.id %> - --json',
+  ];
+
+  static override args = {
+    file: Args.string({ ignoreStdin: true, required: true, description: 'The file; - is standard input.' }),
+  };
+
+  static override flags = {
+    resume: Flags.boolean({ description: 'Go on with the import of this file that was interrupted.' }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(KvImport);
+    const { importIntoCell } = await import('../../src/operator/transfers.ts');
+    const { transferProgress, importedText } = await import('../../src/render/transfer-view.ts');
+    this.mayHaveWritten('What was sent so far stays; the same command with --resume goes on.');
+    const progress = transferProgress('Importing');
+    try {
+      const result = await importIntoCell(flags, { ...args, resume: flags.resume, onProgress: progress.update });
+      progress.succeed(importedText(result));
+      return result;
+    } finally {
+      progress.stop();
+    }
+  }
+}
