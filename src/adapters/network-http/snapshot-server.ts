@@ -41,24 +41,29 @@ export class SnapshotServer {
       return;
     }
     const peer = accepted.hello.from;
+    const { logger } = this.#context.options;
     if (this.#busy.has(peer)) {
       sendRefusal(response, accepted.refuse(refusals.snapshotBusy));
       return;
     }
     this.#busy.add(peer);
     this.#responses.add(response);
+    // The peer may be gone between any two chunks; that ends the stream and nothing else.
+    response.on('error', () => response.destroy());
     let stream: SnapshotStream | null = null;
     try {
       stream = (await this.source?.(above)) ?? null;
       if (stream === null) sendRefusal(response, accepted.refuse(refusals.noSnapshot));
       else await this.#send(stream, accepted, response);
     } catch (error) {
-      this.#context.options.logger.warn({ peer, error }, 'a snapshot could not be sent to its end');
+      logger.warn({ peer, error }, 'a snapshot could not be sent to its end');
       response.destroy();
     } finally {
       this.#busy.delete(peer);
       this.#responses.delete(response);
-      await stream?.close();
+      await stream
+        ?.close()
+        .catch((error: unknown) => logger.warn({ peer, error }, 'a snapshot file could not be closed'));
     }
   }
 
