@@ -60,3 +60,19 @@ export const endpointsFlag = Flags.custom<string[]>({
   parse: async (input) => parseEndpoints(input),
   helpValue: 'URL[,URL]',
 });
+
+/** A seed: a whole number as such, anything else as the text that it is. */
+export const seedFlag = Flags.custom<number | string>({
+  parse: async (input) => {
+    const number = Number(input);
+    return /^\d+$/.test(input) && Number.isSafeInteger(number) ? number : input;
+  },
+  helpValue: 'SEED',
+});
+
+/** @throws {UsageError} for anything but a number above 0. */
+export function parsePositive(flag: string, text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number) && number > 0) return number;
+  throw new UsageError(`--${flag}: Not a number above 0: ${text}.`);
+}
