@@ -12,7 +12,7 @@ import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import type { AcceptedEntry, Message } from '../core/consensus/message.ts';
 import { type RecoveredState, Replica } from '../core/consensus/replica.ts';
-import { unreachable } from '../core/invariant.ts';
+import { invariant, unreachable } from '../core/invariant.ts';
 import type { Random } from '../core/random.ts';
 import { ByteWriter } from '../formats/bytes.ts';
 import { encodeValue } from '../formats/value.ts';
@@ -24,8 +24,6 @@ import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
-/** How often the length of the log is looked at. */
-const snapshotCheckInstances = 16;
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
 const snapshotRetryMs = 10_000;
 
@@ -84,6 +82,8 @@ export class LogReplica<Result> {
   #timer: Timer | null = null;
   #stopped = false;
   #logChain: Uint8Array;
+  /** What the application holds. Behind the core's own mark while the effects of a step are being carried out. */
+  #appliedUpTo: Instance;
   #snapshotting = false;
   #snapshotNotBeforeMs = 0;
   #restoring = false;
@@ -93,6 +93,7 @@ export class LogReplica<Result> {
     this.#options = options;
     this.#logChain = options.snapshot?.logChain ?? new Uint8Array(32);
     const { self, random, recovered, limits } = options;
+    this.#appliedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
     this.#core = new Replica({ self, at, random, recovered, ...(limits === undefined ? {} : { limits }) });
   }
@@ -145,9 +146,17 @@ export class LogReplica<Result> {
     return this.#options.clocks.now();
   }
 
-  /** Fresh clocks, one synchronous step: valid only for a read made before anything else runs (pitfall P32). */
+  /**
+   * Fresh clocks, one synchronous step: valid only for a read made before anything else runs (pitfall P32). False in the
+   * middle of a step that has still more to apply: the core serves by then, the application is not yet there.
+   */
   isServing(): boolean {
-    return !this.#stopped && !this.#restoring && this.#core.isServing(this.#now());
+    return !this.#stopped && this.#isCurrent() && this.#core.isServing(this.#now());
+  }
+
+  /** Whether the application holds all that the core calls applied. */
+  #isCurrent(): boolean {
+    return !this.#restoring && this.#appliedUpTo === this.#core.appliedUpTo;
   }
 
   /**
@@ -183,7 +192,7 @@ export class LogReplica<Result> {
 
   /** Calls back when `instance` is applied here; at once when it is. */
   whenApplied(instance: Instance, done: () => void): { cancel(): void } {
-    if (this.#core.appliedUpTo >= instance) {
+    if (this.#appliedUpTo >= instance) {
       done();
       return { cancel() {} };
     }
@@ -220,10 +229,13 @@ export class LogReplica<Result> {
   /** Messages and the write first, so that disks and peers work while answers are made. */
   #carryOut(effects: readonly Effect[]): void {
     for (const effect of effects) this.#carryOutOutward(effect);
+    const before = this.#appliedUpTo;
     for (const effect of effects) {
       if (this.#stopped) return;
       this.#carryOutInward(effect);
     }
+    // Not in between: the core's handle and its mastership are those of the whole step.
+    if (this.#appliedUpTo !== before) this.#afterApplying();
   }
 
   #carryOutOutward(effect: Effect): void {
@@ -286,6 +298,7 @@ export class LogReplica<Result> {
   #apply(effect: Extract<Effect, { kind: 'apply' }>): void {
     const { instance, epoch, value, current, requests } = effect;
     const results = this.#options.application.apply({ instance, epoch, value, current });
+    this.#appliedUpTo = instance;
     const place = new ByteWriter(8).safe(instance).finish();
     this.#logChain = this.#options.digest.sha256(this.#logChain, place, encodeValue(value));
     if (value.kind === 'configuration') this.#updatePeers();
@@ -295,8 +308,11 @@ export class LogReplica<Result> {
       else this.#answer(request, { kind: 'applied', result, instance, epoch });
     });
     if (value.kind === 'submitted') this.#options.onDelivered?.(value.items.length);
-    if (this.#waiters.length > 0) this.#wakeWaiters(instance);
-    if (instance % snapshotCheckInstances === 0) this.#snapshotWhenDue();
+  }
+
+  #afterApplying(): void {
+    if (this.#waiters.length > 0) this.#wakeWaiters(this.#appliedUpTo);
+    this.#snapshotWhenDue();
   }
 
   #wakeWaiters(applied: Instance): void {
@@ -346,9 +362,11 @@ export class LogReplica<Result> {
 
   /** Takes one now; false when one is under way or it failed (then nothing changed). */
   async takeSnapshot(): Promise<boolean> {
-    if (this.#snapshotting || this.#stopped) return false;
+    if (this.#snapshotting || this.#stopped || !this.#isCurrent()) return false;
     this.#snapshotting = true;
     const handle = this.#core.handle();
+    // Handle, chain and view belong together, or a restart would go on from one state at the place of another.
+    invariant(handle.instance === this.#appliedUpTo, 'a snapshot is of what the application holds', { handle });
     const view = this.#options.application.view();
     try {
       const { instance, bytes } = await this.#options.storage.takeSnapshot({ handle, logChain: this.#logChain, view });
@@ -403,6 +421,7 @@ export class LogReplica<Result> {
       this.#restoring = false;
     }
     this.#logChain = snapshot.logChain;
+    this.#appliedUpTo = snapshot.handle.instance;
     // Before anything that waited: the core must not apply on the new state what came after the old one.
     this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
     this.#inputs.unshift({ kind: 'snapshot-installed', at: this.#now(), handle: snapshot.handle });
