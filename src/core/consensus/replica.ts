@@ -187,21 +187,25 @@ export class Replica {
   }
 
   /**
-   * Strangers, removed members and dead incarnations change nothing here (pitfalls P05, P47, P48). They are told what is
-   * chosen, so that a removed one learns that it is out. A replica that is no member by what it knows so far learns from
-   * whoever speaks: all members that it knows may have been replaced.
+   * Strangers, removed members and dead incarnations have no say here (pitfalls P05, P47, P48): no vote, no promise, no
+   * lease. What is chosen is chosen whoever says so: a removed member is told, so that it learns that it is out, and a
+   * replica that missed changes of the membership, of all members that it knows perhaps, finds out whom to ask.
    */
   #onStranger(from: ReplicaId, message: Message): void {
     this.#ignored++;
-    const { log, outbox, configurations, self } = this.#context;
-    if (message.kind === 'pre-vote') {
-      const refusal = this.#acceptor.onPreVote(from, message);
-      outbox.send(from, { ...refusal, granted: false });
-    } else if (message.kind === 'catch-up') {
-      this.#catchUp.onRequest(from, message);
-    } else if (!configurations.isMemberFrom(log.chosenUpTo + 1, self)) {
-      if (message.kind === 'catch-up-reply') this.#onCatchUpReply(from, message);
-      else if (message.kind === 'accept' || message.kind === 'commit') this.#catchUp.learn(from, message.chosenUpTo);
+    switch (message.kind) {
+      case 'pre-vote':
+        this.#context.outbox.send(from, { ...this.#acceptor.onPreVote(from, message), granted: false });
+        return this.#catchUp.learn(from, message.chosenUpTo);
+      case 'catch-up':
+        return this.#catchUp.onRequest(from, message);
+      case 'catch-up-reply':
+        return this.#onCatchUpReply(from, message);
+      case 'accept':
+      case 'commit':
+        return this.#catchUp.learn(from, message.chosenUpTo);
+      default:
+        return;
     }
   }
 
