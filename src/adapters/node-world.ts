@@ -7,7 +7,7 @@ import { createNodeDigest } from './digest-node/digest-node.ts';
 import { DirectoryInUseError, lockDirectory, NodeDisk } from './disk-node/index.ts';
 import { HttpNetwork } from './network-http/http-network.ts';
 import type { PeerLogger } from './network-http/options.ts';
-import { postPeerJson, verifyPeerJson } from './network-http/peer-request.ts';
+import { answerPeerJson, postPeerJson, verifyPeerJson } from './network-http/peer-request.ts';
 import { NodeRandomness } from './randomness-node/node-randomness.ts';
 
 const askTimeoutMs = 1_000;
@@ -26,13 +26,18 @@ export async function createNodeWorld(logger: PeerLogger): Promise<World> {
       new HttpNetwork({ ...options, clocks, randomness, logger }),
     askPeer: async (url, path, body, secret) => {
       try {
-        return await postPeerJson(url, path, body, { timeoutMs: askTimeoutMs, ...(secret === null ? {} : { secret }) });
+        return await postPeerJson(url, path, body, {
+          timeoutMs: askTimeoutMs,
+          ...(secret === null ? {} : { secret, provenAnswer: true }),
+        });
       } catch (error) {
         logger.debug({ err: error, url }, 'a listed member does not answer');
         return null;
       }
     },
     readPeerRequest: async (request, secret) => verifyPeerJson(request, secret),
+    answerPeer: (request, response, { status, document, secret }) =>
+      answerPeerJson(request, response, status, document, secret),
   };
 }
 

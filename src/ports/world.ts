@@ -54,4 +54,10 @@ export interface World {
   askPeer(url: string, path: string, body: unknown, secret: Uint8Array | null): Promise<unknown>;
   /** Reads such a request. Null when it is too large, no JSON, or without proof of the secret. */
   readPeerRequest(request: IncomingMessage, secret: Uint8Array | null): Promise<unknown>;
+  /** Answers one, with proof of the secret where there is one. */
+  answerPeer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: { readonly status: number; readonly document: unknown; readonly secret: Uint8Array | null },
+  ): void;
 }

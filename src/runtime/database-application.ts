@@ -98,6 +98,11 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     return this.#database.list(query);
   }
 
+  /** The same state for reading, unaffected by later writes, in O(1). */
+  pin(): DatabaseView {
+    return this.view();
+  }
+
   get revision(): Revision {
     return this.#database.revision;
   }

@@ -227,8 +227,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
   async #answerFormation(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = await this.#world.readPeerRequest(request, this.#options.secret);
     const view = asked === null ? null : this.#formationView();
-    if (view === null) response.writeHead(asked === null ? 401 : 503).end();
-    else response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(view));
+    const status = asked === null ? 401 : view === null ? 503 : 200;
+    this.#world.answerPeer(request, response, { status, document: view ?? {}, secret: this.#options.secret });
   }
 
   #formationView(): FormationView | null {

@@ -7,19 +7,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Epoch, Instance } from '../core/consensus/identity.ts';
 import type { CellIdentity, EpochRecord } from '../core/database/record.ts';
-import { ByteReader, ByteWriter, FormatError } from '../formats/bytes.ts';
+import { encodePoint, type MarkedPoint, markProofBytes, splitMark } from '../formats/position-mark.ts';
 
-const markFormat = 1;
-const tagBytes = 16;
 /** Marks verified lately, so that a client that sends the same one again costs no second HMAC. */
 const rememberedMax = 4096;
 
-export interface Position {
-  readonly cellId: string;
-  readonly generation: number;
-  readonly generationId: string;
+export interface Position extends MarkedPoint {
   readonly epoch: Epoch;
-  readonly epochId: string;
   readonly instance: Instance;
 }
 
@@ -65,15 +59,7 @@ export class PositionMarks {
   }
 
   #seal(position: Position): string {
-    const body = new ByteWriter(160)
-      .u8(markFormat)
-      .text(position.cellId)
-      .safe(position.generation)
-      .text(position.generationId)
-      .safe(position.epoch)
-      .text(position.epochId)
-      .safe(position.instance)
-      .finish();
+    const body = encodePoint(position);
     return Buffer.concat([body, this.#tag(body)]).toString('base64url');
   }
 
@@ -81,22 +67,19 @@ export class PositionMarks {
     this.#key ??= createHmac('sha256', this.#history.identity?.rootSecret ?? Buffer.alloc(0))
       .update('paxosctl position mark')
       .digest();
-    return createHmac('sha256', this.#key).update(body).digest().subarray(0, tagBytes);
+    return createHmac('sha256', this.#key).update(body).digest().subarray(0, markProofBytes);
   }
 
   /** Null for a mark that is garbled, forged, or of another cell's key. */
   open(mark: string): Position | null {
     const known = this.#verified.get(mark);
     if (known !== undefined) return known;
-    if (mark.length > 1024 || !/^[A-Za-z0-9_-]+$/.test(mark)) return null;
-    const bytes = Buffer.from(mark, 'base64url');
-    if (bytes.length <= tagBytes) return null;
-    const body = bytes.subarray(0, bytes.length - tagBytes);
-    const position = readBody(body);
-    if (position === null) return null;
+    const parts = splitMark(mark);
+    if (parts === null) return null;
+    const position = parts.point as Position;
     // Another cell's mark is told by its id alone: its key is not known here.
     if (position.cellId !== this.#history.identity?.cellId) return position;
-    if (!timingSafeEqual(this.#tag(body), bytes.subarray(bytes.length - tagBytes))) return null;
+    if (!timingSafeEqual(this.#tag(parts.body), parts.proof)) return null;
     if (this.#verified.size >= rememberedMax) this.#verified.clear();
     this.#verified.set(mark, position);
     return position;
@@ -115,25 +98,5 @@ export class PositionMarks {
     const next = this.#history.epochAfter(position.epoch);
     if (next !== null) return position.instance < next.instance ? 'applied' : 'foreign';
     return position.instance <= appliedUpTo ? 'applied' : 'ahead';
-  }
-}
-
-function readBody(body: Uint8Array): Position | null {
-  try {
-    const from = new ByteReader(body);
-    if (from.u8() !== markFormat) return null;
-    const position: Position = {
-      cellId: from.text(),
-      generation: from.safe(),
-      generationId: from.text(),
-      epoch: from.safe() as Epoch,
-      epochId: from.text(),
-      instance: from.safe() as Instance,
-    };
-    from.end();
-    return position;
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
   }
 }

@@ -334,6 +334,7 @@ export class DatabaseService implements ReplicaService {
         voting: member.role === 'voter',
         incarnation: member.incarnation,
       })),
+      membershipFrom: core.configurations[0]?.from ?? 0,
       peers: host.peers().map((peer) => parseReplicaId(peer).name),
       mastership: this.#history.summary(now.wallMs),
       load: {
