@@ -1,5 +1,5 @@
 /** Bundles the tuned replica once a test file, since a process that starts from sources takes many times as long. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import type { Program } from './replica-child.ts';
@@ -27,6 +27,7 @@ export async function buildTunedReplica(): Promise<TunedProgram> {
   return { program: [process.execPath, outfile], remove: () => rmSync(outfile, { force: true }) };
 }
 
-export const tunedEnv = (tuning: Tuning): Readonly<Record<string, string>> => ({
-  PAXOSCTL_TUNED: JSON.stringify(tuning),
-});
+export function tunedEnv(tuning: Tuning): Readonly<Record<string, string>> {
+  const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'));
+  return { PAXOSCTL_TUNED: JSON.stringify({ version, ...tuning }) };
+}

@@ -18,6 +18,7 @@ export interface Tuning {
   readonly snapshotLogBytes?: number;
   readonly segmentBytes?: number;
   readonly limits?: Partial<Limits>;
+  readonly version?: string;
   /** The disk is full from the beginning. */
   readonly full?: boolean;
 }
