@@ -25,6 +25,7 @@ export interface CellProcessOptions {
 export class CellProcess {
   readonly folder: string;
   readonly members: readonly ReplicaChild[];
+  readonly #twins: ReplicaChild[] = [];
 
   private constructor(folder: string, members: readonly ReplicaChild[]) {
     this.folder = folder;
@@ -70,6 +71,16 @@ export class CellProcess {
     return member;
   }
 
+  /** Another process for the directory of `member`, with a log of its own. */
+  twin(member: ReplicaChild, label: string): ReplicaChild {
+    const twin = new ReplicaChild({
+      ...member.options,
+      logFile: path.join(this.folder, `${member.name}-${label}.log`),
+    });
+    this.#twins.push(twin);
+    return twin;
+  }
+
   others(...except: readonly ReplicaChild[]): ReplicaChild[] {
     return this.members.filter((member) => !except.includes(member));
   }
@@ -80,7 +91,9 @@ export class CellProcess {
   }
 
   killAll(): Promise<unknown> {
-    return Promise.all(this.members.filter(({ running }) => running).map((member) => member.kill()));
+    return Promise.all(
+      [...this.members, ...this.#twins].filter(({ running }) => running).map((member) => member.kill()),
+    );
   }
 
   /** One status a member, null for who does not answer. @throws {Error} when a member has ended by itself. */
