@@ -257,14 +257,15 @@ export class LogCell {
     return member.outcome(request) as Outcome;
   }
 
-  /** All that run have applied the same, and as much as the most caught-up one has now. */
+  /** All members that run have applied as much as the most caught-up one knows now. */
   runUntilEqual(msMax = 10_000): void {
-    const target = Math.max(...this.members.filter((member) => member.alive).map((member) => member.core.chosenUpTo));
-    this.runUntil(
-      `all applied ${target}`,
-      () => this.members.every((member) => !member.alive || member.core.appliedUpTo >= target),
-      msMax,
-    );
+    const running = this.members.filter((member) => member.alive);
+    const [first] = running.sort((one, two) => two.core.chosenUpTo - one.core.chosenUpTo);
+    if (first === undefined) throw new Error('nobody runs');
+    const ids = first.core.configuration.members.map(({ name, incarnation }) => replicaId(name, incarnation));
+    const target = first.core.chosenUpTo;
+    const inside = running.filter((member) => ids.includes(member.id));
+    this.runUntil(`all applied ${target}`, () => inside.every(({ core }) => core.appliedUpTo >= target), msMax);
   }
 
   /**
