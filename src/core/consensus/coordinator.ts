@@ -453,7 +453,7 @@ export class Coordinator {
       return;
     }
     const deadlineMs = this.#nowMs + this.#configuration.leaseMs * 0.6;
-    this.#handOver = new HandOver({ to: successor, nowMs: this.#nowMs, deadlineMs });
+    this.#handOver = new HandOver({ to: successor, deadlineMs });
     this.#move('hand-over');
     this.#advanceHandOver();
   }
@@ -502,6 +502,8 @@ export class Coordinator {
     if (probe === null || entry === undefined) return;
     const { ballot, value } = entry;
     const { leaseMs } = this.#configuration;
+    // The commit first: what the successor answers is how far it has applied by then.
+    this.#tellChosen();
     outbox.send(handOver.to, { kind: 'accept', ballot, instance: probe, value, chosenUpTo: log.chosenUpTo, leaseMs });
   }
 

@@ -21,12 +21,11 @@ export class HandOver {
   readonly to: ReplicaId;
   readonly #deadlineMs: number;
   #marker: Instance | null = null;
-  #probedMs: number;
+  #probedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: { readonly to: ReplicaId; readonly nowMs: number; readonly deadlineMs: number }) {
+  constructor(options: { readonly to: ReplicaId; readonly deadlineMs: number }) {
     this.to = options.to;
     this.#deadlineMs = options.deadlineMs;
-    this.#probedMs = options.nowMs;
   }
 
   hasFailed(nowMs: number): boolean {
@@ -43,7 +42,7 @@ export class HandOver {
     return view.chosenUpTo >= this.#marker && view.successorAppliedUpTo >= this.#marker;
   }
 
-  /** The instance whose accept is to be sent to the successor again, or null when none is due. */
+  /** The instance whose accept is to be sent to the successor again, or null when none is due; at once when it is chosen. */
   probeDue(nowMs: number, everyMs: number, chosenUpTo: Instance): Instance | null {
     if (this.#marker === null || chosenUpTo < this.#marker || nowMs - this.#probedMs < everyMs) return null;
     this.#probedMs = nowMs;
