@@ -73,6 +73,8 @@ export class SimulatedCell {
     this.#profile = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
+    const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
+      this.#trace.note(scheduler.nowMs, who, what, ...parts);
     this.#network = new SimulatedNetwork({
       scheduler: {
         now: () => scheduler.nowMs,
@@ -108,6 +110,7 @@ export class SimulatedCell {
           profile: this.#profile,
           formation,
           observer: this.#observer,
+          note,
           onFatal: (machine, error) => this.#onFatal(machine, error),
           onDeath: (machine) => this.#faults.onDeath(machine),
         }),
@@ -119,7 +122,7 @@ export class SimulatedCell {
       machines: this.#machines,
       network: this.#network,
       clientNetwork: this.#clientNetwork,
-      note: (who, what, ...parts) => this.#trace.note(scheduler.nowMs, who, what, ...parts),
+      note,
     });
   }
 

@@ -14,7 +14,7 @@ import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
 import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
 import type { LogStorage } from '../runtime/log-storage.ts';
-import { silentLogger } from '../runtime/logger.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
 import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
@@ -43,6 +43,8 @@ export interface MachineOptions {
   readonly profile: Profile;
   readonly formation: Configuration;
   readonly observer: Observer;
+  /** What the replica logs. */
+  readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
   /** The process ended by itself, which nothing but a fault of its disk excuses. */
   readonly onFatal: (machine: Machine, error: Error) => void;
   /** The process died in the middle of something: an armed crash struck. */
@@ -160,6 +162,7 @@ export class Machine {
   async #run(process: SimulatedProcess, random: Random): Promise<void> {
     const { profile, network, observer } = this.#options;
     const observed = this.#observed(process);
+    const logger = this.#logger();
     const randomness: RandomnessPort = {
       bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
     };
@@ -189,11 +192,11 @@ export class Machine {
       self: this.id,
       clocks: process,
       network: new GatedNetwork(port, process),
-      storage: this.#observe(observed, logStorage(storage, process, silentLogger)),
+      storage: this.#observe(observed, logStorage(storage, process, logger)),
       application: this.#watch(observed, database),
       digest: simulatedDigest,
       random: random.fork('core'),
-      logger: silentLogger,
+      logger: logger,
       limits: profile.limits,
       snapshotLogBytes: profile.snapshotLogBytes,
       snapshot,
@@ -237,6 +240,15 @@ export class Machine {
       cellTimeMs: 0 as CellTimeMs,
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
     };
+  }
+
+  /** Lines go into the trace, where the story of a failed seed is read. */
+  #logger(): Logger {
+    const line = (facts: object, message: string): void => {
+      const { err } = facts as { err?: unknown };
+      this.#options.note(this.name, `logs: ${message}`, err instanceof Error ? err.message : '');
+    };
+    return { debug: line, info: line, warn: line, error: line };
   }
 
   /** The storage itself, with the observer told what it was asked and what it said. */

@@ -107,11 +107,12 @@ export class Observer {
 
   /** A replica asks its disk to make this durable. */
   issued({ id, name }: Observed, request: WriteRequest): void {
-    if (request.promise !== null) this.#ballots.promised(id, request.promise.ballot);
+    // One step's records: it may have accepted first and promised then.
     for (const { instance, ballot, value } of request.entries) {
       if (instance > request.chosenUpTo) this.#ballots.accepted(id, instance, ballot, this.#digest(value));
       else this.#isChosen(name, instance, value);
     }
+    if (request.promise !== null) this.#ballots.promised(id, request.promise.ballot);
   }
 
   /** The disk has said that it is. */

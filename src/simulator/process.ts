@@ -30,7 +30,7 @@ export class SimulatedProcess implements ClockPort {
   #held: Held[] = [];
   /** Each callback takes this long and keeps the next waiting (P-5); 0 for a process that is as fast as needed. */
   #serviceMs = 0;
-  #busyUntilMs = 0;
+  #backlog: Held[] = [];
   /** Effects until an armed crash; infinite when none is armed. */
   #effectsLeft = Number.POSITIVE_INFINITY;
   #timerLatenessMs: () => number = () => 0;
@@ -62,20 +62,27 @@ export class SimulatedProcess implements ClockPort {
       this.#held.push({ arrival, callback });
       return;
     }
-    const now = this.#scheduler.nowMs;
-    if (this.#serviceMs === 0 && this.#busyUntilMs <= now) {
+    if (this.#serviceMs === 0 && this.#backlog.length === 0) {
       callback();
       return;
     }
-    this.#busyUntilMs = Math.max(this.#busyUntilMs, now) + this.#serviceMs;
-    this.#scheduler.at(this.#busyUntilMs, () => this.#enterLate(arrival, callback), true);
+    this.#backlog.push({ arrival, callback });
+    if (this.#backlog.length === 1) this.#workLater();
   }
 
-  /** The process has come round to it, unless it was stopped meanwhile. */
-  #enterLate(arrival: Arrival, callback: () => void): void {
-    if (this.#dead) return;
-    if (this.#paused) this.#held.push({ arrival, callback });
-    else callback();
+  /** A slow process comes round to what waits one by one, in order. */
+  #workLater(): void {
+    this.#scheduler.after(
+      this.#serviceMs,
+      () => {
+        const next = this.#backlog.shift();
+        if (next === undefined) return;
+        if (this.#backlog.length > 0) this.#workLater();
+        if (this.#paused) this.#held.push(next);
+        else next.callback();
+      },
+      true,
+    );
   }
 
   /** A promise for this process: resolves or rejects after `delayMs` of true time, later when paused, never when dead. */
@@ -110,6 +117,7 @@ export class SimulatedProcess implements ClockPort {
   kill(): void {
     this.#dead = true;
     this.#held = [];
+    this.#backlog = [];
   }
 
   /** Like SIGSTOP: clocks, disks and networks go on, the process does not. */

@@ -74,7 +74,7 @@ export function drawProfile(
   const network: NetworkFaults = {
     ...calmNetwork,
     delayMsMin: delayMs,
-    delayMsMean: on() ? random.betweenLogarithmic(delayMs, Math.min(100, leaseMs / 5)) : delayMs / 4,
+    delayMsMean: on() ? random.betweenLogarithmic(delayMs, Math.max(delayMs, Math.min(100, leaseMs / 5))) : delayMs / 4,
     loss: share(0.3),
     duplication: share(0.5),
     replay: share(0.05),
