@@ -102,9 +102,10 @@ export class ReplicaChild {
     return Object.entries(all).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]));
   }
 
-  start(flags: Readonly<Record<string, string | true>> = {}): void {
+  start(flags: Readonly<Record<string, string | true>> = {}, environment: Readonly<Record<string, string>> = {}): void {
     if (this.running) throw new Error(`${this.name} runs already.`);
-    const { program = nodeStart, env = {}, logFile } = this.options;
+    const { program = nodeStart, logFile } = this.options;
+    const env = { ...this.options.env, ...environment };
     const [file, ...first] = program;
     const log = openSync(logFile, 'a');
     const child = spawn(file, [...first, ...this.flags(flags)], {
@@ -133,14 +134,17 @@ export class ReplicaChild {
   }
 
   /** Starts it and waits for the end that is sure to come. */
-  async startAndEnd(flags: Readonly<Record<string, string | true>> = {}, timeoutMs = 15_000): Promise<Exit> {
+  startAndEnd(flags: Readonly<Record<string, string | true>> = {}, timeoutMs = 15_000): Promise<Exit> {
     this.start(flags);
+    return this.end(timeoutMs);
+  }
+
+  /** Waits for its end, which is no failure from now on. */
+  end(timeoutMs = 15_000): Promise<Exit> {
     const life = this.#alive();
     life.expected = true;
-    return until(`${this.name} ends by itself`, () => life.ended, {
-      timeoutMs,
-      explain: () => this.log().slice(-2_000),
-    });
+    const explain = (): string => this.log().slice(-2_000);
+    return until(`${this.name} ends by itself`, () => life.ended, { timeoutMs, explain });
   }
 
   #alive(): Life {

@@ -84,6 +84,6 @@ try {
   process.once('disconnect', stop);
   process.exit(await replica.exited);
 } catch (error) {
-  logger.error({ err: error }, 'ended');
+  logger.error({ err: error, ...(error instanceof OperatorError ? { code: error.code } : {}) }, 'ended');
   process.exit(error instanceof OperatorError ? error.exitCode : 1);
 }

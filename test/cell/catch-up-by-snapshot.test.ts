@@ -1,0 +1,61 @@
+/** The log is cut behind snapshots; a replica that missed the cut part comes back by a snapshot of another. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import { CellClient, keyPath } from '../support/cell-client.ts';
+import { withCell } from '../support/cell-process.ts';
+import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
+import { until } from '../support/until.ts';
+
+let tuned: TunedProgram;
+beforeAll(async () => {
+  tuned = await buildTunedReplica();
+});
+afterAll(() => tuned.remove());
+
+it('a follower that was down while the log was cut comes back by a snapshot and agrees', async () => {
+  const env = tunedEnv({
+    snapshotLogBytes: 96 * 1024,
+    segmentBytes: 64 * 1024,
+    limits: { retainBehindSnapshotInstances: 8 },
+  });
+  await withCell({ replicas: 3, programOf: () => tuned.program, env }, async (cell) => {
+    const master = await cell.master();
+    const [follower, other] = cell.others(master) as [typeof master, typeof master];
+    const client = new CellClient({ urls: cell.urls, random: new Random(1) });
+    let written = 0;
+    const put = async (): Promise<void> => {
+      const key = `k${written % 50}`;
+      const body = `v${written++}`.padEnd(1_000, '.');
+      const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body, repeatable: true }, 10_000);
+      expect(outcome).toMatchObject({ status: 200 });
+    };
+    await put();
+    const { applied } = (await follower.status())!.instances;
+    await follower.kill();
+    await until('the others have cut what it lacks', async () => {
+      await put();
+      const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
+      return retained.every((instances) => instances !== undefined && instances.firstRetained > applied + 1);
+    });
+    follower.start();
+    await cell.agreement();
+    expect(follower.log()).toContain('fetching a snapshot');
+    const status = await follower.status();
+    expect(status!.instances.snapshot).toBeGreaterThan(applied);
+    expect(status!.entries).toBe(Math.min(written, 50));
+
+    // It is as good as the others now: with the snapshot on its disk, it comes back by itself and carries the cell.
+    await cell.killAll();
+    follower.start();
+    other.start();
+    await cell.master();
+    const last = await client.perform(
+      { method: 'GET', path: keyPath(`k${(written - 1) % 50}`), repeatable: true },
+      10_000,
+    );
+    expect(last).toMatchObject({ status: 200, body: `v${written - 1}`.padEnd(1_000, '.') });
+    master.start();
+    await cell.agreement();
+    await client.close();
+  });
+});
