@@ -1,0 +1,291 @@
+/** Membership as a value in the log: pitfalls P44-P47, as far as the core decides them. */
+import { describe, expect, test } from 'vitest';
+import { memberId } from '../../../src/core/consensus/configuration.ts';
+import { ConfigurationHistory } from '../../../src/core/consensus/configuration-history.ts';
+import type { Instance } from '../../../src/core/consensus/identity.ts';
+import { ballotText } from '../../support/core-text.ts';
+import { configurationOf, LogCell, memberNamed, threeReplicaCell } from '../../support/log-cell.ts';
+import { LoneReplica } from '../../support/lone-replica.ts';
+import { accept, acceptedOf, commit, id, promiseTo } from '../../support/messages.ts';
+
+const alpha = 3;
+const four = configurationOf(['a', 'b', 'c', 'd'], { alpha });
+
+/** Three members and a fourth process that knows the formation only. */
+function growing(): LogCell {
+  const cell = threeReplicaCell({ alpha });
+  cell.addMember('d').start();
+  cell.elect('a');
+  cell.runUntilEqual();
+  return cell;
+}
+
+describe('P44: what is chosen at i governs from i + alpha on', () => {
+  test('the instances up to i + alpha - 1 belong to the old configuration, i + alpha to the new one', () => {
+    const history = new ConfigurationHistory([
+      { from: 0 as Instance, configuration: configurationOf(['a', 'b', 'c'], { alpha }) },
+    ]);
+    expect(history.chosen(20 as Instance, four)).toBe(23);
+    expect(history.at(22).members).toHaveLength(3);
+    expect(history.at(23).members).toHaveLength(4);
+    expect(history.isVoterFrom(20, id('d'))).toBe(true);
+    expect(history.from(23)).toHaveLength(1);
+  });
+
+  test('nobody proposes at j before everything up to j - alpha is applied', () => {
+    const c = new LoneReplica({ alpha, limits: { acceptWindowInstances: 64, eagerWindowInstances: 64 } });
+    c.becomeMaster(['a']);
+    const { appliedUpTo } = c.core;
+    c.forget();
+    for (let i = 0; i < 10; i++) c.submit(`x${i}`);
+    expect(Math.max(...c.of('send').map(({ message }) => ('instance' in message ? message.instance : 0)))).toBe(
+      appliedUpTo + alpha,
+    );
+  });
+
+  test('the master fills up to i + alpha - 1 with no-ops at once, so that the change governs without any write', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const request = a.changeConfiguration(four);
+    const outcome = cell.runUntilOutcome(a, request);
+    cell.run(10);
+    expect(a.core.chosenUpTo).toBeGreaterThanOrEqual((outcome as { instance: number }).instance + alpha - 1);
+    expect(a.core.configuration.members).toHaveLength(4);
+    cell.runUntil('d takes part', () => cell.member('d').core.participation === 'voting');
+  });
+
+  test('the old majority chooses the filling, the new one what follows', () => {
+    // With b and c cut off after the change, a and d are no majority of four; with b back they are.
+    const cell = growing();
+    const a = cell.member('a');
+    cell.runUntilOutcome(a, a.changeConfiguration(four));
+    cell.run(50);
+    cell.cut(['a'], ['b', 'c']);
+    const [request] = a.submit('x');
+    cell.run(300);
+    expect(a.outcome(request as never)).toBeUndefined();
+    cell.mend();
+    expect(cell.runUntilOutcome(a, request as never)).toMatchObject({ kind: 'applied' });
+  });
+
+  // The change, the two no-ops that fill, and the first instance of the new configuration: each may be the last word.
+  test.each([0, 1, 2, 3])('a master that dies %i instances after proposing a change leaves one history', (after) => {
+    for (const reaches of [[], ['b'], ['b', 'c']]) {
+      const cell = growing();
+      const a = cell.member('a');
+      const at = a.core.chosenUpTo + 1;
+      const stop = cell.drop(
+        ({ to, message }) =>
+          message.kind === 'accept' && message.instance >= at + after && !reaches.some((name) => id(name) === to),
+      );
+      a.changeConfiguration(four);
+      cell.run(20);
+      a.crash();
+      stop();
+      const master = cell.runUntilServing();
+      expect(cell.write('x')).toMatchObject({ kind: 'applied' });
+      a.start();
+      cell.runUntilEqual();
+      const known = cell.members.filter(({ id: member }) => member !== id('d')).map(({ core }) => core.configuration);
+      expect(new Set(known.map(({ members }) => members.length)).size).toBe(1);
+      expect(master.isServing).toBe(true);
+    }
+  });
+
+  test('a restart from a snapshot between the change and its beginning still knows it', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    // The filling is lost on its way: the change stays chosen and not in force.
+    const change = a.core.chosenUpTo + 1;
+    const stop = cell.drop(({ message }) => message.kind === 'accept' && message.instance > change);
+    cell.runUntilOutcome(a, a.changeConfiguration(four));
+    const b = cell.member('b');
+    cell.runUntil('b knows', () => b.core.appliedUpTo === change);
+    b.takeSnapshot();
+    expect(b.snapshot.handle.configurations.map(({ from }) => from)).toEqual([0, change + alpha]);
+    b.restart();
+    expect(b.core.configurations.map(({ configuration }) => configuration.members.length)).toEqual([3, 4]);
+    stop();
+    cell.runUntilEqual();
+    cell.runUntil('b uses it', () => b.core.configuration.members.length === 4);
+  });
+});
+
+describe('P45: two masters, two changes', () => {
+  test('a change that was only accepted governs nobody', () => {
+    const b = new LoneReplica({ self: 'b', names: ['a', 'b', 'c', 'd'], alpha });
+    const value = { kind: 'configuration' as const, configuration: configurationOf(['b', 'c', 'd'], { alpha }) };
+    b.deliver('a', accept({ ballot: '1.a', instance: 1, value }));
+    b.persist();
+    expect(b.core.configurations).toHaveLength(1);
+    b.deliver('a', commit({ ballot: '1.a', chosen: 1 }));
+    expect(b.core.configurations).toHaveLength(2);
+  });
+
+  test('one change at a time, of one voter, by a master', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const refused = [
+      configurationOf(['a', 'b', 'c', 'd', 'e'], { alpha }),
+      configurationOf(['b', 'c', 'd'], { alpha }),
+      configurationOf([], { alpha }),
+      configurationOf([memberNamed('a', 'voter', 2), 'b', 'c'], { alpha }),
+      configurationOf(['a', 'b', 'c', 'd'], { alpha: 0 }),
+    ];
+    for (const configuration of refused) {
+      const request = a.changeConfiguration(configuration);
+      expect(a.outcome(request)).toEqual({ kind: 'settled', reason: 'configuration-refused' });
+    }
+    const first = a.changeConfiguration(four);
+    const second = a.changeConfiguration(four);
+    expect(a.outcome(second)).toEqual({ kind: 'settled', reason: 'configuration-refused' });
+    expect(cell.runUntilOutcome(a, first)).toMatchObject({ kind: 'applied' });
+    const b = cell.member('b');
+    expect(b.outcome(b.changeConfiguration(four))).toEqual({ kind: 'settled', reason: 'not-master' });
+  });
+
+  test('the schedule of 2015: add at one master, remove at another, the first returns', () => {
+    // 1. a proposes "add e", accepted by a and e only. 2. b is elected by c and d and has "remove a" chosen. 3. a returns.
+    const names = ['a', 'b', 'c', 'd'];
+    const cell = new LogCell({ names, alpha });
+    cell.addMember('e').start();
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    cell.cut(['a'], ['b', 'c', 'd']);
+    const add = a.changeConfiguration(configurationOf([...names, 'e'], { alpha }));
+    const b = cell.elect('b');
+    cell.run(200);
+    const remove = b.changeConfiguration(configurationOf(['b', 'c', 'd'], { alpha }));
+    expect(cell.runUntilOutcome(b, remove)).toMatchObject({ kind: 'applied' });
+    cell.mend();
+    cell.runUntil('a knows that it is out', () => a.core.participation === 'removed');
+    expect(a.outcome(add)).toEqual({ kind: 'settled', reason: 'replaced' });
+    expect(cell.write('x')).toMatchObject({ kind: 'applied' });
+    expect(cell.serving?.id).not.toBe(a.id);
+  });
+
+  test('a change learned while leading needs promises of the new configuration before anything is proposed in it', () => {
+    // c recovers a configuration value; its promises come from a and itself, no majority of the new four.
+    const c = new LoneReplica({ alpha: 1 });
+    const now = c.becomeCandidate(['a']);
+    const reported = {
+      instance: 1 as Instance,
+      ballot: { round: 1, name: 'b', incarnation: 1 },
+      value: { kind: 'configuration' as const, configuration: configurationOf(['a', 'b', 'c', 'd'], { alpha: 1 }) },
+    };
+    c.deliver('a', { ...promiseTo(now), entries: [reported] });
+    c.persist();
+    c.deliver('a', acceptedOf(c.lastSent('accept')));
+    expect(c.core.appliedUpTo).toBe(1);
+    c.persist();
+    expect(c.sent('accept').map(({ message }) => message.instance)).not.toContain(2);
+    c.forget();
+    c.waitUntil(() => c.core.state === 'asking');
+    expect(c.sent('pre-vote').map(({ to }) => to)).toContain(id('d'));
+  });
+});
+
+describe('P46: snapshot and configuration', () => {
+  test('a snapshot stands for the configurations that were chosen at or below it, not for one proposed above', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    cell.cut(['a'], ['b', 'c']);
+    a.changeConfiguration(four);
+    cell.run(20);
+    a.takeSnapshot();
+    expect(a.snapshot.handle.configurations).toHaveLength(1);
+  });
+
+  test('a phantom change is gone when a snapshot from above it is installed', () => {
+    // 1. a accepts "add d" alone. 2. b leads and goes on. 3. b's log is cut. 4. a installs b's snapshot.
+    const cell = new LogCell({ names: ['a', 'b', 'c'], alpha, limits: { retainBehindSnapshotInstances: 0 } });
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    cell.isolate('a');
+    const phantom = a.changeConfiguration(four);
+    cell.elect('b');
+    for (let i = 0; i < 5; i++) cell.write(`x${i}`);
+    for (const name of ['b', 'c']) cell.member(name).takeSnapshot();
+    cell.mend();
+    cell.runUntil('a has the snapshot', () => a.core.firstRetained > 3);
+    expect(a.core.configurations).toHaveLength(1);
+    expect(a.core.configuration.members.map(memberId)).toEqual([id('a'), id('b'), id('c')]);
+    expect(a.outcome(phantom)).toEqual({ kind: 'settled', reason: 'unknown' });
+    cell.member('b').crash();
+    expect(cell.write('y')).toMatchObject({ kind: 'applied' });
+  });
+
+  test('a restart takes the configuration from log and snapshot, not from the formation', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    cell.runUntilOutcome(a, a.changeConfiguration(four));
+    cell.run(300);
+    const b = cell.member('b');
+    b.takeSnapshot();
+    b.restart();
+    expect(b.core.configuration.members).toHaveLength(4);
+    const c = cell.member('c');
+    c.restart();
+    cell.runUntil('c has replayed its log', () => c.core.configuration.members.length === 4);
+  });
+});
+
+describe('P47: removed members', () => {
+  test('one that was cut off while it was removed learns it, and disturbs nobody', () => {
+    const cell = threeReplicaCell({ alpha });
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    cell.isolate('c');
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b'], { alpha })));
+    cell.run(2000);
+    cell.mend();
+    const c = cell.member('c');
+    cell.runUntil('c knows', () => c.core.participation === 'removed');
+    cell.sent.clear();
+    cell.run(5000);
+    expect(cell.sent.get('pre-vote') ?? 0).toBe(0);
+    expect(cell.checker.masterChanges).toBe(1);
+  });
+
+  test('a master that is removed stops serving where the change governs, and another follows within about a lease', () => {
+    const cell = threeReplicaCell({ alpha });
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['b', 'c'], { alpha })));
+    cell.runUntil('a stops', () => !a.isServing, 20);
+    expect(a.core.participation).toBe('removed');
+    cell.runUntil('another serves', () => cell.serving !== null && cell.serving !== a, 1000);
+    expect(cell.write('x')).toMatchObject({ kind: 'applied' });
+    expect(ballotText(cell.runUntilServing().core.ballot)).not.toContain('a');
+  });
+
+  test('a learner catches up, accepts and never votes', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    cell.runUntilOutcome(
+      a,
+      a.changeConfiguration(configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha })),
+    );
+    const d = cell.member('d');
+    cell.runUntil('d learns', () => d.core.participation === 'learner');
+    cell.run(200);
+    cell.member('b').crash();
+    cell.member('c').crash();
+    cell.run(50);
+    const [request] = a.submit('x');
+    cell.run(3000);
+    expect(a.outcome(request as never)?.kind).not.toBe('applied');
+    expect(d.core.state).toBe('following');
+  });
+
+  test('of a member’s two lives only the admitted one counts', () => {
+    const c = new LoneReplica({ names: ['a', 'b', 'c'] });
+    c.becomeMaster(['a']);
+    c.submit('x');
+    c.persist();
+    const before = c.core.chosenUpTo;
+    c.deliver('a#2', acceptedOf(c.lastSent('accept')));
+    c.deliver('b#2', acceptedOf(c.lastSent('accept')));
+    expect(c.core.chosenUpTo).toBe(before);
+  });
+});
