@@ -273,7 +273,7 @@ export class Coordinator {
     if (this.#next > appliedUpTo + configuration.alpha) return false;
     const window = this.#fillUpTo > log.chosenUpTo ? configuration.alpha : 0;
     if (this.#proposals.size >= Math.max(limits.acceptWindowInstances, window)) return false;
-    // Who is no voter any more proposes nothing: it is about to hand over.
+    // Who votes no more where it would propose is about to stop.
     if (!voters(configuration).has(self)) return false;
     if (isQuorum(configuration, this.#promisers)) return true;
     // A configuration learned since phase 1: gather a majority of *its* promises before proposing in it.
@@ -476,9 +476,6 @@ export class Coordinator {
   }
 
   #proposeMarker(): Instance | null {
-    // A master that is no voter from here on has said its last word already.
-    const { configurations, self, log } = this.#context;
-    if (!voters(configurations.at(this.#next)).has(self)) return log.chosenUpTo;
     if (!this.#canPropose()) return null;
     const marker = this.#next as Instance;
     this.#propose(marker, noop, null);
@@ -512,6 +509,10 @@ export class Coordinator {
   /** Everything that is due by the clock. */
   tick(): void {
     const now = this.#nowMs;
+    // Who was removed leads nobody from where that governs (pitfall P47); the others wait for its lease to end.
+    if (isProposing(this.#state) && !voters(this.#configuration).has(this.#context.self)) {
+      this.#move('outvoted', 'removed');
+    }
     switch (this.#state) {
       case 'following':
       case 'asking':
@@ -542,14 +543,10 @@ export class Coordinator {
   #tickServing(now: number): void {
     this.#resend(now);
     this.#heartbeat(now);
-    const { configurations, self, log } = this.#context;
     if (this.#handOverWanted !== null) {
       const { to } = this.#handOverWanted;
       this.#handOverWanted = null;
       this.handOver(to);
-    } else if (!voters(configurations.latest.configuration).has(self) && this.#fillUpTo <= log.chosenUpTo) {
-      // A master that was removed stops before that governs (pitfall P47).
-      this.handOver(null);
     } else if (this.#roundNeeded || now >= this.#boostAtMs) {
       this.#roundNeeded = false;
       this.#tellChosen();
