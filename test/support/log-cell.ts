@@ -278,6 +278,22 @@ export class LogCell {
     return master;
   }
 
+  /** The present master hands over to `name`, as soon as it has heard of it. */
+  handOverTo(name: string): LogMember {
+    const master = this.runUntilServing();
+    const to = id(name);
+    this.runUntil(`${name} is heard of`, () => master.core.handOverCandidate(to, master.clocks()) !== null);
+    master.feed({ kind: 'hand-over', to });
+    return this.runUntilServing(name);
+  }
+
+  /** Runs until these two have applied equally much, and says whether their states are the same. */
+  areAlike(name: string, other: string): boolean {
+    const [one, two] = [this.member(name), this.member(other)];
+    this.runUntil('both applied as much', () => one.core.appliedUpTo === two.core.appliedUpTo);
+    return one.hash === two.hash;
+  }
+
   // --- what happened --------------------------------------------------------------------------------------------------
 
   onStep(member: LogMember, input: Input, effects: readonly Effect[]): void {

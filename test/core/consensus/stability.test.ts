@@ -243,10 +243,7 @@ describe('a hand-over', () => {
     for (let i = 0; i < 100; i++) {
       const master = cell.runUntilServing();
       master.submit(`x${i}`);
-      const to = names[i % 3] as string;
-      cell.runUntil(`${to} is heard of`, () => master.core.handOverCandidate(id(to), master.clocks()) !== null);
-      master.feed({ kind: 'hand-over', to: id(to) });
-      cell.runUntilServing(to);
+      cell.handOverTo(names[i % 3] as string);
     }
     expect(cell.checker.masterChanges).toBe(101);
     expect(cell.checker.appliedItems.size).toBe(100);
