@@ -1,12 +1,13 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../src/render/base-command.ts';
 import { durationFlag } from '../src/render/flags.ts';
+import { prose } from '../src/render/prose.ts';
 
 export default class Bench extends CellCommand {
   static override summary = 'Put load on a live cell and show what it does.';
 
   static override description =
-    `Each connection does one operation after another. Keys are written below a scratch prefix of this run and deleted at
+    prose`Each connection does one operation after another. Keys are written below a scratch prefix of this run and deleted at
 the end, also after Ctrl-C. --profile paper runs the rows of Table 1 of "Paxos Made Live", beside the figures of 2007.
 
 The figures are of this machine, this minute and a generator on the same machine: compare only what ran side by side.

@@ -1,11 +1,12 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand, dryRunFlag, ifEpochFlag } from '../src/render/base-command.ts';
+import { prose } from '../src/render/prose.ts';
 
 export default class MultiOp extends CellCommand {
   static override summary = 'Test several keys and write several keys, atomically.';
 
   static override description =
-    `The file holds {"guard":[…],"then":[…],"else":[…]}. All tests of the guard are evaluated; when all hold the operations of "then" run,
+    prose`The file holds {"guard":[…],"then":[…],"else":[…]}. All tests of the guard are evaluated; when all hold the operations of "then" run,
 otherwise those of "else".
   test       {"key","test":"absent"|"present"|"equals"|"less"|"greater"|"revision","value"?,"revision"?}
   operation  {"op":"put"|"delete"|"get","key","value"?}

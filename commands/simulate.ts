@@ -1,12 +1,13 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/render/base-command.ts';
 import { seedFlag } from '../src/render/flags.ts';
+import { prose } from '../src/render/prose.ts';
 
 export default class Simulate extends BaseCommand {
   static override summary = 'Run a whole cell in one thread under injected faults.';
 
   static override description =
-    `Replicas, clients, disks, network and clocks are simulated from one seed: messages are lost, delayed and reordered, replicas crash and lose
+    prose`Replicas, clients, disks, network and clocks are simulated from one seed: messages are lost, delayed and reordered, replicas crash and lose
 what was not flushed, pause, and their clocks drift. The same seed gives the same run, down to the hash of its trace. After faults the cell heals and
 has to make progress.
 

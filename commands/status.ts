@@ -1,15 +1,17 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../src/render/base-command.ts';
 import { durationFlag } from '../src/render/flags.ts';
+import { prose } from '../src/render/prose.ts';
 
 export default class Status extends CellCommand {
   static override summary = 'Show the cell at a glance.';
 
   static override description =
-    `Master, lease and epoch, every member with its role, position, lag and version, and how many failures the
+    prose`Master, lease and epoch, every member with its role, position, lag and version, and how many failures the
 cell survives now.
 
 Exit code 0: healthy; 9: it serves, with less fault tolerance than intended; 3: it does not serve.
+
 With --watch it repeats until interrupted, as one JSON document a line with --json.`;
 
   static override examples = [

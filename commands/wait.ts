@@ -1,10 +1,11 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { CellCommand } from '../src/render/base-command.ts';
+import { prose } from '../src/render/prose.ts';
 
 export default class Wait extends CellCommand {
   static override summary = 'Wait until the cell is as asked for.';
 
-  static override description = `Conditions:
+  static override description = prose`Conditions:
   master           somebody is master
   healthy          every voter is up and caught up, so that the cell survives all the failures that it should
   caught-up=N      member N answers and is caught up

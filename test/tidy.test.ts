@@ -125,6 +125,10 @@ describe('commands', () => {
       typeof example === 'string' ? example : example.command,
     );
     expect(examples[0], 'an example').toMatch(/^<%= config\.bin %> <%= command\.id %>/);
+    for (const arg of Object.values(command.args ?? {})) {
+      // The framework would take a missing argument from standard input, and trim it.
+      expect(arg.ignoreStdin, `argument ${arg.name} ignores standard input`).toBe(true);
+    }
     for (const example of examples) expect(example, 'long flags only').not.toMatch(/(?<=\s)-[a-zA-Z]\b/);
   });
 });

@@ -1,11 +1,12 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { BaseCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class CellForget extends BaseCommand {
   static override summary = 'Forget what this tool remembers of a cell.';
 
   static override description =
-    `paxosctl remembers which cell it met at which endpoint and how far that cell was, so that another cell at the same address, or an older
+    prose`paxosctl remembers which cell it met at which endpoint and how far that cell was, so that another cell at the same address, or an older
 state of the same one, is noticed before anything is done. Forget it only when the change is wanted: a cell that was rolled back by
 mistake is not noticed afterwards. Nothing of the cell itself is touched.
 

@@ -1,12 +1,13 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../src/render/base-command.ts';
 import { durationFlag } from '../../src/render/flags.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class CellStart extends BaseCommand {
   static override summary = 'Run a whole cell on this machine.';
 
   static override description =
-    `Starts replicas n1, n2, … as processes of their own, on the ports after --base-port and on loopback only. A replica
+    prose`Starts replicas n1, n2, … as processes of their own, on the ports after --base-port and on loopback only. A replica
 that dies is started again. Ctrl-C stops all of them cleanly; the same command brings the same cell up again.
 
 Once a master serves, its endpoints and the first commands to try are printed; with --json that is one document, and the

@@ -1,11 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand, dryRunFlag, ifEpochFlag, ifRevisionFlag, yesFlag } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvDelete extends CellCommand {
   static override summary = 'Delete one key, or all below a prefix.';
 
   static override description =
-    `With --prefix it first says how many keys there are and asks; --yes answers. They are deleted some hundred at a time, not
+    prose`With --prefix it first says how many keys there are and asks; --yes answers. They are deleted some hundred at a time, not
 atomically: interrupted, the same command goes on.
 
 Exit code 6: the key is absent, or a condition did not hold; nothing was deleted.`;

@@ -1,11 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvExport extends CellCommand {
   static override summary = 'Write all entries to a file.';
 
   static override description =
-    `One entry a line, in the order of the keys: {"key":…,"value":…}, or {"key":…,"valueBase64":…} for bytes that are not UTF-8.
+    prose`One entry a line, in the order of the keys: {"key":…,"value":…}, or {"key":…,"valueBase64":…} for bytes that are not UTF-8.
 
 The file is one point in time, though writes go on meanwhile: all of the revision that is named at the end, and nothing later. When the master
 that kept that point in time is lost, the export starts again from a new one. The file appears under its name when it is whole.`;

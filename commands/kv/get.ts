@@ -1,11 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvGet extends CellCommand {
   static override summary = 'Read one key.';
 
   static override description =
-    `Writes the value to stdout exactly as it is; on a terminal characters that it would obey are escaped, unless --raw.
+    prose`Writes the value to stdout exactly as it is; on a terminal characters that it would obey are escaped, unless --raw.
 Exit code 6 when the key is absent.`;
 
   static override examples = [

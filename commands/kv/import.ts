@@ -1,11 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvImport extends CellCommand {
   static override summary = 'Write all entries of a file.';
 
   static override description =
-    `The file has one entry a line: {"key":…,"value":…}, or {"key":…,"valueBase64":…} for bytes that are not UTF-8. Entries are
+    prose`The file has one entry a line: {"key":…,"value":…}, or {"key":…,"valueBase64":…} for bytes that are not UTF-8. Entries are
 written in the order of the file, in batches, each exactly once: a master that dies half-way delays the import and nothing else.
 
 An import that was itself interrupted goes on with --resume where it stood. Entries that are not in the file stay as they are.`;

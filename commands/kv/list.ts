@@ -1,11 +1,12 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvList extends CellCommand {
   static override summary = 'List keys, in the order of their bytes.';
 
   static override description =
-    `All entries that are shown are of one point in time, whose revision --json names. To take everything, use "kv export".`;
+    prose`All entries that are shown are of one point in time, whose revision --json names. To take everything, use "kv export".`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --prefix config/',

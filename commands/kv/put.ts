@@ -1,11 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand, dryRunFlag, ifEpochFlag, ifRevisionFlag } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class KvPut extends CellCommand {
   static override summary = 'Write one key.';
 
   static override description =
-    `The value is the second argument, or standard input when there is none: any bytes, at most 256 KiB.
+    prose`The value is the second argument, or standard input when there is none: any bytes, at most 256 KiB.
 
 Exit code 6: a condition did not hold and nothing was written; 7: it was sent, and whether it was written is not known.`;
 

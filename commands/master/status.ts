@@ -1,10 +1,11 @@
 import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class MasterStatus extends CellCommand {
   static override summary = 'Show who is master.';
 
   static override description =
-    `Who is master, since when, in which epoch, how long its lease still runs, and why mastership last moved.
+    prose`Who is master, since when, in which epoch, how long its lease still runs, and why mastership last moved.
 Exit code 3 when there is none.`;
 
   static override examples = [

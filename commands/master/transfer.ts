@@ -1,11 +1,12 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class MasterTransfer extends CellCommand {
   static override summary = 'Hand mastership to another replica without a gap.';
 
   static override description =
-    `The master stops proposing, waits until the successor has everything, and gives up its lease to it. Requests meanwhile wait; none is
+    prose`The master stops proposing, waits until the successor has everything, and gives up its lease to it. Requests meanwhile wait; none is
 refused. Exit code 5 when the successor is not up or not caught up; nothing was changed then.`;
 
   static override examples = [

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
 
 export default class NodeStart extends BaseCommand {
   static override summary = 'Run one replica in the foreground.';
 
   static override description =
-    `Runs until SIGTERM or Ctrl-C, which hand mastership over first. The log goes to stderr: lines to read on a terminal, JSON
+    prose`Runs until SIGTERM or Ctrl-C, which hand mastership over first. The log goes to stderr: lines to read on a terminal, JSON
 anywhere else.
 
 A cell is formed once: when all listed members answer, agree on the list and have empty data directories. Later starts

@@ -1,6 +1,7 @@
 /** What all commands share: `--json`, errors that keep their exit code, and the flags that mean the same everywhere. */
 import { readFile } from 'node:fs/promises';
-import { Command, Flags } from '@oclif/core';
+import { Command } from '@oclif/core/command';
+import * as Flags from '@oclif/core/flags';
 import { InterruptedError, UsageError } from '../errors/index.ts';
 import { durationFlag, endpointsFlag } from './flags.ts';
 import { interruptMeans } from './interrupt.ts';

@@ -1,5 +1,7 @@
 /** The command line from end to end: runs the framework, and is the one place that prints an error and ends the process. */
-import { Config, Help, run } from '@oclif/core';
+import { Config } from '@oclif/core/config';
+import { Help } from '@oclif/core/help';
+import { run } from '@oclif/core/run';
 import { reportError } from './error-report.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { drained, wantsJson } from './output.ts';
