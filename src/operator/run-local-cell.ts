@@ -12,6 +12,9 @@ import {
 } from './local-cell.ts';
 import { parseCondition, waitFor } from './wait.ts';
 
+/** One Ctrl-C can arrive several times: from the terminal itself, and passed on by npm and by `npm start`. */
+const sameInterruptMs = 1000;
+
 /** Told what happens; draws it. */
 export interface LocalCellScreen {
   forming(shape: CellShape, directory: string): void;
@@ -39,7 +42,7 @@ export interface LocalCellRun {
   readonly timeoutMs: number;
   readonly command: readonly [string, ...string[]];
   readonly show: LocalCellScreen;
-  /** Registers what to do on Ctrl-C. */
+  /** Registers what to do on the next Ctrl-C. */
   readonly onInterrupt: (handler: () => void) => void;
 }
 
@@ -61,11 +64,16 @@ export async function runLocalCell(run: LocalCellRun): Promise<number> {
   const { show } = run;
   const cell = new LocalCell({ directory, shape, command: run.command, onEvent: (event) => show.event(event) });
   let stopping = false;
+  let firstAt = 0;
   const stop = () => {
-    if (stopping) return cell.kill();
-    stopping = true;
-    show.stopping();
     run.onInterrupt(stop);
+    if (stopping) {
+      if (performance.now() - firstAt >= sameInterruptMs) cell.kill();
+      return;
+    }
+    stopping = true;
+    firstAt = performance.now();
+    show.stopping();
     void cell.stop();
   };
   run.onInterrupt(stop);

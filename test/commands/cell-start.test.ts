@@ -59,6 +59,18 @@ describe('cell start', () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
+  // `npm start` in a terminal: the terminal sends Ctrl-C to every process of its group, and npm passes its own on.
+  it('takes a Ctrl-C that arrives several times for one, and still stops in order', async () => {
+    await up();
+    running?.process.kill('SIGINT');
+    await expect.poll(() => running?.output().stderr, { interval: 5 }).toContain('Stopping');
+    running?.process.kill('SIGINT');
+    const { code, stderr } = (await running?.result) ?? {};
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('SIGKILL');
+    expect(pids.filter(isAlive)).toEqual([]);
+  });
+
   it('starts a replica again that was killed', async () => {
     const { members, master } = await up();
     process.kill(pidOf(master), 'SIGKILL');
