@@ -7,7 +7,7 @@
  */
 import './node-version.mjs';
 import { build } from './build.mjs';
-import { runChecks } from './checks.mjs';
+import { checks, runChecks, typesOfProduct } from './checks.mjs';
 import { ensureInstalled } from './install.mjs';
 import { say } from './paths.mjs';
 import { runVitest } from './vitest.mjs';
@@ -30,8 +30,8 @@ const count = (part) => {
 
 try {
   await ensureInstalled();
-  if (rest.length === 0) count(await runChecks());
-  count(await step('build', build));
+  count(await step('types of commands and src, library, command line, manifest', build));
+  if (rest.length === 0) count(await runChecks(checks.filter((check) => check !== typesOfProduct)));
   count(await runVitest(rest, env));
 } catch (error) {
   say(error.stack ?? String(error));
