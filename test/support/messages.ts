@@ -19,8 +19,8 @@ export function ballot(text: string): Ballot {
   return { round: Number(round), name, incarnation: Number(incarnation ?? 1) };
 }
 
-/** `noop`, or items separated by spaces, submitted in `epoch`. */
-export function value(text: string, epoch = 1): Value {
+/** `noop`, or items separated by spaces, submitted in `epoch`: by default the one before any master's. */
+export function value(text: string, epoch = 0): Value {
   if (text === 'noop') return noop;
   return {
     kind: 'submitted',

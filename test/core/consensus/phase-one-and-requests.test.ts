@@ -27,9 +27,9 @@ describe('P09: gaps', () => {
     b.deliver('d', promiseTo(now, ['1@1.a=one']));
     const proposed = b.sent('accept').filter(({ to }) => to === id('c'));
     expect(proposed.map(({ message }) => `${message.instance} ${valueText(message.value)}`)).toEqual([
-      '1 [one]e1',
+      '1 [one]e0',
       '2 noop',
-      '3 [three]e1',
+      '3 [three]e0',
       expect.stringMatching(/^4 mastership\(b/),
     ]);
   });
