@@ -10,14 +10,16 @@ import { CellClient } from '../cell-client.ts';
 import type { CellProcess } from '../cell-process.ts';
 import { until } from '../until.ts';
 import { type Fault, faults } from './faults.ts';
+import type { Hand } from './hand.ts';
 import { Journal } from './journal.ts';
+import { LibraryHand } from './library-hand.ts';
+import { PlainHand } from './plain-hand.ts';
 import { Tormentor } from './tormentor.ts';
 import { requireExactlyOnce, requireLedger, requireLinearizable } from './verdict.ts';
 
 export interface TortureOptions {
   readonly rounds: number;
   readonly seed: string;
-  readonly clients?: number;
   /** Ends after the round in which this many ms are over. */
   readonly timeoutMs?: number;
   /** Instead of all. */
@@ -38,21 +40,14 @@ const keysPerRound = 4;
 const answersBeforeFault = 60;
 
 export async function torture(cell: CellProcess, options: TortureOptions): Promise<TortureReport> {
-  const { rounds, seed, clients = 6, timeoutMs = Number.POSITIVE_INFINITY } = options;
+  const { rounds, seed, timeoutMs = Number.POSITIVE_INFINITY } = options;
   const random = new Random(seed);
   const journal = new Journal();
-  const tormentors = Array.from(
-    { length: clients },
-    (_, at) =>
-      new Tormentor({
-        name: `c${at + 1}`,
-        urls: cell.urls,
-        random: random.fork(`client ${at + 1}`),
-        journal,
-        withSession: at % 2 === 0,
-        carriesMarks: at % 3 === 0,
-      }),
-  );
+  const hands = handsOn(cell, random);
+  const tormentors = hands.map((hand, at) => {
+    const name = `c${at + 1}`;
+    return new Tormentor({ name, hand, random: random.fork(`client ${name}`), journal });
+  });
   const auditor = new CellClient({ urls: cell.urls, random: random.fork('auditor'), carriesMarks: true });
   const started = performance.now();
   const allKeys: string[] = [];
@@ -76,7 +71,7 @@ export async function torture(cell: CellProcess, options: TortureOptions): Promi
     await requireExactlyOnce(journal, auditor);
     await cell.agreement();
   } finally {
-    await Promise.all([...tormentors.map((tormentor) => tormentor.close()), auditor.close()]);
+    await Promise.all([...new Set<{ close(): Promise<void> }>([...hands, auditor])].map((open) => open.close()));
   }
   const counted = [...journal.counters.values()].reduce((sum, count) => sum + count, 0);
   return {
@@ -86,6 +81,22 @@ export async function torture(cell: CellProcess, options: TortureOptions): Promi
     writtenOnce: journal.ledger.length,
     counted,
   };
+}
+
+/** Ways into the cell, one a client; those that share one are gathered into common requests. */
+function handsOn({ urls }: CellProcess, random: Random): Hand[] {
+  const plain = (at: number, options: { withSession: boolean; carriesMarks: boolean }): Hand =>
+    new PlainHand({ urls, random: random.fork(`routes ${at}`), ...options });
+  const gathering = new LibraryHand({ urls, random: random.fork('gathering'), withSession: false });
+  return [
+    plain(1, { withSession: true, carriesMarks: true }),
+    plain(2, { withSession: false, carriesMarks: false }),
+    plain(3, { withSession: true, carriesMarks: false }),
+    plain(4, { withSession: false, carriesMarks: true }),
+    new LibraryHand({ urls, random: random.fork('numbered'), withSession: true }),
+    gathering,
+    gathering,
+  ];
 }
 
 /** All kinds before any comes again. */
