@@ -77,12 +77,10 @@ interface Journal {
  */
 export async function importFile(target: ImportTarget, options: ImportOptions): Promise<ImportResult> {
   const started = performance.now();
-  const file = await openForReading(options.file);
+  const source = await openForReading(options.file);
   try {
-    const { size, mtimeMs } = await file.stat();
-    const regular = options.file !== '-' && size > 0;
-    const journalFile = regular ? journalPath(options) : null;
-    const fingerprint = `${size}-${mtimeMs}`;
+    const journalFile = source.file === null ? null : journalPath(options);
+    const fingerprint = source.file === null ? '' : `${source.file.size}-${source.file.mtimeMs}`;
     const before = options.resume ? resumable(journalFile, fingerprint, options.file) : null;
     const journal = before ?? { ...(await beginning(target)), fingerprint };
     const writer = new Writer(target, journal, { journalFile, file: options.file });
@@ -90,10 +88,10 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
       options.onProgress({
         entries: writer.entries,
         bytes: writer.bytes,
-        bytesTotal: regular ? size : null,
+        bytesTotal: source.file?.size ?? null,
         tookMs: performance.now() - started,
       });
-    const lines = readEntries(file, { from: journal.bytes, firstNumber: journal.lines + 1, seekable: regular });
+    const lines = readEntries(source, { from: journal.bytes, firstNumber: journal.lines + 1 });
     for await (const batch of batches(lines)) {
       await writer.write(batch);
       report();
@@ -108,7 +106,7 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
       tookMs: Math.round(performance.now() - started),
     };
   } finally {
-    await file.close();
+    await source.close();
   }
 }
 

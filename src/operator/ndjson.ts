@@ -3,7 +3,7 @@
  * UTF-8 (contract §1).
  */
 import { isUtf8 } from 'node:buffer';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { UsageError } from '../errors/index.ts';
 
 export interface ImportEntry {
@@ -24,12 +24,18 @@ export interface ImportLine {
 const lineBytesMax = 2 * 1024 * 1024;
 const readBytes = 256 * 1024;
 
+/** What entries are read from. */
+export interface EntrySource {
+  /** Of a regular file; null for a pipe or standard input, which can be read from the start only, and once. */
+  readonly file: { readonly size: number; readonly mtimeMs: number } | null;
+  bytes(from: number): AsyncIterable<Buffer>;
+  close(): Promise<void>;
+}
+
 export interface ReadFrom {
   /** First byte to read, and the number of the line that begins there. */
   readonly from: number;
   readonly firstNumber: number;
-  /** False for a pipe, which has no positions. */
-  readonly seekable: boolean;
 }
 
 /**
@@ -37,28 +43,20 @@ export interface ReadFrom {
  *
  * @throws {UsageError} naming the line that is not an entry; nothing after it is read.
  */
-export async function* readEntries(file: FileHandle, where: ReadFrom): AsyncGenerator<ImportLine> {
+export async function* readEntries(source: EntrySource, where: ReadFrom): AsyncGenerator<ImportLine> {
   let number = where.firstNumber - 1;
-  for await (const { bytes, endsAt } of lines(file, where)) {
+  for await (const { bytes, endsAt } of lines(source, where.from)) {
     number += 1;
     if (isBlank(bytes)) continue;
     yield { entry: parseEntry(bytes, number), number, endsAt };
   }
 }
 
-async function* lines(
-  file: FileHandle,
-  { from, seekable }: ReadFrom,
-): AsyncGenerator<{ bytes: Buffer; endsAt: number }> {
-  let position = from;
+async function* lines(source: EntrySource, from: number): AsyncGenerator<{ bytes: Buffer; endsAt: number }> {
   let rest: Buffer = Buffer.alloc(0);
   let endsAt = from;
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(readBytes);
-    const { bytesRead } = await file.read(chunk, 0, readBytes, seekable ? position : null);
-    position += bytesRead;
-    if (bytesRead === 0) break;
-    const data = rest.length === 0 ? chunk.subarray(0, bytesRead) : Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+  for await (const chunk of source.bytes(from)) {
+    const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let start = 0;
     for (let at = data.indexOf(0x0a); at !== -1; at = data.indexOf(0x0a, start)) {
       endsAt += at + 1 - start;
@@ -69,7 +67,7 @@ async function* lines(
     if (rest.length > lineBytesMax)
       throw new UsageError(`A line is longer than ${lineBytesMax} bytes (from byte ${endsAt} on).`);
   }
-  if (rest.length > 0) yield { bytes: rest, endsAt: position };
+  if (rest.length > 0) yield { bytes: rest, endsAt: endsAt + rest.length };
 }
 
 const isBlank = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0x20 || byte === 0x0d || byte === 0x09);
@@ -112,10 +110,39 @@ export function entryLine(key: string, value: Uint8Array): string {
 }
 
 /** Opens for reading; `-` is standard input. @throws {UsageError} when there is no such file. */
-export async function openForReading(name: string): Promise<FileHandle> {
+export async function openForReading(name: string): Promise<EntrySource> {
+  if (name === '-') return standardInput;
   try {
-    return await open(name === '-' ? '/dev/stdin' : name, 'r');
+    const handle = await open(name, 'r');
+    const stat = await handle.stat();
+    if (stat.isDirectory()) {
+      await handle.close();
+      throw new Error('it is a folder');
+    }
+    const { size, mtimeMs } = stat;
+    // A named pipe and the like: they have no size, and no positions either.
+    const regular = size > 0;
+    return {
+      file: regular ? { size, mtimeMs } : null,
+      async *bytes(from) {
+        for (let position = from; ; ) {
+          const chunk = Buffer.allocUnsafe(readBytes);
+          const { bytesRead } = await handle.read(chunk, 0, readBytes, regular ? position : null);
+          if (bytesRead === 0) return;
+          position += bytesRead;
+          yield chunk.subarray(0, bytesRead);
+        }
+      },
+      close: () => handle.close(),
+    };
   } catch (error) {
     throw new UsageError(`File ${name} cannot be read: ${(error as Error).message}.`, { cause: error });
   }
 }
+
+/** Read as a stream: a program that starts this one may have given it a socket, which `/dev/stdin` does not open. */
+const standardInput: EntrySource = {
+  file: null,
+  bytes: () => process.stdin,
+  close: async () => void process.stdin.destroy(),
+};

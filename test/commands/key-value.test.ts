@@ -130,6 +130,16 @@ describe('bench', () => {
 });
 
 describe('kv import and export', () => {
+  // A program that starts this one gives it a socket for standard input, a shell gives it a pipe or a file.
+  it('reads standard input, whatever it is, and the end of a file that has no last line break', async () => {
+    const lines = `${entryLine('stdin/1', Buffer.from('one'))}{"key":"stdin/2","value":"two"}`;
+    const { code, stderr } = await cli(['kv', 'import', '-'], { env: environment(), stdin: lines });
+    expect(code, stderr).toBe(0);
+    expect((await run('kv', 'list', '--prefix', 'stdin/', '--keys-only')).stdout).toBe('stdin/1\nstdin/2\n');
+    const wrong = await run('kv', 'import', folder);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('it is a folder')]);
+  });
+
   // What it is all for: the master dies half-way, nothing is lost, nothing comes twice.
   it('bring every entry in once and out again, though the master is killed half-way', async () => {
     const count = 6000;
