@@ -69,6 +69,24 @@ describe('P01: nothing is said before it is durable', () => {
   });
 });
 
+test('P01: the flush of an earlier value does not make the own vote for a later one count', () => {
+  const c = new LoneReplica({ limits: { eagerWindowInstances: 4 } });
+  c.becomeMaster(['a']);
+  c.submit('x');
+  c.submit('y');
+  const [, later] = c.sent('accept').slice(-2);
+  c.persist(1);
+  c.deliver('a', acceptedOf((later as { message: ReturnType<typeof accept> }).message));
+  c.persist(0);
+  c.wake();
+  expect(c.core.chosenUpTo).toBe(1);
+  const first = c.sent('accept').slice(-4)[0]?.message as ReturnType<typeof accept>;
+  c.deliver('a', acceptedOf(first));
+  expect(c.core.chosenUpTo).toBe(2);
+  c.persist();
+  expect(c.core.chosenUpTo).toBe(3);
+});
+
 describe('P02: accepting raises the promise', () => {
   test('a late accept of a lower ballot does not replace what was accepted without a prepare of its own', () => {
     const c = new LoneReplica({ names: ['a', 'b', 'c', 'd', 'e'] });
