@@ -25,7 +25,7 @@ export async function inForeground(
   start: (logger: ReplicaLogger) => Promise<Foreground>,
 ): Promise<number> {
   const format = process.stderr.isTTY && !json ? 'people' : 'json';
-  const logger = await createLogger({ level, format, base: { member: name } });
+  const logger = await createLogger({ level, format, base: { name } });
   // What nobody expected leaves memory in a state that nobody checked: only the disk is to be trusted from here on.
   process.on('uncaughtException', (error) => {
     logger.error({ err: error }, 'stopped by an error that nothing expected');

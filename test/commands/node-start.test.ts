@@ -101,7 +101,7 @@ describe('node start', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
-    expect(lines.at(-1)).toMatchObject({ level: 'error', member: 'n1', code: 'PAXOS_ADDRESS_IN_USE', exitCode: 27 });
+    expect(lines.at(-1)).toMatchObject({ level: 'error', name: 'n1', code: 'PAXOS_ADDRESS_IN_USE', exitCode: 27 });
     expect(code).toBe(27);
   });
 
