@@ -22,7 +22,12 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 describe('marks', () => {
   it('say where in the history of which cell they are', () => {
-    expect(readPositionMark(mark(9, { epoch: 4 }))).toMatchObject({ cellId: 'c1', generation: 1, epoch: 4, instance: 9 });
+    expect(readPositionMark(mark(9, { epoch: 4 }))).toMatchObject({
+      cellId: 'c1',
+      generation: 1,
+      epoch: 4,
+      instance: 9,
+    });
     for (const bad of ['', 'AA', 'not base64!', 'x'.repeat(2000), mark(1).slice(0, 20)]) {
       expect(readPositionMark(bad)).toBeNull();
     }
