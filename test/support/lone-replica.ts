@@ -4,7 +4,7 @@
  * Nothing becomes durable, and no message that waits for a write is seen as sent, until `persist` is called.
  */
 import { zeroBallot } from '../../src/core/consensus/ballot.ts';
-import type { Configuration } from '../../src/core/consensus/configuration.ts';
+import type { Configuration, Member } from '../../src/core/consensus/configuration.ts';
 import type { Effect, PromiseRecord, WriteRequest } from '../../src/core/consensus/effect.ts';
 import type {
   CellTimeMs,
@@ -30,7 +30,7 @@ type EffectOf<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
 
 export interface LoneOptions {
   readonly self?: string;
-  readonly names?: readonly string[];
+  readonly names?: readonly (string | Member)[];
   readonly leaseMs?: number;
   readonly alpha?: number;
   readonly limits?: Partial<Limits>;
@@ -67,7 +67,10 @@ export class LoneReplica {
 
   constructor(options: LoneOptions = {}) {
     this.self = id(options.self ?? 'c');
-    this.configuration = configurationOf(options.names ?? ['a', 'b', 'c'], options);
+    this.configuration = configurationOf(options.names ?? ['a', 'b', 'c'], {
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+      ...(options.alpha === undefined ? {} : { alpha: options.alpha }),
+    });
     this.#limits = options.limits ?? {};
     this.#promise = {
       ballot: options.promised === undefined ? zeroBallot : ballot(options.promised),

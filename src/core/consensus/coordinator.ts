@@ -338,6 +338,8 @@ export class Coordinator {
       proposal.acks.add(self);
       this.#checkChosen(proposal);
     }
+    // The own disk may have been what the window waited for.
+    this.proposeMore();
     this.#election.checkPromises();
   }
 
@@ -467,19 +469,12 @@ export class Coordinator {
       open: this.#proposals.open,
       chosenUpTo: log.chosenUpTo,
       successorAppliedUpTo: this.#peers.appliedUpTo(handOver.to),
-      proposeMarker: () => this.#proposeMarker(),
+      proposeMarker: () => this.#proposeNoop(),
     });
     if (!mayRelease) return;
     const release: Release = { ballot: this.#ballot, successor: handOver.to };
     this.#move('released');
     outbox.send(handOver.to, { kind: 'release', release });
-  }
-
-  #proposeMarker(): Instance | null {
-    if (!this.#canPropose()) return null;
-    const marker = this.#next as Instance;
-    this.#propose(marker, noop, null);
-    return marker;
   }
 
   #tickHandOver(now: number): void {
@@ -557,9 +552,17 @@ export class Coordinator {
 
   /** PML §5.2: a dummy value chosen at intervals keeps the lease. */
   #heartbeat(now: number): void {
-    if (now - this.#lastProposedMs < this.#renewMs || !this.#canPropose()) return;
-    if (this.#pending.items > 0 && this.#state === 'serving') this.proposeMore();
-    if (now - this.#lastProposedMs >= this.#renewMs) this.#propose(this.#next as Instance, noop, null);
+    if (now - this.#lastProposedMs < this.#renewMs) return;
+    this.proposeMore();
+    if (now - this.#lastProposedMs >= this.#renewMs) this.#proposeNoop();
+  }
+
+  /** Behind everything that must be proposed as it is. Its instance, or null when nothing can be proposed now. */
+  #proposeNoop(): Instance | null {
+    const next = this.#next as Instance;
+    if (next <= this.#recoverUpTo || !this.#canPropose()) return null;
+    this.#propose(next, noop, null);
+    return next;
   }
 
   #resend(now: number): void {

@@ -60,9 +60,10 @@ export class Proposals {
 
   /** `requests` are those of a new value; requests that waited here for the same value go with it. */
   add(proposal: Omit<Proposal, 'acks' | 'chosen'>): void {
-    const { instance, value } = proposal;
+    const { instance, value, sentAt, lastSentMs, write } = proposal;
     const requests = proposal.requests ?? this.#takeWaiting(instance, value);
-    this.#inFlight.set(instance, { ...proposal, requests, acks: new Set(), chosen: false });
+    const acks = new Set<ReplicaId>();
+    this.#inFlight.set(instance, { instance, value, sentAt, lastSentMs, acks, write, requests, chosen: false });
     this.#open++;
   }
 

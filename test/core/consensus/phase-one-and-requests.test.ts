@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ballotText, valueText } from '../../support/core-text.ts';
 import { fiveReplicaCell, type LogCell, threeReplicaCell } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
-import { accept, entry, id, mastership, prepare, promiseTo, value } from '../../support/messages.ts';
+import { accept, acceptedOf, entry, id, mastership, prepare, promiseTo, value } from '../../support/messages.ts';
 
 /** Accepts for single instances, by who they go to. */
 const isAccept =
@@ -257,4 +257,45 @@ test('another master’s mastership value that nobody finished is finished below
   c.settle(['a']);
   expect(c.of('apply').map(({ value, epoch }) => `${value.kind} ${epoch}`)).toEqual(['mastership 1', 'mastership 2']);
   expect(c.core.isServing(c.clocks)).toBe(true);
+});
+
+test('a window that waits for the own disk goes on as soon as that is done', () => {
+  const c = new LoneReplica({ limits: { acceptWindowInstances: 1, eagerWindowInstances: 1 } });
+  c.becomeMaster(['a', 'b']);
+  c.submit('x');
+  const { message } = c.sent('accept').at(-1) as { message: ReturnType<typeof accept> };
+  for (const voter of ['a', 'b']) c.deliver(voter, { ...acceptedOf(message) });
+  c.submit('y');
+  expect(c.appliedTexts).toEqual(['x']);
+  c.forget();
+  c.persist();
+  expect(c.sent('accept').map(({ message }) => valueText(message.value))).toContain('[y]e1');
+});
+
+test('recovered values are proposed one window after the other, and no no-op takes the place of one', () => {
+  const c = new LoneReplica({ limits: { acceptWindowInstances: 1, eagerWindowInstances: 1 } });
+  const now = c.becomeCandidate(['a']);
+  const values = Array.from({ length: 6 }, (_, i) => `${i + 1}@1.a=v${i + 1}`);
+  c.deliver('a', promiseTo(now, values));
+  for (let i = 0; i < 12; i++) {
+    const { message } = c.sent('accept').at(-1) as { message: ReturnType<typeof accept> };
+    for (const voter of ['a', 'b']) c.deliver(voter, acceptedOf(message));
+    c.wait(130);
+    c.persist();
+  }
+  expect(c.appliedTexts).toEqual(['v1', 'v2', 'v3', 'v4', 'v5', 'v6']);
+  expect(c.core.isServing(c.clocks)).toBe(true);
+});
+
+test('a log longer than one step applies is applied in several, before this replica asks to lead', () => {
+  const entries = Array.from({ length: 2000 }, (_, i) => entry(`${i + 1}@1.a=v${i + 1}`));
+  const c = new LoneReplica({ entries, chosenUpTo: 2000, promised: '1.a' });
+  let steps = 0;
+  while (c.core.appliedUpTo < 2000) {
+    c.wait(50);
+    steps++;
+    expect(c.core.appliedUpTo === 2000 || c.core.state === 'following').toBe(true);
+  }
+  expect(steps).toBeGreaterThan(2);
+  expect(c.appliedTexts).toHaveLength(2000);
 });

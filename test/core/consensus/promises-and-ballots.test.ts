@@ -1,7 +1,7 @@
 /** Promises, ballots and votes: pitfalls P01-P08, each with its schedule. Here the test plays the other replicas. */
 import { describe, expect, test } from 'vitest';
 import { ballotText, messageText } from '../../support/core-text.ts';
-import { threeReplicaCell } from '../../support/log-cell.ts';
+import { memberNamed, threeReplicaCell } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
 import {
   accept,
@@ -188,6 +188,24 @@ describe('P05: votes are a set of members of that instance', () => {
     expect(c.core.ignoredMessages).toBe(4);
     c.deliver('b', acceptedOf(own));
     expect(c.core.chosenUpTo).toBe(before + 1);
+  });
+
+  test('a learner’s pre-vote, promise and acknowledgement are none', () => {
+    const c = new LoneReplica({ names: ['a', 'b', 'c', memberNamed('d', 'learner')] });
+    c.waitUntil(() => c.core.state === 'asking');
+    const ask = c.lastSent('pre-vote');
+    c.deliver('d', voteFor(ask));
+    expect(c.core.state).toBe('asking');
+    c.deliver('a', voteFor(ask));
+    c.persist();
+    c.deliver('d', promiseTo(c.lastSent('prepare')));
+    expect(c.core.state).toBe('preparing');
+    c.deliver('a', promiseTo(c.lastSent('prepare')));
+    c.persist();
+    c.deliver('d', acceptedOf(c.lastSent('accept')));
+    expect(c.core.chosenUpTo).toBe(0);
+    c.deliver('b', acceptedOf(c.lastSent('accept')));
+    expect(c.core.chosenUpTo).toBe(1);
   });
 
   test('promises and pre-votes of strangers and dead incarnations win nothing', () => {
