@@ -21,7 +21,7 @@ type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 export class Acceptor {
   readonly #context: ReplicaContext;
   readonly granted = new GrantedLease();
-  /** Highest ballot promised. Durable before any message that mentions it. */
+  /** Highest ballot promised. Durable before any message that rests on it; a pre-vote's answer only hints at it. */
   #promised: Ballot;
   /** The write that makes `#promised` durable. */
   #promisedWrite: WriteId;
