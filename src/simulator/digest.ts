@@ -1,36 +1,52 @@
 /**
- * Digests in plain arithmetic, ready at once: twin of `adapters/digest-node`. They tell different bytes apart and nothing
- * more; `sha256` only has the length of that hash.
+ * Digests in plain arithmetic, ready at once: twin of `adapters/digest-node`. They tell different bytes apart (64 bits)
+ * and nothing more; `sha256` only has the length of that hash.
  */
 import type { DigestPort } from '../ports/digest.ts';
 
-const entrySeeds = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
-const chainSeeds = [...entrySeeds, 0x165667b1, 0xd3a2646c, 0xfd7046c5, 0xb55a4f09] as const;
+const wordSeeds = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
+
+/** The two lanes of the digest under way: one at a time, since nothing waits in between. */
+let low = 0;
+let high = 0;
 
 export const simulatedDigest: DigestPort = {
   entry(bytes) {
-    const [a, b, c, d] = entrySeeds.map((seed) => finish(mix(seed, bytes))) as [number, number, number, number];
-    return [a, b, c, d];
+    begin();
+    mix(bytes);
+    return [word(0), word(1), word(2), word(3)];
   },
   sha256(...parts) {
-    const digest = Buffer.alloc(4 * chainSeeds.length);
-    chainSeeds.forEach((seed, i) => {
-      digest.writeUInt32BE(finish(parts.reduce(mix, seed)), 4 * i);
-    });
+    begin();
+    for (const part of parts) mix(part);
+    const digest = Buffer.alloc(32);
+    for (let i = 0; i < 8; i++) digest.writeUInt32BE(word(i), 4 * i);
     return digest;
   },
 };
 
-function mix(from: number, bytes: Uint8Array): number {
-  let h = from ^ bytes.length;
-  for (let i = 0; i < bytes.length; i++) {
-    h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
-    h ^= h >>> 13;
-  }
-  return h;
+function begin(): void {
+  low = 0x811c9dc5 | 0;
+  high = 0x165667b1;
 }
 
-function finish(mixed: number): number {
-  const h = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  return (h ^ (h >>> 15)) >>> 0;
+function mix(bytes: Uint8Array): void {
+  let a = low ^ bytes.length;
+  let b = high;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    a = Math.imul(a ^ byte, 0x01000193);
+    a ^= a >>> 13;
+    b = Math.imul(b + byte, 0x5bd1e995);
+    b ^= b >>> 15;
+  }
+  low = a;
+  high = b;
+}
+
+/** One of eight words drawn from the two lanes. */
+function word(index: number): number {
+  const seed = wordSeeds[index & 3] as number;
+  const h = Math.imul((index & 1) === 0 ? low ^ seed : high ^ seed, 0x85ebca6b + index);
+  return (h ^ (h >>> 15) ^ ((index & 1) === 0 ? high : low)) >>> 0;
 }

@@ -45,11 +45,14 @@ export interface FrontOptions {
 export function answer(options: FrontOptions, request: ClientRequest, reply: (reply: ClientReply) => void): void {
   const { service } = options;
   if (request.kind === 'read' && request.mark !== null) {
-    const verdict = service.judgePosition(request.mark);
+    const { mark } = request;
+    const verdict = service.judgePosition(mark);
     if (verdict.kind === 'refuse') return reply({ kind: 'mark-refused', code: verdict.code });
     if (verdict.kind === 'wait') {
       service.whenApplied(verdict.instance, options.waitMs, (applied) => {
-        if (applied) answer(options, request, reply);
+        const now = applied ? service.judgePosition(mark) : verdict;
+        // Still not: the mark is of a history that this replica cannot judge, only a master can.
+        if (now.kind === 'serve') answer(options, request, reply);
         else reply({ kind: 'none', retryAfterMs: options.waitMs });
       });
       return;

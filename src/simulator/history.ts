@@ -103,6 +103,12 @@ export class History {
   readonly #byId = new Map<number, OperationRecord>();
   #nextId = 1;
   #floor = 0;
+  #answered = 0;
+
+  /** Operations that ended with an answer. */
+  get answered(): number {
+    return this.#answered;
+  }
 
   get operations(): readonly OperationRecord[] {
     return this.#operations;
@@ -143,6 +149,7 @@ export class History {
     record.returnedMs = returnedMs;
     record.outcome = outcome;
     record.answer = answer;
+    if (outcome === 'ok') this.#answered++;
     if (position !== null && position > this.#floor) this.#floor = position;
   }
 }
