@@ -36,7 +36,8 @@ export function importedText(result: {
   tookMs: number;
 }): string {
   const resumed = result.resumedFrom > 0 ? ` (${grouped(result.resumedFrom)} of them before it was interrupted)` : '';
-  return `${entriesText(result.entries)} of ${printable(result.file)} are in the cell${resumed}: ${bytes(result.bytes)} in ${duration(result.tookMs)}`;
+  const from = result.file === '-' ? 'standard input' : printable(result.file);
+  return `${entriesText(result.entries)} of ${from} are in the cell${resumed}: ${bytes(result.bytes)} in ${duration(result.tookMs)}`;
 }
 
 export function exportedText(result: {
