@@ -31,7 +31,12 @@ export interface CellOptions {
   readonly hours: number;
   /** Null: safety, healing and liveness in turn. */
   readonly mode: SimulationMode | null;
+  /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
+  readonly sabotage?: Sabotage;
 }
+
+/** Disks report flushes that they did not do (D6); clocks drift far beyond the promised bound (C2). */
+export type Sabotage = 'disks-forget' | 'clocks-run-wild';
 
 export interface CellReport {
   readonly profile: Profile;
@@ -171,12 +176,15 @@ export class SimulatedCell {
     });
     await this.#scheduler.run(hourMs, () => formed);
     await forming;
-    const { drift } = { drift: this.#profile.driftPpm / 2 };
+    const drift = this.#profile.driftPpm / 2;
+    const { sabotage } = this.#options;
     const random = this.#random.fork('clocks');
     for (const machine of this.#machines) {
       if (this.#profile.faultEveryMs.has('clock-drift')) machine.clock.setDrift(random.between(-drift, drift));
+      if (sabotage === 'clocks-run-wild') machine.clock.setDrift(random.pick([-900_000, 900_000]));
       machine.boot();
       machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
+      if (sabotage === 'disks-forget') machine.disk.knobs.lostWriteChance = 0.05;
       machine.disk.knobs.operationMs = [0.01, this.#profile.flushMeanMs];
     }
   }
@@ -338,7 +346,9 @@ function describe(error: Error): { readonly property: string; readonly message: 
     const property = error instanceof Violation ? error.property : 'invariant';
     return { property, message: `${error.message} ${JSON.stringify(error.details)}` };
   }
-  return { property: 'bug', message: error.stack ?? error.message };
+  // No fault of the standard swarm damages what was flushed, so a replica must never refuse its own disk.
+  const refused = /(Corrupt|Lost)Error$/.test(error.name);
+  return { property: refused ? 'recovery' : 'bug', message: error.stack ?? error.message };
 }
 
 function formationOf(profile: Profile): Configuration {
