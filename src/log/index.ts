@@ -131,7 +131,7 @@ export async function openLog<Result>(options: LogOptions<Result>): Promise<Repl
     master,
     isMaster: () => log.isServing(),
     get deliveredUpTo() {
-      return log.core.appliedUpTo;
+      return log.appliedUpTo;
     },
     submit: (value) =>
       new Promise((resolve) => {

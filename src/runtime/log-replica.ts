@@ -133,6 +133,14 @@ export class LogReplica<Result> {
     return this.#core;
   }
 
+  /**
+   * The last instance that the application holds. In the middle of a step, from where answers are given, the core's own mark
+   * is that of the step's end: together with the application's state it would name a point that never was.
+   */
+  get appliedUpTo(): Instance {
+    return this.#appliedUpTo;
+  }
+
   get stopped(): boolean {
     return this.#stopped;
   }

@@ -84,7 +84,7 @@ export class DatabaseService implements ReplicaService {
       return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
     }
     if (log.isServing() && !this.#draining) {
-      return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.core.appliedUpTo };
+      return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.appliedUpTo };
     }
     if (log.core.state === 'handing-over') return { kind: 'moving' };
     const master = this.#master();
@@ -173,7 +173,7 @@ export class DatabaseService implements ReplicaService {
   // --- positions ----------------------------------------------------------------------------------------------------
 
   position(): string {
-    return this.#marks.current(this.#options.log.core.appliedUpTo);
+    return this.#marks.current(this.#options.log.appliedUpTo);
   }
 
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
@@ -191,7 +191,7 @@ export class DatabaseService implements ReplicaService {
     if (position === null)
       return refuse(400, 'PAXOS_POSITION_INVALID', 'The position mark is not one of this cell, or is damaged.');
     const { log } = this.#options;
-    const verdict = this.#marks.judge(position, log.core.appliedUpTo);
+    const verdict = this.#marks.judge(position, log.appliedUpTo);
     if (verdict === 'applied') return { kind: 'serve' };
     if (verdict === 'other-cell') return refuse(403, 'PAXOS_WRONG_CELL', 'The position mark is of another cell.');
     // Only a master with a lease knows everything that was ever chosen: others wait or send the client there.
@@ -313,14 +313,14 @@ export class DatabaseService implements ReplicaService {
       lease: { held, remainingMs: Math.round(core.leaseRemainingMs(now)) },
       instances: {
         chosen: core.chosenUpTo,
-        applied: core.appliedUpTo,
+        applied: log.appliedUpTo,
         firstRetained: core.firstRetained,
         snapshot: host.snapshotInstance(),
       },
       revision: database.revision,
       entries: database.entries,
       checksum: {
-        instance: core.appliedUpTo,
+        instance: log.appliedUpTo,
         log: Buffer.from(log.logChain).toString('hex'),
         database: database.checksumHex(),
       },

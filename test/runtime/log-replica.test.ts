@@ -3,7 +3,7 @@ import { createNodeDigest } from '../../src/adapters/digest-node/digest-node.ts'
 import type { Configuration } from '../../src/core/consensus/configuration.ts';
 import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId } from '../../src/core/consensus/identity.ts';
 import type { AcceptedEntry } from '../../src/core/consensus/message.ts';
-import { noop } from '../../src/core/consensus/value.ts';
+import type { Value } from '../../src/core/consensus/value.ts';
 import { Random } from '../../src/core/random.ts';
 import type { NetworkPort } from '../../src/ports/network.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
@@ -19,10 +19,18 @@ const configuration: Configuration = {
   driftPpm: 10_000,
 };
 
+const submitted: Value = {
+  kind: 'submitted',
+  epoch: 0 as Epoch,
+  cellTimeMs: 0 as CellTimeMs,
+  items: [new Uint8Array(1)],
+};
+
 /** A log replica that comes back with `count` chosen values above an empty state, on ports that do nothing. */
 async function comingBack(count: number, options: { snapshotLogBytes: number }) {
   const applied: number[] = [];
   const snapshots: { handle: number; state: number }[] = [];
+  const delivered: { appliedUpTo: number; serving: boolean }[] = [];
   const network: NetworkPort = {
     send() {},
     onMessage() {},
@@ -61,9 +69,9 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
   };
   const entries = Array.from(
     { length: count },
-    (_, at): AcceptedEntry => ({ instance: (at + 1) as Instance, ballot, value: noop }),
+    (_, at): AcceptedEntry => ({ instance: (at + 1) as Instance, ballot, value: submitted }),
   );
-  const log = new LogReplica<null>({
+  const log: LogReplica<null> = new LogReplica({
     self: 'n1#1' as ReplicaId,
     clocks: {
       now: () => ({ monotonicMs: 0 as MonotonicMs, wallMs: 0, bootMs: 0 }),
@@ -89,11 +97,12 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
         configurations: [{ from: 1 as Instance, configuration }],
       },
     },
+    onDelivered: () => delivered.push({ appliedUpTo: log.appliedUpTo, serving: log.isServing() }),
     onFatal: (error) => {
       throw error;
     },
   });
-  return { log, applied, snapshots };
+  return { log, applied, snapshots, delivered };
 }
 
 it('a snapshot is of the state that its handle names, however many values one step applied', async () => {
@@ -110,4 +119,12 @@ it('who waits for an instance goes on when the application holds the whole step'
   expect(seen).toEqual([]);
   log.start();
   expect(seen).toEqual([40, 40, 40]);
+});
+
+it('in the middle of a step the applied point is that of the application', async () => {
+  const { log, delivered } = await comingBack(40, { snapshotLogBytes: 1e9 });
+  expect(log.appliedUpTo).toBe(0);
+  log.start();
+  expect(delivered.map(({ appliedUpTo }) => appliedUpTo)).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
+  expect(delivered.some(({ serving }) => serving)).toBe(false);
 });
