@@ -127,7 +127,7 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
       leaseRemainingMs: master?.lease.remainingMs ?? null,
       revision: (master ?? best)?.revision ?? null,
       entries: (master ?? best)?.entries ?? null,
-      warnings: [...new Set(statuses.flatMap(({ warnings }) => warnings))].sort(),
+      warnings: statuses.flatMap(({ name, warnings }) => warnings.map((warning) => `${name}: ${warning}`)).sort(),
     },
     members,
   };

@@ -97,7 +97,8 @@ export function statusText({ cell, members }: StatusView): string {
 }
 
 const row = (label: string, text: string): string => `${coloured('dim', label.padEnd(7))} ${text}`;
-const entriesText = (entries: number | null) => (entries === null ? '' : `${grouped(entries)} entries`);
+const entriesText = (entries: number | null) =>
+  entries === null ? '' : `${grouped(entries)} ${entries === 1 ? 'entry' : 'entries'}`;
 
 function masterText({ master, epoch, leaseRemainingMs }: StatusView['cell']): string {
   if (master === null) return coloured('red', 'none');

@@ -53,6 +53,11 @@ describe('the status of a cell', () => {
     expect(members[2]).toMatchObject({ role: 'unreachable', answered: false, applied: null });
   });
 
+  it('tells which member warns of what', async () => {
+    const { cell: it } = await cell({ n2: { warnings: ['The disk is nearly full.'] }, n3: { warnings: ['Copied.'] } });
+    expect(it.warnings).toEqual(['n2: The disk is nearly full.', 'n3: Copied.']);
+  });
+
   it('is unavailable without a quorum, and without a master', async () => {
     const alone = await cell({ n2: null, n3: null });
     expect(alone.cell).toMatchObject({ health: 'unavailable', tolerates: 0 });
