@@ -35,6 +35,8 @@ export class Faults {
   readonly #leaseMs: number;
   /** Services that have been told to end, by who runs them. */
   readonly #draining = new Map<Machine, Machine['service']>();
+  /** True time until which a slow operation may be under way. */
+  readonly #slowUntilMs = new Map<Machine, number>();
   #stopped = false;
 
   constructor(options: FaultsOptions) {
@@ -56,8 +58,10 @@ export class Faults {
     const { machines, network, clientNetwork } = this.#options;
     network.heal();
     for (const machine of machines) {
-      // What was told to end does end, and comes back like the rest.
-      if (machine.service !== null && machine.service === this.#draining.get(machine)) machine.kill(this.#crash());
+      // What was told to end does end, and comes back like the rest; what hangs in its disk is started again.
+      const draining = machine.service !== null && machine.service === this.#draining.get(machine);
+      const hanging = this.#options.scheduler.nowMs < (this.#slowUntilMs.get(machine) ?? 0);
+      if (draining || hanging) machine.kill(this.#crash());
       clientNetwork.mend(machine.name);
       this.#quickDisk(machine);
       machine.clock.wake();
@@ -331,7 +335,9 @@ export class Faults {
     this.#note(machine, why, ms);
     machine.disk.knobs.slowFlushChance = why === 'slow-flush' ? 0.5 : 1;
     machine.disk.knobs.slowFlushMs = [ms / 2, ms];
-    this.#later(this.#leases(1, 20), () => this.#quickDisk(machine));
+    const lastsMs = this.#leases(1, 20);
+    this.#slowUntilMs.set(machine, this.#options.scheduler.nowMs + lastsMs + ms);
+    this.#later(lastsMs, () => this.#quickDisk(machine));
   }
 
   #quickDisk(machine: Machine): void {

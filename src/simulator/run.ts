@@ -69,7 +69,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     operations += report.operations;
     for (const [kind, count] of Object.entries(report.faults)) faults[kind] = (faults[kind] ?? 0) + count;
     if (report.violation !== null) {
-      const replay = replayCommand(runSeed, { mode, replicas, hours });
+      const replay = replayCommand(runSeed, { mode, replicas: report.profile.replicas, hours });
       violation = { seed: runSeed, ...report.violation, replay };
     }
     onProgress?.({ seed: runSeed, done: done + 1, report });
@@ -94,12 +94,12 @@ const seedOf = (seed: number | string, run: number): number | string => {
 
 function replayCommand(
   seed: number | string,
-  options: { readonly mode: SimulationMode | null; readonly replicas: number | null; readonly hours: number },
+  options: { readonly mode: SimulationMode | null; readonly replicas: number; readonly hours: number },
 ): string {
   const { mode, replicas, hours } = options;
   const parts = ['paxosctl simulate', `--seed ${seed}`];
   if (mode !== null) parts.push(`--mode ${mode}`);
-  if (replicas !== simulationDefaults.replicas && replicas !== null) parts.push(`--replicas ${replicas}`);
+  if (replicas !== simulationDefaults.replicas) parts.push(`--replicas ${replicas}`);
   if (hours !== simulationDefaults.hours) parts.push(`--hours ${hours}`);
   return parts.join(' ');
 }
