@@ -283,7 +283,7 @@ export class SimulatedCell {
     await this.#runFor(patienceMs, () => this.#converged());
     if (this.#converged()) return;
     throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
-      replicas: this.#machines.map(({ name, log }) => `${name} applied ${log?.core.appliedUpTo ?? 'nothing'}`),
+      replicas: this.#machines.map(({ name, log }) => `${name} applied ${log?.appliedUpTo ?? 'nothing'}`),
       chosenUpTo: this.#observer.chosenUpTo,
     });
   }
@@ -293,7 +293,7 @@ export class SimulatedCell {
     const first = this.#machines[0]?.checksum();
     // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
     return this.#machines.every(
-      (machine) => (machine.log?.core.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first,
+      (machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first,
     );
   }
 

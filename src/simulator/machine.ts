@@ -309,7 +309,7 @@ export class Machine {
       answer(
         {
           service,
-          appliedUpTo: () => log.core.appliedUpTo,
+          appliedUpTo: () => log.appliedUpTo,
           observed: (epoch) => {
             const believer = { name: this.name, serving: { ballot: log.core.ballot } };
             observer.looked(this.#observed(process), epoch === null ? null : { epoch, believer });
