@@ -367,6 +367,22 @@ describe('P39: lease and membership', () => {
     expect(cell.runUntilOutcome(a, third)).toMatchObject({ kind: 'applied' });
   });
 
+  test('no change follows as long as nothing was chosen in the present configuration, though it governs', () => {
+    const cell = fiveReplicaCell({ names: ['a', 'b', 'c'], alpha: 3 });
+    for (const name of ['d', 'e']) cell.addMember(name).start();
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    const from = a.core.chosenUpTo + 1 + 3;
+    const stop = cell.drop(({ message }) => message.kind === 'accept' && message.instance >= from);
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b', 'c', 'd'], { alpha: 3 })));
+    cell.runUntil('it governs', () => a.core.chosenUpTo === from - 1);
+    const five = configurationOf(['a', 'b', 'c', 'd', 'e'], { alpha: 3 });
+    expect(a.outcome(a.changeConfiguration(five))).toEqual({ kind: 'settled', reason: 'configuration-refused' });
+    stop();
+    cell.run(250);
+    expect(cell.runUntilOutcome(a, a.changeConfiguration(five))).toMatchObject({ kind: 'applied' });
+  });
+
   test('members that never granted cannot elect one of them while the old lease is held', () => {
     const cell = fiveReplicaCell({ names: ['a', 'b', 'c'], alpha: 3 });
     cell.addMember('d').start();
@@ -462,6 +478,16 @@ describe('a release', () => {
     b.deliver('c', prepare({ ballot: '9.c', release: release('4.a', 'c') }));
     b.persist();
     expect(b.sent('promise')).toEqual([]);
+  });
+
+  test('by one master frees nobody from the lease granted to another', () => {
+    const c = new LoneReplica();
+    c.deliver('b', accept({ ballot: '4.b', instance: 1, leaseMs }));
+    c.persist();
+    c.deliver('a', { kind: 'release', release: release('5.a', 'c') });
+    c.persist();
+    expect(c.sent('prepare')).toEqual([]);
+    expect(ballotText(c.core.promised)).toBe('4.b');
   });
 
   test('that is said by anybody but the owner of its ballot makes nobody a candidate', () => {

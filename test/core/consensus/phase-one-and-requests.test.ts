@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { ballotText, valueText } from '../../support/core-text.ts';
 import { fiveReplicaCell, type LogCell, threeReplicaCell } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
-import { accept, acceptedOf, entry, id, mastership, prepare, promiseTo, value } from '../../support/messages.ts';
+import {
+  accept,
+  acceptedOf,
+  entry,
+  id,
+  mastership,
+  prepare,
+  promiseTo,
+  rejectOf,
+  value,
+} from '../../support/messages.ts';
 
 /** Accepts for single instances, by who they go to. */
 const isAccept =
@@ -298,4 +308,23 @@ test('a log longer than one step applies is applied in several, before this repl
   }
   expect(steps).toBeGreaterThan(2);
   expect(c.appliedTexts).toHaveLength(2000);
+});
+
+test('what a new coordinator learns as chosen while it recovers is neither proposed again nor waited for', () => {
+  // 1. a reports 1 and 2. 2. c proposes them. 3. d, which was not asked, knows 1 to 4 as chosen and refuses.
+  const c = new LoneReplica({ names: ['a', 'b', 'c', 'd', 'e'], limits: { acceptWindowInstances: 2 } });
+  const now = c.becomeCandidate(['a', 'b']);
+  const chosen = ['1@1.a=one', '2@1.a=two', '3@1.a=three', '4@1.a=four'];
+  c.deliver('a', promiseTo(now, chosen));
+  c.deliver('b', promiseTo(now, chosen));
+  c.persist();
+  c.deliver('d', rejectOf({ ballot: c.core.ballot }, 'behind', '0', 4));
+  const { nonce } = c.lastSent('catch-up');
+  const entries = chosen.map(entry);
+  const [chosenUpTo, firstRetained] = [4 as never, 1 as never];
+  c.deliver('d', { kind: 'catch-up-reply', nonce, entries, chosenUpTo, firstRetained });
+  expect(c.appliedTexts).toEqual(['one', 'two', 'three', 'four']);
+  c.settle(['a', 'b']);
+  expect(c.core.isServing(c.clocks)).toBe(true);
+  expect(c.core.appliedUpTo).toBe(5);
 });

@@ -103,6 +103,8 @@ describe('a boost', () => {
       cell.run(1);
     }
     expect(cell.sent.get('catch-up') ?? 0).toBe(0);
+    // Nor does it put anybody ahead of the prepare that is on its way.
+    expect(cell.sent.get('reject') ?? 0).toBe(0);
   });
 
   test('proposes what is in flight again, at the new ballot, with its requests', () => {
