@@ -405,7 +405,9 @@ export class Coordinator {
 
   /** This replica's acceptor promised `ballot`, to whoever. */
   onPromised(ballot: Ballot): void {
-    if (this.#state === 'following' || ballotOwner(ballot) === this.#context.self) return;
+    if (ballotOwner(ballot) === this.#context.self) return;
+    this.#election.standBack();
+    if (this.#state === 'following') return;
     const own = this.#election.ballot ?? this.#ballot;
     if (this.#state === 'asking' || compareBallots(ballot, own) > 0) this.#move('outvoted', 'higher ballot');
   }

@@ -99,7 +99,18 @@ export class Election {
   lost(restMs: number | null): void {
     this.#campaign = null;
     this.#jitterMs = this.#draw(5);
-    this.#notBeforeMs = this.#nowMs + (restMs ?? this.#jitterMs);
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#nowMs + (restMs ?? this.#jitterMs));
+  }
+
+  /**
+   * Another candidate has this replica's promise: it gets half a lease to become master before this one campaigns, or a
+   * successor that was handed the mastership would be overtaken by whoever it freed from its grant.
+   */
+  standBack(): void {
+    this.#notBeforeMs = Math.max(
+      this.#notBeforeMs,
+      this.#nowMs + this.#context.configurations.latest.configuration.leaseMs / 2,
+    );
   }
 
   /** A master is there: the next attempt after it is a first one. */
