@@ -56,8 +56,9 @@ export class NodeClocks implements ClockPort {
   now(): Clocks {
     if (this.#bootMs === null) {
       this.#bootMs = this.#sources.bootMs();
-      // Not kept over the end of the turn: whoever was suspended in between would not see it. Keeps no process alive.
-      setImmediate(this.#forgetBoot).unref();
+      // Not kept over the end of the turn: whoever was suspended in between would not see it. Not unref'd: the loop would
+      // then wait for I/O with the reading still kept, which is just where a machine is suspended (pitfall P33).
+      setImmediate(this.#forgetBoot);
     }
     return {
       monotonicMs: this.#sources.monotonicMs() as MonotonicMs,
