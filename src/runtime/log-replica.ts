@@ -58,6 +58,8 @@ export interface LogReplicaOptions<Result> {
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
   readonly onMastership?: (event: MastershipEvent) => void;
+  /** A mastership value was applied that was not known as chosen when this replica started. */
+  readonly onEpoch?: (epoch: Epoch, owner: ReplicaId) => void;
   /** After each applied instance: how many submitted items it carried. */
   readonly onDelivered?: (items: number) => void;
   /** Test builds and the simulator see each step. */
@@ -315,6 +317,9 @@ export class LogReplica<Result> {
       if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
       else this.#answer(request, { kind: 'applied', result, instance, epoch });
     });
+    if (value.kind === 'mastership' && instance > this.#options.recovered.chosenUpTo) {
+      this.#options.onEpoch?.(epoch, value.owner);
+    }
     if (value.kind === 'submitted') this.#options.onDelivered?.(value.items.length);
   }
 
@@ -334,7 +339,12 @@ export class LogReplica<Result> {
     const callback = this.#callbacks.get(request);
     if (callback === undefined) return;
     this.#callbacks.delete(request);
-    callback(outcome);
+    // Telling a caller is no part of the log: what goes wrong there must not stop a replica.
+    try {
+      callback(outcome);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'an answer could not be given');
+    }
   }
 
   #settle(requests: readonly RequestId[], reason: Extract<Effect, { kind: 'settle' }>['reason']): void {

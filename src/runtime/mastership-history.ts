@@ -6,31 +6,36 @@ const dayMs = 24 * hourMs;
 const keptMax = 10_000;
 
 interface Move {
+  readonly epoch: number;
   readonly atWallMs: number;
-  readonly master: string | null;
+  readonly master: string;
   readonly cause: string;
 }
 
 export class MastershipHistory {
   #moves: Move[] = [];
-  #master: string | null = null;
 
-  /** Tells who is master now; remembers a move when that is somebody else than before. */
-  observe(master: string | null, cause: string, atWallMs: number): void {
-    if (master === null || master === this.#master) return;
-    this.#master = master;
-    this.#moves.push({ atWallMs, master, cause });
+  /** An epoch began: one change of mastership, also when the same replica goes on in a new epoch. */
+  began(move: Move): void {
+    if ((this.#moves.at(-1)?.epoch ?? 0) >= move.epoch) return;
+    this.#moves.push(move);
     if (this.#moves.length > keptMax) this.#moves = this.#moves.slice(-keptMax);
   }
 
-  /** Times RFC 3339. The first master that this process saw is not counted as a change. */
+  /** The new master itself knows better than those who only saw the epoch begin. */
+  explain(epoch: number, cause: string): void {
+    const last = this.#moves.at(-1);
+    if (last?.epoch === epoch) this.#moves[this.#moves.length - 1] = { ...last, cause };
+  }
+
+  /** Times RFC 3339. The cell's first epoch is no change. */
   summary(nowWallMs: number): {
     readonly since: string | null;
     readonly changesLastHour: number;
     readonly changesLastDay: number;
     readonly lastChange: { readonly at: string; readonly cause: string } | null;
   } {
-    const changes = this.#moves.slice(1);
+    const changes = this.#moves.filter(({ epoch }, i) => i > 0 || epoch > 1);
     const within = (ms: number): number => changes.filter(({ atWallMs }) => nowWallMs - atWallMs <= ms).length;
     const last = this.#moves.at(-1);
     const at = last === undefined ? null : new Date(last.atWallMs).toISOString();

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { memberId } from '../core/consensus/configuration.ts';
-import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
+import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { instance, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
@@ -52,7 +52,7 @@ export interface MemberOptions {
 }
 
 export interface MemberHooks<Result, Application extends LogApplication<Result>>
-  extends Pick<LogReplicaOptions<Result>, 'onMastership' | 'onDelivered'> {
+  extends Pick<LogReplicaOptions<Result>, 'onMastership' | 'onEpoch' | 'onDelivered'> {
   /** The state before the first instance; a snapshot, where there is one, is restored into it. */
   makeApplication(manifest: Manifest): Application;
   /** The log stopped for good. */
@@ -65,6 +65,8 @@ export interface JoinedMember<Result, Application> {
   readonly network: HostedNetwork;
   readonly log: LogReplica<Result>;
   readonly application: Application;
+  /** Members that refuse this replica's connection, and why they say so. */
+  readonly refusals: ReadonlyMap<ReplicaId, string>;
 }
 
 export class Member<Result, Application extends LogApplication<Result>> {
@@ -278,7 +280,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
       admit: (hello) => this.#admit(hello),
       flushNumber: () => storage.flushNumber,
     });
-    const { onMastership, onDelivered } = this.#hooks;
+    const refusals = new Map<ReplicaId, string>();
+    network.onPeerRefusal((from, { code, message }) => refusals.set(from, `${code}: ${message}`));
+    network.onPeerHello(({ id, direction }) => direction === 'outbound' && refusals.delete(id));
+    const { onMastership, onEpoch, onDelivered } = this.#hooks;
     const log = new LogReplica<Result>({
       self,
       clocks,
@@ -293,12 +298,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest) }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       ...(onMastership === undefined ? {} : { onMastership }),
+      ...(onEpoch === undefined ? {} : { onEpoch }),
       ...(onDelivered === undefined ? {} : { onDelivered }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const { boot, chosenUpTo } = recovered;
     this.#logger.info({ member: self, cell: manifest.cell.id, boot: boot.number, chosenUpTo }, 'replica started');
-    return { manifest, storage, network, log, application };
+    return { manifest, storage, network, log, application, refusals };
   }
 
   /** Only members of a configuration that is in force or to come are listened to. */
@@ -309,14 +315,23 @@ export class Member<Result, Application extends LogApplication<Result>> {
     return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
   }
 
-  /** Hands mastership over when this member is master, so that the others need not wait for its lease to end. */
+  /**
+   * Hands mastership over when this member is master, so that the others need not wait for its lease to end. Resolves when
+   * the successor was heard as master, or the time is over.
+   */
   async handOver(timeoutMs: number): Promise<void> {
     const { clocks } = this.#world;
     const log = this.#joined?.log;
     if (log === undefined || !log.isServing() || log.core.handOverCandidate(null, clocks.now()) === null) return;
     log.handOver(null);
     const deadline = clocks.now().monotonicMs + timeoutMs;
-    while (log.core.state !== 'following' && clocks.now().monotonicMs < deadline && !log.stopped) {
+    // Not only until it has let go: whoever still sends requests here, or is sent here by a replica that has not heard of
+    // the successor yet, can only be told where to go by a member that has.
+    const succeeded = (): boolean => {
+      const master = log.core.master(clocks.now());
+      return log.core.state === 'following' && master !== null && master !== log.self;
+    };
+    while (!succeeded() && clocks.now().monotonicMs < deadline && !log.stopped) {
       await new Promise<void>((resolve) => void clocks.schedule((clocks.now().monotonicMs + 5) as Ms, resolve));
     }
   }

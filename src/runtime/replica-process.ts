@@ -4,7 +4,7 @@
  * Source: contract §1 (`node start`), §2. Adapters come in as a {@link World}, so that nothing here is tied to one machine.
  */
 import { createHmac } from 'node:crypto';
-import type { Epoch, Instance } from '../core/consensus/identity.ts';
+import { type Epoch, type Instance, parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
@@ -82,6 +82,7 @@ class ReplicaProcess {
         return database;
       },
       onMastership: (event) => this.#service?.onMastership(event),
+      onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
       onDelivered: (items) => this.#service?.onApplied(items),
       onFatal: (error) => void this.#end(error),
     });
@@ -166,6 +167,9 @@ class ReplicaProcess {
     const { recovered } = storage;
     if (storage.readOnly) warnings.push('The disk is nearly full: this replica takes no writes.');
     if (recovered.copied) warnings.push('The data directory was copied or restored since it was formed.');
+    for (const [peer, why] of this.#member.joined?.refusals ?? []) {
+      warnings.push(`${parseReplicaId(peer).name} refuses this replica: ${why}`);
+    }
     const members = this.#member.joined?.log.core.configuration.members ?? [];
     for (const { name, url } of this.#options.cell) {
       const member = members.find((candidate) => candidate.name === name);

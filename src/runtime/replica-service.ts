@@ -7,7 +7,7 @@
 
 import { formatBallot } from '../core/consensus/ballot.ts';
 import { memberId } from '../core/consensus/configuration.ts';
-import type { Instance, ReplicaId } from '../core/consensus/identity.ts';
+import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
 import { encodeCommand } from '../formats/command.ts';
@@ -57,6 +57,7 @@ export class DatabaseService implements ReplicaService {
   #sweeping = false;
   /** Mastership was just released here: requests wait for the successor's first word instead of being refused. */
   #movingUntilMs = 0;
+  #releasedInEpoch: number | null = null;
   #draining = false;
   #items = 0;
   #instances = 0;
@@ -232,11 +233,19 @@ export class DatabaseService implements ReplicaService {
 
   /** Called by the runtime when this replica's role moved. */
   onMastership(event: { readonly role: 'master' | 'candidate' | 'replica'; readonly cause: string }): void {
-    const { clocks, self, log } = this.#options;
-    if (event.role === 'master') this.#history.observe(parseReplicaId(self).name, event.cause, clocks.now().wallMs);
+    const { clocks, log } = this.#options;
+    if (event.role === 'master') this.#history.explain(log.core.epoch, event.cause);
     if (event.cause === 'released') {
+      this.#releasedInEpoch = log.core.epoch;
       this.#movingUntilMs = clocks.now().monotonicMs + log.core.configuration.leaseMs / 2;
     }
+  }
+
+  /** Called by the runtime when an epoch began: mastership moved, or began anew. */
+  onEpoch(epoch: Epoch, owner: ReplicaId): void {
+    const cause = this.#releasedInEpoch === epoch - 1 ? 'hand-over' : 'election';
+    const atWallMs = this.#options.clocks.now().wallMs;
+    this.#history.began({ epoch, atWallMs, master: parseReplicaId(owner).name, cause });
   }
 
   async transfer(to: string | null, dryRun: boolean): ReturnType<ReplicaService['transfer']> {
@@ -270,9 +279,13 @@ export class DatabaseService implements ReplicaService {
       const master = log.core.master(clocks.now());
       if (master === successor && log.core.epoch > before)
         return { kind: 'done', from, to: name, epoch: log.core.epoch };
+      if (log.core.epoch > before && master !== null) break;
       if (log.isServing() && log.core.state === 'serving') break;
     }
-    return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message: `${name} did not become master; see status.` };
+    const present = this.#master()?.name;
+    const now = present === undefined ? 'nobody is known as master yet' : `${present} is master`;
+    const message = `${name} did not become master: ${now}, in epoch ${log.core.epoch}.`;
+    return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message };
   }
 
   #memberByName(name: string): ReplicaId | null {
@@ -297,7 +310,6 @@ export class DatabaseService implements ReplicaService {
     const { name, incarnation } = parseReplicaId(self);
     const { core } = log;
     const master = this.#master();
-    if (master !== null) this.#history.observe(master.name, 'election', now.wallMs);
     const held = log.isServing();
     const flush = host.flushMs();
     return {
@@ -335,6 +347,7 @@ export class DatabaseService implements ReplicaService {
         incarnation: member.incarnation,
       })),
       membershipFrom: core.configurations[0]?.from ?? 0,
+      unheard: core.unheard(now).map((peer) => parseReplicaId(peer).name),
       peers: host.peers().map((peer) => parseReplicaId(peer).name),
       mastership: this.#history.summary(now.wallMs),
       load: {

@@ -72,6 +72,7 @@ export class Coordinator {
   /** Phase 1 is needed again: somebody promised more, or a new configuration has promised too little. */
   #roundNeeded = false;
   readonly #peers = new Peers();
+  #servingSinceMs = 0;
   #handOver: HandOver | null = null;
   /** Asked for while a boost was under way. */
   #handOverWanted: { readonly to: ReplicaId | null } | null = null;
@@ -388,6 +389,7 @@ export class Coordinator {
     if (this.#state !== 'opening' || appliedUpTo < this.#openingInstance) return;
     if (this.#lease.remainingMs(now) <= 0) return;
     this.#cellClock.continue(cellTimeMs, now.monotonicMs);
+    this.#servingSinceMs = this.#nowMs;
     this.#move('opened', this.#election.byRelease ? 'hand-over' : 'election');
   }
 
@@ -447,6 +449,14 @@ export class Coordinator {
     const { self, configurations } = this.#context;
     const { configuration } = configurations.latest;
     return this.#peers.successor({ configuration, self, to, now: now.monotonicMs });
+  }
+
+  /** At a master: voters that have acknowledged nothing for two leases, though each heartbeat asks them to. */
+  unheard(now: Clocks): readonly ReplicaId[] {
+    const { configuration } = this.#context.configurations.latest;
+    const sinceMs = now.monotonicMs - 2 * configuration.leaseMs;
+    if (!isMasterState(this.#state) || this.#servingSinceMs > sinceMs) return [];
+    return this.#peers.unheard(configuration, this.#context.self, sinceMs);
   }
 
   handOver(to: ReplicaId | null): void {

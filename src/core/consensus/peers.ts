@@ -24,6 +24,11 @@ export class Peers {
     return this.#progress.get(id)?.appliedUpTo ?? 0;
   }
 
+  /** Voters that have acknowledged nothing since `sinceMs`: not heard, whatever they themselves say. */
+  unheard(configuration: Configuration, self: ReplicaId, sinceMs: number): readonly ReplicaId[] {
+    return [...voters(configuration)].filter((id) => id !== self && (this.#progress.get(id)?.heardMs ?? -1) < sinceMs);
+  }
+
   /** The voter that could take over: `to` when it was heard of within a lease, the most caught-up one when null. */
   successor(options: {
     readonly configuration: Configuration;

@@ -371,6 +371,11 @@ export class Replica {
     return this.#coordinator.handOverCandidate(to, now);
   }
 
+  /** At a master: voters whose acknowledgements do not arrive, so that they add nothing to fault tolerance. */
+  unheard(now: Clocks): readonly ReplicaId[] {
+    return this.#coordinator.unheard(now);
+  }
+
   get state(): CoordinatorState {
     return this.#coordinator.state;
   }

@@ -98,6 +98,8 @@ export interface ReplicaStatus {
   /** First instance that the present membership governs; absent where it is not known. */
   readonly membershipFrom?: number;
   readonly peers: readonly string[];
+  /** At a master: voters that have acknowledged nothing for two leases, though they may answer others. */
+  readonly unheard?: readonly string[];
   /** Why mastership last moved, and how often, as this replica saw it. Times RFC 3339. */
   readonly mastership: {
     readonly since: string | null;
