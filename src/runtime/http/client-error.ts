@@ -26,16 +26,32 @@ function meaning(error: ParserError): readonly [code: ErrorCode, detail: string]
 const isLongUrl = (packet: Buffer | undefined): boolean =>
   packet !== undefined && !packet.includes('\n') && /^[A-Z]+ \S*$/.test(packet.toString('latin1', 0, 256));
 
-/** Answers when that is possible; the status of the answer, or null. */
+/**
+ * Answers when that is possible; the status of the answer, or null.
+ *
+ * A request that has arrived in full is under way, and a write among them may have been proposed: bytes behind it that
+ * are no request must not make "400, outcome none" its answer (I8). The connection is cut then, and the client knows
+ * that it knows nothing.
+ */
 export function answerClientError(error: ParserError, socket: Socket, position: string): number | null {
   // Set by Node.js to the answer in progress; a second head after the first would be taken for its body.
-  const current = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage;
-  if (error.code === 'ECONNRESET' || !socket.writable || current?.headersSent === true) {
+  const current = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
+  const underWay = current !== null && (current.headersSent || current.req.complete);
+  if (error.code === 'ECONNRESET' || !socket.writable || underWay) {
     socket.destroy();
     return null;
   }
   const [code, detail] = meaning(error);
-  const { status, headers, body } = problemAnswer(code, detail);
+  return answerOnSocket(socket, position, { code, detail });
+}
+
+/** Writes a problem where there is no `ServerResponse`, closes the connection, and returns the status. */
+export function answerOnSocket(
+  socket: Socket,
+  position: string,
+  problem: { readonly code: ErrorCode; readonly detail: string; readonly headers?: readonly string[] },
+): number {
+  const { status, headers, body } = problemAnswer(problem.code, problem.detail, { headers: problem.headers ?? [] });
   const all = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close'];
   if (position !== '') all.push('Paxos-Position', position);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;

@@ -4,6 +4,8 @@
 export interface HttpLimits {
   /** Header block in bytes; 431 above. */
   readonly headerBytesMax: number;
+  /** Headers of one request; 431 above. */
+  readonly headersMax: number;
   /** Path and query in bytes; 414 above. A key of 1024 bytes takes 3 KiB when percent-encoded. */
   readonly urlBytesMax: number;
   /** JSON bodies in bytes; 413 above. Escapes and base64 make them larger than what they carry. */
@@ -48,6 +50,7 @@ export interface HttpLimits {
 
 export const defaultHttpLimits: HttpLimits = {
   headerBytesMax: 16 * 1024,
+  headersMax: 1000,
   urlBytesMax: 8 * 1024,
   jsonBytesMax: 2 * 1024 * 1024,
   bodyBytesInFlightMax: 64 * 1024 * 1024,

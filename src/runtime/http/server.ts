@@ -6,9 +6,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ErrorCode } from '../../errors/catalogue.ts';
 import { AddressInUseError } from '../../errors/start-errors.ts';
 import { problemAnswer, writeText } from './answers.ts';
-import { answerClientError } from './client-error.ts';
+import { answerClientError, answerOnSocket } from './client-error.ts';
 import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
@@ -102,6 +103,8 @@ export class HttpFront {
     const server = createServer(
       {
         insecureHTTPParser: false,
+        // Checked by #handle, which answers with a document.
+        requireHostHeader: false,
         maxHeaderSize: limits.headerBytesMax,
         headersTimeout: limits.headersTimeoutMs,
         requestTimeout: limits.requestTimeoutMs,
@@ -111,11 +114,12 @@ export class HttpFront {
       },
       (req, res) => this.#handle(req, res),
     );
-    // Headers above a count would be dropped without a word, a condition among them; the block's size bounds them.
+    // Headers above this count would be dropped without a word, a condition among them; #handle counts them instead.
     server.maxHeadersCount = 0;
     server.timeout = limits.stalledTimeoutMs;
     server.on('connection', (socket: Socket) => this.#connections.accept(socket));
     server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(req, socket, head));
+    server.on('connect', (_: IncomingMessage, socket: Duplex) => this.#connect(socket as Socket));
     server.on('clientError', (error, socket) => {
       const status = answerClientError(error, socket as Socket, this.#state.service.position());
       if (status !== null) this.#state.metrics.malformed.answered(status);
@@ -180,7 +184,17 @@ export class HttpFront {
       this.#refuse(res, 'PAXOS_TOO_MANY_CONNECTIONS', 'There are as many connections as allowed.');
       return;
     }
+    if (req.rawHeaders.length > 2 * this.#limits.headersMax) {
+      res.shouldKeepAlive = false;
+      this.#refuse(res, 'PAXOS_HEADERS_TOO_LARGE', `There are more than ${this.#limits.headersMax} headers.`);
+      return;
+    }
     const headers = readHeaders(req.rawHeaders);
+    if (headers.host === null && req.httpVersion !== '1.0') {
+      res.shouldKeepAlive = false;
+      this.#refuse(res, 'PAXOS_BAD_REQUEST', 'The request has no Host header.');
+      return;
+    }
     if (!this.#hosts.allows(headers.host)) {
       this.#refuse(res, 'PAXOS_HOST_REFUSED', 'The Host header names neither this replica nor loopback.');
       return;
@@ -247,14 +261,28 @@ export class HttpFront {
     const { handleUpgrade } = this.#options;
     const forPeers = (req.url as string).startsWith(peerPrefix) && handleUpgrade !== undefined;
     if (!forPeers || this.#stopping || !this.#connections.becomePeer(socket as Socket)) {
-      socket.on('error', () => {});
-      const parserError = Object.assign(new Error('upgrade refused'), { code: 'UPGRADE_REFUSED' });
-      const status = answerClientError(parserError, socket as Socket, this.#state.service.position());
-      if (status !== null) this.#state.metrics.malformed.answered(status);
+      this.#refuseOnSocket(socket as Socket, 'PAXOS_BAD_REQUEST', 'Nothing is upgraded at this path.');
       return;
     }
     // Its owner decides from now on how long it may be silent.
     (socket as Socket).setTimeout(0);
     handleUpgrade(req, socket, head);
+  }
+
+  #connect(socket: Socket): void {
+    const allow = 'GET, PUT, POST, DELETE';
+    this.#refuseOnSocket(socket, 'PAXOS_METHOD_NOT_ALLOWED', 'This is no proxy.', ['Allow', allow]);
+  }
+
+  /** The socket has been taken from the server: nobody else listens to its errors, and requests before it may wait. */
+  #refuseOnSocket(socket: Socket, code: ErrorCode, detail: string, headers: readonly string[] = []): void {
+    socket.on('error', () => {});
+    const current = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
+    if (current !== null || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = answerOnSocket(socket, this.#state.service.position(), { code, detail, headers });
+    this.#state.metrics.malformed.answered(status);
   }
 }

@@ -102,7 +102,8 @@ describe('bad input', () => {
       'Host: localhost',
       ...Array.from({ length: 5000 }, (_, i) => `X-${i}: 1`),
     ]);
-    for (const request of [long, many]) {
+    const above = head(['GET /v1/kv/a HTTP/1.1', 'Host: localhost', ...Array.from({ length: 1000 }, () => 'a:')]);
+    for (const request of [long, many, above]) {
       const answer = await raw(request);
       expect([statusOf(answer), codeOf(answer)]).toEqual([431, 'PAXOS_HEADERS_TOO_LARGE']);
     }
@@ -110,7 +111,7 @@ describe('bad input', () => {
 
   it('4: no header is dropped silently because there are many', async () => {
     const { raw } = await start();
-    const fillers = Array.from({ length: 2500 }, () => 'a:');
+    const fillers = Array.from({ length: 900 }, () => 'a:');
     const answer = await raw(
       head(['PUT /v1/kv/a HTTP/1.1', 'Host: localhost', ...fillers, 'If-Match: nonsense', 'Content-Length: 0']),
       (got) => got.includes('}'),
@@ -180,7 +181,15 @@ describe('bad input', () => {
     ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
   ])('7: %s is 400', async (_, bytes) => {
     const { raw } = await start();
-    expect(statusOf(await raw(bytes))).toBe(400);
+    const answer = await raw(bytes);
+    expect([statusOf(answer), codeOf(answer)]).toEqual([400, 'PAXOS_BAD_REQUEST']);
+  });
+
+  it('7: CONNECT is 405 with a problem document', async () => {
+    const { raw } = await start();
+    const answer = await raw(head(['CONNECT example.com:443 HTTP/1.1', 'Host: example.com:443']));
+    expect([statusOf(answer), codeOf(answer)]).toEqual([405, 'PAXOS_METHOD_NOT_ALLOWED']);
+    expect(answer).toContain('Allow: ');
   });
 
   it('8: a thousand pipelined requests are answered in order', async () => {
@@ -466,4 +475,41 @@ it('21: numbers of a session that are replayed, of another session, or out of ra
   }
   expect((await put(`${session}/2`)).json().revision).toBe(2);
   expect(service.revision).toBe(2);
+});
+
+it.each([
+  [
+    'a body longer than its Content-Length',
+    `${head(['PUT /v1/kv/a HTTP/1.1', 'Host: localhost', 'Content-Length: 3'])}abcdef`,
+  ],
+  [
+    'a malformed request pipelined behind it',
+    `${head(['PUT /v1/kv/a HTTP/1.1', 'Host: localhost', 'Content-Length: 3'])}abc\x00nonsense\r\n\r\n`,
+  ],
+])('6: a write that is under way is never answered for by %s: the connection is cut', async (_, bytes) => {
+  const { raw, service } = await startFront();
+  // Never answered here: whether it is chosen is open.
+  service.intercept = () => true;
+  expect(await raw(bytes)).toBe('');
+});
+
+it('6: bytes that arrive while a write waits for the log do not answer for it', async () => {
+  const { port, service } = await startFront();
+  service.intercept = () => true;
+  let got = '';
+  let closed = false;
+  const socket = net.connect(port, '127.0.0.1', () => {
+    socket.write(`${head(['PUT /v1/kv/a HTTP/1.1', 'Host: localhost', 'Content-Length: 1'])}x`);
+  });
+  socket.on('data', (chunk) => {
+    got += chunk;
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    closed = true;
+  });
+  await eventually(() => service.submitted.length === 1);
+  socket.write('nonsense\r\n\r\n');
+  await eventually(() => closed);
+  expect(got).toBe('');
 });
