@@ -2,13 +2,16 @@
  * A request to the cell, wherever its master is: follows redirects, tries other endpoints, waits for a master, and sends
  * again only what is safe to send again. See docs/adr/0007-client-retries.md.
  *
- * Keeps: a write that may have had an effect is sent again only under the same number of a session.
+ * Keeps: a write that may have had an effect is sent again only under the same number of a session; and one that must not
+ * be sent twice goes only to a replica that has answered, so that one which hangs cannot make its fate unknown.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OutcomeUnknownError, UnreachableError } from '../errors/cell-errors.ts';
 import type { OperatorError } from '../errors/operator-error.ts';
 import { errorFromProblem, type Problem, problemFrom } from '../errors/problem.ts';
+import { type Candidate, findMaster, type KnownCell } from './find-master.ts';
 import type { MarkStore } from './marks.ts';
+import { parseJson } from './parse-json.ts';
 import { type Reply, type Transport, TransportError, type TransportRequest } from './transport.ts';
 
 export interface Call extends TransportRequest {
@@ -22,6 +25,8 @@ export interface CallerOptions {
   readonly endpoints: readonly string[];
   readonly transport: Transport;
   readonly marks: MarkStore;
+  /** The cell that was met at these endpoints before: its members are asked too, and must be of it. */
+  readonly cell?: KnownCell | null;
   /** How long one attempt of a repeatable call may take before another endpoint is asked. */
   readonly attemptTimeoutMs: number;
   /** 0 up to, not including, 1. */
@@ -32,6 +37,10 @@ const backoffMsMin = 10;
 const backoffMsMax = 500;
 /** Redirects in a row before it pauses: during a handover two replicas may point at each other. */
 const redirectsMax = 4;
+/** How long the first look for a master waits for each replica; each look of the same call twice as long as the one before. */
+const lookMsMin = 500;
+/** With less than this left, a write that was held up so far and must not be sent twice is not sent any more. */
+const lastChanceMs = 50;
 
 /** Refusals that another endpoint, or a later time, may not repeat. All have outcome 'none'. */
 const passing: ReadonlySet<string> = new Set([
@@ -52,10 +61,20 @@ export class Caller {
   readonly #known: string[];
   #master: string | null = null;
   #next = 0;
+  /** Origins that have answered anything. */
+  readonly #answered = new Set<string>();
+  #looking: Promise<string | null> | null = null;
+  #cell: KnownCell | null;
 
   constructor(options: CallerOptions) {
     this.#options = options;
     this.#known = [...options.endpoints];
+    this.#cell = options.cell ?? null;
+  }
+
+  /** The cell as far as it is known. */
+  get cell(): KnownCell | null {
+    return this.#cell;
   }
 
   /** The origin that last answered as master, or was named as one. */
@@ -76,9 +95,16 @@ export class Caller {
   async call(call: Call, timeoutMs: number): Promise<Reply> {
     const attempts = new Attempts(timeoutMs, this.#options.random);
     for (;;) {
-      const origin = this.#target();
+      if (attempts.leftMs() <= 0) throw attempts.giveUp(this.#known);
+      const origin = await this.#target(call, attempts);
       const left = attempts.leftMs();
-      if (left <= 0) throw attempts.giveUp(this.#known);
+      // What is begun with no time left ends as unknown: better to have done nothing.
+      const tooLate = !call.repeatable && attempts.hesitated && left < Math.min(lastChanceMs, timeoutMs / 4);
+      if (left <= 0 || tooLate) throw attempts.giveUp(this.#known);
+      if (origin === null) {
+        await attempts.pause(null);
+        continue;
+      }
       const outcome = await this.#attempt(origin, call, left);
       if (outcome instanceof TransportError) {
         await this.#unanswered(origin, call, outcome, attempts);
@@ -107,6 +133,7 @@ export class Caller {
         request,
         call.repeatable ? Math.min(leftMs, attemptTimeoutMs) : leftMs,
       );
+      this.#answered.add(origin);
       const seen = reply.headers['paxos-position'];
       if (typeof seen === 'string' && reply.status < 400) marks.saw(seen);
       return reply;
@@ -116,8 +143,50 @@ export class Caller {
     }
   }
 
-  #target(): string {
-    return this.#master ?? (this.#known[this.#next % this.#known.length] as string);
+  /** Where to send it; null when it may go nowhere yet. */
+  async #target(call: Call, attempts: Attempts): Promise<string | null> {
+    const master = this.#master;
+    const next = this.#known[this.#next % this.#known.length] as string;
+    if (call.anywhere === true) return master ?? next;
+    if (master !== null && (call.repeatable || this.#answered.has(master))) return master;
+    // When one endpoint was given, a call that may be repeated begins there at once.
+    if (call.repeatable && this.#known.length === 1 && attempts.failures === 0) return next;
+    this.#looking ??= this.#look(attempts).finally(() => {
+      this.#looking = null;
+    });
+    return (await this.#looking) ?? (call.repeatable ? next : null);
+  }
+
+  /** The master, else a replica that answered: it says who is, or why nobody. */
+  async #look(attempts: Attempts): Promise<string | null> {
+    const { transport, attemptTimeoutMs } = this.#options;
+    const limit = Math.min(lookMsMin * 2 ** attempts.looks, attemptTimeoutMs, Math.max(1, attempts.leftMs()));
+    const named = this.#master;
+    const found = await findMaster(transport, this.#candidates(attempts.broken), limit);
+    const { master, answered } = found;
+    for (const origin of answered) {
+      this.#answered.add(origin);
+      if (!this.#known.includes(origin)) this.#known.push(origin);
+    }
+    for (const { origin, why } of found.silent) attempts.unheard(origin, why);
+    attempts.looks += 1;
+    attempts.broken = null;
+    this.#cell = found.cell ?? this.#cell;
+    // Meanwhile another call may have met the master.
+    if (master !== null || this.#master === named) this.#master = master;
+    return this.#master ?? answered[this.#next % Math.max(1, answered.length)] ?? null;
+  }
+
+  /** Not the one that just failed, unless nobody else is known: it may say that it is master, and break all the same. */
+  #candidates(broken: string | null): Candidate[] {
+    const given = this.#master === null ? this.#known : [this.#master, ...this.#known];
+    const { id, members } = this.#cell ?? { id: null, members: [] };
+    const all = [
+      ...given.map((origin) => ({ origin, cell: null })),
+      ...members.filter((it) => !given.includes(it)).map((origin) => ({ origin, cell: id })),
+    ];
+    const others = all.filter(({ origin }) => origin !== broken);
+    return others.length === 0 ? all : others;
   }
 
   /** The next call goes elsewhere. */
@@ -145,6 +214,7 @@ export class Caller {
     }
     if (error.sent && call.method !== 'GET') attempts.mayHaveHappened = true;
     attempts.failed(origin, error.message, null);
+    attempts.broken = origin;
     // Everybody is tried once before the first pause.
     if (attempts.failures % this.#known.length === 0) await attempts.pause(null);
   }
@@ -168,6 +238,9 @@ export class Caller {
 class Attempts {
   redirects = 0;
   failures = 0;
+  looks = 0;
+  /** Where the last attempt ended without an answer, until the next look. */
+  broken: string | null = null;
   mayHaveHappened = false;
   readonly #startedMs = performance.now();
   readonly #timeoutMs: number;
@@ -181,6 +254,11 @@ class Attempts {
     this.#random = random;
   }
 
+  /** Something went wrong already. */
+  get hesitated(): boolean {
+    return this.failures > 0 || this.#pauses > 0;
+  }
+
   leftMs(): number {
     return this.#timeoutMs - (performance.now() - this.#startedMs);
   }
@@ -189,6 +267,11 @@ class Attempts {
     this.failures += 1;
     this.#why.set(origin, why);
     this.#last = error;
+  }
+
+  /** It did not answer who is master. */
+  unheard(origin: string, why: string): void {
+    this.#why.set(origin, why);
   }
 
   /** Longer each time, up to a limit, and drawn from its upper half so that clients do not come back all at once. */
@@ -219,12 +302,4 @@ function retryAfterMs(problem: Problem, reply: Reply): number | null {
   if (typeof fact === 'number') return fact;
   const seconds = Number(reply.headers['retry-after']);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null;
-}
-
-export function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return null;
-  }
 }

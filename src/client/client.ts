@@ -18,9 +18,10 @@ import type {
   TransferDocument,
 } from '../formats/http-body.ts';
 import { Batcher } from './batcher.ts';
-import { type Call, Caller, parseJson } from './caller.ts';
+import { type Call, Caller } from './caller.ts';
 import { type CellStatusDocument, cellStatus } from './cell-status.ts';
 import { revisionCondition, single, writeHeaders } from './conditions.ts';
+import type { KnownCell } from './find-master.ts';
 import { MemoryMarks } from './marks.ts';
 import {
   type CallOptions,
@@ -31,6 +32,7 @@ import {
   type ReadOptions,
   type WriteOptions,
 } from './options.ts';
+import { parseJson } from './parse-json.ts';
 import { ClientSession, type SessionNumber } from './session.ts';
 import { type Entry, encodeKey, entryFrom, fitsPath, valueBytes, valueFields } from './text.ts';
 import { type Reply, Transport, TransportError } from './transport.ts';
@@ -59,6 +61,7 @@ export class PaxosClient {
       endpoints: [...new Set(endpoints)],
       transport: this.#transport,
       marks: options.marks ?? new MemoryMarks(),
+      cell: options.cell ?? null,
       attemptTimeoutMs: options.attemptTimeoutMs ?? 3000,
       random: options.random ?? Math.random,
     });
@@ -75,6 +78,11 @@ export class PaxosClient {
   /** Origin of the master as far as it is known; null before the first answer. */
   get master(): string | null {
     return this.#caller.master;
+  }
+
+  /** The cell as its replicas described it; null before one was asked. */
+  get cell(): KnownCell | null {
+    return this.#caller.cell;
   }
 
   /**

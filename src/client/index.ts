@@ -28,6 +28,7 @@ export {
   type MemberStatusDocument,
 } from './cell-status.ts';
 export { connect, PaxosClient } from './client.ts';
+export type { KnownCell } from './find-master.ts';
 export { type MarkStore, MemoryMarks } from './marks.ts';
 export {
   type CallOptions,

@@ -1,5 +1,6 @@
 /** What callers of the client may set, and what they get. */
 import { UsageError } from '../errors/cell-errors.ts';
+import type { KnownCell } from './find-master.ts';
 import type { MarkStore } from './marks.ts';
 
 export interface ClientOptions {
@@ -14,6 +15,8 @@ export interface ClientOptions {
   readonly connections?: number;
   /** Keeps the newest position mark; by default for the life of the client. */
   readonly marks?: MarkStore;
+  /** The cell that was met at these endpoints before; its members are asked when the endpoints do not answer. */
+  readonly cell?: KnownCell | null;
   /** Gathers calls made at the same time into few requests. For programs with many callers. */
   readonly batch?: boolean;
   /** For tests: 0 up to, not including, 1. */

@@ -34,12 +34,17 @@ async function deadEndpoint(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-/** Takes requests in full and then breaks the connection; counts them. */
+/** Says that it is master, takes other requests in full and then breaks the connection; counts them. */
 async function breakingEndpoint(): Promise<{ url: string; requests: () => number }> {
   let requests = 0;
+  const status = JSON.stringify({ role: 'master', lease: { held: true }, cell: { id: 'cell-1' }, members: [] });
   const server = net.createServer((socket) => {
     socket.on('error', () => {});
-    socket.once('data', () => {
+    socket.on('data', (data) => {
+      if (data.toString('latin1').startsWith('GET /v1/status')) {
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${status.length}\r\n\r\n${status}`);
+        return;
+      }
       requests += 1;
       socket.resetAndDestroy();
     });
@@ -48,6 +53,21 @@ async function breakingEndpoint(): Promise<{ url: string; requests: () => number
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return { url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, requests: () => requests };
+}
+
+/** Takes connections and never says a word, as a stopped process does; counts the requests that are no questions. */
+async function silentEndpoint(): Promise<{ url: string; writes: () => number }> {
+  let writes = 0;
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (data) => {
+      if (!data.toString('latin1').startsWith('GET ')) writes += 1;
+    });
+  });
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  return { url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, writes: () => writes };
 }
 
 const moved = (service: RunningFront['service'], to: RunningFront): void => {
@@ -202,6 +222,49 @@ describe('finding the master', () => {
     moved(a.service, b);
     moved(b.service, a);
     await expect(clientOf([a.url], { timeoutMs: 100 }).get('x')).rejects.toMatchObject({ exitCode: 3 });
+  });
+});
+
+describe('a replica that hangs', () => {
+  it('listed first delays no write while another one serves', async () => {
+    const silent = await silentEndpoint();
+    const { url } = await startFront();
+    const client = clientOf([silent.url, url], { timeoutMs: 20_000 });
+    const started = performance.now();
+    expect((await client.put('a', 'x')).revision).toBe(1);
+    expect((await client.get('a'))?.value.toString()).toBe('x');
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(silent.writes()).toBe(0);
+  });
+
+  it('never gets a write that could not be sent again: nothing was done', async () => {
+    const silent = await silentEndpoint();
+    const error = await clientOf([silent.url], { timeoutMs: 150 })
+      .put('a', 'x')
+      .catch((it: unknown) => it);
+    expect(error).toMatchObject({ code: 'PAXOS_UNREACHABLE', exitCode: 3, outcome: 'none' });
+    expect((error as Error).message).toContain(`${silent.url}: no answer within`);
+    expect(silent.writes()).toBe(0);
+  });
+
+  it('gets no write either when another replica takes it for the master', async () => {
+    const silent = await silentEndpoint();
+    const replica = await startFront();
+    replica.service.notServing = { kind: 'redirect', name: 'silent', url: silent.url };
+    const failing = clientOf([replica.url], { timeoutMs: 200 }).put('a', 'x');
+    await expect(failing).rejects.toMatchObject({ exitCode: 3, outcome: 'none' });
+    expect(silent.writes()).toBe(0);
+  });
+
+  it('or is down is made up for by members of the same cell that were met before', async () => {
+    const { url } = await startFront();
+    const other = await startFront();
+    other.service.cell = 'cell-2';
+    const cell = { id: 'cell-1', name: 'default', members: [other.url, url] };
+    const client = clientOf([await deadEndpoint()], { cell });
+    expect((await client.put('a', 'x')).revision).toBe(1);
+    expect(other.service.submitted).toEqual([]);
+    expect(client.master).toBe(url);
   });
 });
 
