@@ -11,7 +11,7 @@
 import type { Owner } from '../formats/checksum.ts';
 import { type Manifest, manifestOwner, type SnapshotEntry } from '../formats/manifest.ts';
 import type { Disk } from '../ports/disk.ts';
-import { ManifestCorruptError, type UnknownFile, UnknownFilesError } from './errors.ts';
+import { ManifestCorruptError, StorageClosedError, type UnknownFile, UnknownFilesError } from './errors.ts';
 import {
   identityName,
   ignoredFolders,
@@ -35,6 +35,7 @@ export class DataDirectory {
   #manifest: Manifest;
   readonly #serial = new Serial();
   #failed: Error | null = null;
+  #closed = false;
   #onFailure: (error: Error) => void = () => undefined;
   #flushed: () => number = () => 0;
 
@@ -87,9 +88,10 @@ export class DataDirectory {
   /**
    * Replaces the manifest durably and moves `arriving` files, flushed in scratch/, to their places. Files that the new
    * manifest does not name any more are removed. Changes follow each other; each sees what the one before has left.
-   * @throws {DiskError} with the old manifest in force, or with {@link failure} set when that is not certain.
+   * @throws {StorageClosedError} with nothing changed; {DiskError} with the old manifest in force, or with {@link failure} set when that is not certain.
    */
   update(change: (manifest: Manifest) => Manifest, arriving: readonly string[] = []): Promise<void> {
+    if (this.#closed) return Promise.reject(new StorageClosedError('The storage'));
     return this.#serial.run(async () => {
       if (this.#failed !== null) throw this.#failed;
       const before = this.#manifest;
@@ -132,7 +134,9 @@ export class DataDirectory {
     this.#onFailure = callback;
   }
 
-  async idle(): Promise<void> {
+  /** After it no update changes anything any more: another process may have the directory. */
+  async close(): Promise<void> {
+    this.#closed = true;
     await this.#serial.idle();
   }
 

@@ -113,3 +113,13 @@ export class UnsupportedFormatError extends Error {
     this.facts = facts;
   }
 }
+
+/** Asked of something that has ended. Nothing was changed. */
+export class StorageClosedError extends Error {
+  readonly kind = 'storage-closed';
+
+  constructor(what: string) {
+    super(`${what} is closed.`);
+    this.name = 'StorageClosedError';
+  }
+}

@@ -116,7 +116,7 @@ export class ReplicaStorage {
   readonly #parts: Parts;
   #walBytesAtOpen: number;
   #walBytesAtSnapshot = 0;
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
   private constructor(recovered: Recovered, parts: Parts, walBytes: number) {
     this.recovered = recovered;
@@ -221,7 +221,7 @@ export class ReplicaStorage {
 
   /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
   persist(request: WriteRequest): void {
-    invariant(!this.#closed, 'closed storage is not written to');
+    invariant(this.#closing === null, 'closed storage is not written to');
     this.#parts.commit.persist(request);
   }
 
@@ -332,14 +332,22 @@ export class ReplicaStorage {
     };
   }
 
-  /** Ends after everything queued is durable, or has failed. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    const { commit, directory, promises, wal } = this.#parts;
+  /**
+   * Ends after everything queued is durable, or has failed. Snapshots on their way are given up. When it resolves, nothing of
+   * this touches the directory any more.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { commit, directory, promises, snapshots, wal } = this.#parts;
+    // Each may still need those after it: a snapshot waits for the log, the log for the manifest.
+    await snapshots.close();
     await commit.idle();
-    await directory.idle();
     await wal.close();
+    await directory.close();
     await promises.close();
   }
 }

@@ -11,10 +11,11 @@ import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { SnapshotCorruptError } from './errors.ts';
+import { SnapshotCorruptError, StorageClosedError } from './errors.ts';
 import { inScratch, scratch, snapshotName } from './files.ts';
 import { Serial } from './serial.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
+import { SnapshotBeingReceived } from './snapshot-receiver.ts';
 import { ReceivedFile, type SnapshotView, writeSnapshot } from './snapshot-writer.ts';
 
 /** Kept: the newest and one to fall back on, together with the log after it. */
@@ -47,14 +48,17 @@ export interface TakenSnapshot {
   readonly bytes: number;
 }
 
-/** A snapshot on its way from a peer. Ends with exactly one of `finish` and `abort`. */
+/** A snapshot on its way from a peer. It ends with the first of `finish`, `abort` and the closing of the storage. */
 export interface SnapshotReceiver {
+  /** @throws {StorageClosedError} after the end. */
   append(chunk: Uint8Array): Promise<void>;
   /**
    * Verifies everything and installs it durably.
    * @throws {SnapshotCorruptError} when it is damaged, of another cell or generation, or not newer than what is here.
+   * @throws {StorageClosedError} after the end, or when the storage was closed meanwhile.
    */
   finish(): Promise<LoadedSnapshot>;
+  /** Leaves nothing behind. After an end it only waits for it. */
   abort(): Promise<void>;
 }
 
@@ -64,7 +68,11 @@ export class SnapshotStore {
   readonly #wallMs: () => number;
   /** Installs follow each other, so that "newer than what is here" stays true until it is there. */
   readonly #installs = new Serial();
+  readonly #receivers = new Set<SnapshotReceiver>();
+  /** What {@link close} waits for. */
+  readonly #running = new Set<Promise<unknown>>();
   #reserved = 0;
+  #closed = false;
 
   constructor(directory: DataDirectory, digest: DigestPort, wallMs: () => number) {
     this.#directory = directory;
@@ -105,7 +113,40 @@ export class SnapshotStore {
    * Writes, reads back and installs a snapshot of `view`. `beforeInstall` ends before the snapshot counts.
    * @throws whatever went wrong, with the snapshots as they were before.
    */
-  async take(
+  take(
+    handle: SnapshotHandle,
+    view: SnapshotView,
+    options: TakeOptions,
+    beforeInstall: () => Promise<void>,
+  ): Promise<TakenSnapshot> {
+    return this.#run(() => this.#take(handle, view, options, beforeInstall));
+  }
+
+  /** @throws {StorageClosedError} */
+  receive(): Promise<SnapshotReceiver> {
+    return this.#run(() => this.#receive());
+  }
+
+  /** Ends what is being received and taken, without installing it, and waits until nothing of it goes on any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+    await Promise.all([...this.#receivers].map((receiver) => receiver.abort()));
+  }
+
+  #run<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#closed) return Promise.reject(closed());
+    const result = work();
+    const ended = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#running.add(ended);
+    void ended.then(() => this.#running.delete(ended));
+    return result;
+  }
+
+  async #take(
     handle: SnapshotHandle,
     view: SnapshotView,
     options: TakeOptions,
@@ -125,7 +166,12 @@ export class SnapshotStore {
     };
     const name = this.#reserve();
     try {
-      const source = { header, records: view.records(), pause: options.pause };
+      const pause = async (): Promise<void> => {
+        this.#refuseClosed();
+        await options.pause();
+        this.#refuseClosed();
+      };
+      const source = { header, records: view.records(), pause };
       await writeSnapshot(this.#directory.disk, name, source, this.#digest);
       const verified = await this.#verifyScratch(name);
       await beforeInstall();
@@ -138,31 +184,30 @@ export class SnapshotStore {
     }
   }
 
-  async receive(): Promise<SnapshotReceiver> {
+  async #receive(): Promise<SnapshotReceiver> {
     const name = this.#reserve();
     const file = await ReceivedFile.open(this.#directory.disk, name);
-    const abandon = async (): Promise<void> => {
-      await file.close().catch(() => undefined);
-      await this.#discard(name);
-    };
-    return {
-      append: (chunk) => file.append(chunk),
-      abort: abandon,
-      finish: async () => {
-        try {
-          await file.flush();
-          await file.close();
-          const verified = await this.#verifyScratch(name);
-          const entry = await this.#install(name, verified);
-          if (entry !== null) return this.#loaded(entry, verified);
-          const { instance } = verified.header.handle;
-          throw new SnapshotCorruptError({ file: name, problem: 'a newer one is here already', instance });
-        } catch (error) {
-          await abandon();
-          throw error;
-        }
+    const receiver: SnapshotReceiver = new SnapshotBeingReceived(file, {
+      install: async () => {
+        const loaded = await this.#installReceived(name);
+        this.#receivers.delete(receiver);
+        return loaded;
       },
-    };
+      discard: async () => {
+        await this.#discard(name);
+        this.#receivers.delete(receiver);
+      },
+    });
+    this.#receivers.add(receiver);
+    return receiver;
+  }
+
+  async #installReceived(name: string): Promise<LoadedSnapshot> {
+    const verified = await this.#verifyScratch(name);
+    const entry = await this.#install(name, verified);
+    if (entry !== null) return this.#loaded(entry, verified);
+    const { instance } = verified.header.handle;
+    throw new SnapshotCorruptError({ file: name, problem: 'a newer one is here already', instance });
   }
 
   /** The newest good snapshot as a stream of bytes, if it is above instance `above`; good until closed. */
@@ -199,6 +244,7 @@ export class SnapshotStore {
   /** Null when a snapshot of the same or a later instance came first. */
   #install(name: string, { header, bytes, sha256 }: VerifiedSnapshot): Promise<SnapshotEntry | null> {
     return this.#installs.run(async () => {
+      this.#refuseClosed();
       const { instance } = header.handle;
       if (instance <= this.newestInstance()) return null;
       const createdAt = new Date(this.#wallMs()).toISOString();
@@ -225,6 +271,10 @@ export class SnapshotStore {
     }
   }
 
+  #refuseClosed(): void {
+    if (this.#closed) throw closed();
+  }
+
   #loaded(entry: SnapshotEntry, { header }: VerifiedSnapshot): LoadedSnapshot {
     return {
       handle: header.handle,
@@ -237,3 +287,5 @@ export class SnapshotStore {
     };
   }
 }
+
+const closed = (): StorageClosedError => new StorageClosedError('The storage');

@@ -1,6 +1,10 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { NodeDisk } from '../../src/adapters/disk-node/index.ts';
 import type { SimulatedDisk } from '../../src/simulator/disk.ts';
-import { SnapshotCorruptError } from '../../src/storage/errors.ts';
+import { SnapshotCorruptError, StorageClosedError } from '../../src/storage/errors.ts';
 import type { ReplicaStorage } from '../../src/storage/replica-storage.ts';
 import { ReplicaStorage as Storage } from '../../src/storage/replica-storage.ts';
 import {
@@ -306,5 +310,106 @@ describe('a snapshot from a peer', () => {
     expect(await receive(storage, await donated(80))).toBe(80);
     await expect(slow.finish()).rejects.toThrow('a newer one is here already');
     expect(storage.snapshots().map(({ instance }) => instance)).toEqual([80]);
+  });
+
+  it('ends once: neither a late abort nor a second finish touches anything', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const installed = await storage.receiveSnapshot();
+    await installed.append(await donated(50));
+    await installed.finish();
+    await installed.abort();
+    await expect(installed.finish()).rejects.toThrow(StorageClosedError);
+    expect(storage.snapshots().map(({ instance }) => instance)).toEqual([50]);
+
+    const damaged = await storage.receiveSnapshot();
+    await damaged.append(Buffer.alloc(100));
+    await expect(damaged.finish()).rejects.toThrow(SnapshotCorruptError);
+    await damaged.abort();
+
+    const aborted = await storage.receiveSnapshot();
+    const last = aborted.append(await donated(60));
+    await aborted.abort();
+    await aborted.abort();
+    await last;
+    await expect(aborted.append(Buffer.alloc(1))).rejects.toThrow(StorageClosedError);
+    await expect(aborted.finish()).rejects.toThrow(StorageClosedError);
+    expect(scratchOf(disk)).toEqual([]);
+    expect(storage.snapshots().map(({ instance }) => instance)).toEqual([50]);
+  });
+
+  it('that turns out damaged costs the log no acknowledged write on a real disk', async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'paxosctl-storage-'));
+    try {
+      await Storage.form(await NodeDisk.open(folder), formation());
+      const storage = await open(await NodeDisk.open(folder));
+      await storage.checkSpace();
+      const receiver = await storage.receiveSnapshot();
+      await receiver.append(new Uint8Array(100));
+      await expect(receiver.finish()).rejects.toThrow(SnapshotCorruptError);
+      await writeEach(storage, entries(1, 1));
+      await receiver.abort();
+      const next = await storage.receiveSnapshot();
+      await writeEach(storage, entries(2, 2), 2);
+      await next.abort();
+      const again = await open(await NodeDisk.open(folder));
+      expect(again.recovered.entries.map(({ instance }) => instance)).toEqual([1, 2]);
+      await again.close();
+      await storage.close();
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('closing the storage', () => {
+  const manifestOf = (disk: SimulatedDisk): Buffer => {
+    const { durable } = disk.inode('MANIFEST');
+    return Buffer.from(durable.get(0, durable.size));
+  };
+
+  it('ends a snapshot that is being received, at whatever step it is', async () => {
+    const donor = simulatedDisk();
+    await Storage.form(donor, formation('n2'));
+    const giving = await open(donor, { expectName: 'n2' });
+    await giving.takeSnapshot(handle(50), view(200), takeOptions);
+    const stream = (await giving.serveNewest(1))!;
+    const bytes = await stream.read(0, stream.bytes);
+    for (const finishing of [true, false]) {
+      const disk = await formedDisk();
+      const storage = await open(disk);
+      const receiver = await storage.receiveSnapshot();
+      const appended = receiver.append(bytes);
+      const finished = finishing ? receiver.finish().then(String, (error: Error) => error.name) : null;
+      await storage.close();
+      const closed = manifestOf(disk);
+      await appended;
+      if (finished !== null) expect(await finished).toBe('StorageClosedError');
+      await expect(receiver.finish()).rejects.toThrow(StorageClosedError);
+      await expect(storage.receiveSnapshot()).rejects.toThrow(StorageClosedError);
+      expect(manifestOf(disk).equals(closed)).toBe(true);
+      expect(scratchOf(disk)).toEqual([]);
+      expect((await open(disk.crash(kill))).recovered.snapshot).toBeNull();
+    }
+  });
+
+  it('ends a snapshot that is being taken, and refuses every later change of the manifest', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 3));
+    let closing: Promise<void> | null = null;
+    const pause = async (): Promise<void> => {
+      closing ??= storage.close();
+    };
+    const taking = storage.takeSnapshot(handle(3), view(300), { ...takeOptions, pause });
+    await expect(taking).rejects.toThrow(StorageClosedError);
+    await closing;
+    const closed = manifestOf(disk);
+    expect(scratchOf(disk)).toEqual([]);
+    await expect(storage.takeSnapshot(handle(3), view(3), takeOptions)).rejects.toThrow(StorageClosedError);
+    await expect(storage.setFlags({ frozen: true })).rejects.toThrow(StorageClosedError);
+    await storage.close();
+    expect(manifestOf(disk).equals(closed)).toBe(true);
+    expect((await open(disk.crash(kill))).recovered.snapshot).toBeNull();
   });
 });

@@ -1,0 +1,67 @@
+/**
+ * A snapshot on its way from a peer: into a file in scratch/, and from there among the snapshots, or to nothing.
+ *
+ * Keeps: it ends once. What asks for another end gets an error (`finish`) or waits for the first (`abort`), so the file is
+ * closed once, after whatever was being written to it.
+ */
+import { StorageClosedError } from './errors.ts';
+import { Serial } from './serial.ts';
+import type { ReceivedFile } from './snapshot-writer.ts';
+
+/** What the store does with the finished or abandoned file; the file is closed before either. */
+export interface ReceiverEnds<Result> {
+  /** Verifies and installs. A rejection is followed by `discard`. */
+  readonly install: () => Promise<Result>;
+  /** Never rejects. */
+  readonly discard: () => Promise<void>;
+}
+
+export class SnapshotBeingReceived<Result> {
+  readonly #file: ReceivedFile;
+  readonly #ends: ReceiverEnds<Result>;
+  /** Pieces and the end follow each other. */
+  readonly #steps = new Serial();
+  #ending: Promise<unknown> | null = null;
+
+  constructor(file: ReceivedFile, ends: ReceiverEnds<Result>) {
+    this.#file = file;
+    this.#ends = ends;
+  }
+
+  /** @throws {StorageClosedError} after an end; {DiskError} */
+  append(chunk: Uint8Array): Promise<void> {
+    if (this.#ending !== null) return Promise.reject(ended());
+    return this.#steps.run(() => this.#file.append(chunk));
+  }
+
+  /** @throws {StorageClosedError} after an end; whatever went wrong, with nothing left behind. */
+  finish(): Promise<Result> {
+    if (this.#ending !== null) return Promise.reject(ended());
+    const finished = this.#steps.run(() => this.#finish());
+    this.#ending = finished.catch(() => undefined);
+    return finished;
+  }
+
+  /** When it resolves nothing of this goes on any more; a `finish` that came first has then ended its own way. */
+  async abort(): Promise<void> {
+    this.#ending ??= this.#steps.run(() => this.#abandon());
+    await this.#ending;
+  }
+
+  async #finish(): Promise<Result> {
+    try {
+      await this.#file.flush().finally(() => this.#file.close());
+      return await this.#ends.install();
+    } catch (error) {
+      await this.#ends.discard();
+      throw error;
+    }
+  }
+
+  async #abandon(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    await this.#ends.discard();
+  }
+}
+
+const ended = (): StorageClosedError => new StorageClosedError('The snapshot that was being received');
