@@ -44,6 +44,10 @@ export interface DiskFile {
    * One call at a time per file. Not a promise, so that the log's order does not hang on microtasks.
    */
   writeAndFlush(offset: number, buffers: readonly Uint8Array[], done: (error: DiskError | null) => void): void;
+  /**
+   * To be called once; whatever runs ends first, and everything asked afterwards rejects with 'io'. A second call is a mistake
+   * of the caller which never touches another file: the real disk lets it pass, the simulated one rejects and notes it.
+   */
   close(): Promise<void>;
 }
 

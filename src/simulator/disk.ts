@@ -62,6 +62,11 @@ export interface SimulatedDiskOptions {
   readonly now?: () => number;
   /** Asked for every operation before it happens; null lets the knobs decide. */
   readonly fault?: (operation: DiskOperation) => DiskFault | null;
+  /**
+   * A file was closed twice or used after its close, which a real disk might have done to another file. Without it the mistake
+   * is thrown out of the schedule, where no caller can swallow it.
+   */
+  readonly onMisuse?: (what: string) => void;
 }
 
 const knobsDefault: DiskKnobs = {
@@ -276,6 +281,15 @@ export class SimulatedDisk implements Disk {
     throw new DiskError('not-found', path, `folder ${folder} does not exist`);
   }
 
+  /** Called by files that are used wrongly. */
+  misused(what: string): void {
+    const { onMisuse, schedule } = this.#options;
+    if (onMisuse !== undefined) return onMisuse(what);
+    schedule(0, () => {
+      throw new Error(`Mistake in the use of the disk: ${what}.`);
+    });
+  }
+
   /** Called by files when they grow or change. */
   touch(inode: Inode, grownBytes: number): void {
     if (grownBytes > this.free()) throw new DiskError('full', '', 'no space left');
@@ -288,6 +302,7 @@ class SimulatedFile implements DiskFile {
   readonly #disk: SimulatedDisk;
   readonly #inode: Inode;
   #failure: DiskError | null = null;
+  #closed = false;
 
   constructor(disk: SimulatedDisk, path: string, inode: Inode) {
     this.#disk = disk;
@@ -296,16 +311,16 @@ class SimulatedFile implements DiskFile {
   }
 
   size(): Promise<number> {
-    return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => this.#inode.cached.size);
+    return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => this.#open().cached.size);
   }
 
   fingerprint(): Promise<string> {
-    return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => `inode-${this.#inode.number}`);
+    return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => `inode-${this.#open().number}`);
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
     return this.#disk.perform({ kind: 'read', path: this.path, bytes: length }, () =>
-      this.#inode.cached.get(offset, length),
+      this.#open().cached.get(offset, length),
     );
   }
 
@@ -325,7 +340,7 @@ class SimulatedFile implements DiskFile {
     return this.#changing((done) =>
       this.#disk.start(
         { kind: 'flush', path: this.path, bytes: 0 },
-        () => undefined,
+        () => void this.#open(),
         (fault) => this.#end(covered, fault),
         done,
       ),
@@ -351,14 +366,28 @@ class SimulatedFile implements DiskFile {
   }
 
   close(): Promise<void> {
+    const again = this.#closed;
+    // Even a close that fails is the last: the descriptor is gone.
+    this.#closed = true;
     return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => {
-      this.#failure ??= new DiskError('io', this.path, 'the file is closed');
+      if (again) throw this.#misused('closed twice');
     });
   }
 
   #put(offset: number, bytes: Uint8Array): void {
-    this.#disk.touch(this.#inode, Math.max(0, offset + bytes.length - this.#inode.cached.size));
-    this.#inode.write(offset, bytes);
+    const inode = this.#open();
+    this.#disk.touch(inode, Math.max(0, offset + bytes.length - inode.cached.size));
+    inode.write(offset, bytes);
+  }
+
+  #open(): Inode {
+    if (this.#closed) throw this.#misused('used after it was closed');
+    return this.#inode;
+  }
+
+  #misused(how: string): DiskError {
+    this.#disk.misused(`${this.path} was ${how}`);
+    return new DiskError('io', this.path, `the file was ${how}`);
   }
 
   #end(covered: Inode['pending'], fault: DiskFault | null): void {

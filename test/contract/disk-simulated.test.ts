@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { simulatedDisk } from '../storage/support.ts';
 import { diskContract } from './disk.ts';
 
-diskContract('the simulated disk', async () => simulatedDisk());
+diskContract('the simulated disk', async () => simulatedDisk({ onMisuse: () => undefined }));
 
 const powerLoss = { writes: 'lost', names: 'lost' } as const;
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -63,6 +63,16 @@ describe('the simulated disk', () => {
     expect(Buffer.from(await again.read(0, 4)).toString()).toBe('gone');
     await again.flush(); // reports success, and has nothing to write
     expect(next.crash(powerLoss).inode('a').cached.size).toBe(0);
+  });
+
+  it('says so when a file is closed twice or used after its close', async () => {
+    const misuses: string[] = [];
+    const disk = simulatedDisk({ onMisuse: (what) => misuses.push(what) });
+    const file = await disk.open('a', { create: 'exclusive' });
+    await file.close();
+    await expect(file.close()).rejects.toMatchObject({ reason: 'io' });
+    await expect(file.read(0, 1)).rejects.toMatchObject({ reason: 'io' });
+    expect(misuses).toEqual(['a was closed twice', 'a was used after it was closed']);
   });
 
   it('never answers a process that is gone', async () => {

@@ -146,6 +146,37 @@ export function diskContract(name: string, fresh: () => Promise<Disk>): void {
       await file.close();
       expect(await reasonOf(file.write(0, bytes('x')))).toBe('io');
       expect(await reasonOf(writeAndFlush(file, 0, [bytes('x')]))).toBe('io');
+      expect(await reasonOf(file.flush())).toBe('io');
+      expect(await reasonOf(file.read(0, 1))).toBe('io');
+      expect(await reasonOf(file.size())).toBe('io');
+      expect(await reasonOf(file.fingerprint())).toBe('io');
+    });
+
+    it('ends what runs before it closes a file', async () => {
+      const disk = await fresh();
+      const file = await made(disk, 'a');
+      const ended: string[] = [];
+      const written = file.write(0, bytes('hello')).then(() => ended.push('write'));
+      const flushed = writeAndFlush(file, 5, [bytes(' there')]).then(() => ended.push('flush'));
+      const closed = file.close();
+      await Promise.all([written, flushed, closed]);
+      const again = await disk.open('a', { create: false });
+      expect(text(await again.read(0, 20))).toBe('hello there');
+      await again.close();
+    });
+
+    it('never touches another file by closing one twice', async () => {
+      const disk = await fresh();
+      const first = await made(disk, 'a', 'hello');
+      await Promise.allSettled([first.close(), first.close()]);
+      const second = await made(disk, 'b');
+      await writeAndFlush(second, 0, [bytes('one')]);
+      await first.close().catch(() => undefined);
+      const third = await made(disk, 'c', 'other');
+      await writeAndFlush(second, 3, [bytes('two')]);
+      expect([text(await second.read(0, 10)), text(await third.read(0, 10))]).toEqual(['onetwo', 'other']);
+      await second.close();
+      await third.close();
     });
   });
 }

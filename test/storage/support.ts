@@ -66,13 +66,18 @@ export const textOf = ({ value: it }: AcceptedEntry): string =>
 
 /** A disk whose operations answer in later turns of the event loop, as soon as possible. */
 export function simulatedDisk(
-  options: { seed?: number; fault?: (operation: DiskOperation) => DiskFault | null } = {},
+  options: {
+    seed?: number;
+    fault?: (operation: DiskOperation) => DiskFault | null;
+    onMisuse?: (what: string) => void;
+  } = {},
 ): SimulatedDisk {
-  const { fault } = options;
+  const { fault, onMisuse } = options;
   return new SimulatedDisk({
     schedule: (_delayMs, callback) => setImmediate(callback),
     random: new Random(options.seed ?? 1),
     ...(fault === undefined ? {} : { fault }),
+    ...(onMisuse === undefined ? {} : { onMisuse }),
   });
 }
 

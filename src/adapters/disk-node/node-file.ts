@@ -3,6 +3,9 @@
  *
  * The hot path is one job of the thread pool: a single `writev` to a descriptor opened with O_DSYNC, which returns when the
  * bytes and what is needed to find them are on the device. The first failed write or flush is final (pitfalls P14).
+ *
+ * A descriptor is a number that the system gives to the next file once it is closed. So it is closed once, after everything
+ * that uses it has ended, and nothing uses it afterwards: a stray close or write would hit another file.
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -26,6 +29,10 @@ export class NodeDiskFile implements DiskFile {
   readonly #fd: number;
   #syncFd: number | null = null;
   #failure: DiskError | null = null;
+  /** Operations that use a descriptor now. */
+  #running = 0;
+  #closing: Promise<void> | null = null;
+  #whenIdle: () => void = () => undefined;
 
   constructor(path: string, fullPath: string, fd: number) {
     this.path = path;
@@ -34,18 +41,18 @@ export class NodeDiskFile implements DiskFile {
   }
 
   size(): Promise<number> {
-    return this.#mapped(async () => (await fstat(this.#fd)).size);
+    return this.#using(async () => (await fstat(this.#fd)).size);
   }
 
   fingerprint(): Promise<string> {
-    return this.#mapped(async () => {
+    return this.#using(async () => {
       const stats = fs.fstatSync(this.#fd, { bigint: true });
       return `${stats.ino}-${stats.birthtimeNs}`;
     });
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#mapped(async () => {
+    return this.#using(async () => {
       const bytes = Buffer.allocUnsafeSlow(length);
       let done = 0;
       while (done < length) {
@@ -72,15 +79,20 @@ export class NodeDiskFile implements DiskFile {
   }
 
   writeAndFlush(offset: number, buffers: readonly Uint8Array[], done: (error: DiskError | null) => void): void {
-    const fail = (error: unknown): void => {
-      this.#failure ??= toDiskError(error, this.path);
-      done(this.#failure);
-    };
-    if (this.#failure !== null) {
-      const failure = this.#failure;
-      setImmediate(() => done(failure));
+    const refused = this.#failure ?? this.#closedError();
+    if (refused !== null) {
+      setImmediate(() => done(refused));
       return;
     }
+    this.#running++;
+    const end = (error: DiskError | null): void => {
+      this.#leave();
+      done(error);
+    };
+    const fail = (error: unknown): void => {
+      this.#failure ??= toDiskError(error, this.path);
+      end(this.#failure);
+    };
     let fd: number;
     try {
       fd = this.#syncDescriptor();
@@ -94,22 +106,32 @@ export class NodeDiskFile implements DiskFile {
         const left = after(rest, bytesWritten);
         // A short write: what was written is on the device, the rest follows.
         if (left.length > 0) return writeRest(at + bytesWritten, left);
-        if (dataSync !== 0) return done(null);
-        fs.fdatasync(fd, (flushError) => (flushError === null ? done(null) : fail(flushError)));
+        if (dataSync !== 0) return end(null);
+        fs.fdatasync(fd, (flushError) => (flushError === null ? end(null) : fail(flushError)));
       });
     };
     writeRest(offset, buffers);
   }
 
+  /** The same end for everybody who asks; what runs ends first. */
   close(): Promise<void> {
-    return this.#mapped(async () => {
-      const { path } = this;
-      this.#failure ??= new DiskError('io', path, 'the file is closed');
-      const syncFd = this.#syncFd;
-      this.#syncFd = null;
-      if (syncFd !== null) await close(syncFd);
-      await close(this.#fd);
-    });
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    try {
+      if (this.#syncFd !== null) await close(this.#syncFd);
+    } catch (error) {
+      throw toDiskError(error, this.path);
+    } finally {
+      await close(this.#fd).catch((error: unknown) => Promise.reject(toDiskError(error, this.path)));
+    }
   }
 
   /** Opened at the first use: most files never need it. Once per file, so it may block the loop for its few µs. */
@@ -126,20 +148,36 @@ export class NodeDiskFile implements DiskFile {
 
   async #changing(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
+    const closed = this.#closedError();
+    if (closed !== null) throw closed;
     try {
-      await work();
+      await this.#using(work);
     } catch (error) {
       this.#failure = toDiskError(error, this.path);
       throw this.#failure;
     }
   }
 
-  async #mapped<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #using<Result>(work: () => Promise<Result>): Promise<Result> {
+    const closed = this.#closedError();
+    if (closed !== null) throw closed;
+    this.#running++;
     try {
       return await work();
     } catch (error) {
       throw toDiskError(error, this.path);
+    } finally {
+      this.#leave();
     }
+  }
+
+  #leave(): void {
+    this.#running--;
+    if (this.#running === 0) this.#whenIdle();
+  }
+
+  #closedError(): DiskError | null {
+    return this.#closing === null ? null : new DiskError('io', this.path, 'the file is closed');
   }
 }
 
