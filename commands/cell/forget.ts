@@ -1,5 +1,5 @@
 import * as Args from '@oclif/core/args';
-import { BaseCommand } from '../../src/render/base-command.ts';
+import { BaseCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class CellForget extends BaseCommand {
@@ -21,14 +21,22 @@ Exit code 6 when nothing was known of it.`;
     name: Args.string({
       ignoreStdin: true,
       required: true,
-      description: 'Id of the cell, or an endpoint at which it was met.',
+      description: 'Id or name of the cell, or an endpoint at which it was met.',
     }),
   };
 
+  static override flags = { 'dry-run': dryRunFlag };
+
   async run(): Promise<unknown> {
-    const { args } = await this.parse(CellForget);
+    const { args, flags } = await this.parse(CellForget);
     const { forgetCell } = await import('../../src/operator/connect.ts');
     const { writeResult } = await import('../../src/render/output.ts');
+    if (flags['dry-run']) {
+      const cell = await forgetCell(args.name, { dryRun: true });
+      process.exitCode = 10;
+      if (!this.jsonEnabled()) await writeResult(`cell ${cell} would be forgotten\n`);
+      return { dryRun: true, wouldChange: true, cell };
+    }
     const forgotten = await forgetCell(args.name);
     if (!this.jsonEnabled()) await writeResult(`cell ${forgotten} is forgotten\n`);
     return { forgotten };

@@ -197,6 +197,10 @@ function whatIsWrong(
   const lag = furthest - status.instances.applied;
   if (lag > lagInstancesMax) return `is ${lag} instances behind`;
   const linked = master === null || master.name === status.name || master.peers.includes(status.name);
+  const unheard: unknown = (master as { readonly unheard?: unknown } | null)?.unheard;
+  if (Array.isArray(unheard) && unheard.includes(status.name)) {
+    return `was not heard by the master ${master?.name} for more than two leases`;
+  }
   return linked ? null : `has no connection from the master ${master.name}`;
 }
 

@@ -3,6 +3,7 @@
  * endpoints (contract §1). Without it a cell that was rolled back between two commands would go unnoticed.
  *
  *     cells/<cell id>/<generation>-<epoch>-<instance>.mark    the mark; the last name in order is the newest
+ *     cells/<cell id>/cell.json                               {"id","name","members"}: its name, and where its members were
  *     endpoints/<hash of the endpoint>.json                   {"endpoint","cell"}
  *
  * A mark's file is named after its place in history, so that several commands at a time need no lock: each adds its own
@@ -14,6 +15,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { NotAllowedError } from '../errors/cell-errors.ts';
 import { comparePoints, type MarkedPoint, readPositionMark } from '../formats/position-mark.ts';
+import type { KnownCell } from './find-master.ts';
 import type { MarkStore } from './marks.ts';
 
 /** `$XDG_STATE_HOME/paxosctl`, by default `~/.local/state/paxosctl`. */
@@ -26,6 +28,7 @@ export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
 const digits = (n: number): string => String(n).padStart(16, '0');
 const markName = ({ generation, epoch, instance }: MarkedPoint): string =>
   `${digits(generation)}-${digits(epoch)}-${digits(instance)}.mark`;
+const cellName = 'cell.json';
 const markPattern = /^\d{16}-\d{16}-\d{16}\.mark$/;
 
 /** Ids come from the network: one that could mean another place on the disk is hashed. */
@@ -69,6 +72,36 @@ export class StateFile {
     await Promise.all(before.filter((it) => it < name).map((it) => rm(path.join(folder, it), { force: true })));
   }
 
+  /** What is remembered of the cell that was met at the first of these endpoints that is known. */
+  async cellMetAt(endpoints: readonly string[]): Promise<KnownCell | null> {
+    for (const endpoint of endpoints) {
+      const id = await this.cellAt(endpoint);
+      if (id !== null) return (await this.#knownCell(id)) ?? { id, name: null, members: [] };
+    }
+    return null;
+  }
+
+  /** Remembers name and members of a cell: the newest description counts. One without members adds nothing. */
+  async keepCell(cell: KnownCell): Promise<void> {
+    if (cell.members.length === 0) return;
+    const text = `${JSON.stringify({ id: cell.id, name: cell.name, members: cell.members })}\n`;
+    const folder = this.#cellFolder(cell.id);
+    const before = await readFile(path.join(folder, cellName), 'utf8').catch(() => '');
+    if (before !== text) await writeWhole(folder, cellName, text);
+  }
+
+  /** Ids of the remembered cells of this name; names are not unique. */
+  async cellsNamed(name: string): Promise<string[]> {
+    const folders = await names(path.join(this.#directory, 'cells'));
+    const cells = await Promise.all(folders.map((folder) => this.#knownCell(folder)));
+    return cells.flatMap((it) => (it !== null && it.name === name ? [it.id] : [])).sort();
+  }
+
+  async #knownCell(id: string): Promise<KnownCell | null> {
+    const text = await readFile(path.join(this.#cellFolder(id), cellName), 'utf8').catch(() => '');
+    return describedIn(text);
+  }
+
   /** The cell that was met at an endpoint first, or null. */
   async cellAt(endpoint: string): Promise<string | null> {
     try {
@@ -105,20 +138,27 @@ export class StateFile {
     }
   }
 
-  /** Forgets a cell: its marks, and at which endpoints it was met. False when it was not known. */
+  /** Whether anything is remembered of a cell. */
+  async knows(cell: string): Promise<boolean> {
+    const kept = await names(this.#cellFolder(cell));
+    if (kept.some((it) => it === cellName || markPattern.test(it))) return true;
+    return (await this.#endpointsOf(cell)).length > 0;
+  }
+
+  /** Forgets a cell: its marks, its members, and at which endpoints it was met. False when it was not known. */
   async forget(cell: string): Promise<boolean> {
-    const folder = this.#cellFolder(cell);
-    let known = (await markFiles(folder)).length > 0;
-    await rm(folder, { recursive: true, force: true });
-    const endpoints = path.join(this.#directory, 'endpoints');
-    for (const name of await names(endpoints)) {
-      const file = path.join(endpoints, name);
-      const text = await readFile(file, 'utf8').catch(() => '');
-      if (cellIn(text) !== cell) continue;
-      known = true;
-      await rm(file, { force: true });
-    }
+    const known = await this.knows(cell);
+    await rm(this.#cellFolder(cell), { recursive: true, force: true });
+    for (const file of await this.#endpointsOf(cell)) await rm(file, { force: true });
     return known;
+  }
+
+  /** The files of the endpoints at which a cell was met. */
+  async #endpointsOf(cell: string): Promise<string[]> {
+    const folder = path.join(this.#directory, 'endpoints');
+    const files = (await names(folder)).map((name) => path.join(folder, name));
+    const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')));
+    return files.filter((_, at) => cellIn(texts[at] ?? '') === cell);
   }
 
   #cellFolder(cell: string): string {
@@ -184,6 +224,18 @@ const wrongCell = (endpoint: string, known: string, found: string): NotAllowedEr
     facts: { endpoint, known, found },
     suggestions: [`paxosctl cell forget ${known}`],
   });
+
+/** Half a file, or one of another program's making, is as good as none. */
+function describedIn(text: string): KnownCell | null {
+  try {
+    const { id, name, members } = JSON.parse(text) as { readonly [Key in keyof KnownCell]?: unknown };
+    if (typeof id !== 'string' || !Array.isArray(members)) return null;
+    const urls = members.filter((it): it is string => typeof it === 'string' && URL.canParse(it));
+    return { id, name: typeof name === 'string' ? name : null, members: urls };
+  } catch {
+    return null;
+  }
+}
 
 function cellIn(text: string): string | null {
   try {

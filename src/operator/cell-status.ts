@@ -5,8 +5,10 @@
  * Replicas are asked over plain HTTP without the client's connections, so that `status` starts quickly and never waits for a master.
  */
 import { type CellStatusDocument, cellStatusOf, type MemberStatusDocument } from '../client/cell-status.ts';
+import type { KnownCell } from '../client/find-master.ts';
 import { UnreachableError } from '../errors/index.ts';
 import type { ReplicaStatusDocument } from '../formats/http-body.ts';
+import { rememberedCell, rememberMembers } from './connect.ts';
 import { getJson } from './replica-http.ts';
 
 export { lagInstancesMax } from '../client/cell-status.ts';
@@ -46,14 +48,39 @@ const answerMsMax = 2_000;
  * @throws {UnreachableError} (exit 3) when nobody answers.
  */
 export async function survey(endpoints: readonly string[], timeoutMs: number): Promise<Survey> {
-  const limit = Math.min(timeoutMs, answerMsMax);
+  const limit = Math.round(Math.min(timeoutMs, answerMsMax));
   const first = await Promise.all(endpoints.map((url) => ask(url, limit)));
   const known = new Set(endpoints);
   const named = first.flatMap(({ status }) => status?.members ?? []).map(({ url }) => url.replace(/\/$/, ''));
   const others = [...new Set(named)].filter((url) => !known.has(url));
   const answers = [...first, ...(await Promise.all(others.map((url) => ask(url, limit))))];
-  if (answers.every(({ status }) => status === null)) throw nobodyAnswers(answers);
+  if (answers.every(({ status }) => status === null)) {
+    const met = await rememberedCell(endpoints);
+    const more = await askMembers(met, known, limit);
+    if (more.every(({ status }) => status === null)) throw nobodyAnswers([...answers, ...more], met);
+    return { answers: [...answers, ...more] };
+  }
+  const described = knownCellOf(answers);
+  if (described !== null) await rememberMembers(endpoints, described);
   return { answers };
+}
+
+/** The members of the cell that was met at the endpoints before; one that is of another cell by now does not count. */
+async function askMembers(met: KnownCell | null, asked: ReadonlySet<string>, limit: number): Promise<Answer[]> {
+  const urls = (met?.members ?? []).filter((url) => !asked.has(url));
+  const answers = await Promise.all(urls.map((url) => ask(url, limit)));
+  return answers.map((answer) => {
+    if (answer.status === null || answer.status.cell.id === met?.id) return answer;
+    return { url: answer.url, status: null, why: `belongs to cell ${answer.status.cell.id ?? 'none'} now` };
+  });
+}
+
+function knownCellOf(answers: readonly Answer[]): KnownCell | null {
+  const statuses = answers.flatMap(({ status }) => (status === null ? [] : [status]));
+  const { cell, members } = (currentMaster(statuses) ?? statuses[0]) as ReplicaStatusDocument;
+  if (cell.id === null) return null;
+  const urls = members.flatMap(({ url }) => (URL.canParse(url) ? [new URL(url).origin] : []));
+  return { id: cell.id, name: cell.name, members: urls };
 }
 
 async function ask(url: string, timeoutMs: number): Promise<Answer> {
@@ -74,11 +101,16 @@ function isStatus(document: unknown): document is ReplicaStatusDocument {
   return typeof name === 'string' && typeof role === 'string' && objects && Array.isArray(members);
 }
 
-function nobodyAnswers(answers: readonly Answer[]): UnreachableError {
+function nobodyAnswers(answers: readonly Answer[], met: KnownCell | null): UnreachableError {
   const what = answers.map(({ url, why }) => `${url}: ${why}`).join('; ');
+  // Where a cell was met before, forming another one is the last thing to do.
+  const suggestions =
+    met === null
+      ? ['paxosctl cell start', 'paxosctl status --endpoints http://HOST:PORT']
+      : ['paxosctl wait master --timeout 30s', 'paxosctl status --endpoints http://HOST:PORT'];
   return new UnreachableError(`No replica answers (${what}).`, {
-    facts: { endpoints: answers.map(({ url, why }) => ({ url, why })) },
-    suggestions: ['paxosctl cell start', 'paxosctl status --endpoints http://HOST:PORT'],
+    facts: { endpoints: answers.map(({ url, why }) => ({ url, why })), ...(met === null ? {} : { cell: met.id }) },
+    suggestions,
   });
 }
 

@@ -4,8 +4,9 @@
  * noticed before anything is done.
  */
 import type { PaxosClient } from '../client/client.ts';
+import type { KnownCell } from '../client/find-master.ts';
 import { StateFile, StoredMarks } from '../client/state-file.ts';
-import { ConditionFailedError } from '../errors/index.ts';
+import { ConditionFailedError, UsageError } from '../errors/index.ts';
 import type { ReplicaStatusDocument } from '../formats/http-body.ts';
 
 export interface CellFlags {
@@ -30,12 +31,13 @@ export async function withCell<Result>(
   const { PaxosClient } = await import('../client/client.ts');
   const state = new StateFile();
   const marks = await StoredMarks.load(state, endpoints);
-  const client = new PaxosClient({ endpoints, timeoutMs: timeout, marks, connections, batch });
+  const cell = await state.cellMetAt(endpoints);
+  const client = new PaxosClient({ endpoints, timeoutMs: timeout, marks, connections, batch, cell });
   try {
     return await work(client);
   } finally {
     await client.close();
-    await remember(state, marks, endpoints);
+    await remember(state, marks, { endpoints, met: client.cell });
   }
 }
 
@@ -43,16 +45,33 @@ export async function withCell<Result>(
  * A tool that cannot write its state directory still works; it only notices less. So this is said, and is no error of the
  * command that has been carried out.
  */
-async function remember(state: StateFile, marks: StoredMarks, endpoints: readonly string[]): Promise<void> {
+async function remember(
+  state: StateFile,
+  marks: StoredMarks,
+  { endpoints, met }: { readonly endpoints: readonly string[]; readonly met: KnownCell | null },
+): Promise<void> {
   const { cell } = marks;
   try {
     await marks.save();
     if (cell === null) return;
+    // Only of the cell that took part: what a wrong one says of itself is not to be kept.
+    if (met?.id === cell) await state.keepCell(met);
     for (const endpoint of endpoints) if ((await state.cellAt(endpoint)) === null) await state.meet(endpoint, cell);
   } catch (error) {
     process.emitWarning(`paxosctl could not remember what it saw of the cell: ${(error as Error).message}`);
   }
 }
+
+/** Keeps who the members of a cell are, for when the endpoints that are given then do not answer. Only of a cell that was met there. */
+export async function rememberMembers(endpoints: readonly string[], cell: KnownCell): Promise<void> {
+  const state = new StateFile();
+  const known = await state.cellMetAt(endpoints);
+  if (known?.id === cell.id) await state.keepCell(cell).catch(() => {});
+}
+
+/** What is remembered of the cell that was met at one of these endpoints; null also when nothing can be read. */
+export const rememberedCell = (endpoints: readonly string[]): Promise<KnownCell | null> =>
+  new StateFile().cellMetAt(endpoints).catch(() => null);
 
 /** The cell that answers at one of the endpoints. */
 export async function cellIdAt(client: PaxosClient, endpoints: readonly string[]): Promise<string> {
@@ -78,19 +97,24 @@ export async function expectCell(endpoints: readonly string[], cell: string): Pr
 }
 
 /**
- * Forgets a cell by its id, or the one that was met at an endpoint.
+ * Forgets a cell by its id, its name, or an endpoint at which it was met. A dry run only says which one that would be.
  *
  * @returns its id.
- * @throws {ConditionFailedError} (exit 6) when nothing was known of it.
+ * @throws {ConditionFailedError} (exit 6) when nothing was known of it; {UsageError} (exit 2) for a name of several cells.
  */
-export async function forgetCell(nameOrEndpoint: string): Promise<string> {
+export async function forgetCell(asked: string, { dryRun = false } = {}): Promise<string> {
   const state = new StateFile();
-  const cell = (await state.cellAt(nameOrEndpoint.replace(/\/$/, ''))) ?? nameOrEndpoint;
-  if (await state.forget(cell)) return cell;
+  const named = await state.cellsNamed(asked);
+  if (named.length > 1) {
+    throw new UsageError(`${named.length} cells are remembered by the name ${asked}: give an id.`, {
+      facts: { name: asked, cells: named },
+      suggestions: named.map((id) => `paxosctl cell forget ${id}`),
+    });
+  }
+  const cell = (await state.cellAt(asked.replace(/\/$/, ''))) ?? named[0] ?? asked;
+  if (dryRun ? await state.knows(cell) : await state.forget(cell)) return cell;
   throw new ConditionFailedError(
-    `Nothing is known of ${nameOrEndpoint}: neither a cell's id nor an endpoint where one was met.`,
-    {
-      facts: { name: nameOrEndpoint },
-    },
+    `Nothing is known of ${asked}: neither a cell's id or name, nor an endpoint where one was met.`,
+    { facts: { name: asked } },
   );
 }

@@ -38,6 +38,13 @@ function cell(changes: Record<string, Partial<ReplicaStatusDocument> | null> = {
 }
 
 describe('the status of a cell', () => {
+  it('does not count on a voter that the master has not heard for long, though it answers', async () => {
+    const unheard = { unheard: ['n3'] } as Partial<ReplicaStatusDocument>;
+    const { cell: seen } = await cell({ n1: unheard });
+    expect(seen).toMatchObject({ health: 'degraded', tolerates: 0, intended: 1 });
+    expect(seen.why).toEqual(['n3 was not heard by the master n1 for more than two leases']);
+  });
+
   it('is healthy when every voter is', async () => {
     const { cell: it, members } = await cell();
     expect(it).toMatchObject({ health: 'healthy', tolerates: 1, intended: 1, why: [], master: 'n1', epoch: 1 });

@@ -131,6 +131,21 @@ describe('the state directory', () => {
     expect(await state.newestMark('c1')).toBe(mark(8));
   });
 
+  it('remembers name and members of a cell, and forgets them with it', async () => {
+    const state = new StateFile(directory);
+    const cell = { id: 'c1', name: 'blue', members: ['http://a:1', 'http://b:1'] };
+    await state.meet('http://a:1', 'c1');
+    expect(await state.cellMetAt(['http://x:1', 'http://a:1'])).toEqual({ id: 'c1', name: null, members: [] });
+    await state.keepCell(cell);
+    await state.keepCell({ ...cell, members: [] });
+    expect(await state.cellMetAt(['http://a:1'])).toEqual(cell);
+    expect(await state.cellsNamed('blue')).toEqual(['c1']);
+    expect([await state.knows('c1'), await state.knows('c2')]).toEqual([true, false]);
+    await state.forget('c1');
+    expect(await state.cellsNamed('blue')).toEqual([]);
+    expect(await state.cellMetAt(['http://a:1'])).toBeNull();
+  });
+
   it('lies where the XDG specification says', () => {
     expect(stateDirectory({ XDG_STATE_HOME: '/x' })).toBe('/x/paxosctl');
     expect(stateDirectory({ XDG_STATE_HOME: 'relative' })).toBe(path.join(os.homedir(), '.local/state/paxosctl'));
