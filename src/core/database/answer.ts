@@ -9,17 +9,19 @@ export function forgetResults(result: CommandResult): CommandResult {
   return { ...result, guard: [], results: [], resultsForgotten: true };
 }
 
-/** Encoded length of a MultiOp's answer without its results; nothing longer needs to be kept of any. */
-export const shortAnswerBytes = (codec: RecordCodec): number =>
+/**
+ * Encoded length of the longest answer of a single write on one condition. It can be kept for every number, and is never
+ * shortened: a retry of a delete that found nothing must not be told that it deleted. No shortened answer is longer.
+ */
+export const singleWriteAnswerBytes = (codec: RecordCodec): number =>
   codec.encodeResult({
     kind: 'multiop',
     succeeded: true,
-    guard: [],
-    results: [],
+    guard: [true],
+    results: [{ op: 'put', revision: 0, created: true }],
     revision: 0,
     instance: 0 as Instance,
     epoch: 0 as Epoch,
-    resultsForgotten: true,
   }).length;
 
 /** Bytes of all values that a result carries. */

@@ -6,7 +6,7 @@
  */
 import type { CellTimeMs, Instance } from '../consensus/identity.ts';
 import { invariant } from '../invariant.ts';
-import { forgetResults, shortAnswerBytes, valueBytesOf } from './answer.ts';
+import { forgetResults, singleWriteAnswerBytes, valueBytesOf } from './answer.ts';
 import { type DigestSum, digestOf } from './checksum.ts';
 import type { CommandResult } from './command.ts';
 import type { DatabasePorts, DatabaseRecord, PackedBytes } from './record.ts';
@@ -21,7 +21,6 @@ export class SessionTable {
   readonly #store: StateStore<Session>;
   readonly #sum: DigestSum;
   readonly #ports: DatabasePorts;
-  readonly #shortAnswerBytes: number;
   #answerCount = 0;
   /** Number of the latest view. */
   #stamp = 0;
@@ -32,10 +31,10 @@ export class SessionTable {
     this.#store = store;
     this.#sum = sum;
     this.#ports = ports;
-    this.#shortAnswerBytes = shortAnswerBytes(ports.codec);
+    // So while answers take too much, the longest one is longer than this, and can be shortened.
     invariant(
-      this.#shortAnswerBytes * sessionNumbersMax <= sessionAnswerBytesMax,
-      'the shortest answers of all numbers fit into what a session may keep',
+      singleWriteAnswerBytes(ports.codec) * sessionNumbersMax <= sessionAnswerBytesMax,
+      'the answers of single writes of all numbers fit into what a session may keep',
     );
   }
 
@@ -158,7 +157,7 @@ export class SessionTable {
   #shortenAnswers(id: string, session: Session): void {
     const { codec } = this.#ports;
     for (;;) {
-      const long = session.nextToShorten(this.#shortAnswerBytes);
+      const long = session.nextToShorten();
       if (long === null) return;
       const short = codec.pack(codec.encodeResult(forgetResults(codec.decodeResult(codec.unpack(long.answer)))));
       this.#sum.subtract(digestOf(this.#ports, answerRecord(id, long.sequence, long.answer)));

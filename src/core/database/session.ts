@@ -10,7 +10,7 @@ import type { Digest, PackedBytes } from './record.ts';
 
 /** Numbers whose answers a session keeps. */
 export const sessionNumbersMax = 1024;
-/** Bytes of the answers of one session; beyond them the answers of the lowest numbers are shortened. */
+/** Bytes of the answers of one session; beyond them the longest answers are shortened. */
 export const sessionAnswerBytesMax = 64 * 1024;
 
 export interface Answer {
@@ -95,11 +95,17 @@ export class Session {
     return { sequence, answer };
   }
 
-  /** The lowest number whose answer is longer than `shortBytes`, when answers take more than they may. */
-  nextToShorten(shortBytes: number): Answer | null {
+  /**
+   * The longest answer, when answers take more than they may; of equally long ones that of the lowest number. So the
+   * answers of single writes, which all fit together, are kept as they are however large the others were.
+   */
+  nextToShorten(): Answer | null {
     if (this.#bytes <= sessionAnswerBytesMax) return null;
-    const at = this.#answers.findIndex((answer) => answer.length > shortBytes);
-    return at < 0 ? null : { sequence: this.#sequences[at] as number, answer: this.#answers[at] as PackedBytes };
+    let at = 0;
+    for (let i = 1; i < this.#answers.length; i++) {
+      if ((this.#answers[i] as PackedBytes).length > (this.#answers[at] as PackedBytes).length) at = i;
+    }
+    return { sequence: this.#sequences[at] as number, answer: this.#answers[at] as PackedBytes };
   }
 
   replace(sequence: number, answer: PackedBytes): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommandResult } from '../../../src/core/database/command.ts';
 import { sessionAnswerBytesMax, sessionNumbersMax } from '../../../src/core/database/session.ts';
 import { sessionsMax } from '../../../src/core/database/session-limits.ts';
-import { get, Machine, multiOp, put, recomputed } from './support.ts';
+import { get, Machine, multiOp, put, recomputed, remove } from './support.ts';
 
 const expired: CommandResult = { kind: 'session-expired' };
 const numbered = (session: string, sequence: number, key = `k${sequence}`) =>
@@ -93,7 +93,7 @@ describe('a session', () => {
     expect(machine.run(command)).toEqual(short);
   });
 
-  it('shortens the answers of the lowest numbers when all together are too large', () => {
+  it('shortens the longest answers, lowest numbers first, when all together are too large', () => {
     const machine = new Machine();
     machine.multiOp({ do: [put('large', 'x'.repeat(30_000))] });
     const session = machine.openSession();
@@ -103,6 +103,34 @@ describe('a session', () => {
       (n) => (machine.run(command(n)) as { resultsForgotten?: boolean }).resultsForgotten,
     );
     expect(forgotten).toEqual([true, true, true, undefined, undefined]);
+    expect(recomputed(machine.database.view())).toBe(machine.database.checksumHex());
+  });
+
+  it('tells every single write the same again, however large the other answers were', () => {
+    const machine = new Machine();
+    machine.multiOp({ do: [put('large', 'x'.repeat(30_000))] });
+    const session = machine.openSession();
+    const nothing = multiOp({ do: [remove('absent')], number: [session, 1] });
+    const created = multiOp({ guard: [{ test: 'absent', key: 'a' }], do: [put('a')], number: [session, 2] });
+    const first = [machine.run(nothing), machine.run(created)];
+    for (let n = 3; n <= sessionNumbersMax; n++) {
+      machine.run(multiOp({ do: n % 100 === 0 ? [get('large')] : [put(`k${n}`)], number: [session, n] }));
+    }
+    expect([machine.run(nothing), machine.run(created)]).toEqual(first);
+    machine.restart();
+    expect([machine.run(nothing), machine.run(created)]).toEqual(first);
+    expect(first[0]).toMatchObject({ results: [{ op: 'delete', deleted: false }] });
+    expect(recomputed(machine.database.view())).toBe(machine.database.checksumHex());
+  });
+
+  it('keeps the answers of all numbers within its limit, whatever they are', () => {
+    const machine = new Machine();
+    const session = machine.openSession();
+    const gets = [get('a'), get('b'), get('c'), get('d'), get('e'), get('f'), get('g'), get('h')];
+    machine.multiOp({ do: gets.map(({ key }) => put(key, 'some value')) });
+    for (let n = 1; n <= sessionNumbersMax + 10; n++) machine.run(multiOp({ do: gets, number: [session, n] }));
+    const last = machine.run(multiOp({ do: gets, number: [session, sessionNumbersMax + 10] }));
+    expect(last).toMatchObject({ kind: 'multiop', revision: 1 });
     expect(recomputed(machine.database.view())).toBe(machine.database.checksumHex());
   });
 
