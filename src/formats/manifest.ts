@@ -70,6 +70,11 @@ export interface Manifest {
   readonly flush: number;
   /** At most two, newest first. */
   readonly snapshots: readonly SnapshotEntry[];
+  /**
+   * The newest snapshot that came from another member, whether or not it is still listed; null without one. Below its
+   * instance this member's own log may hold values that were accepted and never chosen.
+   */
+  readonly received: { readonly file: string; readonly instance: number } | null;
   /** Log segments that belong to the log, ascending. The first and the last bound it; a number is never used again. */
   readonly segments: readonly number[];
   readonly nextSegment: number;
@@ -103,6 +108,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
     to.text(snapshot.sha256).text(snapshot.createdAt);
     to.u8(snapshot.verified ? 1 : 0);
   }
+  to.u8(manifest.received === null ? 0 : 1);
+  if (manifest.received !== null) to.text(manifest.received.file).safe(manifest.received.instance);
   to.u32(manifest.segments.length);
   for (const segment of manifest.segments) to.u32(segment);
   to.u32(manifest.nextSegment).u32(manifest.nextSnapshot);
@@ -148,6 +155,7 @@ function readBody(from: ByteReader): Manifest {
       createdAt: from.text(),
       verified: from.u8() === 1,
     })),
+    received: from.u8() === 1 ? { file: from.text(), instance: from.safe() } : null,
     segments: repeat(from.u32(), () => from.u32()),
     nextSegment: from.u32(),
     nextSnapshot: from.u32(),

@@ -47,6 +47,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     boot: { number: 0, id: '' },
     flush: 0,
     snapshots: [],
+    received: null,
     segments: [],
     nextSegment: 1,
     nextSnapshot: 1,

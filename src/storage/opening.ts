@@ -1,7 +1,9 @@
 /**
  * Choosing what a start of the process goes on from: the newest good snapshot and the log after it, or an error.
  *
- * Source: design §4 "No fallback to older": an older snapshot counts only together with everything up to the newest.
+ * Source: design §4 "No fallback to older": an older snapshot counts only together with everything up to the newest. It never
+ * counts below a snapshot that came from another member: what this member's log holds there may be values that it accepted
+ * and that were never chosen.
  */
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
@@ -34,12 +36,25 @@ export async function chooseStart(disk: Disk, manifest: Manifest, snapshots: Sna
       continue;
     }
     const from = entry?.instance ?? 0;
+    if (manifest.received !== null && from < manifest.received.instance) {
+      throw belowReceived(manifest.received, firstError);
+    }
     const log = await recoverLog(disk, owner, manifest.segments, from);
     if (newest === undefined || isComplete(log, from, newest.instance)) return { snapshot, log, bad };
     // An incomplete log cannot rebuild the newest state from here, nor from anything older.
     break;
   }
   throw firstError ?? new Error('unreachable: the newest snapshot needs no log');
+}
+
+/** Names the snapshot that is bad now and the one from another member, which may be gone from the directory. */
+function belowReceived(
+  { file, instance }: NonNullable<Manifest['received']>,
+  bad: SnapshotCorruptError | null,
+): SnapshotCorruptError {
+  const why = `up to instance ${instance} only ${file}, which came from another member, or a later one can be started from`;
+  if (bad === null) return new SnapshotCorruptError({ file, problem: `no good one is left, and ${why}`, instance });
+  return new SnapshotCorruptError({ ...bad.facts, problem: `${bad.facts.problem}; ${why}` }, { cause: bad });
 }
 
 async function verified(

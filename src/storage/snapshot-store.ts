@@ -175,7 +175,7 @@ export class SnapshotStore {
       await writeSnapshot(this.#directory.disk, name, source, this.#digest);
       const verified = await this.#verifyScratch(name);
       await beforeInstall();
-      const entry = await this.#install(name, verified);
+      const entry = await this.#install(name, verified, 'taken');
       if (entry === null) await this.#discard(name);
       return { outcome: entry === null ? 'superseded' : 'taken', instance: handle.instance, bytes: verified.bytes };
     } catch (error) {
@@ -204,7 +204,7 @@ export class SnapshotStore {
 
   async #installReceived(name: string): Promise<LoadedSnapshot> {
     const verified = await this.#verifyScratch(name);
-    const entry = await this.#install(name, verified);
+    const entry = await this.#install(name, verified, 'received');
     if (entry !== null) return this.#loaded(entry, verified);
     const { instance } = verified.header.handle;
     throw new SnapshotCorruptError({ file: name, problem: 'a newer one is here already', instance });
@@ -242,7 +242,11 @@ export class SnapshotStore {
   }
 
   /** Null when a snapshot of the same or a later instance came first. */
-  #install(name: string, { header, bytes, sha256 }: VerifiedSnapshot): Promise<SnapshotEntry | null> {
+  #install(
+    name: string,
+    { header, bytes, sha256 }: VerifiedSnapshot,
+    from: 'taken' | 'received',
+  ): Promise<SnapshotEntry | null> {
     return this.#installs.run(async () => {
       this.#refuseClosed();
       const { instance } = header.handle;
@@ -252,6 +256,8 @@ export class SnapshotStore {
       const change = (manifest: Manifest): Manifest => ({
         ...manifest,
         snapshots: [entry, ...manifest.snapshots.filter(({ verified }) => verified)].slice(0, snapshotsKept),
+        // Installs only go up, so this is the newest one received.
+        received: from === 'received' ? { file: name, instance } : manifest.received,
         nextSnapshot: Math.max(manifest.nextSnapshot, this.#reserved + 1),
       });
       await this.#directory.update(change, [name]);

@@ -45,6 +45,7 @@ const manifest: Manifest = {
       verified: true,
     },
   ],
+  received: { file: 'snapshot-00000001', instance: 12 },
   segments: [4, 6],
   nextSegment: 7,
   nextSnapshot: 3,

@@ -242,27 +242,27 @@ describe('a bad snapshot', () => {
   });
 });
 
-describe('a snapshot from a peer', () => {
-  async function donated(instance: number, cell = 'cell-1', count = 200): Promise<Buffer> {
-    const disk = simulatedDisk();
-    await Storage.form(disk, formation('n2', cell));
-    const storage = await open(disk, { expectName: 'n2' });
-    await storage.takeSnapshot(handle(instance), view(count), takeOptions);
-    expect(await storage.serveNewest(instance)).toBeNull();
-    const stream = (await storage.serveNewest(instance - 1))!;
-    const parts: Uint8Array[] = [];
-    for (let at = 0; at < stream.bytes; at += 1000) parts.push(await stream.read(at, 1000));
-    await stream.close();
-    return Buffer.concat(parts);
-  }
-  async function receive(storage: ReplicaStorage, bytes: Buffer): Promise<number> {
-    const receiver = await storage.receiveSnapshot();
-    for (let at = 0; at < bytes.length; at += 7000) await receiver.append(bytes.subarray(at, at + 7000));
-    const loaded = await receiver.finish();
-    expect(await recordsOf(loaded.records())).toHaveLength(loaded.count);
-    return loaded.handle.instance;
-  }
+async function donated(instance: number, cell = 'cell-1', count = 200): Promise<Buffer> {
+  const disk = simulatedDisk();
+  await Storage.form(disk, formation('n2', cell));
+  const storage = await open(disk, { expectName: 'n2' });
+  await storage.takeSnapshot(handle(instance), view(count), takeOptions);
+  expect(await storage.serveNewest(instance)).toBeNull();
+  const stream = (await storage.serveNewest(instance - 1))!;
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < stream.bytes; at += 1000) parts.push(await stream.read(at, 1000));
+  await stream.close();
+  return Buffer.concat(parts);
+}
+async function receive(storage: ReplicaStorage, bytes: Buffer): Promise<number> {
+  const receiver = await storage.receiveSnapshot();
+  for (let at = 0; at < bytes.length; at += 7000) await receiver.append(bytes.subarray(at, at + 7000));
+  const loaded = await receiver.finish();
+  expect(await recordsOf(loaded.records())).toHaveLength(loaded.count);
+  return loaded.handle.instance;
+}
 
+describe('a snapshot from a peer', () => {
   it('is verified, installed, and durable', async () => {
     const disk = await formedDisk();
     const storage = await open(disk);
@@ -359,6 +359,54 @@ describe('a snapshot from a peer', () => {
     } finally {
       fs.rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe('the own log below a snapshot from a peer', () => {
+  /** Chosen and known up to 2, with an own snapshot there; accepted 3-5, where others were chosen; then their snapshot of 5. */
+  async function received(): Promise<{ disk: SimulatedDisk; storage: ReplicaStorage }> {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const done = persisted(storage, 2);
+    storage.persist(write(1, entries(1, 2), { promised: 1, chosenUpTo: 2 }));
+    await storage.takeSnapshot(handle(2), view(2), takeOptions);
+    storage.persist(write(2, entries(3, 5), { chosenUpTo: 2 }));
+    await done;
+    expect(await receive(storage, await donated(5))).toBe(5);
+    const more = persisted(storage, 3);
+    storage.persist(write(3, entries(6, 9), { promised: 2, chosenUpTo: 9 }));
+    await more;
+    return { disk, storage };
+  }
+  const rot = (disk: SimulatedDisk, file: string): void => disk.inode(file).overwrite(20, Buffer.from('rot'));
+
+  it('never stands in for that snapshot: its values may never have been chosen', async () => {
+    const { disk, storage } = await received();
+    const [newest] = storage.snapshots();
+    const crashed = disk.crash(powerLoss);
+    rot(crashed, newest!.file);
+    await expect(open(crashed)).rejects.toMatchObject({ kind: 'snapshot-corrupt', facts: { file: newest!.file } });
+    // Nor at a later start, nor when the file is not there at all.
+    crashed.image.names.delete(newest!.file);
+    await expect(open(crashed.crash(powerLoss))).rejects.toThrow('which came from another member');
+  });
+
+  it('does not either once own snapshots have taken its place in the list', async () => {
+    const { disk, storage } = await received();
+    const peers = storage.snapshots()[0]!.file;
+    await storage.takeSnapshot(handle(7), view(7), takeOptions);
+    await storage.takeSnapshot(handle(9), view(9), takeOptions);
+    const files = storage.snapshots().map(({ file }) => file);
+    expect(files).not.toContain(peers);
+    const crashed = disk.crash(powerLoss);
+    rot(crashed, files[0]!);
+    const partly = await open(crashed.copy());
+    expect(partly.recovered.snapshot?.handle.instance).toBe(7);
+    expect(partly.recovered.entries.map(({ instance }) => instance)).toEqual([8, 9]);
+    rot(crashed, files[1]!);
+    const error = await open(crashed).catch((it: unknown) => it);
+    expect(error).toBeInstanceOf(SnapshotCorruptError);
+    expect(String(error)).toContain(peers);
   });
 });
 
