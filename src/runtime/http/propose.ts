@@ -3,6 +3,7 @@ import type { Command, CommandResult } from '../../core/database/command.ts';
 import type { ErrorCode } from '../../errors/catalogue.ts';
 import type { ProblemDetails } from './answers.ts';
 import type { Exchange } from './exchange.ts';
+import { onMaster } from './gate.ts';
 import type { WriteOutcome } from './service.ts';
 
 /** A result that is an answer of the operation itself, not a refusal. */
@@ -15,6 +16,8 @@ export interface Refusal {
   readonly details: ProblemDetails;
   /** Where to send it again, when that is known. */
   readonly redirect: { readonly name: string; readonly url: string } | null;
+  /** Mastership went elsewhere before it was proposed: to whom may be known a moment later. */
+  readonly moved: boolean;
 }
 
 const refusal = (code: ErrorCode, detail: string, details: ProblemDetails = {}): Refusal => ({
@@ -22,6 +25,7 @@ const refusal = (code: ErrorCode, detail: string, details: ProblemDetails = {}):
   detail,
   details,
   redirect: null,
+  moved: false,
 });
 
 /** The plain result of an outcome, or the refusal that it stands for. */
@@ -71,7 +75,11 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
   const details = { retryAfterMs: outcome.retryAfterMs };
   switch (outcome.reason) {
     case 'not-master':
-      return { ...refusal('PAXOS_NOT_MASTER', 'This replica is not the master.', details), redirect: outcome.redirect };
+      return {
+        ...refusal('PAXOS_NOT_MASTER', 'This replica is not the master.', details),
+        redirect: outcome.redirect,
+        moved: true,
+      };
     case 'overloaded':
       return refusal('PAXOS_OVERLOADED', 'Too many writes are waiting.', details);
     case 'read-only':
@@ -84,12 +92,28 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
 /** Submits one command for one request; `answer` runs only for a plain result, everything else is answered here. */
 export function propose(exchange: Exchange, command: Command, answer: (result: PlainResult) => void): void {
   exchange.proposed();
-  exchange.service.submit(command, (outcome) => {
+  exchange.service.submit(command, exchange.outcome((outcome) => {
     exchange.settled();
     if (exchange.answered) return;
     const result = understand(outcome);
     if ('kind' in result) answer(result);
-    else if (result.redirect !== null) exchange.redirect(result.redirect);
-    else exchange.problem(result.code, result.detail, result.details);
+    else answerRefusal(exchange, result, () => propose(exchange, command, answer));
+  });
+}
+
+/**
+ * Answers a refusal, after a wait where mastership is just being handed over: the request was taken in good order and had
+ * no effect, so it waits for the new master like one that comes in now (design §3 "Handing over"). `again` runs when this
+ * replica serves again after all.
+ */
+export function answerRefusal(exchange: Exchange, refusal: Refusal, again: () => void): void {
+  if (refusal.redirect !== null) return exchange.redirect(refusal.redirect);
+  if (!refusal.moved) return exchange.problem(refusal.code, refusal.detail, refusal.details);
+  // In a new turn, in which the service knows of the hand-over too.
+  setImmediate(() => {
+    if (exchange.answered) return;
+    const { kind } = exchange.service.serving();
+    if (kind === 'moving' || kind === 'redirect') onMaster(exchange, again);
+    else exchange.problem(refusal.code, refusal.detail, refusal.details);
   });
 }

@@ -73,6 +73,24 @@ describe('who may answer', () => {
     expect(busy.json()).toMatchObject({ code: 'PAXOS_OVERLOADED', outcome: 'none' });
   });
 
+  it.each([
+    ['a write', 'PUT', '/v1/kv/a', 'x'],
+    ['a batch', 'POST', '/v1/batch', '{"operations":[{"op":"put","key":"a","value":"x"}]}'],
+  ])('%s that a hand-over stopped waits for the new master', async (_, method, path, body) => {
+    const { ask, service, front } = await startFront();
+    service.intercept = (_command, done) => {
+      service.notServing = { kind: 'moving' };
+      done({ kind: 'none', reason: 'not-master', redirect: null, retryAfterMs: 10 });
+      return true;
+    };
+    const waiting = ask(method, path, { body, headers: { 'content-type': 'application/json' } });
+    await eventually(() => service.notServing !== null && front.inFlight === 1);
+    service.notServing = { kind: 'redirect', name: 'n2', url: 'http://127.0.0.1:7402' };
+    const answer = await waiting;
+    expect([answer.status, answer.headers.location]).toEqual([307, `http://127.0.0.1:7402${path}`]);
+    expect(front.inFlight).toBe(0);
+  });
+
   it('a write that the implicit epoch guard skipped is as if never sent', async () => {
     const { ask, service } = await startFront();
     service.intercept = (_, done) => {
