@@ -1,5 +1,4 @@
 /** The real world, as Node.js gives it: what `node start` hands to the runtime. */
-import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DirectoryHeldError, type HostedNetwork, type NetworkOptions, type World } from '../ports/world.ts';
 import { NodeClocks } from './clocks-node/node-clocks.ts';
@@ -44,10 +43,11 @@ export async function createNodeWorld(logger: PeerLogger): Promise<World> {
 /** Files 0600 in a folder 0700, locked for as long as this process lives. */
 async function openDirectory(path: string): ReturnType<World['openDirectory']> {
   const directory = resolve(path);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
   try {
+    // The disk holds nothing open yet and has changed nothing but made the folder, which is what there is to lock.
+    const disk = await NodeDisk.open(directory);
     const lock = await lockDirectory(directory);
-    return { disk: await NodeDisk.open(directory), release: () => lock.release() };
+    return { disk, release: () => lock.release() };
   } catch (error) {
     if (error instanceof DirectoryInUseError) throw new DirectoryHeldError(directory, null);
     throw error;

@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { DirectoryInUseError, lockDirectory } from '../../src/adapters/disk-node/directory-lock.ts';
 import { NodeDisk } from '../../src/adapters/disk-node/node-disk.ts';
+import { createNodeWorld } from '../../src/adapters/node-world.ts';
+import { toOperatorError } from '../../src/runtime/directory-errors.ts';
+import { ReplicaStorage } from '../../src/storage/replica-storage.ts';
+import { formation, open as openStorage } from '../storage/support.ts';
 import { diskContract } from './disk.ts';
 
 const folders: string[] = [];
@@ -47,6 +52,50 @@ describe('the real disk', () => {
     const file = path.join(folder(), 'file');
     fs.writeFileSync(file, '');
     await expect(NodeDisk.open(file)).rejects.toMatchObject({ reason: 'denied' });
+    await expect(NodeDisk.open(path.join(file, 'below'))).rejects.toMatchObject({ reason: 'denied' });
+  });
+
+  it('makes the names of the folders that it made durable (P27)', async () => {
+    const base = fs.realpathSync(folder());
+    const opened = vi.spyOn(fsPromises, 'open');
+    try {
+      await NodeDisk.open(path.join(base, 'a', 'b', 'c'));
+      const flushed = opened.mock.calls.map(([file]) => path.relative(base, String(file)));
+      expect(flushed.sort()).toEqual(['', 'a', path.join('a', 'b')]);
+      opened.mockClear();
+      await NodeDisk.open(path.join(base, 'a', 'b', 'c'));
+      expect(opened).not.toHaveBeenCalled();
+    } finally {
+      opened.mockRestore();
+    }
+  });
+
+  it.skipIf(process.platform !== 'linux')('is left by a start and its end with nothing open', async () => {
+    const root = fs.realpathSync(folder());
+    const disk = await NodeDisk.open(root);
+    await ReplicaStorage.form(disk, formation());
+    const openNow = (): string[] =>
+      fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+        try {
+          const file = fs.readlinkSync(`/proc/self/fd/${fd}`);
+          return file.startsWith(root) ? [path.relative(root, file)] : [];
+        } catch {
+          return []; // The one that read the folder.
+        }
+      });
+    const storage = await openStorage(disk);
+    expect(openNow().filter((file) => file === 'promise-a')).toHaveLength(1);
+    await storage.close();
+    expect(openNow()).toEqual([]);
+  });
+
+  it('as a data directory that is a file is refused with what and where, exit code 25', async () => {
+    const file = path.join(folder(), 'file');
+    fs.writeFileSync(file, '');
+    const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+    const { openDirectory } = await createNodeWorld(quiet);
+    const error = await openDirectory(file).catch((it: unknown) => toOperatorError(it, file, 0));
+    expect(error).toMatchObject({ code: 'PAXOS_DATA_CORRUPT', exitCode: 25, facts: { directory: file, where: file } });
   });
 });
 

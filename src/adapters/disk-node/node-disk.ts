@@ -24,10 +24,11 @@ export class NodeDisk implements Disk {
     this.root = root;
   }
 
-  /** Makes the folder when it is absent. @throws {DiskError} 'denied' when it is something else or not accessible. */
+  /** Makes the folder, and those above it, durably when they are absent. @throws {DiskError} 'denied' when it is something else or not accessible. */
   static async open(root: string): Promise<NodeDisk> {
     try {
-      await fsPromises.mkdir(root, { recursive: true, mode: directoryMode });
+      const highestMade = await fsPromises.mkdir(root, { recursive: true, mode: directoryMode });
+      if (highestMade !== undefined) await flushParents(path.resolve(root), path.resolve(highestMade));
       await fsPromises.access(root, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
       return new NodeDisk(await fsPromises.realpath(root));
     } catch (error) {
@@ -87,14 +88,7 @@ export class NodeDisk implements Disk {
 
   flushDirectory(folder: string): Promise<void> {
     return this.#mapped(folder, async () => {
-      // Windows has no such thing; its file systems order names themselves.
-      if (process.platform === 'win32') return;
-      const handle = await fsPromises.open(this.#resolve(folder), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await flushFolder(this.#resolve(folder));
     });
   }
 
@@ -138,5 +132,25 @@ export class NodeDisk implements Disk {
     } catch (error) {
       throw toDiskError(error, file);
     }
+  }
+}
+
+/** The names of new folders, from `lowest` up to `highest`, which was made first (pitfalls P27). */
+async function flushParents(lowest: string, highest: string): Promise<void> {
+  for (let made = lowest; made.length >= highest.length; made = path.dirname(made)) {
+    const parent = path.dirname(made);
+    if (parent === made) return;
+    await flushFolder(parent);
+  }
+}
+
+async function flushFolder(fullPath: string): Promise<void> {
+  // Windows has no such thing; its file systems order names themselves.
+  if (process.platform === 'win32') return;
+  const handle = await fsPromises.open(fullPath, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
