@@ -16,7 +16,7 @@ import {
 } from '../formats/promise.ts';
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
 import { PromiseLostError } from './errors.ts';
-import { inScratch, isNotFound, promiseNames, root, scratch, writeScratch } from './files.ts';
+import { inScratch, isNotFound, promiseNames, root, scratch, withFile, writeScratch } from './files.ts';
 
 const copies: readonly PromiseCopy[] = [0, 1];
 
@@ -63,13 +63,19 @@ export class PromiseCopies {
       await disk.flushDirectory(root);
       await disk.flushDirectory(scratch);
     }
-    for (const copy of copies) {
-      const file = await disk.open(promiseNames[copy], { create: false });
-      files.push(file);
-      await file.write(0, encodePromise(promise, owner, copy));
-      await file.flush();
+    const opened = new PromiseCopies(files, owner);
+    try {
+      for (const copy of copies) {
+        const file = await disk.open(promiseNames[copy], { create: false });
+        files.push(file);
+        await file.write(0, encodePromise(promise, owner, copy));
+        await file.flush();
+      }
+    } catch (error) {
+      await opened.close().catch(() => undefined);
+      throw error;
     }
-    return new PromiseCopies(files, owner);
+    return opened;
   }
 
   /** Both copies, then `done` once. After an error nothing may be promised or accepted any more. */
@@ -86,20 +92,19 @@ export class PromiseCopies {
 
 /** The promise, or what is wrong with the copy. */
 async function readCopy(disk: Disk, owner: Owner, copy: PromiseCopy): Promise<StoredPromise | string> {
-  let file: DiskFile;
+  let opened = false;
   try {
-    file = await disk.open(promiseNames[copy], { create: false });
+    return await withFile(disk, promiseNames[copy], false, async (file) => {
+      opened = true;
+      const size = await file.size();
+      if (size !== promiseBlockBytes) return `has ${size} bytes`;
+      return decodePromise(await file.read(0, size), owner, copy);
+    });
   } catch (error) {
     if (isNotFound(error)) return 'is missing';
-    throw error;
-  }
-  try {
-    const size = await file.size();
-    if (size !== promiseBlockBytes) return `has ${size} bytes`;
-    return decodePromise(await file.read(0, size), owner, copy);
-  } catch (error) {
     if (error instanceof FormatError) return `holds ${error.message}`;
-    if (error instanceof DiskError) return `cannot be read (${error.message})`;
+    // A file that may not even be opened says nothing about what it holds.
+    if (opened && error instanceof DiskError) return `cannot be read (${error.message})`;
     throw error;
   }
 }
