@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { CellCommand } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class KvImport extends CellCommand {
@@ -23,13 +23,28 @@ An import that was itself interrupted goes on with --resume where it stood. Entr
   };
 
   static override flags = {
-    resume: Flags.boolean({ description: 'Go on with the import of this file that was interrupted.' }),
+    resume: Flags.boolean({
+      description: 'Go on with the import of this file that was interrupted.',
+      exclusive: ['dry-run'],
+    }),
+    'dry-run': dryRunFlag,
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(KvImport);
     const { importIntoCell } = await import('../../src/operator/transfers.ts');
-    const { transferProgress, importedText } = await import('../../src/render/transfer-view.ts');
+    const { dryRunText, transferProgress, importedText } = await import('../../src/render/transfer-view.ts');
+    if (flags['dry-run']) {
+      const checking = transferProgress('Checking');
+      try {
+        const result = await dryRunIntoCell(flags, { file: args.file, onProgress: checking.update });
+        if (result.wouldChange) process.exitCode = 10;
+        checking.succeed(dryRunText(result));
+        return result;
+      } finally {
+        checking.stop();
+      }
+    }
     this.mayHaveWritten('What was sent so far stays; the same command with --resume goes on.');
     const progress = transferProgress('Importing');
     try {

@@ -11,7 +11,14 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import path from 'node:path';
 import { stateDirectory } from '../client/state-file.ts';
 import { OperatorError, RefusedError } from '../errors/index.ts';
-import { type ImportEntry, type ImportLine, openForReading, readEntries } from './ndjson.ts';
+import {
+  BadLineError,
+  type EntrySource,
+  type ImportEntry,
+  type ImportLine,
+  openForReading,
+  readEntries,
+} from './ndjson.ts';
 
 /** What an import needs of a cell. Both calls wait for a master and retry by themselves for as long as they may. */
 export interface ImportTarget {
@@ -22,6 +29,8 @@ export interface ImportTarget {
    * @throws {OperatorError} `PAXOS_SESSION_EXPIRED` when the cell can no longer tell what it did under these numbers.
    */
   putAll(entries: readonly ImportEntry[], numbers: { session: string; sequence: number }): Promise<void>;
+  /** Whether writing these would change the database now, as the master sees it; nothing is written. */
+  wouldChange(entries: readonly ImportEntry[]): Promise<boolean>;
   /** The present value, or null. */
   get(key: string): Promise<Uint8Array | null>;
 }
@@ -69,10 +78,47 @@ interface Journal {
   readonly bytes: number;
   readonly lines: number;
   readonly entries: number;
+  /** Digest of the first `bytes` of the file: nothing after them was sent, so what follows may have been mended. */
+  readonly mendable?: string;
+}
+
+/** The JSON document of `kv import --dry-run`. */
+export interface ImportDryRun {
+  readonly dryRun: true;
+  readonly file: string;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly wouldChange: boolean;
 }
 
 /**
- * @throws {UsageError} for a line that is no entry: everything before it is in the cell.
+ * Reads all of the file and asks the cell of each batch what it would do; nothing is written, here or there.
+ *
+ * @throws {BadLineError} (exit 2) for a line that is no entry; another {OperatorError} for what the cell would refuse.
+ */
+export async function dryRunOfImport(
+  target: Pick<ImportTarget, 'wouldChange'>,
+  { file, onProgress }: Pick<ImportOptions, 'file' | 'onProgress'>,
+): Promise<ImportDryRun> {
+  const started = performance.now();
+  const source = await openForReading(file);
+  try {
+    const so = { entries: 0, bytes: 0, wouldChange: false };
+    for await (const batch of batches(readEntries(source, { from: 0, firstNumber: 1 }))) {
+      if (await target.wouldChange(entriesOf(batch))) so.wouldChange = true;
+      so.entries += batch.length;
+      so.bytes = batch.at(-1)?.endsAt ?? so.bytes;
+      const tookMs = performance.now() - started;
+      onProgress({ entries: so.entries, bytes: so.bytes, bytesTotal: source.file?.size ?? null, tookMs });
+    }
+    return { dryRun: true, file, ...so };
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * @throws {BadLineError} for a line that is no entry: everything before it is in the cell.
  * @throws {RefusedError} with `resume`, when there is nothing to resume or the file has changed.
  */
 export async function importFile(target: ImportTarget, options: ImportOptions): Promise<ImportResult> {
@@ -81,7 +127,7 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
   try {
     const journalFile = source.file === null ? null : journalPath(options);
     const fingerprint = source.file === null ? '' : `${source.file.size}-${source.file.mtimeMs}`;
-    const before = options.resume ? resumable(journalFile, fingerprint, options.file) : null;
+    const before = options.resume ? await resumable({ journalFile, fingerprint, ...options }, source) : null;
     const journal = before ?? { ...(await beginning(target)), fingerprint };
     const writer = new Writer(target, journal, { journalFile, file: options.file });
     const report = () =>
@@ -92,9 +138,13 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
         tookMs: performance.now() - started,
       });
     const lines = readEntries(source, { from: journal.bytes, firstNumber: journal.lines + 1 });
-    for await (const batch of batches(lines)) {
-      await writer.write(batch);
-      report();
+    try {
+      for await (const batch of batches(lines)) {
+        await writer.write(batch);
+        report();
+      }
+    } catch (error) {
+      throw error instanceof BadLineError ? await writer.endedAt(error, source) : error;
     }
     writer.finished();
     const { entries, bytes } = writer;
@@ -157,6 +207,23 @@ class Writer {
       entries: entries + batch.length,
     };
     this.#writeDown();
+  }
+
+  /** Everything before the line was acknowledged: how far that is, and how to go on once the line is mended. */
+  async endedAt(bad: BadLineError, source: EntrySource): Promise<OperatorError> {
+    const { entries } = this.#journal;
+    if (this.#journalFile !== null) {
+      this.#journal = { ...this.#journal, mendable: await digestOf(source, this.#journal.bytes) };
+      this.#writeDown();
+    }
+    const done = `${entries} ${entries === 1 ? 'entry' : 'entries'} before it ${entries === 1 ? 'is' : 'are'} in the cell, none after it`;
+    const how = this.#journalFile === null ? '' : '; mend the line, and --resume goes on with it';
+    return new OperatorError(bad.code, `${bad.message} ${done}${how}.`, {
+      facts: { ...bad.facts, entriesDone: entries },
+      suggestions: this.#journalFile === null ? [] : [`paxosctl kv import ${this.#file} --resume`],
+      // 'none' would say that nothing was written.
+      outcome: entries === 0 ? 'none' : 'unknown',
+    });
   }
 
   finished(): void {
@@ -256,7 +323,13 @@ function readJournal(file: string): Journal | null {
   }
 }
 
-function resumable(journalFile: string | null, fingerprint: string, file: string): Journal {
+interface Resume {
+  readonly journalFile: string | null;
+  readonly fingerprint: string;
+  readonly file: string;
+}
+
+async function resumable({ journalFile, fingerprint, file }: Resume, source: EntrySource): Promise<Journal> {
   const again = [`paxosctl kv import ${file}`];
   const journal = journalFile === null ? null : readJournal(journalFile);
   if (!journal) {
@@ -265,14 +338,26 @@ function resumable(journalFile: string | null, fingerprint: string, file: string
       suggestions: again,
     });
   }
-  if (journal.fingerprint !== fingerprint) {
-    throw new RefusedError(
-      `File ${file} has changed since its import was interrupted; its lines are not the same any more.`,
-      {
-        facts: { file, entriesDone: journal.entries },
-        suggestions: again,
-      },
-    );
+  if (journal.fingerprint === fingerprint) return journal;
+  const { mendable, ...rest } = journal;
+  if (mendable !== undefined && mendable === (await digestOf(source, journal.bytes))) return { ...rest, fingerprint };
+  throw new RefusedError(
+    `File ${file} has changed since its import was interrupted; its lines are not the same any more.`,
+    {
+      facts: { file, entriesDone: journal.entries },
+      suggestions: again,
+    },
+  );
+}
+
+/** Of the first bytes of a file. */
+async function digestOf(source: EntrySource, bytes: number): Promise<string> {
+  const hash = createHash('sha256');
+  let left = bytes;
+  for await (const chunk of source.bytes(0)) {
+    if (left <= 0) break;
+    hash.update(chunk.subarray(0, left));
+    left -= chunk.length;
   }
-  return journal;
+  return hash.digest('hex');
 }

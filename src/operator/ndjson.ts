@@ -20,6 +20,17 @@ export interface ImportLine {
   readonly endsAt: number;
 }
 
+/** What the file holds is wrong, not the command line: how to call the command is not to be explained then. */
+export class BadLineError extends UsageError {
+  /** From 1. */
+  readonly line: number;
+
+  constructor(message: string, line: number) {
+    super(message, { code: 'PAXOS_BAD_BODY', facts: { line } });
+    this.line = line;
+  }
+}
+
 /** A value of 256 KiB in which every byte takes six characters (`\u0000`), and its key. */
 const lineBytesMax = 2 * 1024 * 1024;
 const readBytes = 256 * 1024;
@@ -47,6 +58,9 @@ export async function* readEntries(source: EntrySource, where: ReadFrom): AsyncG
   let number = where.firstNumber - 1;
   for await (const { bytes, endsAt } of lines(source, where.from)) {
     number += 1;
+    if (bytes.length > lineBytesMax) {
+      throw new BadLineError(`Line ${number} is no entry: it is longer than ${lineBytesMax} bytes.`, number);
+    }
     if (isBlank(bytes)) continue;
     yield { entry: parseEntry(bytes, number), number, endsAt };
   }
@@ -64,8 +78,8 @@ async function* lines(source: EntrySource, from: number): AsyncGenerator<{ bytes
       start = at + 1;
     }
     rest = data.subarray(start);
-    if (rest.length > lineBytesMax)
-      throw new UsageError(`A line is longer than ${lineBytesMax} bytes (from byte ${endsAt} on).`);
+    // Enough of it to be refused as too long.
+    if (rest.length > lineBytesMax) break;
   }
   if (rest.length > 0) yield { bytes: rest, endsAt: endsAt + rest.length };
 }
@@ -74,11 +88,9 @@ const isBlank = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0x20 
 
 function parseEntry(bytes: Buffer, number: number): ImportEntry {
   const refuse = (what: string): never => {
-    throw new UsageError(
+    throw new BadLineError(
       `Line ${number} is no entry: ${what}. Each line is {"key":…,"value":…} or {"key":…,"valueBase64":…}.`,
-      {
-        facts: { line: number },
-      },
+      number,
     );
   };
   if (!isUtf8(bytes)) return refuse('it is not UTF-8');

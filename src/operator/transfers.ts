@@ -4,7 +4,14 @@ import { errorFromProblem, OutcomeUnknownError, UnreachableError } from '../erro
 import type { BatchErrorDocument, BatchOperationBody } from '../formats/http-body.ts';
 import { type CellFlags, cellIdAt, withCell } from './connect.ts';
 import { type ExportOptions, type ExportResult, type ExportSource, exportEntries } from './export.ts';
-import { type ImportOptions, type ImportResult, type ImportTarget, importFile } from './import.ts';
+import {
+  dryRunOfImport,
+  type ImportDryRun,
+  type ImportOptions,
+  type ImportResult,
+  type ImportTarget,
+  importFile,
+} from './import.ts';
 
 const pauseMs = 50;
 /** An import that is resumed within this time is numbered on; a later one compares what is there. */
@@ -14,6 +21,11 @@ export function importTarget(client: PaxosClient, timeoutMs: number): ImportTarg
   return {
     // Kept alive by this client while the import runs.
     openSession: async () => (await client.openSession({ ttlMs: sessionTtlMs })).id,
+    wouldChange: async (entries) => {
+      const operations = entries.map(({ key, value }) => ({ op: 'put' as const, key, ...textOrBase64(value) }));
+      // biome-ignore lint/suspicious/noThenProperty: the name in the contract of MultiOp.
+      return (await client.multiOpDryRun({ then: operations }, { timeoutMs })).wouldChange;
+    },
     get: async (key) => (await client.get(key))?.value ?? null,
     putAll: async (entries, first) => {
       const operations = entries.map(
@@ -65,6 +77,12 @@ export function importIntoCell(
     return importFile(importTarget(client, cell.timeout), { ...options, cell: id });
   });
 }
+
+/** `kv import --dry-run`. */
+export const dryRunIntoCell = (
+  cell: CellFlags,
+  options: Pick<ImportOptions, 'file' | 'onProgress'>,
+): Promise<ImportDryRun> => withCell(cell, (client) => dryRunOfImport(importTarget(client, cell.timeout), options));
 
 /** `kv export`. */
 export const exportFromCell = (cell: CellFlags, options: ExportOptions): Promise<ExportResult> =>

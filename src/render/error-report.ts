@@ -24,7 +24,7 @@ export function reportError(thrown: unknown): ErrorReport {
 }
 
 function documentOf(thrown: unknown): ErrorFields {
-  if (isUsageError(thrown)) return usage(thrown);
+  if (isUsageError(thrown) && !isAboutData(thrown)) return usage(thrown);
   if (thrown instanceof OperatorError) return thrown.toDocument().error;
   if (isPromptClosed(thrown)) {
     return new InterruptedError('Interrupted at the question; nothing was done.').toDocument().error;
@@ -33,6 +33,9 @@ function documentOf(thrown: unknown): ErrorFields {
   const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
   return { ...known, facts: { stack: stack.split('\n').slice(1, 12) } };
 }
+
+/** Exit 2 as well, but what the command line says is right. */
+const isAboutData = (error: Error): boolean => error instanceof OperatorError && error.code !== 'PAXOS_USAGE';
 
 /** The framework's wording of a wrong command line, with what it wraps around ours taken off again. */
 function usage(error: Error): ErrorFields {

@@ -40,6 +40,12 @@ export function importedText(result: {
   return `${entriesText(result.entries)} of ${from} are in the cell${resumed}: ${bytes(result.bytes)} in ${duration(result.tookMs)}`;
 }
 
+/** What `kv import --dry-run` found. */
+export function dryRunText(result: { file: string; entries: number; wouldChange: boolean }): string {
+  const from = result.file === '-' ? 'standard input' : printable(result.file);
+  return `${entriesText(result.entries)} of ${from} could be written; would change: ${result.wouldChange ? 'yes' : 'no'}`;
+}
+
 export function exportedText(result: {
   file: string;
   entries: number;

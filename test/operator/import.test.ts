@@ -3,7 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeUnknownError, RefusedError, UsageError } from '../../src/errors/index.ts';
-import { type ImportOptions, type ImportTarget, importFile, interruptedAt } from '../../src/operator/import.ts';
+import {
+  dryRunOfImport,
+  type ImportOptions,
+  type ImportTarget,
+  importFile,
+  interruptedAt,
+} from '../../src/operator/import.ts';
 import { entryLine, type ImportEntry } from '../../src/operator/ndjson.ts';
 
 let folder: string;
@@ -48,6 +54,10 @@ class FakeTarget implements ImportTarget {
       this.applied.push(key);
     });
     this.after();
+  }
+
+  async wouldChange(entries: readonly ImportEntry[]): Promise<boolean> {
+    return entries.some(({ key, value }) => this.values.get(key) !== Buffer.from(value).toString());
   }
 
   async get(key: string): Promise<Uint8Array | null> {
@@ -161,10 +171,40 @@ describe('an import', () => {
     const file = path.join(folder, 'bad.ndjson');
     writeFileSync(file, `${entryLine('good', Buffer.from('x'))}${line}\n${entryLine('after', Buffer.from('x'))}`);
     const failure = importFile(target, options(file));
-    await expect(failure).rejects.toThrow(UsageError);
+    await expect(failure).rejects.toMatchObject({
+      exitCode: 2,
+      outcome: 'unknown',
+      facts: { entriesDone: 1, line: 2 },
+    });
+    await expect(failure).rejects.toThrow('1 entry before it is in the cell');
     await expect(failure).rejects.toThrow(what);
     await expect(failure).rejects.toThrow('Line 2');
     expect(target.applied).toEqual(['good']);
+  });
+
+  it('goes on with --resume after the line that was no entry has been mended, and only if nothing before it changed', async () => {
+    const target = new FakeTarget();
+    const file = path.join(folder, 'mended.ndjson');
+    const [good, last] = ['good', 'last'].map((key) => entryLine(key, Buffer.from('x')));
+    writeFileSync(file, `${good}nonsense\n${last}`);
+    await expect(importFile(target, options(file))).rejects.toThrow('Line 2');
+    writeFileSync(file, `${good?.replace('x', 'y')}${last}`);
+    await expect(importFile(target, options(file, { resume: true }))).rejects.toThrow('has changed');
+    writeFileSync(file, `${good}${entryLine('mended', Buffer.from('x'))}${last}`);
+    expect(await importFile(target, options(file, { resume: true }))).toMatchObject({ entries: 3, resumedFrom: 1 });
+    expect(target.applied).toEqual(['good', 'mended', 'last']);
+  });
+
+  it('as a dry run reads the whole file, says whether anything would change, and writes nothing', async () => {
+    const target = new FakeTarget();
+    const file = fileOf(700);
+    expect(await dryRunOfImport(target, options(file))).toMatchObject({ entries: 700, wouldChange: true });
+    expect(target.applied).toEqual([]);
+    expect(target.sessions).toBe(0);
+    await importFile(target, options(file));
+    expect(await dryRunOfImport(target, options(file))).toMatchObject({ entries: 700, wouldChange: false });
+    appendFileSync(file, 'nonsense\n');
+    await expect(dryRunOfImport(target, options(file))).rejects.toThrow('Line 701');
   });
 
   it('takes bytes that are not UTF-8, empty lines and a last line without its end', async () => {
