@@ -108,6 +108,12 @@ export const catalogue = {
     'Keys and values of the MultiOp together are larger than 1 MiB.',
     'Split it; what must be atomic must fit.',
   ),
+  PAXOS_ANSWER_TOO_LARGE: entry(
+    413,
+    2,
+    'What is asked for is larger than one answer may be (8 MiB of values).',
+    'Ask for less at a time; list keys page by page with GET /v1/kv.',
+  ),
   PAXOS_URL_TOO_LONG: entry(414, 2, 'The URL is longer than allowed.', 'Keys hold at most 1024 bytes.'),
   PAXOS_MEDIA_TYPE: entry(
     415,

@@ -102,7 +102,7 @@ export interface MultiOpDocument {
   readonly revision: number;
   readonly instance: number;
   readonly epoch: number;
-  /** This is the answer to a second copy, and the results were too large to keep for it. */
+  /** It was carried out; its results are left out: too large for one answer, or to be kept for a second copy. */
   readonly resultsForgotten?: boolean;
 }
 

@@ -83,7 +83,10 @@ function run(
     }
     const entry = state.get(operation.key);
     if (entry !== null && entry.value.length > room) {
-      results[index] = refused('PAXOS_ANSWER_TOO_LARGE', `One answer carries at most ${answerBytesMax} bytes of values.`);
+      results[index] = refused(
+        'PAXOS_ANSWER_TOO_LARGE',
+        `One answer carries at most ${answerBytesMax} bytes of values.`,
+      );
       return;
     }
     room -= entry?.value.length ?? 0;
@@ -99,27 +102,29 @@ function run(
     // One number an operation, in order; gets take theirs too, so that places and numbers agree.
     const session = first === null ? null : { session: first.session, sequence: first.sequence + index };
     const command: Command = { kind: 'multiop', multiOp, session, ifEpoch };
-    exchange.service.submit(command, exchange.outcome((outcome) => {
-      const understood = understand(outcome);
-      if ('kind' in understood) {
-        const fits = understood.kind === 'multiop' ? fitting(understood, room) : understood;
-        room -= valueBytesOf(fits);
-        results[index] = resultDocument(op, multiOp, fits);
-      } else {
-        refusals.push(understood);
-        results[index] = errorDocument(understood);
-      }
-      open -= 1;
-      if (open > 0) return;
-      exchange.settled();
-      if (exchange.answered) return;
-      // Nothing at all was done, and somebody else may do it: the whole request goes there.
-      const [refusal] = refusals;
-      const allMoved =
-        refusals.length === operations.length && refusals.every((it) => it.moved || it.redirect !== null);
-      if (refusal === undefined || !allMoved) return exchange.json({ results });
-      answerRefusal(exchange, refusal, () => run(exchange, operations, conditions));
-    });
+    exchange.service.submit(
+      command,
+      exchange.outcome((outcome) => {
+        open -= 1;
+        if (open === 0) exchange.settled();
+        const understood = understand(outcome);
+        if ('kind' in understood) {
+          const fits = understood.kind === 'multiop' ? fitting(understood, room) : understood;
+          room -= valueBytesOf(fits);
+          results[index] = resultDocument(op, multiOp, fits);
+        } else {
+          refusals.push(understood);
+          results[index] = errorDocument(understood);
+        }
+        if (open > 0 || exchange.answered) return;
+        // Nothing at all was done, and somebody else may do it: the whole request goes there.
+        const [refusal] = refusals;
+        const allMoved =
+          refusals.length === operations.length && refusals.every((it) => it.moved || it.redirect !== null);
+        if (refusal === undefined || !allMoved) return exchange.json({ results });
+        answerRefusal(exchange, refusal, () => run(exchange, operations, conditions));
+      }),
+    );
   }
 }
 

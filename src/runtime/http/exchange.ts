@@ -16,7 +16,7 @@ import type { Fault } from './keys.ts';
 import type { RouteCounts } from './metrics.ts';
 import type { Query } from './query.ts';
 import type { RequestHeaders } from './request-headers.ts';
-import type { ReplicaService } from './service.ts';
+import type { ReplicaService, WriteOutcome } from './service.ts';
 
 const json: RawHeaders = ['Content-Type', 'application/json'];
 
@@ -29,7 +29,11 @@ export class Exchange implements Waiting {
   /** What stands in the path for `{key}`, `{id}` or `{name}`: decoded for keys, raw otherwise. */
   readonly parameter: string;
   readonly query: Query;
+  /** Of a request for one key; its problems name it. */
+  readonly key: string | null;
   deadlineMs = 0;
+  /** Position that this request waited for and that was applied then; 0 before. */
+  waitedFor = 0;
   before: Waiting | null = null;
   after: Waiting | null = null;
   #startedMs = 0;
@@ -46,6 +50,7 @@ export class Exchange implements Waiting {
       readonly counts: RouteCounts;
       readonly parameter: string;
       readonly query: Query;
+      readonly key: string | null;
     },
   ) {
     this.front = front;
@@ -55,6 +60,7 @@ export class Exchange implements Waiting {
     this.counts = request.counts;
     this.parameter = request.parameter;
     this.query = request.query;
+    this.key = request.key;
   }
 
   get service(): ReplicaService {
@@ -142,6 +148,22 @@ export class Exchange implements Waiting {
     return !this.res.destroyed;
   }
 
+  /**
+   * `answer` as the log may call it: the log goes on whatever becomes of an answer, so that nothing is thrown at it. What
+   * was asked for may have been done, and the client is told that it does not know.
+   */
+  outcome(answer: (outcome: WriteOutcome) => void): (outcome: WriteOutcome) => void {
+    return (outcome) => {
+      try {
+        answer(outcome);
+      } catch (error) {
+        this.front.log({ kind: 'answer-failed', method: this.req.method, error: String(error) });
+        if (this.#answered) this.res.destroy();
+        else this.problem('PAXOS_INTERNAL', 'The answer could not be written.');
+      }
+    };
+  }
+
   json(document: unknown, status = 200, headers: RawHeaders = json): void {
     this.text(status, headers, JSON.stringify(document));
   }
@@ -163,7 +185,9 @@ export class Exchange implements Waiting {
   }
 
   problem(code: string, detail: string, details?: ProblemDetails): void {
-    const answer = problemAnswer(code, detail, details);
+    const { key } = this;
+    const all = key === null ? details : { ...details, facts: { key, ...details?.facts } };
+    const answer = problemAnswer(code, detail, all);
     if (this.#begin(answer.status))
       writeText(this.res, answer.status, answer.headers, answer.body, this.service.position());
   }
@@ -178,7 +202,7 @@ export class Exchange implements Waiting {
       status: 307,
       outcome: 'none',
       headers: ['Location', to.url.replace(/\/+$/, '') + this.req.url],
-      facts: { master: to },
+      facts: { master: { name: to.name, url: to.url } },
     });
   }
 

@@ -3,17 +3,25 @@
  *
  * Keeps: `then` runs in the same synchronous step as the lease check and the judgement of the mark (pitfall P32).
  */
+import type { Epoch } from '../../core/consensus/identity.ts';
+import { epochFrom } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
+import { isFault } from './query.ts';
 
 /** Runs `then` on a serving master whose history holds the client's mark; else answers. */
-export function onMaster(exchange: Exchange, then: (exchange: Exchange) => void): void {
+export function onMaster(exchange: Exchange, then: (exchange: Exchange, epoch: Epoch) => void): void {
   if (exchange.answered) return;
   const { service } = exchange;
   const serving = service.serving();
   switch (serving.kind) {
     case 'serving':
-      if (exchange.headers.paxosPosition === null) then(exchange);
-      else judged(exchange, () => onMaster(exchange, then), then);
+      if (exchange.headers.paxosPosition === null) then(exchange, serving.epoch);
+      else
+        judged(
+          exchange,
+          () => onMaster(exchange, then),
+          () => then(exchange, serving.epoch),
+        );
       return;
     case 'redirect':
       exchange.redirect(serving);
@@ -30,6 +38,21 @@ export function onMaster(exchange: Exchange, then: (exchange: Exchange) => void)
   }
 }
 
+/**
+ * As {@link onMaster}, for everything that is answered without being proposed: `Paxos-Epoch` is compared in the same
+ * step. The condition of a write is judged when it is applied, and only there (pitfall P41).
+ */
+export function onMasterSince(exchange: Exchange, then: (exchange: Exchange) => void): void {
+  const ifEpoch = epochFrom(exchange.headers);
+  if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
+  onMaster(exchange, (_, epoch) => {
+    if (ifEpoch === null || ifEpoch === epoch) return then(exchange);
+    exchange.problem('PAXOS_EPOCH_CHANGED', `Mastership was broken: the epoch is ${epoch} now.`, {
+      facts: { wantedEpoch: ifEpoch, epoch },
+    });
+  });
+}
+
 /** Runs `then` on any replica that answers data and has applied what the client has seen; else answers. */
 export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => void): void {
   if (exchange.answered) return;
@@ -39,27 +62,34 @@ export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => v
   } else if (exchange.headers.paxosPosition === null) {
     then(exchange);
   } else {
-    judged(exchange, () => onAnyReplica(exchange, then), then);
+    judged(
+      exchange,
+      () => onAnyReplica(exchange, then),
+      () => then(exchange),
+    );
   }
 }
 
-function judged(exchange: Exchange, again: () => void, then: (exchange: Exchange) => void): void {
+function judged(exchange: Exchange, again: () => void, then: () => void): void {
   const { service } = exchange;
   const verdict = service.judgePosition(exchange.headers.paxosPosition as string);
   switch (verdict.kind) {
     case 'serve':
-      then(exchange);
+      then();
       return;
     case 'refuse':
       exchange.problem(verdict.code, verdict.message, { status: verdict.status });
       return;
     case 'wait':
+      // Applied here, and still not judged: the mark may be of another history, and only a master can tell.
+      if (verdict.instance <= exchange.waitedFor) return notApplied(exchange);
       if (!exchange.hold()) return;
       service.whenApplied(verdict.instance, remainingMs(exchange), (applied) => {
         if (exchange.answered) return;
         // In a new turn, so that a service that answers at once cannot nest calls without end.
-        if (applied) setImmediate(again);
-        else notApplied(exchange);
+        if (!applied) return notApplied(exchange);
+        exchange.waitedFor = verdict.instance;
+        setImmediate(again);
       });
   }
 }

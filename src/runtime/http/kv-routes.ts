@@ -5,7 +5,7 @@ import { deleteCommand, putCommand } from './commands.ts';
 import { epochFrom, guardFrom, sessionNumberFrom } from './conditions.ts';
 import { dryRun } from './dry-run.ts';
 import type { Exchange } from './exchange.ts';
-import { onAnyReplica, onMaster } from './gate.ts';
+import { onAnyReplica, onMaster, onMasterSince } from './gate.ts';
 import { type PlainResult, propose } from './propose.ts';
 import { isFault, readFlag } from './query.ts';
 import type { ParameterDescription, Route } from './route.ts';
@@ -15,9 +15,13 @@ export const dryRunParameter: ParameterDescription = {
   type: 'boolean',
 };
 
+export const epochHeader = {
+  'Paxos-Epoch': 'Fails with 409 unless the master has been master without a break since this epoch',
+};
+
 export const writeHeaders = {
   'Idempotency-Key': 'session/sequence: makes the write safe to send again',
-  'Paxos-Epoch': 'Fails with 409 unless the master has been master without a break since this epoch',
+  ...epochHeader,
 };
 
 const conditionHeaders = {
@@ -45,7 +49,7 @@ function remove(exchange: Exchange): void {
 export function write(
   exchange: Exchange,
   multiOp: MultiOp,
-  answer: (exchange: Exchange, result: PlainResult & { kind: 'multiop' }) => void,
+  answer: (exchange: Exchange, result: PlainResult & { kind: 'multiop' }, multiOp: MultiOp) => void,
 ): void {
   const session = sessionNumberFrom(exchange.headers);
   if (isFault(session)) return exchange.fault(session);
@@ -53,28 +57,34 @@ export function write(
   if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
   const dry = readFlag(exchange.query, 'dryRun');
   if (isFault(dry)) return exchange.fault(dry);
+  if (dry) return onMasterSince(exchange, () => exchange.json(dryRun(exchange.service.read(), multiOp)));
   onMaster(exchange, () => {
-    if (dry) return exchange.json(dryRun(exchange.service.read(), multiOp));
     propose(exchange, { kind: 'multiop', multiOp, session, ifEpoch }, (result) => {
-      if (result.kind === 'multiop') answer(exchange, result);
+      if (result.kind === 'multiop') answer(exchange, result, multiOp);
       else exchange.problem('PAXOS_INTERNAL', 'The database answered a write with another kind of result.');
     });
   });
 }
 
-function conditionFailed(exchange: Exchange): void {
-  exchange.problem('PAXOS_CONDITION_FAILED', 'The condition does not hold; nothing was written.');
+/** The present revision is that of now: the state may have moved on since the condition was judged. */
+function conditionFailed(exchange: Exchange, { guard }: MultiOp): void {
+  const test = guard[0];
+  const wantedRevision = test?.test === 'revision' ? test.revision : test?.test === 'absent' ? 0 : 'any';
+  const presentRevision = exchange.service.read().get(exchange.parameter)?.revision ?? 0;
+  exchange.problem('PAXOS_CONDITION_FAILED', 'The condition does not hold; nothing was written.', {
+    facts: { wantedRevision, presentRevision },
+  });
 }
 
-function putAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }): void {
-  if (!result.succeeded) return conditionFailed(exchange);
+function putAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }, multiOp: MultiOp): void {
+  if (!result.succeeded) return conditionFailed(exchange, multiOp);
   const first = result.results[0];
   const revision = first?.op === 'put' ? first.revision : result.revision;
   exchange.asciiJson(`{"revision":${revision},"instance":${result.instance},"epoch":${result.epoch}}`, `"${revision}"`);
 }
 
-function deleteAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }): void {
-  if (!result.succeeded) return conditionFailed(exchange);
+function deleteAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop' }, multiOp: MultiOp): void {
+  if (!result.succeeded) return conditionFailed(exchange, multiOp);
   const first = result.results[0];
   if (first?.op === 'delete' && !first.deleted) {
     return exchange.problem('PAXOS_KEY_NOT_FOUND', 'The key is absent: there is nothing to delete.');
@@ -86,12 +96,13 @@ function deleteAnswer(exchange: Exchange, result: PlainResult & { kind: 'multiop
 function get(exchange: Exchange): void {
   if (exchange.query.size > 0) {
     const consistency = exchange.query.get('consistency');
-    if (consistency === 'stale') return onAnyReplica(exchange, answerEntry);
-    if (consistency !== undefined && consistency !== 'linearizable') {
+    // A condition on mastership is one that only the master can answer.
+    if (consistency === 'stale' && exchange.headers.paxosEpoch === null) return onAnyReplica(exchange, answerEntry);
+    if (consistency !== undefined && consistency !== 'linearizable' && consistency !== 'stale') {
       return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "consistency" is "linearizable" or "stale".');
     }
   }
-  onMaster(exchange, answerEntry);
+  onMasterSince(exchange, answerEntry);
 }
 
 function answerEntry(exchange: Exchange): void {
@@ -129,9 +140,9 @@ export const kvRoutes: readonly Route[] = [
     operation: 'getKey',
     summary: 'Reads one value, linearizably unless asked otherwise.',
     query: { consistency: consistencyParameter },
-    headers: { 'If-None-Match': '"revision" that the client has: 304 when it is still the last' },
+    headers: { ...epochHeader, 'If-None-Match': '"revision" that the client has: 304 when it is still the last' },
     answer: 'The value as it is; ETag: its revision, Paxos-Create-Revision, Paxos-Version.',
-    problems: ['PAXOS_KEY_NOT_FOUND'],
+    problems: ['PAXOS_KEY_NOT_FOUND', 'PAXOS_EPOCH_CHANGED'],
     handle: get,
   },
   {

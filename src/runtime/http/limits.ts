@@ -16,6 +16,8 @@ export interface HttpLimits {
   readonly requestsInFlightMax: number;
   /** Operations of one batch. */
   readonly batchOperationsMax: number;
+  /** Values in one answer to a batch or MultiOp, in bytes. JSON may take six times as much, and must stay a string. */
+  readonly answerBytesMax: number;
   /** Time for the header block to arrive. */
   readonly headersTimeoutMs: number;
   /** Time for the whole request to arrive; 408 after it. */
@@ -56,6 +58,7 @@ export const defaultHttpLimits: HttpLimits = {
   bodyBytesInFlightMax: 64 * 1024 * 1024,
   requestsInFlightMax: 8192,
   batchOperationsMax: 1000,
+  answerBytesMax: 8 * 1024 * 1024,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,

@@ -3,8 +3,8 @@ import { keyBytesMax } from '../../core/database/command.ts';
 import type { EntryDocument, ListDocument } from '../../formats/http-body.ts';
 import { entryDocument, entryDocumentBase64 } from './entry-json.ts';
 import type { Exchange } from './exchange.ts';
-import { onAnyReplica, onMaster } from './gate.ts';
-import { consistencyParameter } from './kv-routes.ts';
+import { onAnyReplica, onMasterSince } from './gate.ts';
+import { consistencyParameter, epochHeader } from './kv-routes.ts';
 import { isFault, readInteger } from './query.ts';
 import type { Route } from './route.ts';
 import type { ReadState } from './service.ts';
@@ -45,8 +45,10 @@ function list(exchange: Exchange): void {
     base64: encoding === 'base64',
     revision,
   };
-  if (consistency === 'stale') onAnyReplica(exchange, () => answer(exchange, wanted));
-  else onMaster(exchange, () => answer(exchange, wanted));
+  // A condition on mastership is one that only the master can answer.
+  if (consistency === 'stale' && exchange.headers.paxosEpoch === null)
+    onAnyReplica(exchange, () => answer(exchange, wanted));
+  else onMasterSince(exchange, () => answer(exchange, wanted));
 }
 
 function answer(exchange: Exchange, wanted: ListQuery): void {
@@ -95,8 +97,9 @@ export const listRoutes: readonly Route[] = [
       },
       consistency: consistencyParameter,
     },
+    headers: epochHeader,
     answer: '{"entries":[{"key","value"|"valueBase64","revision","createRevision","version"}],"next","revision"}.',
-    problems: ['PAXOS_REVISION_GONE'],
+    problems: ['PAXOS_REVISION_GONE', 'PAXOS_EPOCH_CHANGED'],
     handle: list,
   },
 ];

@@ -219,12 +219,14 @@ export class HttpFront {
     const path = mark === -1 ? url : url.slice(0, mark);
     let endpoint: Endpoint | undefined;
     let parameter: string;
+    let key: string | null = null;
     if (path.startsWith(kvPrefix)) {
       endpoint = this.#router.kv.byMethod.get(method);
       if (endpoint === undefined) return this.#wrongMethod(res, this.#router.kv.allow);
-      const key = keyFromPath(path.slice(kvPrefix.length));
-      if (typeof key !== 'string') return this.#refuse(res, key.code, key.detail);
-      parameter = key;
+      const named = keyFromPath(path.slice(kvPrefix.length));
+      if (typeof named !== 'string') return this.#refuse(res, named.code, named.detail);
+      key = named;
+      parameter = named;
     } else {
       const routed = this.#router.find(method, path);
       if (routed.kind === 'unknown') return this.#refuse(res, 'PAXOS_NOT_FOUND', 'Nothing is served at this path.');
@@ -234,7 +236,8 @@ export class HttpFront {
     }
     const query = mark === -1 ? noQuery : readQuery(url.slice(mark + 1), endpoint.queryNames);
     if (isFault(query)) return this.#refuse(res, query.code, query.detail);
-    endpoint.route.handle(new Exchange(this.#state, req, res, { headers, counts: endpoint.counts, parameter, query }));
+    const { counts } = endpoint;
+    endpoint.route.handle(new Exchange(this.#state, req, res, { headers, counts, parameter, query, key }));
   }
 
   #wrongMethod(res: ServerResponse, allow: string): void {

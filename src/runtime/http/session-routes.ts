@@ -6,13 +6,14 @@ import { readBody, readJson } from './body-reader.ts';
 import { emptySchema, openSessionSchema } from './body-schemas.ts';
 import { isSessionId } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
-import { onMaster } from './gate.ts';
+import { onMasterSince } from './gate.ts';
 import type { HttpLimits } from './limits.ts';
 import { type PlainResult, propose } from './propose.ts';
 import type { Route } from './route.ts';
 
 function command(exchange: Exchange, what: Command, answer: (result: PlainResult) => void): void {
-  onMaster(exchange, () => propose(exchange, what, answer));
+  // Judged here and not at apply; what is applied in a later epoch than it was proposed in is skipped.
+  onMasterSince(exchange, () => propose(exchange, what, answer));
 }
 
 function withId(exchange: Exchange, then: (id: string) => void): void {

@@ -4,9 +4,22 @@ import type { ChecksumDocument, MembersDocument } from '../../formats/http-body.
 import { readJson } from './body-reader.ts';
 import { transferSchema } from './body-schemas.ts';
 import type { Exchange } from './exchange.ts';
-import { onMaster } from './gate.ts';
+import { onMasterSince } from './gate.ts';
 import type { Route } from './route.ts';
 import type { ReplicaStatus } from './service.ts';
+
+const hundredths = (n: number): number => Math.round(n * 100) / 100;
+
+/** Measured times to a hundredth: what stands behind that is noise of the representation. */
+const statusDocument = (status: ReplicaStatus): ReplicaStatus => ({
+  ...status,
+  load: {
+    ...status.load,
+    eventLoopLagMsP99: hundredths(status.load.eventLoopLagMsP99),
+    flushMsP50: hundredths(status.load.flushMsP50),
+    flushMsP99: hundredths(status.load.flushMsP99),
+  },
+});
 
 function membersDocument(status: ReplicaStatus): MembersDocument {
   const voters = status.members.filter((it) => it.voting).length;
@@ -44,7 +57,7 @@ function snapshots(exchange: Exchange): void {
 
 function transfer(exchange: Exchange): void {
   readJson(exchange, transferSchema, { optional: true }, (body) => {
-    onMaster(exchange, () => {
+    onMasterSince(exchange, () => {
       const dryRun = body.dryRun ?? false;
       exchange.proposed();
       exchange.service.transfer(body.to ?? null, dryRun).then(
@@ -74,7 +87,7 @@ export const statusRoutes: readonly Route[] = [
     operation: 'status',
     summary: 'This replica: role, lease, position, load, members as it knows them.',
     answer: 'The status document of this replica.',
-    handle: (exchange) => exchange.json(exchange.service.status()),
+    handle: (exchange) => exchange.json(statusDocument(exchange.service.status())),
   },
   {
     method: 'GET',

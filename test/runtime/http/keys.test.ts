@@ -123,7 +123,7 @@ describe('one key over HTTP', () => {
     service.epoch = 3;
     const answer = await ask('PUT', '/v1/kv/a', { body: 'x', headers: { 'Paxos-Epoch': '2' } });
     expect([answer.status, answer.json().code]).toEqual([409, 'PAXOS_EPOCH_CHANGED']);
-    expect(answer.json().facts).toEqual({ epoch: 3 });
+    expect(answer.json().facts).toEqual({ key: 'a', epoch: 3 });
     expect((await ask('PUT', '/v1/kv/a', { body: 'x', headers: { 'Paxos-Epoch': '3' } })).status).toBe(200);
   });
 
