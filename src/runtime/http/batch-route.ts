@@ -3,6 +3,7 @@
  * an operation can reach. The whole body is checked before the first one is proposed.
  */
 import type { Epoch } from '../../core/consensus/identity.ts';
+import { valueBytesOf } from '../../core/database/answer.ts';
 import type { Command, MultiOp, SessionNumber } from '../../core/database/command.ts';
 import type { BatchOperationBody, BatchResultDocument } from '../../formats/http-body.ts';
 import { problemAnswer } from './answers.ts';
@@ -15,7 +16,7 @@ import type { Exchange } from './exchange.ts';
 import { onMaster } from './gate.ts';
 import { checkKey, type Fault } from './keys.ts';
 import { writeHeaders } from './kv-routes.ts';
-import { multiOpDocument } from './multiop-routes.ts';
+import { fitting, multiOpDocument } from './multiop-routes.ts';
 import { answerRefusal, type PlainResult, type Refusal, understand } from './propose.ts';
 import { isFault } from './query.ts';
 import type { Route } from './route.ts';
@@ -53,7 +54,7 @@ function batch(exchange: Exchange, schema: ReturnType<typeof batchSchema>): void
     if (!Number.isSafeInteger(last)) {
       return exchange.problem('PAXOS_BAD_HEADER', 'Idempotency-Key leaves no number for the last operation.');
     }
-    onMaster(exchange, () => run(exchange, prepared, { first, ifEpoch }));
+    onMaster(exchange, (_, epoch) => run(exchange, prepared, { first, ifEpoch, epoch }));
   });
 }
 
@@ -61,9 +62,12 @@ function batch(exchange: Exchange, schema: ReturnType<typeof batchSchema>): void
 function run(
   exchange: Exchange,
   operations: readonly Prepared[],
-  conditions: { readonly first: SessionNumber | null; readonly ifEpoch: Epoch | null },
+  conditions: { readonly first: SessionNumber | null; readonly ifEpoch: Epoch | null; readonly epoch: Epoch },
 ): void {
-  const { first, ifEpoch } = conditions;
+  const { first, ifEpoch, epoch } = conditions;
+  const { answerBytesMax } = exchange.front.limits;
+  /** Left for values in this answer. */
+  let room = answerBytesMax;
   const state = exchange.service.read();
   const results: BatchResultDocument[] = new Array(operations.length);
   const refusals: Refusal[] = [];
@@ -73,7 +77,19 @@ function run(
       writes.push({ index, multiOp: operation.multiOp, op: operation.op });
       return;
     }
+    if (ifEpoch !== null && ifEpoch !== epoch) {
+      results[index] = refused('PAXOS_EPOCH_CHANGED', `Mastership was broken: the epoch is ${epoch} now.`);
+      return;
+    }
     const entry = state.get(operation.key);
+    if (entry !== null && entry.value.length > room) {
+      results[index] = refused(
+        'PAXOS_ANSWER_TOO_LARGE',
+        `One answer carries at most ${answerBytesMax} bytes of values.`,
+      );
+      return;
+    }
+    room -= entry?.value.length ?? 0;
     results[index] =
       entry === null
         ? { ok: true, op: 'get', key: operation.key, found: false }
@@ -86,25 +102,29 @@ function run(
     // One number an operation, in order; gets take theirs too, so that places and numbers agree.
     const session = first === null ? null : { session: first.session, sequence: first.sequence + index };
     const command: Command = { kind: 'multiop', multiOp, session, ifEpoch };
-    exchange.service.submit(command, (outcome) => {
-      const understood = understand(outcome);
-      if ('kind' in understood) {
-        results[index] = resultDocument(op, multiOp, understood);
-      } else {
-        refusals.push(understood);
-        results[index] = errorDocument(understood);
-      }
-      open -= 1;
-      if (open > 0) return;
-      exchange.settled();
-      if (exchange.answered) return;
-      // Nothing at all was done, and somebody else may do it: the whole request goes there.
-      const [refusal] = refusals;
-      const allMoved =
-        refusals.length === operations.length && refusals.every((it) => it.moved || it.redirect !== null);
-      if (refusal === undefined || !allMoved) return exchange.json({ results });
-      answerRefusal(exchange, refusal, () => run(exchange, operations, conditions));
-    });
+    exchange.service.submit(
+      command,
+      exchange.outcome((outcome) => {
+        open -= 1;
+        if (open === 0) exchange.settled();
+        const understood = understand(outcome);
+        if ('kind' in understood) {
+          const fits = understood.kind === 'multiop' ? fitting(understood, room) : understood;
+          room -= valueBytesOf(fits);
+          results[index] = resultDocument(op, multiOp, fits);
+        } else {
+          refusals.push(understood);
+          results[index] = errorDocument(understood);
+        }
+        if (open > 0 || exchange.answered) return;
+        // Nothing at all was done, and somebody else may do it: the whole request goes there.
+        const [refusal] = refusals;
+        const allMoved =
+          refusals.length === operations.length && refusals.every((it) => it.moved || it.redirect !== null);
+        if (refusal === undefined || !allMoved) return exchange.json({ results });
+        answerRefusal(exchange, refusal, () => run(exchange, operations, conditions));
+      }),
+    );
   }
 }
 

@@ -92,13 +92,16 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
 /** Submits one command for one request; `answer` runs only for a plain result, everything else is answered here. */
 export function propose(exchange: Exchange, command: Command, answer: (result: PlainResult) => void): void {
   exchange.proposed();
-  exchange.service.submit(command, (outcome) => {
-    exchange.settled();
-    if (exchange.answered) return;
-    const result = understand(outcome);
-    if ('kind' in result) answer(result);
-    else answerRefusal(exchange, result, () => propose(exchange, command, answer));
-  });
+  exchange.service.submit(
+    command,
+    exchange.outcome((outcome) => {
+      exchange.settled();
+      if (exchange.answered) return;
+      const result = understand(outcome);
+      if ('kind' in result) answer(result);
+      else answerRefusal(exchange, result, () => propose(exchange, command, answer));
+    }),
+  );
 }
 
 /**
