@@ -4,13 +4,14 @@
  * oclif prints `code` and `suggestions` by itself and ends the process with `oclif.exit`, with and without `--json`.
  */
 import { catalogued, type ErrorCode, type Outcome } from './catalogue.ts';
+import { suggestionsFor } from './suggestions.ts';
 
 export type Facts = Readonly<Record<string, unknown>>;
 
 export interface OperatorErrorOptions {
   /** Numbers and names of the message, for programs. */
   readonly facts?: Facts;
-  /** Whole commands that work when pasted. */
+  /** Whole commands that work when pasted; by default those that fit the code and the facts. */
   readonly suggestions?: readonly string[];
   /** Only where it differs from the catalogue's. */
   readonly outcome?: Outcome;
@@ -48,7 +49,7 @@ export class OperatorError extends Error {
     this.exitCode = options.exitCode ?? known.exit;
     this.outcome = options.outcome ?? known.outcome;
     this.facts = options.facts ?? {};
-    this.suggestions = [...(options.suggestions ?? [])];
+    this.suggestions = [...(options.suggestions ?? suggestionsFor(code, this.facts))];
     this.oclif = { exit: this.exitCode };
   }
 

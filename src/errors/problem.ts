@@ -60,7 +60,6 @@ export function errorFromProblem(problem: Problem): OperatorError {
   const options = {
     facts: { status: problem.status, ...problem.facts },
     outcome: problem.outcome,
-    suggestions: [] as string[],
   };
   const coded = { ...options, code: problem.code as never };
   if (problem.outcome === 'unknown') return new OutcomeUnknownError(problem.detail, coded);

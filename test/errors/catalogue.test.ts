@@ -126,6 +126,20 @@ describe('problem documents', () => {
     expect(error).toMatchObject({ message: 'Mastership was broken.', exitCode: 6, facts: { status: 409, epoch: 3 } });
   });
 
+  it.each([
+    ['PAXOS_KEY_NOT_FOUND', 404, { key: 'a' }, 'paxosctl kv list --prefix=a'],
+    ['PAXOS_CONDITION_FAILED', 412, { key: "it's", presentRevision: 7 }, "paxosctl kv get 'it'\\''s'"],
+    ['PAXOS_OUTCOME_UNKNOWN', 504, { key: '-a' }, "paxosctl kv get -- '-a'"],
+    ['PAXOS_OUTCOME_UNKNOWN', 504, { reason: 'timeout' }, 'paxosctl status'],
+    ['PAXOS_TRANSFER_FAILED', 409, {}, 'paxosctl master status'],
+    ['PAXOS_MEMBER_UNKNOWN', 404, {}, 'paxosctl status'],
+    ['PAXOS_NO_MASTER', 503, {}, 'paxosctl status'],
+  ])('%s (%i, %j) keep their facts and suggest a whole command', (code, status, facts, command) => {
+    const error = errors.errorFromProblem(errors.problemFrom(status, { code, facts }));
+    expect(error.facts).toEqual({ status, ...facts });
+    expect(error.suggestions[0]).toBe(command);
+  });
+
   it('an answer that is none of ours says nothing about a write unless its status does', () => {
     expect(errors.problemFrom(502, null).outcome).toBe('unknown');
     expect(errors.problemFrom(500, { error: 'x' }).outcome).toBe('unknown');

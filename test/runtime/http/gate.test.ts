@@ -173,4 +173,22 @@ describe('position marks', () => {
     const bad = await ask('PUT', '/v1/kv/a', { body: 'x', headers: { 'Paxos-Position': 'garbage' } });
     expect([bad.status, bad.json().code]).toEqual([400, 'PAXOS_POSITION_INVALID']);
   });
+
+  it('a mark that this replica cannot judge although it has applied as much goes to the master, or is 503', async () => {
+    const { ask, service } = await startFront();
+    service.advance(5);
+    let judged = 0;
+    service.judgePosition = () => {
+      judged += 1;
+      return { kind: 'wait', instance: 5 as never };
+    };
+    const headers = { 'Paxos-Position': 'cell-1:5' };
+    service.notServing = { kind: 'redirect', name: 'n2', url: 'http://127.0.0.1:7402' };
+    const moved = await ask('GET', '/v1/kv/a?consistency=stale', { headers });
+    expect([moved.status, judged]).toEqual([307, 2]);
+    expect(moved.json().facts).toEqual({ key: 'a', master: { name: 'n2', url: 'http://127.0.0.1:7402' } });
+    service.notServing = { kind: 'no-master', retryAfterMs: 10 };
+    const alone = await ask('GET', '/v1/kv/a?consistency=stale', { headers });
+    expect([alone.status, alone.json().code, alone.headers['retry-after']]).toEqual([503, 'PAXOS_NOT_APPLIED', '1']);
+  });
 });

@@ -136,3 +136,52 @@ describe('one key over HTTP', () => {
     expect(service.submitted).toEqual([]);
   });
 });
+
+describe('facts of refusals', () => {
+  it('a failed condition names key, wanted and present revision; an absent key is named', async () => {
+    const { ask } = await startFront();
+    await ask('PUT', '/v1/kv/a', { body: 'x' });
+    const swap = await ask('PUT', '/v1/kv/a', { body: 'y', headers: { 'If-Match': '"9"' } });
+    expect([swap.status, swap.json().facts]).toEqual([412, { key: 'a', wantedRevision: 9, presentRevision: 1 }]);
+    const create = await ask('PUT', '/v1/kv/a', { body: 'y', headers: { 'If-None-Match': '*' } });
+    expect(create.json().facts).toEqual({ key: 'a', wantedRevision: 0, presentRevision: 1 });
+    const remove = await ask('DELETE', '/v1/kv/b', { headers: { 'If-Match': '*' } });
+    expect(remove.json().facts).toEqual({ key: 'b', wantedRevision: 'any', presentRevision: 0 });
+    expect((await ask('GET', '/v1/kv/b')).json().facts).toEqual({ key: 'b' });
+    expect((await ask('DELETE', '/v1/kv/b')).json().facts).toEqual({ key: 'b' });
+  });
+
+  it('a write of unknown outcome names its key', async () => {
+    const { ask, service } = await startFront();
+    service.intercept = (_, done) => {
+      done({ kind: 'unknown', reason: 'timeout' });
+      return true;
+    };
+    const answer = await ask('PUT', '/v1/kv/a', { body: 'x' });
+    expect(answer.json().facts).toEqual({ key: 'a', reason: 'timeout' });
+  });
+});
+
+describe('Paxos-Epoch on what is not proposed', () => {
+  it('an ended epoch is 409 for reads, listings, dry runs and transfers, and an error for gets of a batch', async () => {
+    const { ask, post, service } = await startFront();
+    await ask('PUT', '/v1/kv/a', { body: 'x' });
+    service.epoch = 3;
+    const old = { 'Paxos-Epoch': '2' };
+    for (const answer of [
+      await ask('GET', '/v1/kv/a', { headers: old }),
+      await ask('GET', '/v1/kv/a?consistency=stale', { headers: old }),
+      await ask('GET', '/v1/kv', { headers: old }),
+      await ask('PUT', '/v1/kv/a?dryRun=true', { body: 'y', headers: old }),
+      await post('/v1/master/transfer', {}, old),
+    ]) {
+      expect([answer.status, answer.json().code]).toEqual([409, 'PAXOS_EPOCH_CHANGED']);
+    }
+    const batch = await post('/v1/batch', { operations: [{ op: 'get', key: 'a' }] }, old);
+    expect(batch.json().results).toMatchObject([
+      { ok: false, error: { code: 'PAXOS_EPOCH_CHANGED', outcome: 'none' } },
+    ]);
+    expect((await ask('GET', '/v1/kv/a', { headers: { 'Paxos-Epoch': '3' } })).status).toBe(200);
+    expect((await ask('GET', '/v1/kv/a', { headers: { 'Paxos-Epoch': 'x' } })).status).toBe(400);
+  });
+});

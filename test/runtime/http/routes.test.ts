@@ -397,3 +397,74 @@ describe('the server itself', () => {
     expect(got).toContain('/peer/v1/stream');
   });
 });
+
+describe('large answers', () => {
+  const entry = { value: Buffer.alloc(1000, 1), createRevision: 1, revision: 1, version: 1 };
+  const gets = Array.from({ length: 5 }, () => ({ op: 'get', key: 'k' }));
+
+  it('gets of a batch beyond what one answer carries have an error of their own', async () => {
+    const { post, service } = await startFront({ limits: { answerBytesMax: 2500 } });
+    service.entries.set('k', entry);
+    const { results } = (await post('/v1/batch', { operations: gets })).json();
+    expect(json(results).map((it) => it.ok)).toEqual([true, true, false, false, false]);
+    const error = { code: 'PAXOS_ANSWER_TOO_LARGE', status: 413, outcome: 'none' };
+    expect(json(results)[2]).toMatchObject({ error });
+  });
+
+  it('a batch of 350 gets of the largest value is answered', async () => {
+    const { post, service } = await startFront();
+    service.entries.set('k', { ...entry, value: Buffer.alloc(256 * 1024, 1) });
+    const operations = Array.from({ length: 350 }, () => ({ op: 'get', key: 'k' }));
+    const { results } = (await post('/v1/batch', { operations })).json();
+    expect(json(results).filter((it) => it.ok)).toHaveLength(32);
+  });
+
+  it('a MultiOp with too large results is told as carried out, alone and in a batch', async () => {
+    const { post, service } = await startFront({ limits: { answerBytesMax: 2500 } });
+    service.entries.set('k', entry);
+    const forgotten = { succeeded: true, results: [], resultsForgotten: true };
+    expect((await post('/v1/multiop', { then: gets })).json()).toMatchObject(forgotten);
+    const batch = (await post('/v1/batch', { operations: [{ op: 'multiop', then: gets }] })).json();
+    expect(json(batch.results)[0]).toMatchObject({ ok: true, ...forgotten });
+  });
+
+  it('an answer that cannot be written throws nothing at the log, and its request is released', async () => {
+    const { post, ask, service, front, logged } = await startFront();
+    let thrown: unknown = null;
+    service.intercept = (_, done) => {
+      try {
+        // No result of this shape exists; it stands for whatever may go wrong while an answer is written.
+        done({
+          kind: 'result',
+          result: { kind: 'multiop', succeeded: true } as never,
+          instance: 1 as never,
+          epoch: 1 as never,
+        });
+      } catch (error) {
+        thrown = error;
+      }
+      return true;
+    };
+    for (const answer of [await ask('PUT', '/v1/kv/a', { body: 'x' }), await post('/v1/multiop', {})]) {
+      expect([answer.status, answer.json().outcome]).toEqual([500, 'unknown']);
+    }
+    await post('/v1/batch', { operations: [{ op: 'put', key: 'a', value: 'x' }] });
+    expect(thrown).toBeNull();
+    expect(front.inFlight).toBe(0);
+    expect(logged.some((it) => it.kind === 'answer-failed')).toBe(true);
+  });
+});
+
+it('measured times of the status carry at most two decimals', async () => {
+  const { ask, service } = await startFront();
+  const load = {
+    queuedWrites: 0,
+    eventLoopLagMsP99: 0.30000000000000004,
+    flushMsP50: 1.2345,
+    flushMsP99: 2.999,
+    itemsPerInstance: 1,
+  };
+  service.statusChanges = { load };
+  const status = (await ask('GET', '/v1/status')).json();
+  expect(status.load).toMatchObject({ eventLoopLagMsP99: 0.3, flushMsP50: 1.23, flushMsP99: 3 });
+});
