@@ -32,7 +32,7 @@ Exit code 0: the guard held; 6: it did not, and "else" ran.`;
     const body = parseMultiOp((await this.readFileOrStdin(flags.file)).toString('utf8'), flags.file);
     this.mayHaveWritten();
     const result = await runMultiOp(flags, body, { ifEpoch: flags['if-epoch'], dryRun: flags['dry-run'] });
-    if ('dryRun' in result) process.exitCode = result.wouldChange ? 10 : 0;
+    if ('dryRun' in result) process.exitCode = !result.succeeded ? 6 : result.wouldChange ? 10 : 0;
     else if (!result.succeeded) process.exitCode = 6;
     if (!this.jsonEnabled()) await ('dryRun' in result ? showWrite(result) : showMultiOp(result));
     return result;

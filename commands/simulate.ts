@@ -37,8 +37,8 @@ Exit code 4 when a property was violated, with the command that shows it again.`
     const { runSimulation } = await import('../src/simulator/run.ts');
     const { runs, mode, replicas } = flags;
     const seed = flags.seed ?? drawSeed();
-    const screen = simulationScreen({ seed, runs, version: this.config.version });
     const hours = parsePositive('hours', flags.hours);
+    const screen = simulationScreen({ seed, runs, version: this.config.version });
     const result = await runSimulation({
       seed,
       runs,

@@ -34,8 +34,10 @@ that kept that point in time is lost, the export starts again from a new one. Th
       throw new UsageError('With --json stdout holds the result: give a file for the entries.');
     }
     const { exportFromCell } = await import('../../src/operator/transfers.ts');
+    const { refuseExisting } = await import('../../src/operator/export.ts');
     const { transferProgress, exportedText } = await import('../../src/render/transfer-view.ts');
     const { writeResult } = await import('../../src/render/output.ts');
+    if (args.file !== '-' && !flags.overwrite) await refuseExisting(args.file);
     const progress = transferProgress('Exporting');
     try {
       const { prefix, overwrite } = flags;

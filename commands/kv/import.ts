@@ -32,7 +32,7 @@ An import that was itself interrupted goes on with --resume where it stood. Entr
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(KvImport);
-    const { importIntoCell } = await import('../../src/operator/transfers.ts');
+    const { dryRunIntoCell, importIntoCell } = await import('../../src/operator/transfers.ts');
     const { dryRunText, transferProgress, importedText } = await import('../../src/render/transfer-view.ts');
     if (flags['dry-run']) {
       const checking = transferProgress('Checking');

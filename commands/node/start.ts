@@ -59,7 +59,8 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
     }),
     insecure: Flags.boolean({ description: 'Listen where others can reach it without a secret.' }),
     rebuild: Flags.boolean({
-      description: 'Rebuild a lost or damaged disk from the others. Changes nothing for a healthy directory.',
+      description:
+        'Rebuild a lost or damaged disk from the others. Not available yet; changes nothing for a healthy directory.',
     }),
     'quarantine-leftovers': Flags.boolean({
       description: 'Move files that do not belong to the data directory aside; nothing is deleted.',
@@ -78,7 +79,7 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
 
   async run(): Promise<undefined> {
     const { flags } = await this.parse(NodeStart);
-    const { parseListen, parseMembers, parseName, protectionOf, refuseUnavailable } = await import(
+    const { parseListen, parseMembers, parseName, protectionOf, refuseUnavailable, withoutRebuild } = await import(
       '../../src/operator/start-options.ts'
     );
     const { parseEndpoint } = await import('../../src/render/flags.ts');
@@ -112,7 +113,8 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       { name, level: flags['log-level'], json: this.jsonEnabled() },
       async (logger) => {
         for (const warning of protection.warnings) logger.warn({}, warning);
-        const replica = await startReplica(options, await createNodeWorld(logger), logger);
+        const starting = startReplica(options, await createNodeWorld(logger), logger);
+        const replica = await (flags.rebuild ? withoutRebuild(starting) : starting);
         logger.info({ url: `http://${replica.address.host}:${replica.address.port}`, version }, 'listening');
         return replica;
       },

@@ -131,17 +131,19 @@ async function onePointInTime(
 const bytesOf = (entry: ListDocument['entries'][number]): Uint8Array =>
   entry.valueBase64 === undefined ? Buffer.from(entry.value ?? '', 'utf8') : Buffer.from(entry.valueBase64, 'base64');
 
+/** @throws {UsageError} when there is such a file. */
+export async function refuseExisting(file: string): Promise<void> {
+  const present = await open(file, 'r').catch(() => null);
+  await present?.close();
+  if (!present) return;
+  throw new UsageError(`File ${file} exists already.`, {
+    facts: { file },
+    suggestions: [`paxosctl kv export ${file} --overwrite`],
+  });
+}
+
 async function openNew(part: string, target: string, overwrite: boolean): Promise<FileHandle> {
-  if (!overwrite) {
-    const present = await open(target, 'r').catch(() => null);
-    await present?.close();
-    if (present) {
-      throw new UsageError(`File ${target} exists already.`, {
-        facts: { file: target },
-        suggestions: [`paxosctl kv export ${target} --overwrite`],
-      });
-    }
-  }
+  if (!overwrite) await refuseExisting(target);
   try {
     return await open(part, 'wx', 0o600);
   } catch (error) {

@@ -43,6 +43,7 @@ export function putKey(
   flags: WriteFlags,
 ): Promise<PutResult | DryRunResult> {
   return withCell(cell, async (client) => {
+    refuseEmpty(key);
     const conditions = conditionsOf(flags);
     if (!flags.dryRun) return { key, ...(await client.put(key, value, conditions)) };
     return { key, ...held(await client.putDryRun(key, value, conditions)) };
@@ -58,6 +59,7 @@ export interface DeleteKeyResult {
 /** @throws {ConditionFailedError} (exit 6) when the key is absent or a condition does not hold. */
 export function deleteKey(cell: CellFlags, key: string, flags: WriteFlags): Promise<DeleteKeyResult | DryRunResult> {
   return withCell(cell, async (client) => {
+    refuseEmpty(key);
     const conditions = conditionsOf(flags);
     if (flags.dryRun) return { key, ...held(await client.deleteDryRun(key, conditions)) };
     const { deleted, revision } = await client.delete(key, conditions);
@@ -96,6 +98,7 @@ export interface GotKey {
 /** @throws {ConditionFailedError} (exit 6) when the key is absent. */
 export function getKey(cell: CellFlags, key: string, stale: boolean): Promise<GotKey> {
   return withCell(cell, async (client) => {
+    refuseEmpty(key);
     const entry = await client.get(key, { consistency: stale ? 'stale' : 'linearizable' });
     if (entry === null) throw absent(key);
     const { value, revision, createRevision, version } = entry;
@@ -160,6 +163,11 @@ export function parseMultiOp(text: string, file: string): MultiOpBody {
 function held(answer: DryRunDocument): DryRunDocument {
   if (answer.succeeded) return answer;
   throw new ConditionFailedError('The condition does not hold; nothing would be written.', { facts: { dryRun: true } });
+}
+
+/** It has no path of its own: the cell would take it for another request. */
+function refuseEmpty(key: string): void {
+  if (key === '') throw new UsageError('The key is empty; keys hold 1 to 1024 bytes.', { code: 'PAXOS_KEY_EMPTY' });
 }
 
 const absent = (key: string): ConditionFailedError =>

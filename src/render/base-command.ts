@@ -6,6 +6,10 @@ import { InterruptedError, UsageError } from '../errors/index.ts';
 import { durationFlag, endpointsFlag } from './flags.ts';
 import { interruptMeans } from './interrupt.ts';
 
+/** Thousandths are enough for whatever is measured; counts are whole numbers anyway. */
+const withoutNoise = (_: string, value: unknown): unknown =>
+  typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
+
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
@@ -15,7 +19,7 @@ export abstract class BaseCommand extends Command {
   }
 
   override logJson(json: unknown): void {
-    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(json, withoutNoise, 2)}\n`);
   }
 }
 

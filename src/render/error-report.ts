@@ -5,7 +5,7 @@
 import { type ErrorDocument, errorDocument, InterruptedError, OperatorError, UsageError } from '../errors/index.ts';
 import { printableLines } from './escape.ts';
 import { coloured } from './output.ts';
-import { runnable } from './own-name.ts';
+import { pasteable } from './suggestions.ts';
 
 type ErrorFields = ErrorDocument['error'];
 
@@ -19,7 +19,8 @@ export interface ErrorReport {
 
 /** Describes any thrown value. */
 export function reportError(thrown: unknown): ErrorReport {
-  const json = documentOf(thrown);
+  const found = documentOf(thrown);
+  const json = { ...found, suggestions: found.suggestions.map((it) => pasteable(it)) };
   return { json, text: textOf(json, causesOf(thrown)), showUsage: json.code === 'PAXOS_USAGE' };
 }
 
@@ -64,7 +65,7 @@ function textOf(report: ErrorFields, causes: readonly string[]): string {
   }
   lines.push(dim(`  ${report.code}, exit code ${report.exitCode}`));
   if (report.suggestions.length > 0)
-    lines.push('Try this:', ...report.suggestions.map((it) => `  ${printableLines(runnable(it))}`));
+    lines.push('Try this:', ...report.suggestions.map((it) => `  ${printableLines(it)}`));
   return `${lines.join('\n')}\n`;
 }
 

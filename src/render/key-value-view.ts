@@ -13,7 +13,7 @@ export interface EntryView {
 }
 
 const valueWidthMax = 60;
-const keyWidthMax = 80;
+const keyWidthMax = 48;
 
 /**
  * The value as it is, for pipes and files; on a terminal its lines, with all that the terminal would obey escaped, unless
@@ -84,7 +84,7 @@ export function multiOpText({ succeeded, guard, results, revision }: MultiOpView
   const head = `guard ${succeeded ? 'holds' : 'does not hold'} (${held} of ${counted(guard.length, 'test')}); ran ${succeeded ? 'then' : 'else'}`;
   const lines = results.map((result) => {
     const { op, key, ...rest } = result;
-    return `  ${printable(String(op))} ${printable(String(key))}  ${printable(JSON.stringify(rest)).replaceAll('\\\\', '\\')}`;
+    return `  ${printable(String(op))} ${shortened(String(key), keyWidthMax)}  ${printable(JSON.stringify(rest)).replaceAll('\\\\', '\\')}`;
   });
   return [head, ...lines, `revision ${grouped(revision)}`, ''].join('\n');
 }

@@ -4,6 +4,7 @@
  * Both are written synchronously: the last lines before a crash are the ones that matter, and a worker that writes them
  * would lose them.
  */
+import { OperatorError } from '../errors/index.ts';
 import { printable } from './escape.ts';
 import { coloured } from './output.ts';
 
@@ -28,10 +29,24 @@ export async function createLogger({ level, format, base }: LoggerOptions): Prom
   // Whoever read the log is gone: that must not stop the replica before it has handed mastership over.
   stderr.on('error', () => {});
   return pino(
-    { level, base, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base,
+      serializers: { err: errorFacts(pino.stdSerializers.err) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     stderr,
   ) as ReplicaLogger;
 }
+
+/** Where an error that was foreseen came from in the source helps nobody: code and message say all of it. */
+const errorFacts =
+  (usual: (error: Error) => unknown) =>
+  (error: unknown): unknown => {
+    if (error instanceof OperatorError) return error.toDocument().error;
+    return error instanceof Error ? usual(error) : error;
+  };
 
 function peopleLogger(least: LogLevel): ReplicaLogger {
   const line = (level: LogLevel) => (facts: object, message: string) => {

@@ -2,6 +2,7 @@
 import { OperatorError } from '../errors/index.ts';
 import { onInterrupt } from './interrupt.ts';
 import { createLogger, type LogLevel, type ReplicaLogger } from './logger.ts';
+import { pasteable } from './suggestions.ts';
 
 /** What of a running replica is needed here. */
 export interface Foreground {
@@ -47,7 +48,7 @@ export async function inForeground(
   } catch (error) {
     if (format === 'people' || json || !(error instanceof OperatorError)) throw error;
     const { code, exitCode, suggestions, facts } = error;
-    logger.error({ code, exitCode, facts, suggestions }, error.message);
+    logger.error({ code, exitCode, facts, suggestions: suggestions.map((it) => pasteable(it)) }, error.message);
     return exitCode;
   }
 }

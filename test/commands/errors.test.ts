@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ConditionFailedError } from '../../src/errors/index.ts';
 import { reportError } from '../../src/render/error-report.ts';
 import { ownName, runnable } from '../../src/render/own-name.ts';
+import { endpointsIn, pasteable } from '../../src/render/suggestions.ts';
 import { type FakeCell, fakeCell, json, problem } from './fake-cell.ts';
 import { freeBasePort } from './processes.ts';
 import { cli, startCli } from './run-cli.ts';
@@ -150,7 +151,16 @@ describe('the report of an error', () => {
     expect(text).toContain('PAXOS_CONDITION_FAILED, exit code 6');
     expect(text).toContain('caused by: deep');
     expect(text).toContain(`  ${ownName()} status`);
-    expect(document.suggestions).toEqual(['paxosctl status']);
+    expect(document.suggestions).toEqual([`${ownName()} status`]);
+  });
+
+  it('suggests commands that go to the endpoints that were asked', () => {
+    const args = ['kv', 'put', 'a', 'b', '--endpoints', 'http://10.0.0.1:7401'];
+    expect(pasteable('paxosctl status', args)).toBe(`${ownName()} status --endpoints http://10.0.0.1:7401`);
+    expect(pasteable('paxosctl cell start', args)).toBe(`${ownName()} cell start`);
+    expect(pasteable('ls -l x', args)).toBe('ls -l x');
+    expect(endpointsIn(['status', '--endpoints=a', '--', '--endpoints', 'b'])).toBe('a');
+    expect(pasteable('paxosctl status', ['status'])).toBe(`${ownName()} status`);
   });
 
   it('of something unexpected says that it is a bug', () => {
