@@ -56,6 +56,8 @@ const hourMs = 3_600_000;
 /** Answered operations that a run under faults goes on for, at most so many times as long as was asked for. */
 const operationsMin = 200;
 const patienceShare = 5;
+/** What lets wrong clocks show: a master that nobody hears. */
+const onlyIsolation: Profile['faultEveryMs'] = new Map([['isolate-master', 3_000]]);
 /** Of the liveness phase after healing. */
 const livenessMs = 10_000;
 
@@ -78,7 +80,8 @@ export class SimulatedCell {
     this.#options = options;
     this.#random = new Random(options.seed);
     const calm = options.mode === 'liveness';
-    this.#profile = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
+    const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
+    this.#profile = options.sabotage === 'clocks-run-wild' ? { ...drawn, faultEveryMs: onlyIsolation } : drawn;
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
     const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
@@ -185,7 +188,7 @@ export class SimulatedCell {
       machine.boot();
       machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
       if (sabotage === 'disks-forget') machine.disk.knobs.lostWriteChance = 0.05;
-      machine.disk.knobs.operationMs = [0.01, this.#profile.flushMeanMs];
+      machine.disk.knobs.operationMs = [0.005, this.#profile.flushMeanMs / 4];
     }
   }
 

@@ -101,7 +101,7 @@ export class Faults {
     const { machines } = this.#options;
     switch (kind) {
       case 'crash':
-        return this.#kill(this.#anyone(), kind);
+        return this.#kill(this.#someone(), kind);
       case 'crash-at-effect':
         return this.#anyone().process?.armCrash(this.#random.below(30));
       case 'crash-majority':
@@ -110,12 +110,14 @@ export class Faults {
         return this.#killSome(machines.length, kind);
       case 'restart-storm':
         return this.#storm(5 + this.#random.below(20));
+      case 'grantor-restart':
+        return this.#restartGrantors();
       case 'pause':
-        return this.#pause(this.#anyone());
+        return this.#pause(this.#someone());
       case 'suspend':
-        return this.#suspend(this.#anyone());
+        return this.#suspend(this.#someone());
       case 'slow-process':
-        return this.#slow(this.#anyone());
+        return this.#slow(this.#someone());
       case 'partition':
         return this.#partition(this.#groups(), kind);
       case 'isolate-master':
@@ -141,13 +143,13 @@ export class Faults {
       case 'client-cut':
         return this.#cutClients(this.#random.chance(0.5) ? this.#master() : this.#anyone());
       case 'slow-flush':
-        return this.#slowDisk(this.#anyone(), this.#random.betweenLogarithmic(10, 3_000), kind);
+        return this.#slowDisk(this.#someone(), this.#random.betweenLogarithmic(10, 3_000), kind);
       case 'hanging-flush':
         return this.#slowDisk(this.#master(), this.#leases(1, 20), kind);
       case 'clock-drift':
         return this.#drift();
       case 'wall-jump':
-        return this.#jump(this.#anyone());
+        return this.#jump(this.#someone());
       case 'hand-over':
         return void this.#master().service?.transfer(null, false);
       case 'graceful-stop':
@@ -177,6 +179,11 @@ export class Faults {
   #master(): Machine {
     const anyone = this.#anyone();
     return this.#options.machines.find((machine) => machine.believer()?.serving != null) ?? anyone;
+  }
+
+  /** The master as often as not: whoever holds something has something to lose. */
+  #someone(): Machine {
+    return this.#random.chance(0.5) ? this.#master() : this.#anyone();
   }
 
   #pair(): readonly [string, string] {
@@ -213,21 +220,21 @@ export class Faults {
     return { writes, names: random.pick(['lost', 'kept', 'random'] as const) };
   }
 
-  #kill(machine: Machine, why: string): void {
+  #kill(machine: Machine, why: string, downMs = this.#leases(0.05, 20)): void {
     if (!machine.up) return;
     const how = this.#crash();
     this.#note(machine, why, how.writes);
     machine.kill(how);
     if (how.writes !== 'process') machine.clock.reboot(this.#random.below(1_000));
-    this.#rebootLater(machine);
+    this.#rebootLater(machine, downMs);
   }
 
   #killSome(count: number, why: string): void {
     for (const machine of this.#random.shuffle(this.#options.machines).slice(0, count)) this.#kill(machine, why);
   }
 
-  #rebootLater(machine: Machine): void {
-    this.#later(this.#leases(0.1, 20), () => {
+  #rebootLater(machine: Machine, downMs = this.#leases(0.05, 20)): void {
+    this.#later(downMs, () => {
       if (!machine.up) machine.boot();
     });
   }
@@ -237,6 +244,29 @@ export class Faults {
     if (left === 0) return;
     this.#kill(this.#anyone(), 'restart-storm');
     this.#later(this.#leases(0.5, 3), () => this.#storm(left - 1));
+  }
+
+  /**
+   * Some lose sight of the master until they have granted it nothing any more; then those who still do restart, well within a
+   * lease, and must not have forgotten (P34).
+   */
+  #restartGrantors(): void {
+    const { machines, network } = this.#options;
+    const master = this.#master();
+    const others = this.#random.shuffle(machines.filter((machine) => machine !== master));
+    const strangers = others.splice(0, Math.floor(machines.length / 2));
+    this.#note(master, 'grantor-restart', strangers.map(({ name }) => name).join('+'));
+    for (const { name } of strangers) {
+      network.cut(master.name, name);
+      network.cut(name, master.name);
+      this.#later(this.#leases(3, 6), () => {
+        network.mend(master.name, name);
+        network.mend(name, master.name);
+      });
+    }
+    this.#later(this.#leases(1.1, 2), () => {
+      for (const machine of others) this.#kill(machine, 'grantor-restart', this.#leases(0.01, 0.3));
+    });
   }
 
   #pause(machine: Machine): void {

@@ -113,6 +113,9 @@ export class Observer {
       else this.#isChosen(name, instance, value);
     }
     if (request.promise !== null) this.#ballots.promised(id, request.promise.ballot);
+    for (const { instance, ballot } of request.entries) {
+      if (instance > request.chosenUpTo) this.#ballots.raised(id, ballot);
+    }
   }
 
   /** The disk has said that it is. */

@@ -15,6 +15,7 @@ export const faultKinds = [
   'crash-majority',
   'crash-all',
   'restart-storm',
+  'grantor-restart',
   'pause',
   'suspend',
   'slow-process',
@@ -107,7 +108,8 @@ export function drawProfile(
     },
     snapshotLogBytes: Math.round(random.betweenLogarithmic(1_000, 500_000)),
     segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 1024 * 1024) / 4096) * 4096,
-    flushMeanMs: random.betweenLogarithmic(0.1, leaseMs / 40),
+    // A start takes some hundred operations of the disk, and many must be over within a lease.
+    flushMeanMs: random.betweenLogarithmic(0.05, Math.max(0.1, leaseMs / 250)),
     network,
     faultEveryMs,
     clockStepMs: random.chance(0.2) && leaseMs >= 500 && !options.calm ? 16 : 0,

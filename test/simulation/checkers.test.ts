@@ -95,6 +95,15 @@ describe('ballot discipline', () => {
     expect(() => checker.promised(id('a'), ballot(3, 'a'))).toThrow('lowers its promise');
   });
 
+  test('rejects an accept that does not raise the promise (P02)', () => {
+    const checker = new BallotDisciplineChecker();
+    checker.promised(id('a'), ballot(3, 'b'));
+    checker.accepted(id('a'), 1, ballot(4, 'c'), 'v');
+    expect(() => checker.raised(id('a'), ballot(4, 'c'))).toThrow('without raising its promise');
+    checker.promised(id('a'), ballot(4, 'c'));
+    checker.raised(id('a'), ballot(4, 'c'));
+  });
+
   test('rejects a ballot that has two values at one instance (a ballot used again after a restart, P03)', () => {
     const checker = new BallotDisciplineChecker();
     checker.accepted(id('a'), 1, ballot(1, 'a'), 'v');

@@ -87,11 +87,13 @@ export class BallotDisciplineChecker {
     }
   }
 
-  /** Instances up to here are settled for good and forgotten, to bound memory. */
-  forget(upTo: number): void {
-    for (const place of this.#values.keys()) {
-      if (Number(place.slice(0, place.indexOf('/'))) <= upTo) this.#values.delete(place);
-      else break;
-    }
+  /** The same write as an accept has asked for: the promise is now no lower (P02). @throws {Violation} */
+  raised(replica: ReplicaId, ballot: Ballot): void {
+    const { issued } = this.#of(replica);
+    if (compareBallots(issued, ballot) >= 0) return;
+    throw new Violation('ballot-discipline', `${replica} accepts without raising its promise`, {
+      promised: formatBallot(issued),
+      accepted: formatBallot(ballot),
+    });
   }
 }
