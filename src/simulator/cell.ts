@@ -35,7 +35,7 @@ export interface CellOptions {
   readonly sabotage?: Sabotage;
 }
 
-/** Disks report flushes that they did not do (D6); clocks drift far beyond the promised bound (C2). */
+/** Disks report flushes that they did not do (D6); a master's clocks run at a tenth of their pace (C2). */
 export type Sabotage = 'disks-forget' | 'clocks-run-wild';
 
 export interface CellReport {
@@ -156,6 +156,7 @@ export class SimulatedCell {
     const workload = this.#workload();
     workload.start();
     const { mode, hours } = this.#options;
+    if (this.#options.sabotage === 'clocks-run-wild') this.#slowMasters();
     if (mode !== 'liveness') {
       this.#faults.start();
       await this.#runFor(hours * hourMs);
@@ -184,12 +185,17 @@ export class SimulatedCell {
     const random = this.#random.fork('clocks');
     for (const machine of this.#machines) {
       if (this.#profile.faultEveryMs.has('clock-drift')) machine.clock.setDrift(random.between(-drift, drift));
-      if (sabotage === 'clocks-run-wild') machine.clock.setDrift(random.pick([-900_000, 900_000]));
       machine.boot();
       machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
       if (sabotage === 'disks-forget') machine.disk.knobs.lostWriteChance = 0.05;
       machine.disk.knobs.operationMs = [0.005, this.#profile.flushMeanMs / 4];
     }
+  }
+
+  /** Whoever serves believes in its lease ten times too long. */
+  #slowMasters(): void {
+    for (const machine of this.#machines) machine.clock.setDrift(machine.believer()?.serving != null ? -900_000 : 0);
+    this.#scheduler.after(100, () => this.#slowMasters());
   }
 
   /** True time. Stops early at a violation, which it throws. */
