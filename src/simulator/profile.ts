@@ -106,7 +106,7 @@ export function drawProfile(
       retainBehindSnapshotInstances: random.below(200),
       boostEveryMs: random.betweenLogarithmic(4 * leaseMs, 20_000),
     },
-    snapshotLogBytes: Math.round(random.betweenLogarithmic(1_000, 500_000)),
+    snapshotLogBytes: Math.round(random.betweenLogarithmic(4_000, 500_000)),
     segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 1024 * 1024) / 4096) * 4096,
     // A start takes some hundred operations of the disk, and many must be over within a lease.
     flushMeanMs: random.betweenLogarithmic(0.05, Math.max(0.1, leaseMs / 250)),
