@@ -59,6 +59,8 @@ export class DatabaseService implements ReplicaService {
   #movingUntilMs = 0;
   #releasedInEpoch: number | null = null;
   #draining = false;
+  /** Who went on when this replica was told to stop: where the last requests on open connections are sent. */
+  #successor: { readonly name: string; readonly url: string } | null = null;
   #items = 0;
   #instances = 0;
 
@@ -75,6 +77,8 @@ export class DatabaseService implements ReplicaService {
   /** From now on new data requests are sent elsewhere; what is under way is finished. */
   drain(): void {
     this.#draining = true;
+    const master = this.#master();
+    if (master !== null && master.id !== this.#options.self) this.#successor = master;
   }
 
   // --- reading ------------------------------------------------------------------------------------------------------
@@ -82,6 +86,7 @@ export class DatabaseService implements ReplicaService {
   serving(): Serving {
     const { log, clocks } = this.#options;
     if (log.stopped) {
+      if (this.#successor !== null) return { kind: 'redirect', name: this.#successor.name, url: this.#successor.url };
       return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
     }
     if (log.isServing() && !this.#draining) {
@@ -148,7 +153,7 @@ export class DatabaseService implements ReplicaService {
   #none(reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping'): WriteOutcome {
     const master = this.#master();
     const redirect =
-      master === null || master.id === this.#options.self ? null : { name: master.name, url: master.url };
+      master === null || master.id === this.#options.self ? this.#successor : { name: master.name, url: master.url };
     return { kind: 'none', reason, redirect, retryAfterMs: reason === 'overloaded' ? 100 : this.#retryAfterMs() };
   }
 
