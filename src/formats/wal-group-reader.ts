@@ -32,7 +32,7 @@ export interface ReadGroup extends GroupFacts {
   readonly records: readonly ReadRecord[];
 }
 
-/** An end mark: the group at `offset` was written completely. */
+/** An end mark: a group was begun at `offset`. Alone it does not say that all of the group has reached the disk. */
 export interface Mark {
   readonly offset: number;
   readonly bytes: number;
@@ -46,16 +46,19 @@ export interface BadRecord {
   readonly identity: RecordIdentity | null;
 }
 
-interface GroupHeader extends GroupFacts {
+/** What the header of a group says, whatever became of the rest. */
+export interface GroupHeader extends GroupFacts {
   readonly bytes: number;
   readonly recordsEnd: number;
   readonly tailStart: number;
   readonly count: number;
+  /** Sectors of the group that are zeros because that is what was written there. */
+  readonly emptySectors: number;
 }
 
 /** The group at `place.offset`, or why there is none that could be used: torn, damaged, or simply nothing written. */
 export function readGroup(segment: Buffer, place: GroupPlace): ReadGroup | { readonly fault: string } {
-  const header = readHeader(segment, place);
+  const header = readGroupHeader(segment, place);
   if (header === null) return { fault: 'no group header' };
   const { offset } = place;
   let at = offset + groupHeaderBytes;
@@ -78,7 +81,7 @@ export function readGroup(segment: Buffer, place: GroupPlace): ReadGroup | { rea
   return { offset, bytes, chain, records, flush, boot, chosenUpTo, promiseFlush, previousChain };
 }
 
-/** The first end mark in the sectors from `from` on, or null when no group was completed there. */
+/** The first end mark in the sectors from `from` on, or null. */
 export function findMark(segment: Buffer, place: GroupPlace, from: number): Mark | null {
   for (let at = from + sectorBytes - markBytes; at + markBytes <= segment.length; at += sectorBytes) {
     const mark = readMark(segment, place, at);
@@ -87,7 +90,7 @@ export function findMark(segment: Buffer, place: GroupPlace, from: number): Mark
   return null;
 }
 
-/** Which records of a completed group are bad, as far as the second copy of their identities tells. Never empty. */
+/** Which records of a damaged group are bad, as far as the second copy of their identities tells. Never empty. */
 export function badRecords(segment: Buffer, place: GroupPlace, mark: Mark): readonly BadRecord[] {
   const unknown = [{ instance: null, identity: null }];
   let identities: readonly { readonly at: number; readonly identity: RecordIdentity }[];
@@ -105,7 +108,8 @@ export function badRecords(segment: Buffer, place: GroupPlace, mark: Mark): read
   return bad.map(({ identity }) => ({ instance: identity.instance, identity }));
 }
 
-function readHeader(segment: Buffer, place: GroupPlace): GroupHeader | null {
+/** The header at `place.offset`, or null when none reads there. */
+export function readGroupHeader(segment: Buffer, place: GroupPlace): GroupHeader | null {
   const { offset } = place;
   if (offset + groupHeaderBytes > segment.length || segment.readUInt32BE(offset) !== groupMagic) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
@@ -126,6 +130,7 @@ function decodeHeader(body: Uint8Array): GroupHeader {
     chosenUpTo: from.safe(),
     promiseFlush: from.safe(),
     previousChain: from.u32(),
+    emptySectors: from.u32(),
   };
 }
 

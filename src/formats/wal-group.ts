@@ -6,11 +6,13 @@
  * sector a .. b-1  tail: the header and each record's identity again  mark
  * ```
  *
- * A group begins at a sector of its own, so writing one never touches the bytes of another. The two marks stand at the
- * ends of two different sectors: a group with neither was torn while it was written, one with a mark was written
- * completely, so anything bad in it is damage. Identities stand in other sectors than their records.
+ * A group begins at a sector of its own, so writing one never touches the bytes of another. A crash keeps any subset of
+ * its sectors; the others still hold the zeros of their preparation. So the header counts the sectors that are zeros by
+ * intent: a group with more of them was torn, one that is bad without them is damaged. Marks and identities stand in
+ * other sectors than header and records, and tell what a group was when those are gone.
  *
- * Source: design §4; PAR (FAST '18) for the second copy. docs/adr/0003-disk-formats.md has the reasons.
+ * Source: design §4; PAR (FAST '18) for the second copy. docs/adr/0003-disk-formats.md and docs/adr/0011-torn-last-group.md have the
+ * reasons.
  */
 import type { Ballot } from '../core/consensus/ballot.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
@@ -103,14 +105,11 @@ export function encodeGroup(
   const inline = Buffer.allocUnsafe(sizes.bytes - apart);
   const buffers: Uint8Array[] = [];
   const identities = Buffer.allocUnsafe(sizes.tailBytes - tailHeaderBytes - groupHeaderBytes);
+  const checksums = Buffer.allocUnsafe(4 * entries.length);
   let identitiesLength = 0;
   let cut = 0; // start in `inline` of what was not yet put among the buffers
   let at = groupHeaderBytes; // in `inline`
   let offset = groupHeaderBytes; // in the group
-
-  const header = inline.subarray(0, groupHeaderBytes);
-  writeHeader(header, facts, { sizes, count: entries.length, place });
-  let chain = crc32(header);
 
   entries.forEach(({ instance, ballot }, i) => {
     const value = values[i] as Buffer;
@@ -130,16 +129,22 @@ export function encodeGroup(
       checksum = crc32(inline.subarray(start + 4, at), seed);
     }
     inline.writeUInt32BE(checksum, start);
-    chain = crc32(inline.subarray(start, start + 4), chain);
+    checksums.writeUInt32BE(checksum, 4 * i);
     identities.writeUInt32BE(offset, identitiesLength);
     identities.writeUInt32BE(checksum, identitiesLength + 4);
     identitiesLength = writeIdentity(identities, identitiesLength + 8, { instance, ballot, digest: valueDigest });
     offset += headerEnd - start + value.length;
   });
 
-  const mark = { sizes, place, facts, chain };
   inline.fill(0, at, at + sizes.tailStart - sizes.recordsEnd);
   at += sizes.tailStart - sizes.recordsEnd;
+  buffers.push(inline.subarray(cut));
+  const header = inline.subarray(0, groupHeaderBytes);
+  // Header and marks are no zeros, wherever they come to stand, so only what lies between their sectors can be.
+  const emptySectors = countEmptySectors(buffers, sectorBytes, sizes.tailStart - sectorBytes);
+  writeHeader(header, facts, { sizes, count: entries.length, emptySectors, place });
+  const chain = crc32(checksums, crc32(header));
+  const mark = { sizes, place, facts, chain };
   writeMark(inline.subarray(at - markBytes, at), mark, sizes.tailStart - markBytes);
   const tail = inline.subarray(at);
   tail.fill(0);
@@ -149,17 +154,50 @@ export function encodeGroup(
   const tailSeed = placeSeed(place.ownerSeed, place.segment, place.offset + sizes.tailStart);
   tail.writeUInt32BE(crc32(tail.subarray(4, sizes.tailBytes), tailSeed), 0);
   writeMark(tail.subarray(tail.length - markBytes), mark, sizes.bytes - markBytes);
-  buffers.push(inline.subarray(cut));
   return { buffers, bytes: sizes.bytes, chain };
+}
+
+/** Whole sectors of zeros between two offsets, both at a sector's beginning, of buffers that follow one another. */
+function countEmptySectors(buffers: readonly Uint8Array[], from: number, to: number): number {
+  let count = 0;
+  let empty = true;
+  let start = 0; // of the buffer, as an offset like the others
+  for (const buffer of buffers) {
+    let at = Math.max(0, from - start);
+    while (at < buffer.length && start + at < to) {
+      const end = Math.min(buffer.length, at + sectorBytes - ((start + at) % sectorBytes));
+      empty = empty && isZeros(buffer, at, end);
+      at = end;
+      if ((start + at) % sectorBytes !== 0) continue;
+      if (empty) count++;
+      empty = true;
+    }
+    start += buffer.length;
+  }
+  return count;
+}
+
+const zeros = Buffer.alloc(64 * 1024);
+
+/** Ends at the first other byte, which in most sectors is the first. */
+export function isZeros(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from;
+  for (const end = Math.min(to, from + sectorBytes); at < end; at++) if (bytes[at] !== 0) return false;
+  for (let end = at; at < to; at = end) {
+    end = Math.min(to, at + zeros.length);
+    if (zeros.compare(bytes, at, end, 0, end - at) !== 0) return false;
+  }
+  return true;
 }
 
 interface HeaderContext {
   readonly sizes: GroupSizes;
   readonly count: number;
+  readonly emptySectors: number;
   readonly place: GroupPlace;
 }
 
-function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, place }: HeaderContext): void {
+function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, emptySectors, place }: HeaderContext): void {
   to.writeUInt32BE(groupMagic, 0);
   to.writeUInt32BE(sizes.bytes, 8);
   to.writeUInt32BE(sizes.recordsEnd, 12);
@@ -170,7 +208,7 @@ function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, place }: Hea
   writeSafe(to, 40, facts.chosenUpTo);
   writeSafe(to, 48, facts.promiseFlush);
   to.writeUInt32BE(facts.previousChain, 56);
-  to.writeUInt32BE(0, 60);
+  to.writeUInt32BE(emptySectors, 60);
   to.writeUInt32BE(crc32(to.subarray(8), placeSeed(place.ownerSeed, place.segment, place.offset)), 4);
 }
 

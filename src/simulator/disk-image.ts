@@ -8,23 +8,21 @@ import type { Random } from '../core/random.ts';
 
 export const sectorBytes = 512;
 
-interface PendingWrite {
+export interface PendingWrite {
   readonly offset: number;
   readonly bytes: Buffer;
 }
 
-/** Bytes that grow; what was never written is zero. */
+/** Bytes that grow; what was never written is zero. Copies share them until one of the two changes. */
 class Content {
   #bytes = Buffer.alloc(0);
+  #shared = false;
   size = 0;
 
   put(offset: number, bytes: Uint8Array): void {
     const end = offset + bytes.length;
-    if (end > this.#bytes.length) {
-      const grown = Buffer.alloc(Math.max(end, this.#bytes.length * 2));
-      this.#bytes.copy(grown, 0, 0, this.size);
-      this.#bytes = grown;
-    }
+    if (end > this.#bytes.length) this.#own(Math.max(end, this.#bytes.length * 2));
+    else if (this.#shared) this.#own(this.#bytes.length);
     this.#bytes.set(bytes, offset);
     this.size = Math.max(this.size, end);
   }
@@ -34,14 +32,26 @@ class Content {
   }
 
   truncate(size: number): void {
+    this.#own(Math.max(size, this.#bytes.length));
     this.#bytes.fill(0, Math.min(size, this.size));
     this.size = size;
   }
 
   copy(): Content {
     const copy = new Content();
-    copy.put(0, this.#bytes.subarray(0, this.size));
+    copy.#bytes = this.#bytes;
+    copy.size = this.size;
+    copy.#shared = true;
+    this.#shared = true;
     return copy;
+  }
+
+  /** Bytes of its own, `capacity` of them. */
+  #own(capacity: number): void {
+    const own = Buffer.alloc(capacity);
+    this.#bytes.copy(own, 0, 0, this.size);
+    this.#bytes = own;
+    this.#shared = false;
   }
 }
 
@@ -119,16 +129,14 @@ function applyName(names: Names, change: NameChange): void {
 export interface CrashOptions {
   /**
    * `process`: only the process dies, the cache stays (and stays unflushed). Else the power goes, and unflushed writes
-   * are `lost`, `kept`, `torn` (all kept but the last one of each file, of which a prefix of sectors survives) or
-   * `random` (each lost, kept or torn).
+   * are `lost`, `kept`, `torn` (all kept but the last one of each file, of which a prefix or any subset of its sectors
+   * survives) or `random` (each lost, kept or torn).
    */
   readonly writes: 'process' | 'lost' | 'kept' | 'torn' | 'random';
   /** Names that were not flushed; `random` decides one by one. Kept with `process`. */
   readonly names?: 'lost' | 'kept' | 'random';
-  /** With `torn`: how many sectors of the last write survive; drawn when absent. */
-  readonly tornSectors?: number;
-  /** Torn writes keep any subset of their sectors instead of a prefix. */
-  readonly subsets?: boolean;
+  /** With `torn`: how many sectors of the last write survive, from its beginning, or which; drawn when absent. */
+  readonly tornSectors?: number | ((sector: number) => boolean);
 }
 
 export class DiskImage {
@@ -231,15 +239,23 @@ function surviving(write: PendingWrite, last: boolean, options: CrashOptions, ra
   }
 }
 
-/** Pieces between the boundaries of sectors, of which a prefix or any subset survives. */
-function torn(write: PendingWrite, options: CrashOptions, random: Random): readonly PendingWrite[] {
+/** Of the pieces between the boundaries of sectors some survive: as often as not from the beginning on, else any. */
+function torn(write: PendingWrite, { tornSectors }: CrashOptions, random: Random): readonly PendingWrite[] {
+  const pieces = sectorsOf(write);
+  if (typeof tornSectors === 'number') return pieces.slice(0, tornSectors);
+  if (tornSectors !== undefined) return pieces.filter((_, sector) => tornSectors(sector));
+  if (random.chance(0.5)) return pieces.slice(0, random.below(pieces.length + 1));
+  return pieces.filter(() => random.chance(0.5));
+}
+
+/** What a disk writes whole or not at all. */
+export function sectorsOf({ offset: start, bytes }: PendingWrite): readonly PendingWrite[] {
   const pieces: PendingWrite[] = [];
-  for (let at = 0; at < write.bytes.length; ) {
-    const offset = write.offset + at;
-    const end = Math.min(write.bytes.length, at + sectorBytes - (offset % sectorBytes));
-    pieces.push({ offset, bytes: write.bytes.subarray(at, end) });
+  for (let at = 0; at < bytes.length; ) {
+    const offset = start + at;
+    const end = Math.min(bytes.length, at + sectorBytes - (offset % sectorBytes));
+    pieces.push({ offset, bytes: bytes.subarray(at, end) });
     at = end;
   }
-  if (options.subsets === true) return pieces.filter(() => random.chance(0.5));
-  return pieces.slice(0, options.tornSectors ?? random.below(pieces.length + 1));
+  return pieces;
 }

@@ -169,6 +169,9 @@ export class ReplicaStorage {
       );
     }
 
+    if (start.log.torn !== null) {
+      options.logger?.info({ ...start.log.torn }, 'the last group of the log was never flushed whole; it is dropped');
+    }
     const boot = { number: manifest.boot.number + 1, id: Buffer.from(options.randomness.bytes(16)).toString('hex') };
     const chosenUpTo = Math.max(start.log.chosenUpTo, start.snapshot?.handle.instance ?? 0);
     const promises = await PromiseCopies.open(disk, directory.owner, promise);
@@ -347,8 +350,19 @@ export class ReplicaStorage {
     await snapshots.close();
     await commit.idle();
     await wal.close();
+    if (commit.failure === null) await this.#stampEnd();
     await directory.close();
     await promises.close();
+  }
+
+  /**
+   * The manifest says how far the log went, so that whatever becomes of its last group while nobody runs here is known to be
+   * damage. Without room for it the log is as after a crash, which is no reason not to stop.
+   */
+  async #stampEnd(): Promise<void> {
+    const { commit, directory } = this.#parts;
+    if (directory.manifest.flush >= commit.flushed) return;
+    await directory.update((before) => ({ ...before, flush: commit.flushed })).catch(() => undefined);
   }
 }
 

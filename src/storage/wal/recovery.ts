@@ -2,15 +2,22 @@
  * Reading the log back at a start, without changing it.
  *
  * Source: PML §4 (restart), §5.1; design §4; PAR. Keeps: every group that was ever acknowledged is in the result, or the
- * result is an error that names what is bad. The only thing dropped is a last group without any end mark: the flush that
- * would have acknowledged it never ended.
+ * result is an error that names what is bad. The only thing dropped is a torn last group (`log-end.ts`): the flush that would
+ * have acknowledged it never ended.
  */
 import type { Instance } from '../../core/consensus/identity.ts';
 import type { AcceptedEntry } from '../../core/consensus/message.ts';
 import { FormatError } from '../../formats/bytes.ts';
 import { type Owner, ownerSeed } from '../../formats/checksum.ts';
 import { decodeValue } from '../../formats/value.ts';
-import { badRecords, findMark, type ReadGroup, type ReadRecord, readGroup } from '../../formats/wal-group-reader.ts';
+import { isZeros } from '../../formats/wal-group.ts';
+import {
+  badRecords,
+  type GroupHeader,
+  type ReadGroup,
+  type ReadRecord,
+  readGroup,
+} from '../../formats/wal-group-reader.ts';
 import {
   decodeSegmentHeader,
   type LogPoint,
@@ -21,12 +28,21 @@ import {
 import type { Disk } from '../../ports/disk.ts';
 import { WalCorruptError } from '../errors.ts';
 import { segmentName, withFile } from '../files.ts';
+import { judgeLogEnd } from './log-end.ts';
 
 export interface LiveSegment {
   readonly segment: number;
   readonly bytes: number;
   /** Highest instance that it holds an entry of; 0 for none. */
   readonly highest: number;
+}
+
+/** The last group, dropped: never flushed whole, so nobody was told of what it held. */
+export interface TornGroup {
+  readonly file: string;
+  readonly offset: number;
+  /** Its number; null when not even its header is there. */
+  readonly flush: number | null;
 }
 
 export interface RecoveredLog {
@@ -45,6 +61,7 @@ export interface RecoveredLog {
   readonly unsure: readonly AcceptedEntry[];
   /** Segments that still count once a new one has taken over. */
   readonly live: readonly LiveSegment[];
+  readonly torn: TornGroup | null;
 }
 
 /** @throws {WalCorruptError} for anything but a torn last group. */
@@ -113,6 +130,7 @@ class LogRecovery {
   /** Where it ended before its last group. */
   #beforeLast: LogPoint = logBeginning;
   #last: { readonly group: ReadGroup; readonly segment: number } | null = null;
+  #torn: TornGroup | null = null;
   #chosenUpTo = 0;
   #flush = 0;
   #promiseFlush = 0;
@@ -126,6 +144,11 @@ class LogRecovery {
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
   take(header: SegmentHeader, bytes: Buffer, end: number | null): void {
     const { segment, continues } = header;
+    if (this.#torn !== null && (continues !== null || !isZeros(bytes, segmentHeaderBytes, bytes.length))) {
+      const { file, offset } = this.#torn;
+      const problem = `sectors of a group are missing that was flushed before ${segmentName(segment)} was written to`;
+      throw new WalCorruptError({ file, offset, problem, bad: [] });
+    }
     if (continues !== null) this.#takeOver(header, continues);
     let highest = 0;
     let offset = segmentHeaderBytes;
@@ -159,6 +182,7 @@ class LogRecovery {
       continues,
       unsure: this.#last === null ? [] : toEntries(this.#last.group, this.#last.segment),
       live: this.#live.filter(({ segment }) => segment <= continues.segment),
+      torn: this.#torn,
     };
   }
 
@@ -176,14 +200,27 @@ class LogRecovery {
     const limited = end === null ? bytes : bytes.subarray(0, end);
     const group = readGroup(limited, place);
     if (!('fault' in group)) return group;
-    const mark = findMark(limited, place, offset);
-    if (mark === null) return null;
-    throw new WalCorruptError({
-      file: segmentName(header.segment),
-      offset,
-      problem: group.fault,
-      bad: mark.offset === offset ? badRecords(limited, place, mark) : [{ instance: null, identity: null }],
-    });
+    const found = judgeLogEnd(limited, place);
+    if (found.kind === 'end') return null;
+    const file = segmentName(header.segment);
+    if (found.kind === 'torn') {
+      this.#takeTorn(found.header, { file, offset, flush: found.header?.flush ?? null });
+      return null;
+    }
+    const { mark } = found;
+    const bad = mark?.offset === offset ? badRecords(limited, place, mark) : [{ instance: null, identity: null }];
+    throw new WalCorruptError({ file, offset, problem: group.fault, bad });
+  }
+
+  /** Of a torn group only what its header says of earlier flushes counts. */
+  #takeTorn(header: GroupHeader | null, torn: TornGroup): void {
+    this.#torn = torn;
+    if (header === null) return;
+    this.#boot = Math.max(this.#boot, header.boot);
+    this.#promiseFlush = Math.max(this.#promiseFlush, header.promiseFlush);
+    if (this.#end === null || header.previousChain === this.#end.chain) return;
+    const problem = `it does not follow flush ${this.#end.flush}: a group before it is missing`;
+    throw new WalCorruptError({ file: torn.file, offset: torn.offset, problem, bad: [] });
   }
 
   #checkOrder(group: ReadGroup, before: LogPoint, segment: number): void {
