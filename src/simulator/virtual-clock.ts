@@ -6,10 +6,11 @@
  * Keeps: events run in the order of (time, order of scheduling), whatever the machine does; true time never goes back.
  *
  * Storage uses promises in recovery and snapshots. Their continuations are microtasks, which run only when the loop lets
- * go of the thread. An event that may have resolved a promise therefore *settles*: after it the loop waits for one
- * macrotask, before which the engine runs every microtask to the end. As microtasks start at such points only, and their
- * order is fixed by the language, a run stays a function of its seed. Callbacks of the hot path do not settle and cost
- * nothing.
+ * go of the thread. An event that may have resolved a promise therefore *settles*: after it the loop goes on in the next
+ * tick of the process, before which the engine runs every microtask to the end. As microtasks start at such points only,
+ * and their order is fixed by the language, a run stays a function of its seed. Ticks leave the event loop alone, which
+ * would ask the system for news each time; now and then it gets its turn, so that signals and timers of the real process
+ * are heard. Callbacks of the hot path do not settle and cost nothing.
  */
 import { invariant } from '../core/invariant.ts';
 
@@ -26,6 +27,8 @@ interface QueuedEvent extends Scheduled {
 
 /** A run also settles every so many events, for promises that were resolved where nobody expected it. */
 const settleEveryEvents = 256;
+/** The event loop of the real process gets a turn every so many events; rejections that nobody handles are found then. */
+const turnEveryEvents = 2_048;
 
 export class Scheduler {
   readonly #heap: QueuedEvent[] = [];
@@ -92,11 +95,31 @@ export class Scheduler {
    */
   async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
     await macrotask();
+    await new Promise<void>((resolve, reject) => {
+      const proceed = (): void => {
+        try {
+          const next = this.#burst(untilMs, done);
+          if (next === 'over') resolve();
+          else if (next === 'settle') void settled.then(tick);
+          else setImmediate(proceed);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      // A tick asked for by a tick would come before the microtasks; asked for by one of them, it comes after the last.
+      const tick = (): void => process.nextTick(proceed);
+      proceed();
+    });
+    await macrotask();
+  }
+
+  /** Runs events up to one that settles, or to the end. */
+  #burst(untilMs: number, done: () => boolean): 'over' | 'settle' | 'turn' {
     while (!done()) {
       const event = this.#heap[0];
       if (event === undefined || event.timeMs > untilMs) {
         this.#nowMs = Math.max(this.#nowMs, Number.isFinite(untilMs) ? untilMs : this.#nowMs);
-        return;
+        return 'over';
       }
       this.#pop();
       const { action } = event;
@@ -104,11 +127,13 @@ export class Scheduler {
       this.#nowMs = event.timeMs;
       this.#events++;
       action();
+      if (this.#events % turnEveryEvents === 0) return 'turn';
       if (event.settles || this.#settleAsked || this.#events % settleEveryEvents === 0) {
         this.#settleAsked = false;
-        await macrotask();
+        return 'settle';
       }
     }
+    return 'over';
   }
 
   #push(event: QueuedEvent): void {
@@ -146,5 +171,7 @@ export class Scheduler {
 
 const isBefore = (a: QueuedEvent, b: QueuedEvent): boolean =>
   a.timeMs < b.timeMs || (a.timeMs === b.timeMs && a.order < b.order);
+
+const settled = Promise.resolve();
 
 const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
