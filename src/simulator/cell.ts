@@ -11,7 +11,8 @@ import { DiskError } from '../ports/disk.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
-import { Faults } from './faults.ts';
+import { Faults } from './faults/faults.ts';
+import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
 import { Machine } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
@@ -33,6 +34,14 @@ export interface CellOptions {
   readonly mode: SimulationMode | null;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
+  /** Instead of drawing faults: exactly these, as an earlier run of the same seed has reported them, or fewer. */
+  readonly script?: FaultScript;
+}
+
+export interface FaultScript {
+  /** What differs from the profile that the seed draws. */
+  readonly profile?: Partial<Profile>;
+  readonly strikes: readonly Strike[];
 }
 
 /** Disks report flushes that they did not do (D6); a master's clocks run at a tenth of their pace (C2). */
@@ -47,6 +56,8 @@ export interface CellReport {
   readonly unknown: number;
   readonly traceHash: string;
   readonly faults: Readonly<Record<string, number>>;
+  /** What struck, in order: the script of this run. */
+  readonly strikes: readonly Strike[];
   readonly violation: { readonly property: string; readonly message: string; readonly trace: readonly string[] } | null;
   /** From the last fault to the first acknowledged write, true time; null without healing. */
   readonly healedAfterMs: number | null;
@@ -57,7 +68,7 @@ const hourMs = 3_600_000;
 const operationsMin = 200;
 const patienceShare = 5;
 /** What lets wrong clocks show: a master that nobody hears. */
-const onlyIsolation: Profile['faultEveryMs'] = new Map([['isolate-master', 3_000]]);
+const onlyIsolation: Profile['faultEveryMs'] = { 'isolate-master': 3_000 };
 /** Of the liveness phase after healing. */
 const livenessMs = 10_000;
 
@@ -81,7 +92,8 @@ export class SimulatedCell {
     this.#random = new Random(options.seed);
     const calm = options.mode === 'liveness';
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
-    this.#profile = options.sabotage === 'clocks-run-wild' ? { ...drawn, faultEveryMs: onlyIsolation } : drawn;
+    const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
+    this.#profile = { ...drawn, ...wild, ...options.script?.profile };
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
     const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
@@ -123,12 +135,12 @@ export class SimulatedCell {
           observer: this.#observer,
           note,
           onFatal: (machine, error) => this.#onFatal(machine, error),
-          onDeath: (machine) => this.#faults.onDeath(machine),
         }),
     );
     this.#faults = new Faults({
       scheduler,
-      random: this.#random.fork('faults'),
+      seed: `${options.seed}/faults`,
+      script: options.script?.strikes ?? null,
       profile: this.#profile,
       machines: this.#machines,
       network: this.#network,
@@ -184,7 +196,8 @@ export class SimulatedCell {
     const { sabotage } = this.#options;
     const random = this.#random.fork('clocks');
     for (const machine of this.#machines) {
-      if (this.#profile.faultEveryMs.has('clock-drift')) machine.clock.setDrift(random.between(-drift, drift));
+      if (this.#profile.faultEveryMs['clock-drift'] !== undefined)
+        machine.clock.setDrift(random.between(-drift, drift));
       machine.boot();
       machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
       if (sabotage === 'disks-forget') machine.disk.knobs.lostWriteChance = 0.05;
@@ -323,7 +336,7 @@ export class SimulatedCell {
 
   #onFatal(machine: Machine, error: Error): void {
     const cause = error.cause instanceof Error ? error.cause : error;
-    if (error instanceof DiskError || cause instanceof DiskError) this.#faults.onDiskFailure(machine);
+    if (error instanceof DiskError || cause instanceof DiskError) machine.diskFailed();
     else this.#fail(error);
   }
 
@@ -344,6 +357,7 @@ export class SimulatedCell {
       unknown: this.#history.operations.filter(({ outcome }) => outcome === 'unknown').length,
       traceHash: this.#trace.hash(),
       faults,
+      strikes: this.#faults.struck,
       violation: violation === null ? null : { ...describe(violation), trace: this.#trace.tail(60) },
       healedAfterMs: this.#healedAfterMs,
     };

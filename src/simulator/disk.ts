@@ -102,10 +102,14 @@ export class SimulatedDisk implements Disk {
     this.#halted = true;
   }
 
-  /** Halts, and returns the disk as the next process finds it. */
-  crash(how: CrashOptions, options: Partial<SimulatedDiskOptions> = {}): SimulatedDisk {
+  /** Halts, and returns the disk as the next process finds it; `random` decides what survives. */
+  crash(
+    how: CrashOptions,
+    options: Partial<SimulatedDiskOptions> = {},
+    random: Random = this.#options.random,
+  ): SimulatedDisk {
     this.halt();
-    const image = this.image.afterCrash(how, this.#options.random);
+    const image = this.image.afterCrash(how, random);
     return new SimulatedDisk({ ...this.#options, ...options }, image, this.knobs);
   }
 

@@ -5,22 +5,24 @@
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { Message } from '../core/consensus/message.ts';
 import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
-import type { DiskOperation, SimulatedDiskOptions } from './disk.ts';
+import type { DiskFault, DiskOperation, SimulatedDiskOptions } from './disk.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scheduler } from './virtual-clock.ts';
 
-/** For {@link SimulatedDiskOptions}: completions pass the gate; changes of the disk count as effects. */
+/** For {@link SimulatedDiskOptions}: completions pass the gate; changes of the disk count as effects, and armed faults strike. */
 export function gatedDisk(
   process: SimulatedProcess,
   scheduler: Scheduler,
+  armed: (operation: DiskOperation) => DiskFault | null,
 ): Pick<SimulatedDiskOptions, 'schedule' | 'fault'> {
   return {
     schedule: (delayMs, callback) => {
       scheduler.after(delayMs, () => process.enter('io', callback), true);
     },
-    fault: ({ kind }: DiskOperation) => {
+    fault: (operation: DiskOperation) => {
+      const { kind } = operation;
       if (kind !== 'read' && kind !== 'look' && kind !== 'open') process.effect();
-      return null;
+      return armed(operation);
     },
   };
 }

@@ -32,10 +32,15 @@ export class HostClock {
     return this.#suspended;
   }
 
+  /** Time shown to have passed since the readings were taken. */
+  #elapsed(): number {
+    return (this.#trueNow() - this.#sinceMs) * this.#rate;
+  }
+
+  /** Before anything about the clocks changes. Looking at them changes nothing, not even a rounding. */
   #advance(): void {
-    const now = this.#trueNow();
-    const elapsed = (now - this.#sinceMs) * this.#rate;
-    this.#sinceMs = now;
+    const elapsed = this.#elapsed();
+    this.#sinceMs = this.#trueNow();
     if (!this.#suspended) this.#monotonicMs += elapsed;
     this.#bootMs += elapsed;
     this.#wallMs += elapsed;
@@ -43,12 +48,12 @@ export class HostClock {
 
   /** All three, read together. */
   read(): Clocks {
-    this.#advance();
+    const elapsed = this.#elapsed();
     return {
-      monotonicMs: this.#coarse(this.#monotonicMs) as MonotonicMs,
-      wallMs: this.#coarse(this.#wallMs),
+      monotonicMs: this.#coarse(this.#monotonicMs + (this.#suspended ? 0 : elapsed)) as MonotonicMs,
+      wallMs: this.#coarse(this.#wallMs + elapsed),
       // os.uptime() has 10 ms steps on Linux.
-      bootMs: Math.floor(this.#bootMs / 10) * 10,
+      bootMs: Math.floor((this.#bootMs + elapsed) / 10) * 10,
     };
   }
 
@@ -58,9 +63,9 @@ export class HostClock {
 
   /** True time to wait until the monotonic clock shows `at`, if nothing changes meanwhile; 0 when it already does. */
   trueMsUntil(at: MonotonicMs): number {
-    this.#advance();
     const due = this.#stepMs === 0 ? at : Math.ceil(at / this.#stepMs) * this.#stepMs;
-    return Math.max(0, (due - this.#monotonicMs) / this.#rate);
+    const shown = this.#monotonicMs + (this.#suspended ? 0 : this.#elapsed());
+    return Math.max(0, (due - shown) / this.#rate);
   }
 
   /** `ppm` parts per million fast (positive) or slow (negative) from now on. */

@@ -18,6 +18,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
 import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
+import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
 import type { Believer } from './checkers/lease-exclusion.ts';
 import { simulatedDigest } from './digest.ts';
 import { type CrashOptions, SimulatedDisk } from './disk.ts';
@@ -47,8 +48,6 @@ export interface MachineOptions {
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
   /** The process ended by itself, which nothing but a fault of its disk excuses. */
   readonly onFatal: (machine: Machine, error: Error) => void;
-  /** The process died in the middle of something: an armed crash struck. */
-  readonly onDeath: (machine: Machine) => void;
 }
 
 /** What runs, once the disk has been read. */
@@ -63,6 +62,12 @@ export class Machine {
   readonly name: string;
   readonly id: ReplicaId;
   readonly clock: HostClock;
+  /** A service that was told to end. */
+  draining: DatabaseService | null = null;
+  /** True time until which a slow operation of the disk may be under way. */
+  slowUntilMs = 0;
+  readonly #armed = new ArmedDiskFaults();
+  #afterDiskFailure: (() => void) | null = null;
   readonly #options: MachineOptions;
   readonly #random: Random;
   #disk: SimulatedDisk;
@@ -125,32 +130,70 @@ export class Machine {
 
   /** A new process on what the disk holds. */
   boot(): void {
-    const { scheduler, profile, onDeath } = this.#options;
+    const { scheduler, profile } = this.#options;
     const process = new SimulatedProcess({
       name: `${this.name}/${++this.#lives}`,
       scheduler,
       clock: this.clock,
-      onDeath: () => onDeath(this),
     });
     const { timerLatenessMs } = profile;
     const random = this.#random.fork(process.name);
     if (timerLatenessMs > 0) process.delayTimers(() => timerLatenessMs * random.next());
     this.#process = process;
-    this.#disk = this.#disk.crash({ writes: 'process' }, gatedDisk(process, scheduler));
+    this.#disk = this.#disk.crash(
+      { writes: 'process' },
+      gatedDisk(process, scheduler, (operation) => this.#armed.strike(operation)),
+    );
     scheduler.settle();
     this.#run(process, random).catch((error: unknown) => {
       if (process.alive) this.#options.onFatal(this, error instanceof Error ? error : new Error(String(error)));
     });
   }
 
+  /**
+   * Operations of the disk fail, as described, until the returned function is called; `onFailure` restarts the replica that
+   * has stopped because of it.
+   */
+  armDiskFault(armed: ArmedDiskFault, onFailure: () => void): () => void {
+    this.#afterDiskFailure = onFailure;
+    return this.#armed.arm(armed);
+  }
+
+  /** The replica has stopped because its disk failed: it is started again, like after any crash. */
+  diskFailed(): void {
+    const after = this.#afterDiskFailure;
+    this.#afterDiskFailure = null;
+    if (after !== null) return after();
+    this.kill({ writes: 'process' }, this.#random);
+    this.#options.scheduler.after(this.#options.profile.leaseMs, () => {
+      if (!this.up) this.boot();
+    });
+  }
+
+  /** Everything that ailed it is over. What was told to end, or hangs in its disk, is ended by `kill` and started again. */
+  heal(kill: () => void): void {
+    const draining = this.service !== null && this.service === this.draining;
+    if (draining || this.#options.scheduler.nowMs < this.slowUntilMs) kill();
+    this.#armed.disarmAll();
+    this.#afterDiskFailure = null;
+    this.#disk.knobs.slowFlushChance = 0;
+    this.clock.wake();
+    const process = this.#process;
+    if (process === null) return this.boot();
+    process.disarmCrash();
+    process.slowDown(0);
+    process.delayTimers(() => 0);
+    process.resume('io');
+  }
+
   /** The process ends in the middle of whatever it was doing. */
-  kill(how: CrashOptions): void {
+  kill(how: CrashOptions, random: Random): void {
     const process = this.#process;
     if (process === null) return;
     this.#options.observer.died(this.#observed(process), how.writes);
     process.kill();
     this.#options.network.crash(this.id);
-    this.#disk = this.#disk.crash(how);
+    this.#disk = this.#disk.crash(how, {}, random);
     this.#process = null;
     this.#life = null;
   }

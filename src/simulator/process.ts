@@ -23,8 +23,6 @@ export class SimulatedProcess implements ClockPort {
   readonly name: string;
   readonly #scheduler: Scheduler;
   readonly #clock: HostClock;
-  /** Called when an armed crash strikes, in the middle of whatever the process was doing. */
-  readonly #onDeath: () => void;
   #dead = false;
   #paused = false;
   #held: Held[] = [];
@@ -33,18 +31,17 @@ export class SimulatedProcess implements ClockPort {
   #backlog: Held[] = [];
   /** Effects until an armed crash; infinite when none is armed. */
   #effectsLeft = Number.POSITIVE_INFINITY;
+  #onLastEffect: () => void = () => undefined;
   #timerLatenessMs: () => number = () => 0;
 
   constructor(options: {
     readonly name: string;
     readonly scheduler: Scheduler;
     readonly clock: HostClock;
-    readonly onDeath: () => void;
   }) {
     this.name = options.name;
     this.#scheduler = options.scheduler;
     this.#clock = options.clock;
-    this.#onDeath = options.onDeath;
   }
 
   get alive(): boolean {
@@ -105,13 +102,19 @@ export class SimulatedProcess implements ClockPort {
   effect(): boolean {
     if (this.#dead) return false;
     if (this.#effectsLeft-- > 0) return true;
-    this.#onDeath();
-    return false;
+    this.#effectsLeft = Number.POSITIVE_INFINITY;
+    this.#onLastEffect();
+    return !this.#dead;
   }
 
-  /** The process dies just before its effect number `count` from now on (0: the very next). */
-  armCrash(count: number): void {
+  /** `strike` is called just before effect number `count` from now on (0: the very next), to end the process there. */
+  armCrash(count: number, strike: () => void): void {
     this.#effectsLeft = count;
+    this.#onLastEffect = strike;
+  }
+
+  disarmCrash(): void {
+    this.#effectsLeft = Number.POSITIVE_INFINITY;
   }
 
   kill(): void {

@@ -6,37 +6,8 @@
  */
 import type { Limits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
+import { type FaultKind, faultKinds } from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
-
-/** Faults that strike at moments; steady ones (loss, delay …) are part of the network's profile. */
-export const faultKinds = [
-  'crash',
-  'crash-at-effect',
-  'crash-majority',
-  'crash-all',
-  'restart-storm',
-  'grantor-restart',
-  'pause',
-  'suspend',
-  'slow-process',
-  'partition',
-  'isolate-master',
-  'one-way',
-  'partial',
-  'flapping-link',
-  'clog',
-  'swizzle',
-  'client-cut',
-  'slow-flush',
-  'hanging-flush',
-  'clock-drift',
-  'wall-jump',
-  'hand-over',
-  'graceful-stop',
-  'disk-error',
-] as const;
-
-export type FaultKind = (typeof faultKinds)[number];
 
 export interface Profile {
   readonly replicas: number;
@@ -50,7 +21,7 @@ export interface Profile {
   readonly flushMeanMs: number;
   readonly network: NetworkFaults;
   /** Mean true time between two strikes, for the kinds that are on. */
-  readonly faultEveryMs: ReadonlyMap<FaultKind, number>;
+  readonly faultEveryMs: Readonly<Partial<Record<FaultKind, number>>>;
   /** Step of the clocks of each machine; 0 for fine ones. */
   readonly clockStepMs: number;
   /** Timers fire up to this late. */
@@ -85,10 +56,10 @@ export function drawProfile(
     corruption: share(0.05),
     snapshotLoss: share(0.3),
   };
-  const faultEveryMs = new Map<FaultKind, number>();
+  const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of faultKinds) {
     const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
-    if (on()) faultEveryMs.set(kind, every);
+    if (on()) faultEveryMs[kind] = every;
   }
   const alpha = Math.round(random.betweenLogarithmic(1, 64));
   const clients = 2 + random.below(7);

@@ -9,17 +9,8 @@ import { Scheduler } from '../../src/simulator/virtual-clock.ts';
 const machine = () => {
   const scheduler = new Scheduler();
   const clock = new HostClock(() => scheduler.nowMs, { upMs: 1000, wallMs: 1_700_000_000_000 });
-  const died: number[] = [];
-  const process = new SimulatedProcess({
-    name: 'a',
-    scheduler,
-    clock,
-    onDeath: () => {
-      died.push(scheduler.nowMs);
-      process.kill();
-    },
-  });
-  return { scheduler, clock, process, died };
+  const process = new SimulatedProcess({ name: 'a', scheduler, clock });
+  return { scheduler, clock, process };
 };
 
 const inMs = (clock: HostClock, ms: number) => (clock.read().monotonicMs + ms) as MonotonicMs;
@@ -180,15 +171,19 @@ describe('a process', () => {
   });
 
   test('dies between two effects of one step when a crash was armed', () => {
-    const { process, died } = machine();
-    process.armCrash(2);
+    const { process } = machine();
+    let died = 0;
+    process.armCrash(2, () => {
+      died++;
+      process.kill();
+    });
     expect([process.effect(), process.effect(), process.effect(), process.effect()]).toEqual([
       true,
       true,
       false,
       false,
     ]);
-    expect(died).toHaveLength(1);
+    expect(died).toBe(1);
   });
 
   test('keeps the order of what arrives when it is slow', async () => {

@@ -1,0 +1,20 @@
+/** The definition of every kind in the catalogue. */
+import type { FaultKind } from './catalogue.ts';
+import { clockFaults } from './clock-faults.ts';
+import type { FaultDefinition, Parameters } from './definition.ts';
+import { diskFaults } from './disk-faults.ts';
+import { linkFaults } from './link-faults.ts';
+import { processFaults } from './process-faults.ts';
+import type { FaultWorld } from './world.ts';
+
+/** Parameters fit the definition of their own kind alone, which is where a strike always goes. */
+type AnyDefinition = FaultDefinition<FaultWorld, Parameters>;
+
+const definitions: Readonly<Record<FaultKind, unknown>> = {
+  ...processFaults,
+  ...linkFaults,
+  ...diskFaults,
+  ...clockFaults,
+};
+
+export const definitionOf = (kind: FaultKind): AnyDefinition => definitions[kind] as AnyDefinition;

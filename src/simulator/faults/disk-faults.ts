@@ -1,0 +1,63 @@
+/** Disks that are slow or fail. Source: pitfalls §2, D7, D10. */
+import type { FaultWorld } from './world.ts';
+import { fault } from './world.ts';
+
+type Slowness = { readonly member: string; readonly flushMs: number; readonly chance: number; readonly forMs: number };
+
+function slow(world: FaultWorld, { member, flushMs, chance, forMs }: Slowness, kind: string): void {
+  const machine = world.machine(member);
+  if (machine === undefined) return;
+  world.note(member, kind, flushMs);
+  const { knobs } = machine.disk;
+  knobs.slowFlushChance = chance;
+  knobs.slowFlushMs = [flushMs / 2, flushMs];
+  machine.slowUntilMs = world.nowMs + forMs + flushMs;
+  world.later(forMs, () => {
+    knobs.slowFlushChance = 0;
+  });
+}
+
+export const diskFaults = {
+  'slow-flush': fault({
+    draw: (world, random) => ({
+      member: world.someone(random),
+      flushMs: random.betweenLogarithmic(10, 3_000),
+      chance: 0.5,
+      forMs: world.leases(random, 1, 20),
+    }),
+    strike: (world, slowness) => slow(world, slowness, 'slow-flush'),
+  }),
+
+  'hanging-flush': fault({
+    draw: (world, random) => ({
+      member: world.master(random),
+      flushMs: world.leases(random, 1, 20),
+      chance: 1,
+      forMs: world.leases(random, 1, 20),
+    }),
+    strike: (world, slowness) => slow(world, slowness, 'hanging-flush'),
+  }),
+
+  /** A flush or write fails; the replica must stop and come back from what is really there (P14, P15). */
+  'disk-error': fault({
+    draw: (world, random) => ({
+      member: world.anyone(random),
+      operation: random.pick(['flush', 'write'] as const),
+      cacheKept: random.chance(0.5),
+      skip: random.below(8),
+      forMs: world.leases(random, 0.1, 2),
+      how: world.drawCrash(random),
+      downMs: world.leases(random, 0.05, 20),
+    }),
+    strike: (world, { member, operation, cacheKept, skip, forMs, how, downMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return;
+      world.note(member, 'disk-error', operation, skip);
+      const disarm = machine.armDiskFault(
+        { operations: [operation], fault: cacheKept ? 'error' : 'cache-gone', skip },
+        () => world.crash(machine, how, downMs, random),
+      );
+      world.later(forMs, disarm);
+    },
+  }),
+};

@@ -1,0 +1,86 @@
+/**
+ * Strikes a cell with faults: drawn from the seed as the run goes on, or taken from a list that an earlier run left.
+ *
+ * Source: pitfalls §2. Every strike is counted, noted in the trace and recorded. Keeps: each fault ends by itself, or is
+ * ended by `stop`.
+ */
+import { Random } from '../../core/random.ts';
+import { exponential } from '../network-faults.ts';
+import { type FaultKind, faultKinds } from './catalogue.ts';
+import type { Parameters } from './definition.ts';
+import { definitionOf } from './definitions.ts';
+import type { Strike } from './strike.ts';
+import { FaultWorld, type FaultWorldOptions } from './world.ts';
+
+export interface FaultsOptions extends FaultWorldOptions {
+  /** Of all draws. */
+  readonly seed: string;
+  /** Instead of drawing: exactly these. */
+  readonly script: readonly Strike[] | null;
+}
+
+export class Faults {
+  /** How often each kind has struck. */
+  readonly counts = new Map<FaultKind, number>();
+  /** Everything that has struck, in order. */
+  readonly struck: Strike[] = [];
+  readonly #options: FaultsOptions;
+  readonly #world: FaultWorld;
+
+  constructor(options: FaultsOptions) {
+    this.#options = options;
+    this.#world = new FaultWorld(options);
+  }
+
+  start(): void {
+    const { script, profile } = this.#options;
+    if (script !== null) {
+      for (const strike of script) this.#world.at(strike.atMs, () => this.#carryOut(strike));
+      return;
+    }
+    for (const kind of faultKinds) {
+      const everyMs = profile.faultEveryMs[kind];
+      if (everyMs !== undefined) this.#plan(kind, everyMs, 1);
+    }
+  }
+
+  /** Ends every fault: machines run, networks are whole, disks are quick, clocks stay where they are. */
+  stop(): void {
+    this.#world.stop();
+    const { machines, network, clientNetwork, seed } = this.#options;
+    network.heal();
+    for (const machine of machines) {
+      clientNetwork.mend(machine.name);
+      machine.heal(() => {
+        const random = new Random(`${seed}/heal/${machine.name}`);
+        const { writes, names } = this.#world.drawCrash(random);
+        machine.kill({ writes, names }, random);
+      });
+    }
+  }
+
+  /** Strike number `nth` of a kind has its own draws, so that no other can shift them. */
+  #plan(kind: FaultKind, everyMs: number, nth: number): void {
+    const seed = `${this.#options.seed}/${kind}/${nth}`;
+    const random = new Random(seed);
+    this.#world.later(everyMs * exponential(random), () => {
+      const parameters = definitionOf(kind).draw(this.#world, random);
+      if (parameters !== null) this.#strike(kind, parameters, `${seed}/how`, random);
+      this.#plan(kind, everyMs, nth + 1);
+    });
+  }
+
+  #strike(kind: FaultKind, parameters: Parameters, seed: string, random: Random): void {
+    this.#carryOut({ atMs: this.#world.nowMs, kind, seed, with: parameters });
+    const next = definitionOf(kind).next?.(this.#world, parameters, random) ?? null;
+    if (next === null) return;
+    this.#world.later(next.afterMs, () => this.#strike(kind, next.parameters, `${seed}+`, random));
+  }
+
+  #carryOut(strike: Strike): void {
+    const { kind } = strike;
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.struck.push(strike);
+    definitionOf(kind).strike(this.#world, strike.with, new Random(strike.seed));
+  }
+}

@@ -1,0 +1,135 @@
+/** What faults strike: the machines and networks of one cell, and ways to choose among them. */
+import type { Random } from '../../core/random.ts';
+import type { ClientNetwork } from '../client-network.ts';
+import type { CrashOptions } from '../disk.ts';
+import type { Machine } from '../machine.ts';
+import type { SimulatedNetwork } from '../network.ts';
+import type { Profile } from '../profile.ts';
+import type { Scheduler } from '../virtual-clock.ts';
+import type { FaultDefinition, Parameters } from './definition.ts';
+
+export interface FaultWorldOptions {
+  readonly scheduler: Scheduler;
+  readonly profile: Profile;
+  readonly machines: readonly Machine[];
+  readonly network: SimulatedNetwork;
+  readonly clientNetwork: ClientNetwork;
+  readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
+}
+
+/** A crash as data: a third are `kill -9`; in the others the power goes. */
+export type Crash = {
+  readonly writes: CrashOptions['writes'];
+  readonly names: 'lost' | 'kept' | 'random';
+  /** The machine's clocks begin anew here; unused by `kill -9`. */
+  readonly upMs: number;
+};
+
+export class FaultWorld {
+  readonly profile: Profile;
+  readonly machines: readonly Machine[];
+  readonly network: SimulatedNetwork;
+  readonly clientNetwork: ClientNetwork;
+  readonly #options: FaultWorldOptions;
+  #stopped = false;
+
+  constructor(options: FaultWorldOptions) {
+    this.#options = options;
+    this.profile = options.profile;
+    this.machines = options.machines;
+    this.network = options.network;
+    this.clientNetwork = options.clientNetwork;
+  }
+
+  get nowMs(): number {
+    return this.#options.scheduler.nowMs;
+  }
+
+  get names(): readonly string[] {
+    return this.machines.map(({ name }) => name);
+  }
+
+  /** Nothing planned happens any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Happens at this true time, unless all faults have been ended before. */
+  at(atMs: number, action: () => void): void {
+    this.#options.scheduler.at(atMs, () => {
+      if (!this.#stopped) action();
+    });
+  }
+
+  /** Happens unless all faults have been ended before. */
+  later(delayMs: number, action: () => void): void {
+    this.#options.scheduler.after(delayMs, () => {
+      if (!this.#stopped) action();
+    });
+  }
+
+  note(who: string, what: string, ...parts: readonly (string | number)[]): void {
+    this.#options.note(who, `fault: ${what}`, ...parts);
+  }
+
+  /** Undefined for a name that a shortened script still has and the cell does not. */
+  machine(name: string): Machine | undefined {
+    return this.machines.find((machine) => machine.name === name);
+  }
+
+  leases(random: Random, low: number, high: number): number {
+    return this.profile.leaseMs * random.betweenLogarithmic(low, high);
+  }
+
+  // --- whom ---------------------------------------------------------------------------------------------------------
+
+  anyone(random: Random): string {
+    return random.pick(this.machines).name;
+  }
+
+  /** Who would serve now, or anyone when nobody would. */
+  master(random: Random): string {
+    const anyone = this.anyone(random);
+    return this.machines.find((machine) => machine.believer()?.serving != null)?.name ?? anyone;
+  }
+
+  /** The master as often as not: whoever holds something has something to lose. */
+  someone(random: Random): string {
+    return random.chance(0.5) ? this.master(random) : this.anyone(random);
+  }
+
+  /** Two different ones, where there are two. */
+  pair(random: Random): readonly [string, string] {
+    const [first, second] = random.shuffle(this.names);
+    return [first ?? '', second ?? first ?? ''];
+  }
+
+  // --- what many kinds do -------------------------------------------------------------------------------------------
+
+  drawCrash(random: Random): Crash {
+    const kept = random.chance(0.33);
+    const writes = random.pick(['lost', 'kept', 'torn', 'random', 'random'] as const);
+    const names = random.pick(['lost', 'kept', 'random'] as const);
+    return { writes: kept ? 'process' : writes, names, upMs: random.below(1_000) };
+  }
+
+  /** Ends the process there, if one runs, and starts another after `downMs`. */
+  crash(machine: Machine, how: Crash, downMs: number, random: Random): void {
+    if (!machine.up) return;
+    const { writes, names, upMs } = how;
+    machine.kill({ writes, names }, random);
+    if (writes !== 'process') machine.clock.reboot(upMs);
+    this.bootLater(machine, downMs);
+  }
+
+  bootLater(machine: Machine, downMs: number): void {
+    this.later(downMs, () => {
+      if (!machine.up) machine.boot();
+    });
+  }
+}
+
+/** Infers the parameters of a kind from how it draws them. */
+export const fault = <P extends Parameters>(
+  definition: FaultDefinition<FaultWorld, P>,
+): FaultDefinition<FaultWorld, P> => definition;
