@@ -26,6 +26,10 @@ export const checks = [
     args: [bin('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings'],
   },
   {
+    name: 'state machines are what their specifications say (npm run machines writes them)',
+    args: ['--import', 'tsx', at('tooling', 'machines', 'main.ts'), '--check'],
+  },
+  {
     name: 'imports point one way',
     args: [
       bin('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),

@@ -276,6 +276,10 @@ export class LogReplica<Result> {
       case 'mastership':
         this.#options.logger.info({ role: effect.role, cause: effect.cause }, 'mastership');
         return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
+      case 'transition': {
+        const { machine, from, event, to, section } = effect.transition;
+        return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
+      }
       case 'fetch-snapshot':
         return void this.#fetchSnapshot(effect.provider, effect.above);
       default:

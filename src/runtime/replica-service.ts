@@ -370,10 +370,8 @@ export class DatabaseService implements ReplicaService {
   #role(serving: boolean): ReplicaStatus['role'] {
     const { log } = this.#options;
     const { core } = log;
-    if (log.stopped || core.participation === 'halted') return 'halted';
-    if (core.participation === 'removed') return 'removed';
-    if (core.participation === 'waiting') return 'waiting';
-    if (core.participation === 'learner') return 'learner';
+    if (log.stopped) return 'halted';
+    if (core.participation !== 'voting') return core.participation;
     if (serving || core.state === 'handing-over') return 'master';
     return core.state === 'following' || core.state === 'serving' || core.state === 'boosting'
       ? 'replica'

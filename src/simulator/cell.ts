@@ -58,6 +58,8 @@ export interface CellReport {
   readonly faults: Readonly<Record<string, number>>;
   /** What struck, in order: the script of this run. */
   readonly strikes: readonly Strike[];
+  /** How often each move of the replicas' state machines happened, by its id; 0 for those that never did. */
+  readonly transitions: Readonly<Record<string, number>>;
   readonly violation: { readonly property: string; readonly message: string; readonly trace: readonly string[] } | null;
   /** From the last fault to the first acknowledged write, true time; null without healing. */
   readonly healedAfterMs: number | null;
@@ -358,6 +360,7 @@ export class SimulatedCell {
       traceHash: this.#trace.hash(),
       faults,
       strikes: this.#faults.struck,
+      transitions: this.#observer.transitions.toRecord(),
       violation: violation === null ? null : { ...describe(violation), trace: this.#trace.tail(60) },
       healedAfterMs: this.#healedAfterMs,
     };

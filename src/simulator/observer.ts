@@ -25,6 +25,7 @@ import { Violation } from './checkers/violation.ts';
 import { simulatedDigest } from './digest.ts';
 import type { History } from './history.ts';
 import type { Trace } from './trace.ts';
+import { TransitionCounts } from './transition-counts.ts';
 
 /** One life of one replica, as far as the observer needs it. */
 export interface Observed {
@@ -37,6 +38,7 @@ export interface Observed {
 
 export class Observer {
   readonly replay: ReplayChecker;
+  readonly transitions = new TransitionCounts();
   readonly #now: () => number;
   readonly #trace: Trace;
   readonly #believers: () => Iterable<Believer & { readonly process: string }>;
@@ -159,6 +161,9 @@ export class Observer {
     const { id, name } = observed;
     const detail = input.kind === 'message' ? `${input.message.kind} ${input.from}` : '';
     this.#note(name, input.kind, detail, effects.length, replica.chosenUpTo, replica.appliedUpTo, replica.state);
+    this.transitions.count(effects, ({ machine, from, event, to }, cause) =>
+      this.#note(name, machine, from, '->', to, event, cause === event ? '' : cause),
+    );
     replica.checkInvariants();
     this.#claims(name, replica.chosenUpTo);
     if (input.kind === 'snapshot-installed' && input.handle.instance > this.#prefix.appliedUpTo(id)) {

@@ -1,6 +1,7 @@
 /** `paxosctl simulate`: one cell a seed, and what came of all of them in the shape of the contract. */
 import { type CellReport, SimulatedCell, type SimulationMode } from './cell.ts';
 import { joinHashes } from './trace.ts';
+import { TransitionCounts } from './transition-counts.ts';
 
 export interface SimulationOptions {
   /** First seed; run `i` has `seed + i` when it is a number, `seed/i` when it is a text. */
@@ -43,6 +44,8 @@ export interface SimulationResult {
   readonly operations: number;
   readonly traceHash: string;
   readonly faults: Readonly<Record<string, number>>;
+  /** How often each move of the replicas' state machines happened, by its id; 0 for those that never did. */
+  readonly transitions: Readonly<Record<string, number>>;
   readonly violation?: SimulationViolation;
 }
 
@@ -56,6 +59,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   const replicas = options.replicas === undefined ? simulationDefaults.replicas : options.replicas;
   const hashes: string[] = [];
   const faults: Record<string, number> = {};
+  const transitions = new TransitionCounts();
   let simulatedMs = 0;
   let events = 0;
   let operations = 0;
@@ -68,6 +72,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     events += report.events;
     operations += report.operations;
     for (const [kind, count] of Object.entries(report.faults)) faults[kind] = (faults[kind] ?? 0) + count;
+    transitions.add(report.transitions);
     if (report.violation !== null) {
       const replay = replayCommand(runSeed, { mode, replicas: report.profile.replicas, hours });
       violation = { seed: runSeed, ...report.violation, replay };
@@ -83,6 +88,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     operations,
     traceHash: joinHashes(hashes),
     faults: Object.fromEntries(Object.entries(faults).sort(([a], [b]) => (a < b ? -1 : 1))),
+    transitions: transitions.toRecord(),
     ...(violation === null ? {} : { violation }),
   };
 }

@@ -107,6 +107,11 @@ export function effectText(effect: Effect): string {
       return `fetch-snapshot from=${idText(effect.provider)} above=${effect.above}`;
     case 'mastership':
       return `now ${effect.role} ballot=${ballotText(effect.ballot)} cause=${JSON.stringify(effect.cause)}`;
+    case 'transition': {
+      const { machine, from, event, to } = effect.transition;
+      const cause = effect.cause === event ? '' : ` cause=${JSON.stringify(effect.cause)}`;
+      return `${machine} ${from} --${event}--> ${to}${cause}`;
+    }
     case 'wake':
       return `wake at=${Math.round(effect.at)}`;
   }

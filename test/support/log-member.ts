@@ -238,6 +238,8 @@ export class LogMember {
       case 'mastership':
         if (effect.role === 'master') this.#cell.checker.onMaster(this);
         return;
+      case 'transition':
+        return;
       case 'wake':
         return this.#wakeAt(effect.at);
       default:

@@ -1,6 +1,6 @@
 /**
  * The coordinator's half of one replica: proposing, staying master, handing over. How it becomes coordinator stands in
- * `election.ts`, the states and their moves in `coordinator-machine.ts`.
+ * `election.ts`, the states and their moves in `coordinator.machine`.
  *
  * Source: PML §4.1-4.2 (multi-Paxos, batching), §5.2 (lease, boost), §5.3 (epoch); PMS §3.
  * Keeps: in one ballot at most one value is proposed for an instance; nothing is proposed for an instance without a
@@ -16,9 +16,10 @@ import type { ReplicaContext } from './context.ts';
 import {
   type CoordinatorEvent,
   type CoordinatorState,
-  isMasterState,
+  coordinatorMove,
+  isCandidate,
+  isMaster,
   isProposing,
-  nextCoordinatorState,
 } from './coordinator-machine.ts';
 import { Election } from './election.ts';
 import { HandOver } from './hand-over.ts';
@@ -100,7 +101,7 @@ export class Coordinator {
   }
 
   get isMaster(): boolean {
-    return isMasterState(this.#state);
+    return isMaster(this.#state);
   }
 
   get pendingItems(): number {
@@ -126,18 +127,19 @@ export class Coordinator {
 
   // --- states ---------------------------------------------------------------------------------------------------------
 
-  #move(event: CoordinatorEvent, cause: string = event): boolean {
-    const next = nextCoordinatorState(this.#state, event);
-    if (next === null) return false;
-    const before = this.#state;
-    this.#state = next;
-    if (next === 'following') this.#layDown(cause);
-    const role = (state: CoordinatorState): 'master' | 'candidate' | 'replica' =>
-      isMasterState(state) ? 'master' : state === 'following' ? 'replica' : 'candidate';
-    if (role(before) !== role(next)) {
-      this.#context.outbox.push({ kind: 'mastership', role: role(next), cause, ballot: this.#ballot });
-    }
-    return true;
+  #move(event: CoordinatorEvent, cause: string = event): void {
+    const transition = coordinatorMove(this.#state, event);
+    if (transition === 'ignored') return;
+    invariant(transition !== 'impossible', 'an event comes only where the machine expects it', {
+      state: this.#state,
+      event,
+    });
+    const { from, to } = transition;
+    const { outbox } = this.#context;
+    this.#state = to;
+    outbox.push({ kind: 'transition', transition, cause });
+    if (to === 'following') this.#layDown(cause);
+    if (roleIn(from) !== roleIn(to)) outbox.push({ kind: 'mastership', role: roleIn(to), cause, ballot: this.#ballot });
   }
 
   /** Lays down everything that only a coordinator holds. What is in flight may still be chosen by others. */
@@ -165,16 +167,16 @@ export class Coordinator {
 
   /** Called first in every step: a lease that lapsed ends the mastership before anything else is looked at. */
   checkLease(): void {
-    if (isMasterState(this.#state) && this.#lease.remainingMs(this.#context.now) <= 0) this.#move('lease-lapsed');
+    if (isMaster(this.#state) && this.#lease.remainingMs(this.#context.now) <= 0) this.#move('lease-lapsed');
   }
 
   leaseRemainingMs(now: Clocks): number {
-    return isMasterState(this.#state) ? Math.max(0, this.#lease.remainingMs(now)) : 0;
+    return isMaster(this.#state) ? Math.max(0, this.#lease.remainingMs(now)) : 0;
   }
 
   /** May reads be answered from this replica's own state, and writes be taken, at `now`? */
   isServing(now: Clocks): boolean {
-    return isMasterState(this.#state) && this.#lease.remainingMs(now) > 0;
+    return isMaster(this.#state) && this.#lease.remainingMs(now) > 0;
   }
 
   // --- phase 1 --------------------------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ export class Coordinator {
   // --- proposing ------------------------------------------------------------------------------------------------------
 
   submit(submissions: readonly Submission[]): void {
-    if (!isMasterState(this.#state)) {
+    if (!isMaster(this.#state)) {
       this.#settle(submissions, 'not-master');
       return;
     }
@@ -302,7 +304,7 @@ export class Coordinator {
 
   /** Cell time at `now`, as this master would stamp it; what is applied otherwise. */
   cellTimeMs(now: Clocks): CellTimeMs {
-    return isMasterState(this.#state) ? this.#cellClock.at(now.monotonicMs) : this.#context.cellTimeMs;
+    return isMaster(this.#state) ? this.#cellClock.at(now.monotonicMs) : this.#context.cellTimeMs;
   }
 
   #propose(instance: Instance, value: Value, requests: readonly RequestId[] | null): void {
@@ -436,7 +438,7 @@ export class Coordinator {
   /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */
   onSnapshotInstalled(instance: Instance): readonly RequestId[] {
     if (this.#state !== 'following') {
-      this.#move(isMasterState(this.#state) ? 'outvoted' : 'gave-up', 'snapshot installed');
+      this.#move(isMaster(this.#state) ? 'outvoted' : 'gave-up', 'snapshot installed');
     }
     return this.#proposals.forgetUpTo(instance);
   }
@@ -455,7 +457,7 @@ export class Coordinator {
   unheard(now: Clocks): readonly ReplicaId[] {
     const { configuration } = this.#context.configurations.latest;
     const sinceMs = now.monotonicMs - 2 * configuration.leaseMs;
-    if (!isMasterState(this.#state) || this.#servingSinceMs > sinceMs) return [];
+    if (!isMaster(this.#state) || this.#servingSinceMs > sinceMs) return [];
     return this.#peers.unheard(configuration, this.#context.self, sinceMs);
   }
 
@@ -661,6 +663,9 @@ export class Coordinator {
     invariant(compareBallots(this.#ballot, this.#acceptor.promised) <= 0, 'the own acceptor promised the ballot led');
   }
 }
+
+const roleIn = (state: CoordinatorState): 'master' | 'candidate' | 'replica' =>
+  isMaster(state) ? 'master' : isCandidate(state) ? 'candidate' : 'replica';
 
 /** At most one voter different, so that majorities of both intersect, and values that make sense. */
 function mayFollow(before: Configuration, after: Configuration): boolean {

@@ -2,6 +2,7 @@
 import type { Ballot } from './ballot.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
 import type { AcceptedEntry, Message } from './message.ts';
+import type { Transition } from './transition.ts';
 import type { Value } from './value.ts';
 
 /** Kept in two checksummed copies beside the log; both are durable before the write's accepted entries are. */
@@ -56,5 +57,7 @@ export type Effect =
       readonly cause: string;
       readonly ballot: Ballot;
     }
+  /** One of this replica's state machines moved; for the log and for coverage, nothing depends on it. */
+  | { readonly kind: 'transition'; readonly transition: Transition; readonly cause: string }
   /** Call `step({kind: 'woken'})` at or soon after `at`; replaces the wake asked for before. */
   | { readonly kind: 'wake'; readonly at: MonotonicMs };

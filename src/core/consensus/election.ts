@@ -3,7 +3,7 @@
  * candidate coordinator and boost a sitting master's ballot.
  *
  * Source: PMS §2.2; PML §4.1, §5.2 (boost). Pre-vote and release are ours: design §3. The states stand in
- * `coordinator-machine.ts`; the coordinator owns the present one and is moved through `hooks`.
+ * `coordinator.machine`; the coordinator owns the present one and is moved through `hooks`.
  * Keeps: no ballot is used twice (P03), since the own promise is durable before the first prepare leaves; nobody's
  * promise is raised before a pre-vote was won or a release received (P42).
  */
@@ -22,7 +22,7 @@ type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
 export interface ElectionHooks {
   state(): CoordinatorState;
-  move(event: CoordinatorEvent, cause?: string): boolean;
+  move(event: CoordinatorEvent, cause?: string): void;
   /** Phase 1 is done at the campaign's ballot. */
   won(campaign: Campaign): void;
   /** `from` knows more chosen values than this replica. */

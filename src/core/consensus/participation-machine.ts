@@ -1,40 +1,202 @@
 /**
- * How a member takes part, as the chosen configurations say.
+ * States of the participation machine, and the only moves between them: whether one incarnation of a member votes,
+ * learns, or is set aside.
  *
- * Source: PML §6.1 (two states, in and out, switching often), §5.1 (rebuilding without a vote); design §3. The states
- * that need evidence from disk or peers (checking, rebuilding, quarantined, frozen) are entered by the runtime before
- * this replica answers anybody.
+ * Written by `npm run machines` from `participation.machine`: change that one. Source: PML §6.1; the section of each
+ * move stands beside it.
  */
-import { unreachable } from '../invariant.ts';
 
-export type ParticipationState = 'waiting' | 'learner' | 'voting' | 'removed' | 'halted';
+export type ParticipationState =
+  /** Started; what its configurations say of it comes next. */
+  | 'waiting'
+  /** Catches up and stays warm, without a vote. */
+  | 'learner'
+  /** A learner that replaces an incarnation whose disk was lost. */
+  | 'rebuilding'
+  /** Promises and accepts. */
+  | 'voting'
+  /** No configuration names it any more; a next incarnation may be admitted. */
+  | 'removed';
 
-export type ParticipationEvent = 'admitted-as-learner' | 'admitted-as-voter' | 'left' | 'cannot-go-on';
+export type ParticipationEvent =
+  /** A configuration in force or to come has it as a learner. */
+  | 'admitted-as-learner'
+  /** A configuration in force or to come has it as a voter. */
+  | 'admitted-as-voter'
+  /** No configuration in force or to come has it. */
+  | 'left';
 
-export function nextParticipationState(
+export interface ParticipationGuards {
+  /** This incarnation is not the member's first. */
+  readonly newIncarnation: boolean;
+}
+
+export interface ParticipationTransition {
+  /** The same as long as the names in it are. */
+  readonly id: string;
+  readonly machine: 'participation';
+  readonly from: ParticipationState;
+  readonly event: ParticipationEvent;
+  readonly to: ParticipationState;
+  /** Where the papers or the design ask for it. */
+  readonly section: string;
+}
+
+/** Every move, in the order of the specification. */
+export const participationTransitions = [
+  {
+    id: 'participation.waiting.admitted-as-learner[new-incarnation].rebuilding',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'admitted-as-learner',
+    to: 'rebuilding',
+    section: 'PML §5.1; design §3',
+  },
+  {
+    id: 'participation.waiting.admitted-as-learner[otherwise].learner',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'admitted-as-learner',
+    to: 'learner',
+    section: 'PML §5.4 and footnote 8',
+  },
+  {
+    id: 'participation.waiting.admitted-as-voter.voting',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'admitted-as-voter',
+    to: 'voting',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.learner.admitted-as-voter.voting',
+    machine: 'participation',
+    from: 'learner',
+    event: 'admitted-as-voter',
+    to: 'voting',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.rebuilding.admitted-as-voter.voting',
+    machine: 'participation',
+    from: 'rebuilding',
+    event: 'admitted-as-voter',
+    to: 'voting',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.voting.admitted-as-learner.learner',
+    machine: 'participation',
+    from: 'voting',
+    event: 'admitted-as-learner',
+    to: 'learner',
+    section: 'PML §6.1 (in and out)',
+  },
+  {
+    id: 'participation.learner.left.removed',
+    machine: 'participation',
+    from: 'learner',
+    event: 'left',
+    to: 'removed',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.rebuilding.left.removed',
+    machine: 'participation',
+    from: 'rebuilding',
+    event: 'left',
+    to: 'removed',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.voting.left.removed',
+    machine: 'participation',
+    from: 'voting',
+    event: 'left',
+    to: 'removed',
+    section: 'PML §5.4, §6.1',
+  },
+] as const satisfies readonly ParticipationTransition[];
+
+/** A move, nothing, or: it cannot happen there, and whoever fed it is wrong. */
+export type ParticipationAnswer = ParticipationTransition | 'ignored' | 'impossible';
+
+/** What `event` does in `state`. */
+export function participationMove(
   state: ParticipationState,
   event: ParticipationEvent,
-): ParticipationState | null {
+  guards: ParticipationGuards,
+): ParticipationAnswer {
   switch (state) {
     case 'waiting':
+      return whenWaiting(event, guards);
     case 'learner':
+      return whenLearner(event);
+    case 'rebuilding':
+      return whenRebuilding(event);
     case 'voting':
-      switch (event) {
-        case 'admitted-as-learner':
-          return 'learner';
-        case 'admitted-as-voter':
-          return 'voting';
-        case 'left':
-          return state === 'waiting' ? null : 'removed';
-        case 'cannot-go-on':
-          return 'halted';
-        default:
-          return unreachable(event);
-      }
+      return whenVoting(event);
     case 'removed':
-    case 'halted':
-      return null;
-    default:
-      return unreachable(state);
+      return whenRemoved(event);
   }
 }
+
+function whenWaiting(event: ParticipationEvent, guards: ParticipationGuards): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+      if (guards.newIncarnation) return participationTransitions[0];
+      return participationTransitions[1];
+    case 'admitted-as-voter':
+      return participationTransitions[2];
+    case 'left':
+      return 'ignored';
+  }
+}
+
+function whenLearner(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+      return 'ignored';
+    case 'admitted-as-voter':
+      return participationTransitions[3];
+    case 'left':
+      return participationTransitions[6];
+  }
+}
+
+function whenRebuilding(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+      return 'ignored';
+    case 'admitted-as-voter':
+      return participationTransitions[4];
+    case 'left':
+      return participationTransitions[7];
+  }
+}
+
+function whenVoting(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+      return participationTransitions[5];
+    case 'admitted-as-voter':
+      return 'ignored';
+    case 'left':
+      return participationTransitions[8];
+  }
+}
+
+function whenRemoved(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+    case 'admitted-as-voter':
+    case 'left':
+      return 'ignored';
+  }
+}
+
+export const isMember = (state: ParticipationState): boolean =>
+  state === 'learner' || state === 'rebuilding' || state === 'voting';
+
+export const isAlive = (state: ParticipationState): boolean =>
+  state === 'waiting' || state === 'learner' || state === 'rebuilding' || state === 'voting';

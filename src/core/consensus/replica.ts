@@ -17,12 +17,20 @@ import type { ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorState } from './coordinator-machine.ts';
 import type { Effect, PromiseRecord } from './effect.ts';
-import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, WriteId } from './identity.ts';
+import {
+  type CellTimeMs,
+  type Epoch,
+  type Instance,
+  type MonotonicMs,
+  parseReplicaId,
+  type ReplicaId,
+  type WriteId,
+} from './identity.ts';
 import type { Clocks, Input, SnapshotHandle } from './input.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { AcceptedEntry, Message } from './message.ts';
 import { Outbox } from './outbox.ts';
-import { nextParticipationState, type ParticipationState } from './participation-machine.ts';
+import { type ParticipationState, participationMove } from './participation-machine.ts';
 import type { Value } from './value.ts';
 
 /** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
@@ -296,13 +304,18 @@ export class Replica {
   }
 
   #updateParticipation(): void {
-    const { configurations, self, appliedUpTo } = this.#context;
+    const { configurations, self, appliedUpTo, outbox } = this.#context;
     const roles = configurations
       .from(appliedUpTo + 1)
       .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
       .map(({ role }) => role);
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
-    this.#participation = nextParticipationState(this.#participation, event) ?? this.#participation;
+    const newIncarnation = parseReplicaId(self).incarnation > 1;
+    const transition = participationMove(this.#participation, event, { newIncarnation });
+    if (transition === 'ignored') return;
+    invariant(transition !== 'impossible', 'an event comes only where the machine expects it', { event });
+    this.#participation = transition.to;
+    outbox.push({ kind: 'transition', transition, cause: event });
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------------
