@@ -1,16 +1,21 @@
 /**
  * At least 200 rounds of faults on three and five real replicas under concurrent clients.
  *
- * `PAXOSCTL_TORTURE_ROUNDS` (100 for each size), `PAXOSCTL_TORTURE_MINUTES` (no limit) and `PAXOSCTL_TORTURE_SEED` (drawn)
- * change a run; the seed is printed first.
+ * `PAXOSCTL_TORTURE_ROUNDS` (100 for each size), `PAXOSCTL_TORTURE_MINUTES` (no limit), `PAXOSCTL_TORTURE_SEED` (drawn) and
+ * `PAXOSCTL_TORTURE_FAULTS` (all; else those whose name matches) change a run; the seed is printed first.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { withCell } from '../support/cell-process.ts';
+import { faults } from '../support/torture/faults.ts';
+import { hookFaults } from '../support/torture/hook-faults.ts';
 import { torture } from '../support/torture/torture.ts';
-import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
+import { torturedCell } from '../support/torture/tortured-cell.ts';
+import { buildTunedReplica, type TunedProgram } from '../support/tuned-program.ts';
 
 const rounds = Number(process.env.PAXOSCTL_TORTURE_ROUNDS ?? 100);
 const minutes = Number(process.env.PAXOSCTL_TORTURE_MINUTES ?? Number.POSITIVE_INFINITY);
+const named = new RegExp(process.env.PAXOSCTL_TORTURE_FAULTS ?? '');
+const kinds = [...faults, ...hookFaults].filter(({ name }) => named.test(name));
 const drawn = String(Math.floor(Math.random() * 2 ** 32));
 
 let tuned: TunedProgram;
@@ -29,15 +34,8 @@ it.each([3, 5])(
   async (replicas) => {
     const seed = `${process.env.PAXOSCTL_TORTURE_SEED ?? drawn}/${replicas}`;
     say(`torture of ${replicas} replicas, ${rounds} rounds, PAXOSCTL_TORTURE_SEED=${seed.split('/')[0]}`);
-    // Every other member snapshots and cuts its log all the time, so that others come back to a log that is gone.
-    const programOf = (at: number) => (at % 2 === 1 ? tuned.program : undefined);
-    const env = tunedEnv({
-      snapshotLogBytes: 64 * 1024,
-      segmentBytes: 128 * 1024,
-      limits: { retainBehindSnapshotInstances: 16 },
-    });
-    const report = await withCell({ replicas, programOf, env }, (cell) =>
-      torture(cell, { rounds, seed, timeoutMs: minutes * 60_000, onRound: say }),
+    const report = await withCell(torturedCell(replicas, tuned), (cell) =>
+      torture(cell, { rounds, seed, timeoutMs: minutes * 60_000, faults: kinds, onRound: say }),
     );
     say(JSON.stringify(report));
     if (minutes === Number.POSITIVE_INFINITY) expect(report.rounds).toBe(rounds);

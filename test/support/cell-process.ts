@@ -20,6 +20,8 @@ export interface CellProcessOptions {
   /** What runs member `index`; `node start` when absent. */
   readonly programOf?: (index: number) => Program | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /** For member `index`, over `env`. */
+  readonly envOf?: (index: number) => Readonly<Record<string, string>>;
 }
 
 export class CellProcess {
@@ -33,7 +35,7 @@ export class CellProcess {
   }
 
   /** Nothing is started yet. */
-  static async prepare({ replicas, programOf, env }: CellProcessOptions): Promise<CellProcess> {
+  static async prepare({ replicas, programOf, env, envOf }: CellProcessOptions): Promise<CellProcess> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-cell-'));
     const ports = await freePorts(replicas);
     const cell = ports.map((port, at) => `n${at + 1}=http://127.0.0.1:${port}`).join(',');
@@ -47,7 +49,7 @@ export class CellProcess {
         directory: path.join(folder, name),
         logFile: path.join(folder, `${name}.log`),
         ...(program === undefined ? {} : { program }),
-        ...(env === undefined ? {} : { env }),
+        env: { ...env, ...envOf?.(at) },
       });
     });
     return new CellProcess(folder, members);

@@ -44,6 +44,8 @@ interface Life {
   /** Somebody asked for its end; otherwise an end is a failure of the test. */
   expected: boolean;
   paused: boolean;
+  /** Orders that wait for their answer. */
+  readonly asked: Map<number, (report: object | null) => void>;
 }
 
 const statusTimeoutMs = 1_000;
@@ -58,6 +60,7 @@ export class ReplicaChild {
   readonly url: string;
   #life: Life | null = null;
   #unexpected: string[] = [];
+  #asked = 0;
 
   constructor(options: ReplicaChildOptions) {
     this.options = options;
@@ -70,6 +73,11 @@ export class ReplicaChild {
 
   get directory(): string {
     return this.options.directory;
+  }
+
+  /** A program of the tests, which has hooks, and not `node start` as it is built. */
+  get runsTestProgram(): boolean {
+    return this.options.program !== undefined;
   }
 
   get running(): boolean {
@@ -121,15 +129,23 @@ export class ReplicaChild {
       ended: null,
       expected: false,
       paused: false,
+      asked: new Map(),
       exit: new Promise((resolve) => {
         child.once('exit', (code, signal) => {
           running.delete(child);
           life.ended = { code, signal };
+          for (const answer of life.asked.values()) answer(null);
+          life.asked.clear();
           if (!life.expected) this.#unexpected.push(`${this.name} ended by itself: code ${code}, signal ${signal}`);
           resolve(life.ended);
         });
       }),
     };
+    child.on('message', (message) => {
+      const { id, report } = message as { readonly id: number; readonly report: object };
+      life.asked.get(id)?.(report);
+      life.asked.delete(id);
+    });
     this.#life = life;
   }
 
@@ -185,6 +201,17 @@ export class ReplicaChild {
   /** To programs that listen to messages. */
   tell(message: string): void {
     this.#alive().process.send(message);
+  }
+
+  /** To programs that answer numbered orders. Null when it ended before it answered. */
+  ask(order: object): Promise<object | null> {
+    const life = this.#alive();
+    const id = ++this.#asked;
+    return new Promise((resolve) => {
+      life.asked.set(id, resolve);
+      // What cannot be sent any more is answered by the end.
+      life.process.send({ id, order }, () => undefined);
+    });
   }
 
   /** Null when it does not answer. */

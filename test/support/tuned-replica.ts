@@ -1,8 +1,9 @@
 /**
- * `node start` with what its flags do not offer: small log segments and frequent snapshots, and a disk that can be filled.
+ * `node start` with what its flags do not offer: small log segments and frequent snapshots, a disk that can be filled, and
+ * the hooks of `hooks/hooked-world.ts`.
  *
- * Takes the flags of `node start`; settings come from `PAXOSCTL_TUNED`, as JSON. The messages `disk full` and `disk free`
- * over the process channel change the disk.
+ * Takes the flags of `node start`; settings come from `PAXOSCTL_TUNED`, as JSON. Over the process channel the messages
+ * `disk full` and `disk free` change the disk, and numbered orders set hooks and are answered.
  */
 import { parseArgs } from 'node:util';
 import { createNodeWorld } from '../../src/adapters/node-world.ts';
@@ -13,6 +14,7 @@ import type { World } from '../../src/ports/world.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { startReplica } from '../../src/runtime/replica-process.ts';
 import { FullDisk } from './full-disk.ts';
+import { hookedWorld, type Order } from './hooks/hooked-world.ts';
 
 export interface Tuning {
   readonly snapshotLogBytes?: number;
@@ -21,6 +23,8 @@ export interface Tuning {
   readonly version?: string;
   /** The disk is full from the beginning. */
   readonly full?: boolean;
+  /** Carried out before anything else. */
+  readonly orders?: readonly Order[];
 }
 
 function line(level: string) {
@@ -40,18 +44,13 @@ const { values } = parseArgs({
     cell: { type: 'string', default: '' },
   },
 });
-const { full = false, ...tuning }: Tuning = JSON.parse(process.env.PAXOSCTL_TUNED ?? '{}');
+const { full = false, orders = [], ...tuning }: Tuning = JSON.parse(process.env.PAXOSCTL_TUNED ?? '{}');
 const logger: Logger = { debug() {}, info: line('info'), warn: line('warn'), error: line('error') };
 
 const disks: FullDisk[] = [];
 let isFull = full;
-process.on('message', (message) => {
-  isFull = message === 'disk full';
-  for (const disk of disks) disk.full = isFull;
-});
-
 const node = await createNodeWorld(logger);
-const world: World = {
+const filling: World = {
   ...node,
   openDirectory: async (path) => {
     const directory = await node.openDirectory(path);
@@ -61,6 +60,16 @@ const world: World = {
     return { disk, release: () => directory.release() };
   },
 };
+const { world, obey } = hookedWorld(filling);
+for (const order of orders) obey(order);
+process.on('message', (message: string | { readonly id: number; readonly order: Order }) => {
+  if (typeof message !== 'string') {
+    process.send?.({ id: message.id, report: obey(message.order) });
+    return;
+  }
+  isFull = message === 'disk full';
+  for (const disk of disks) disk.full = isFull;
+});
 
 try {
   const replica = await startReplica(

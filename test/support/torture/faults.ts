@@ -6,8 +6,8 @@ import type { ReplicaChild } from '../replica-child.ts';
 
 export interface Fault {
   readonly name: string;
-  /** Resolves when the fault is over and all replicas have been started or thawed again. */
-  strike(cell: CellProcess, random: Random): Promise<void>;
+  /** Resolves when the fault is over and all replicas have been started or thawed again; with what was drawn, if anything, to be told. */
+  strike(cell: CellProcess, random: Random): Promise<unknown>;
 }
 
 const killed = async (victims: readonly ReplicaChild[], random: Random): Promise<void> => {

@@ -57,11 +57,13 @@ export async function torture(cell: CellProcess, options: TortureOptions): Promi
       const keys = Array.from({ length: keysPerRound }, (_, at) => `round/${done + 1}/${at + 1}`);
       allKeys.push(...keys);
       const began = performance.now();
-      await round(cell, { fault, keys, tormentors, random: random.fork(`round ${done + 1}`) }).catch((error: Error) => {
-        throw new Error(`Round ${done + 1} (${fault.name}) of seed ${seed}: ${error.message}`, { cause: error });
-      });
+      const drawn = await round(cell, { fault, keys, tormentors, random: random.fork(`round ${done + 1}`) }).catch(
+        (error: Error) => {
+          throw new Error(`Round ${done + 1} (${fault.name}) of seed ${seed}: ${error.message}`, { cause: error });
+        },
+      );
       done++;
-      options.onRound?.(`round ${done}: ${fault.name}, ${Math.round(performance.now() - began)} ms`);
+      options.onRound?.(`round ${done}: ${fault.name}${drawn}, ${Math.round(performance.now() - began)} ms`);
       if (performance.now() - started > timeoutMs) break;
     }
     const reader = tormentors[0] as Tormentor;
@@ -115,8 +117,10 @@ interface Round {
   readonly random: Random;
 }
 
-async function round(cell: CellProcess, { fault, keys, tormentors, random }: Round): Promise<void> {
+/** What the fault drew, in words. */
+async function round(cell: CellProcess, { fault, keys, tormentors, random }: Round): Promise<string> {
   let over = false;
+  let drawn: unknown;
   const work = Promise.all(tormentors.map((tormentor) => tormentor.run(keys, () => over)));
   // Awaited at the end; until then its failure must not go unhandled, and ends every wait below.
   const failed = work.then(
@@ -128,7 +132,7 @@ async function round(cell: CellProcess, { fault, keys, tormentors, random }: Rou
   try {
     const before = answers();
     await Promise.race([failed, until('clients are answered', () => answers() >= before + answersBeforeFault)]);
-    await fault.strike(cell, random);
+    drawn = await fault.strike(cell, random);
     const recovered = tormentors.map(({ answered }) => answered);
     await Promise.race([
       failed,
@@ -147,4 +151,5 @@ async function round(cell: CellProcess, { fault, keys, tormentors, random }: Rou
   await work;
   await cell.agreement(30_000);
   for (const key of keys) await (tormentors[0] as Tormentor).read(key);
+  return typeof drawn === 'string' ? ` (${drawn})` : '';
 }
