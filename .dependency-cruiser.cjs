@@ -135,10 +135,17 @@ module.exports = {
       comment: 'Procedures use the cell as any other program does.',
     }),
     only('simulator-never-touches-the-world', '^src/simulator/', {
-      to: src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'),
+      to: [...src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'), '^worker_threads$'],
       packages: ['sorted-btree'],
       comment: 'A simulated cell has twins of the ports, never adapters: a run depends on its seed alone.',
     }),
+    {
+      name: 'only-whole-cells-go-to-threads',
+      severity: 'error',
+      comment: 'Within a cell there is one thread and one order of events; the pool runs many cells at a time.',
+      from: { path: '^src/simulator/', pathNot: '^src/simulator/(worker|worker-pool)\\.ts$' },
+      to: { path: '^worker_threads$' },
+    },
     only('render-shows', '^src/render/', {
       to: src('errors', 'client'),
       packages: ['@oclif/core', 'cli-table3', 'ora', 'inquirer', 'pino'],

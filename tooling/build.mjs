@@ -102,6 +102,7 @@ async function bundle(stamp) {
     entryPoints: [
       ...walk('commands').filter((file) => file.endsWith('.ts')),
       { in: 'src/render/main.ts', out: 'main' },
+      { in: 'src/simulator/worker.ts', out: 'simulator-worker' },
     ].map((entry) => (typeof entry === 'string' ? { in: entry, out: entry.replace(/\.ts$/, '') } : entry)),
     outdir: dist,
     bundle: true,

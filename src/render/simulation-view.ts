@@ -1,60 +1,195 @@
-/** `paxosctl simulate` for people: the seed first, so that a run that never ends can be shown again too. */
-import { randomInt } from 'node:crypto';
-import { printable } from './escape.ts';
-import { coloured, writeResult } from './output.ts';
+/** What `paxosctl simulate` found, for people. */
+import { printable, printableLines } from './escape.ts';
+import { coloured } from './output.ts';
 import { runnable } from './own-name.ts';
-import { startProgress } from './progress.ts';
-import { counted, grouped } from './units.ts';
+import { counted, duration, grouped } from './units.ts';
 
 export interface SimulationView {
   readonly ok: boolean;
   readonly seed: number | string;
   readonly mode: string;
+  readonly runs: number;
   readonly simulatedHours: number;
   readonly events: number;
   readonly operations: number;
+  readonly unknown: number;
   readonly traceHash: string;
   readonly faults: Readonly<Record<string, number>>;
-  readonly violation?: {
-    readonly property: string;
-    readonly message: string;
-    readonly trace: readonly string[];
-    readonly replay: string;
-  };
+  readonly neverFired: readonly string[];
+  readonly interrupted?: boolean;
+  readonly unfinished?: { readonly runs: number; readonly simulatedHours: number; readonly operations: number };
+  /** How often each move of the replicas' state machines happened; 0 for never. */
+  readonly transitions: Readonly<Record<string, number>>;
+  readonly violation?: ViolationView;
+  readonly violations?: readonly ViolationView[];
 }
 
-/** One that is easily typed again. */
-export const drawSeed = (): number => randomInt(1, 1_000_000_000);
-
-export function simulationScreen({ seed, runs, version }: { seed: number | string; runs: number; version: string }) {
-  const first = printable(String(seed));
-  const progress = startProgress(`Simulating seed ${first} (${counted(runs, 'run')}, paxosctl ${version})`);
-  return {
-    onProgress: ({ done }: { done: number }) =>
-      progress.update(`Simulated ${grouped(done)} of ${counted(runs, 'run')}`),
-    async done(result: SimulationView, json: boolean): Promise<void> {
-      progress.stop();
-      if (!json) await writeResult(simulationText(result));
-    },
-  };
+export interface ViolationView {
+  readonly seed: number | string;
+  readonly property: string;
+  readonly means: string;
+  readonly message: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly atMs: number;
+  readonly trace: readonly string[];
+  readonly replay: string;
+  readonly shrink: string;
 }
 
-export function simulationText(result: SimulationView): string {
-  const { ok, violation, faults } = result;
-  const kinds = Object.entries(faults).map(([kind, count]) => `${printable(kind)} ${grouped(count)}`);
+export interface SimulationTextOptions {
+  /** Real time that it took. */
+  readonly elapsedMs: number;
+  /** Kinds of faults by class, in the order in which they are shown. */
+  readonly faultClasses: Readonly<Record<string, readonly string[]>>;
+  /** Lines of the trace before a violation. */
+  readonly traceLines: number;
+  /** Columns of the terminal. */
+  readonly width: number;
+}
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const label = (text: string): string => coloured('dim', text.padEnd(10));
+
+/** Simulated hours in a minute of real time. */
+export const rateText = (simulatedMs: number, elapsedMs: number): string =>
+  (simulatedMs / hourMs / Math.max(elapsedMs / minuteMs, 1e-6)).toFixed(1);
+
+export function simulationText(result: SimulationView, options: SimulationTextOptions): string {
+  const { elapsedMs, faultClasses, traceLines, width } = options;
+  const { simulatedHours, operations, unknown, runs, violation, violations } = result;
+  const times = (simulatedHours * hourMs) / Math.max(1, elapsedMs);
   const rows: [string, string][] = [
+    ['result', verdict(result)],
+    ['seed', `${seedsText(result)}  (${printable(result.mode)})`],
     [
-      'result',
-      ok ? coloured('green', 'no violation') : coloured('red', `VIOLATION of ${printable(violation?.property ?? '')}`),
+      'time',
+      `${simulatedHours.toFixed(3)} simulated hours in ${duration(elapsedMs)}: ${grouped(Math.round(times))} × real time, ` +
+        `${rateText(simulatedHours * hourMs, elapsedMs)} simulated hours a minute`,
     ],
-    ['seed', `${printable(String(result.seed))}  (${printable(result.mode)})`],
-    ['time', `${result.simulatedHours.toFixed(3)} simulated hours, ${counted(result.events, 'event')}`],
-    ['load', counted(result.operations, 'operation')],
-    ['faults', kinds.join(', ') || 'none'],
-    ['trace', result.traceHash],
+    [
+      'load',
+      `${counted(operations + unknown, 'operation')}: ${grouped(operations)} answered, ${grouped(unknown)} unknown; ` +
+        `${counted(result.events, 'event')}`,
+    ],
+    ['trace', `${result.traceHash}  (the same for the same ${runs === 1 ? 'seed' : 'seeds'})`],
   ];
-  const text = rows.map(([label, value]) => `${coloured('dim', label.padEnd(7))} ${value}\n`).join('');
-  if (!violation) return text;
-  const trace = violation.trace.map((line) => `  ${printable(line)}\n`).join('');
-  return `${text}\n${printable(violation.message)}\n${trace}\nTo see it again:\n  ${runnable(violation.replay)}\n`;
+  if (result.unfinished !== undefined && result.unfinished.runs > 0) {
+    const { unfinished } = result;
+    rows.push([
+      'not ended',
+      `${counted(unfinished.runs, 'seed')}, ${unfinished.simulatedHours.toFixed(3)} simulated hours and ${counted(unfinished.operations, 'operation')} into it; not counted above`,
+    ]);
+  }
+  const parts = [
+    rows.map(([name, value]) => `${label(name)} ${value}\n`).join(''),
+    faultsText(result, faultClasses, width),
+    transitionsText(result),
+    ...(violations ?? (violation ? [violation] : [])).map((each) => violationText(each, traceLines)),
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function verdict({ ok, violation, violations, interrupted }: SimulationView): string {
+  const early = interrupted ? ' so far: interrupted' : '';
+  if (ok) return coloured('green', 'no violation') + early;
+  if ((violations?.length ?? 0) > 1) return coloured('red', `${grouped(violations?.length ?? 0)} VIOLATIONS`) + early;
+  return coloured('red', `VIOLATION of ${printable(violation?.property ?? '')}`) + early;
+}
+
+function seedsText({ seed, runs }: SimulationView): string {
+  const first = printable(String(seed));
+  if (runs === 0) return `none ended, from ${first} on`;
+  if (runs === 1) return first;
+  const last = typeof seed === 'number' ? String(seed + runs - 1) : `${first}/${runs - 1}`;
+  return `${first} … ${last}: ${grouped(runs)} seeds`;
+}
+
+/** A grid a class: what struck how often, and what never did. */
+function faultsText(
+  { faults, neverFired, runs }: SimulationView,
+  classes: SimulationTextOptions['faultClasses'],
+  width: number,
+): string {
+  const known = new Set(Object.values(classes).flat());
+  const others = Object.keys(faults).filter((kind) => !known.has(kind));
+  const all: [string, readonly string[]][] = [...Object.entries(classes), ['other', others]];
+  const lines = all.flatMap(([name, kinds]) => {
+    const fired = kinds.filter((kind) => (faults[kind] ?? 0) > 0);
+    return grid(
+      name,
+      fired.map((kind) => [kind.replace(/^network-/, ''), grouped(faults[kind] ?? 0)]),
+      width,
+    );
+  });
+  if (lines.length === 0) return '';
+  // One seed has about half of the kinds on: what is missing there says nothing.
+  const missing = runs > 1 && neverFired.length > 0 ? wrapped('never', neverFired.map(printable), width, 'yellow') : [];
+  return `${coloured('bold', 'Faults that struck')}\n${[...lines, ...missing].map((line) => `${line}\n`).join('')}`;
+}
+
+function transitionsText({ transitions }: SimulationView): string {
+  if (transitions === undefined) return '';
+  const entries = Object.entries(transitions);
+  const never = entries.filter(([, count]) => count === 0).map(([name]) => `  ${printable(name)}\n`);
+  const head = `${coloured('bold', 'Transitions of the state machines')}: ${entries.length - never.length} of ${entries.length} taken`;
+  return never.length === 0 ? `${head}\n` : `${head}; never:\n${never.join('')}`;
+}
+
+export function violationText(violation: ViolationView, traceLines: number): string {
+  const { property, means, message, facts, trace, atMs, seed, replay, shrink } = violation;
+  const sentence = printableLines(message.replace(`${property}: `, ''));
+  const shownFacts = Object.entries(facts).map(
+    ([name, value]) => `${label('')} ${printable(name)}: ${factText(value)}\n`,
+  );
+  const shown = trace.slice(-traceLines);
+  const last =
+    shown.length > 0 ? `\n${coloured('bold', `The last ${shown.length} events before it`)}\n${traceText(shown)}` : '';
+  return (
+    `${coloured('red', `VIOLATION of ${printable(property)}`)} at ${grouped(Math.round(atMs))} ms of seed ${printable(String(seed))}\n` +
+    `${label('means')} ${printable(means)}\n` +
+    `${label('found')} ${sentence}\n` +
+    `${shownFacts.join('')}${last}\n` +
+    `To see it again:\n  ${runnable(replay)}\n` +
+    (shrink === replay ? '' : `To make it small:\n  ${runnable(shrink)}\n`)
+  );
+}
+
+const factText = (value: unknown): string =>
+  printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')).replaceAll('\\\\', '\\');
+
+/** Faults stand out, and so does the end. */
+function traceText(lines: readonly string[]): string {
+  return lines
+    .map((line) => {
+      const text = printable(line).replaceAll('\\\\', '\\');
+      return `${/ fault: | dies | starts | healed/.test(text) ? coloured('yellow', text) : text}\n`;
+    })
+    .join('');
+}
+
+/** Names and numbers under each other, as many beside each other as fit. */
+function grid(title: string, cells: readonly (readonly [string, string])[], width: number): string[] {
+  const nameWidth = Math.max(...cells.map(([name]) => name.length), 16);
+  const countWidth = Math.max(...cells.map(([, count]) => count.length), 7);
+  const each = nameWidth + 1 + countWidth;
+  const perLine = Math.max(1, Math.floor((width - 10 + 2) / (each + 2)));
+  const lines: string[] = [];
+  for (let at = 0; at < cells.length; at += perLine) {
+    const row = cells
+      .slice(at, at + perLine)
+      .map(([name, count]) => `${name.padEnd(nameWidth)} ${count.padStart(countWidth)}`);
+    lines.push(`${label(at === 0 ? title : '')} ${row.join('  ')}`);
+  }
+  return lines;
+}
+
+function wrapped(title: string, words: readonly string[], width: number, colour: 'yellow'): string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 2 + word.length <= width - 11) lines[lines.length - 1] = `${last}, ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line, at) => `${label(at === 0 ? title : '')} ${coloured(colour, line)}`);
 }

@@ -60,15 +60,29 @@ export interface CellReport {
   readonly strikes: readonly Strike[];
   /** How often each move of the replicas' state machines happened, by its id; 0 for those that never did. */
   readonly transitions: Readonly<Record<string, number>>;
-  readonly violation: { readonly property: string; readonly message: string; readonly trace: readonly string[] } | null;
+  readonly violation: CellViolation | null;
   /** From the last fault to the first acknowledged write, true time; null without healing. */
   readonly healedAfterMs: number | null;
+}
+
+/** The first thing that went wrong. */
+export interface CellViolation {
+  /** Name of the checker. */
+  readonly property: string;
+  readonly message: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** True time since the run began. */
+  readonly atMs: number;
+  /** The last events before it, oldest first. */
+  readonly trace: readonly string[];
 }
 
 const hourMs = 3_600_000;
 /** Answered operations that a run under faults goes on for, at most so many times as long as was asked for. */
 const operationsMin = 200;
 const patienceShare = 5;
+/** Of the trace that a violation shows. */
+const traceLines = 200;
 /** What lets wrong clocks show: a master that nobody hears. */
 const onlyIsolation: Profile['faultEveryMs'] = { 'isolate-master': 3_000 };
 /** Of the liveness phase after healing. */
@@ -163,6 +177,11 @@ export class SimulatedCell {
       process.off('unhandledRejection', onRejection);
     }
     return this.#report();
+  }
+
+  /** How far it is; may be asked at any time. */
+  get pulse(): { readonly simulatedMs: number; readonly operations: number } {
+    return { simulatedMs: this.#scheduler.nowMs, operations: this.#answered };
   }
 
   async #phases(): Promise<void> {
@@ -361,21 +380,28 @@ export class SimulatedCell {
       faults,
       strikes: this.#faults.struck,
       transitions: this.#observer.transitions.toRecord(),
-      violation: violation === null ? null : { ...describe(violation), trace: this.#trace.tail(60) },
+      violation:
+        violation === null
+          ? null
+          : { ...describe(violation), atMs: this.#scheduler.nowMs, trace: this.#trace.tail(traceLines) },
       healedAfterMs: this.#healedAfterMs,
     };
   }
 }
 
-function describe(error: Error): { readonly property: string; readonly message: string } {
+function describe(error: Error): Pick<CellViolation, 'property' | 'message' | 'facts'> {
   if (error instanceof Violation || error instanceof InvariantViolation) {
     const property = error instanceof Violation ? error.property : 'invariant';
-    return { property, message: `${error.message} ${JSON.stringify(error.details)}` };
+    return { property, message: error.message, facts: plain(error.details) };
   }
   // No fault of the standard swarm damages what was flushed, so a replica must never refuse its own disk.
   const refused = /(Corrupt|Lost)Error$/.test(error.name);
-  return { property: refused ? 'recovery' : 'bug', message: error.stack ?? error.message };
+  return { property: refused ? 'recovery' : 'bug', message: error.stack ?? error.message, facts: {} };
 }
+
+/** As JSON would carry it: facts travel between threads and into files. */
+const plain = (details: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  JSON.parse(JSON.stringify(details, (_, value) => (typeof value === 'bigint' ? String(value) : value)));
 
 function formationOf(profile: Profile): Configuration {
   const { replicas, alpha, leaseMs, driftPpm } = profile;

@@ -4,19 +4,14 @@
  * Source: pitfalls R21 (the same seed twice gives the same trace). Lines are kept as their parts and put into words only
  * when somebody asks, since nearly every run ends without being read.
  */
-type Part = string | number;
+import { formatTraceLine, type TraceLine } from './trace-text.ts';
 
-interface Line {
-  readonly timeMs: number;
-  readonly who: string;
-  readonly what: string;
-  readonly parts: readonly Part[];
-}
+type Part = string | number;
 
 const numberBytes = new DataView(new ArrayBuffer(8));
 
 export class Trace {
-  readonly #kept: (Line | undefined)[];
+  readonly #kept: (TraceLine | undefined)[];
   #count = 0;
   // Two independent 32-bit lanes make a 64-bit hash.
   #low = 0x811c9dc5 | 0;
@@ -24,7 +19,7 @@ export class Trace {
 
   /** Keeps the last `keep` lines. */
   constructor(keep = 400) {
-    this.#kept = new Array<Line | undefined>(keep);
+    this.#kept = new Array<TraceLine | undefined>(keep);
   }
 
   /** One event: when, at whom, what, and what tells it from others of its kind. */
@@ -52,8 +47,8 @@ export class Trace {
   tail(count: number): string[] {
     const length = Math.min(count, this.#count, this.#kept.length);
     return Array.from({ length }, (_, i) => {
-      const line = this.#kept[(this.#count - length + i) % this.#kept.length] as Line;
-      return `${line.timeMs.toFixed(3).padStart(12)} ms  ${line.who.padEnd(4)} ${[line.what, ...line.parts].join(' ')}`;
+      const line = this.#kept[(this.#count - length + i) % this.#kept.length] as TraceLine;
+      return formatTraceLine(line);
     });
   }
 

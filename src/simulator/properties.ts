@@ -1,0 +1,25 @@
+/** What each property means, in one sentence for somebody who has just seen it violated. Source: pitfalls §4. */
+const meanings: Readonly<Record<string, string>> = {
+  agreement: 'Two values were chosen for one instance, or a replica took for chosen what no majority holds.',
+  'ballot-discipline': 'A replica went back on a promise, or accepted below it.',
+  'applied-prefix':
+    'Replicas must apply what was chosen, in order and without gaps, and hold the same database after it.',
+  'lease-exclusion':
+    'A replica would still serve under a lease although another member has already been served as master.',
+  epoch: 'An epoch belongs to one unbroken mastership, and was served in another.',
+  durability: 'Something that was flushed or acknowledged is no longer on the disks that must hold it.',
+  'honest-answers': 'A client was told something about its write that is not so.',
+  'exactly-once': 'A write that was sent again took effect twice, or was answered differently.',
+  validity: 'A value was applied that no client ever sent.',
+  replay: 'The log, executed a second time by a plain database, gives another answer than a client got.',
+  linearizability: 'No order of the operations explains all that clients saw.',
+  position: 'A client was served an older state than it had already seen, or its mark was refused.',
+  recovery: 'A replica refused its own disk, although nothing that was flushed on it had been damaged.',
+  invariant: 'An assertion of the product itself failed.',
+  liveness: 'With all faults ended the cell must make progress within a bounded time, and did not.',
+  'fault-coverage': 'In a run this long every kind of fault must strike, or it proves nothing about the missing ones.',
+  bug: 'Something was thrown that nobody expected.',
+};
+
+/** A sentence. */
+export const meaningOf = (property: string): string => meanings[property] ?? `The property ${property} must hold.`;
