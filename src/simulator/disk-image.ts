@@ -5,54 +5,13 @@
  * combination; what was flushed always does.
  */
 import type { Random } from '../core/random.ts';
+import { Content } from './disk-content.ts';
 
 export const sectorBytes = 512;
 
 export interface PendingWrite {
   readonly offset: number;
   readonly bytes: Buffer;
-}
-
-/** Bytes that grow; what was never written is zero. Copies share them until one of the two changes. */
-class Content {
-  #bytes = Buffer.alloc(0);
-  #shared = false;
-  size = 0;
-
-  put(offset: number, bytes: Uint8Array): void {
-    const end = offset + bytes.length;
-    if (end > this.#bytes.length) this.#own(Math.max(end, this.#bytes.length * 2));
-    else if (this.#shared) this.#own(this.#bytes.length);
-    this.#bytes.set(bytes, offset);
-    this.size = Math.max(this.size, end);
-  }
-
-  get(offset: number, length: number): Buffer {
-    return Buffer.from(this.#bytes.subarray(Math.min(offset, this.size), Math.min(offset + length, this.size)));
-  }
-
-  truncate(size: number): void {
-    this.#own(Math.max(size, this.#bytes.length));
-    this.#bytes.fill(0, Math.min(size, this.size));
-    this.size = size;
-  }
-
-  copy(): Content {
-    const copy = new Content();
-    copy.#bytes = this.#bytes;
-    copy.size = this.size;
-    copy.#shared = true;
-    this.#shared = true;
-    return copy;
-  }
-
-  /** Bytes of its own, `capacity` of them. */
-  #own(capacity: number): void {
-    const own = Buffer.alloc(capacity);
-    this.#bytes.copy(own, 0, 0, this.size);
-    this.#bytes = own;
-    this.#shared = false;
-  }
 }
 
 /** One file, whatever its names are. */
@@ -68,11 +27,10 @@ export class Inode {
     this.modifiedMs = modifiedMs;
   }
 
-  write(offset: number, bytes: Uint8Array): PendingWrite {
-    const write = { offset, bytes: Buffer.from(bytes) };
-    this.cached.put(offset, write.bytes);
-    this.pending.push(write);
-    return write;
+  /** `bytes` must not change any more. */
+  write(offset: number, bytes: Buffer): void {
+    this.cached.put(offset, bytes);
+    this.pending.push({ offset, bytes });
   }
 
   /** Makes exactly these writes durable: those before the flush began. */
@@ -83,7 +41,9 @@ export class Inode {
 
   /** After a failed flush these count as clean: no later flush will write them (pitfalls P14). */
   forget(writes: readonly PendingWrite[]): void {
-    this.pending = this.pending.filter((write) => !writes.includes(write));
+    const { pending } = this;
+    const all = writes.length === pending.length && writes.every((write, i) => write === pending[i]);
+    this.pending = all ? [] : pending.filter((write) => !writes.includes(write));
   }
 
   /** Damage at rest: changes what any later process reads. */
