@@ -12,6 +12,7 @@ import type { Limits } from '../../src/core/consensus/limits.ts';
 import type { AcceptedEntry, Message } from '../../src/core/consensus/message.ts';
 import type { Value } from '../../src/core/consensus/value.ts';
 import { Random } from '../../src/core/random.ts';
+import { TransitionCounts } from '../../src/simulator/transition-counts.ts';
 import { effectText, idText, messageText } from './core-text.ts';
 import { EventQueue } from './event-queue.ts';
 import { LogChecker } from './log-checker.ts';
@@ -68,6 +69,7 @@ export class LogCell {
   readonly limits: Partial<Limits>;
   readonly formation: Configuration;
   readonly checker: LogChecker;
+  readonly transitions = new TransitionCounts();
   readonly #members = new Map<ReplicaId, LogMember>();
   readonly #rules: Rule[] = [];
   readonly #cuts = new Set<string>();
@@ -297,6 +299,7 @@ export class LogCell {
   // --- what happened --------------------------------------------------------------------------------------------------
 
   onStep(member: LogMember, input: Input, effects: readonly Effect[]): void {
+    this.transitions.count(effects);
     this.watch?.(member, input, effects);
     if (this.#transcript === null) return;
     const what = input.kind === 'message' ? `${idText(input.from)}: ${messageText(input.message)}` : input.kind;

@@ -21,6 +21,8 @@ export interface Explored {
   readonly masters: number;
   readonly applied: number;
   readonly refused: number;
+  /** How often each move of the state machines happened, by its id. */
+  readonly transitions: Readonly<Record<string, number>>;
   /** Where all ended: equal for equal seeds. */
   readonly hash: number;
 }
@@ -243,6 +245,7 @@ class Explorer {
       masters: cell.checker.masterChanges,
       applied: cell.checker.appliedItems.size,
       refused: answers.filter(({ kind }) => kind === 'settled').length,
+      transitions: cell.transitions.toRecord(),
       hash: cell.serving?.hash ?? 0,
     };
   }

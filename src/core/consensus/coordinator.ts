@@ -450,7 +450,9 @@ export class Coordinator {
     if (this.#state !== 'serving' && this.#state !== 'boosting') return null;
     const { self, configurations } = this.#context;
     const { configuration } = configurations.latest;
-    return this.#peers.successor({ configuration, self, to, now: now.monotonicMs });
+    // With a change under way it must have a vote before and after: one that gets or loses it then could not go on.
+    const mayLead = voters(this.#configuration);
+    return this.#peers.successor({ configuration, mayLead, self, to, now: now.monotonicMs });
   }
 
   /** At a master: voters that have acknowledged nothing for two leases, though each heartbeat asks them to. */

@@ -32,16 +32,18 @@ export class Peers {
   /** The voter that could take over: `to` when it was heard of within a lease, the most caught-up one when null. */
   successor(options: {
     readonly configuration: Configuration;
+    /** Nobody else. */
+    readonly mayLead: ReadonlySet<ReplicaId>;
     readonly self: ReplicaId;
     readonly to: ReplicaId | null;
     readonly now: MonotonicMs;
   }): ReplicaId | null {
-    const { configuration, self, to, now } = options;
+    const { configuration, mayLead, self, to, now } = options;
     let best: ReplicaId | null = null;
     let bestApplied = -1;
     for (const id of voters(configuration)) {
       const progress = this.#progress.get(id);
-      if (id === self || progress === undefined || (to !== null && id !== to)) continue;
+      if (id === self || !mayLead.has(id) || progress === undefined || (to !== null && id !== to)) continue;
       if (now - progress.heardMs > configuration.leaseMs || progress.appliedUpTo <= bestApplied) continue;
       best = id;
       bestApplied = progress.appliedUpTo;

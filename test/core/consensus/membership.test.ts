@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { memberId } from '../../../src/core/consensus/configuration.ts';
 import { ConfigurationHistory } from '../../../src/core/consensus/configuration-history.ts';
-import type { Instance } from '../../../src/core/consensus/identity.ts';
+import type { Instance, RequestId } from '../../../src/core/consensus/identity.ts';
 import { ballotText } from '../../support/core-text.ts';
 import { configurationOf, LogCell, memberNamed, threeReplicaCell } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
@@ -182,6 +182,45 @@ describe('P45: two masters, two changes', () => {
     c.forget();
     c.waitUntil(() => c.core.state === 'asking');
     expect(c.sent('pre-vote').map(({ to }) => to)).toContain(id('d'));
+  });
+});
+
+describe('a voter of a configuration that is chosen but governs nothing yet', () => {
+  // It can win phase 1 and may then propose nothing at the next instance. 1. The master has "add d" chosen and dies. 2. d
+  // wins every election, steps back each time, and the others never come to lead the cell up to where d has a vote.
+  const added = {
+    instance: 1 as Instance,
+    ballot: { round: 1, name: 'a', incarnation: 1 },
+    value: { kind: 'configuration' as const, configuration: configurationOf(['a', 'b', 'c', 'd'], { alpha: 8 }) },
+  };
+
+  test('does not campaign, and does so where it governs', () => {
+    const d = new LoneReplica({ self: 'd', alpha: 8, entries: [added], chosenUpTo: 1 });
+    for (let i = 0; i < 50; i++) d.wait(100);
+    expect(d.core.participation).toBe('voting');
+    expect(d.sent('pre-vote')).toEqual([]);
+    const filling = Array.from({ length: 7 }, (_, i) => ({
+      instance: (2 + i) as Instance,
+      ballot: { round: 1, name: 'a', incarnation: 1 },
+      value: { kind: 'noop' as const },
+    }));
+    const later = new LoneReplica({ self: 'd', alpha: 8, entries: [added, ...filling], chosenUpTo: 8 });
+    for (let i = 0; i < 50; i++) later.wait(100);
+    expect(later.sent('pre-vote').length).toBeGreaterThan(0);
+  });
+
+  test('is no successor', () => {
+    const c = new LoneReplica({ alpha: 8 });
+    c.becomeMaster(['a']);
+    const { configuration } = added.value;
+    c.step({ kind: 'change-configuration', at: c.clocks, request: 99 as RequestId, configuration });
+    c.persist();
+    const change = c.sent('accept').find(({ message }) => message.value.kind === 'configuration')?.message;
+    c.deliver('a', acceptedOf(change as NonNullable<typeof change>));
+    c.deliver('d', { ...acceptedOf(c.lastSent('accept')), appliedUpTo: 99 as Instance });
+    expect(c.core.configurations).toHaveLength(2);
+    expect(c.core.handOverCandidate(id('d'), c.clocks)).toBeNull();
+    expect(c.core.handOverCandidate(id('a'), c.clocks)).toBe(id('a'));
   });
 });
 
