@@ -532,6 +532,17 @@ describe('P43: clocks that are wrong for good', () => {
     expect(cell.checker.masterChanges).toBe(1);
   });
 
+  test('cell time counts from the formation on, whatever the wall clock of a new master says', () => {
+    const c = new LoneReplica();
+    c.wallMs += 365 * 24 * 3_600_000;
+    c.becomeMaster(['a']);
+    c.pass(40);
+    c.submit('x');
+    const { value } = c.lastSent('accept');
+    expect(value).toMatchObject({ kind: 'submitted', cellTimeMs: 40 });
+    expect(c.core.cellTimeMs({ ...c.clocks, wallMs: 0 })).toBe(40);
+  });
+
   test('cell time never goes back, whoever stamps it', () => {
     const cell = threeReplicaCell();
     const stamps: number[] = [];

@@ -114,6 +114,16 @@ describe('P02: accepting raises the promise', () => {
 });
 
 describe('P03: no ballot is used twice', () => {
+  test('ballots of one round differ by their owners: the one promised first to the higher is refused to the lower', () => {
+    const c = new LoneReplica();
+    c.deliver('b', prepare({ ballot: '5.b' }));
+    c.persist();
+    c.deliver('a', prepare({ ballot: '5.a' }));
+    c.persist();
+    expect(c.lastSent('reject')).toMatchObject({ reason: 'promised', promised: ballot('5.b') });
+    expect(c.sent('promise')).toHaveLength(1);
+  });
+
   test('a candidate that restarts goes above the ballot that it had prepared', () => {
     const c = new LoneReplica();
     const first = c.becomeCandidate(['a']);

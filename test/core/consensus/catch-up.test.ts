@@ -1,0 +1,36 @@
+/** Learning what was missed: pitfall P29, and what must be durable before it counts. */
+import { describe, expect, test } from 'vitest';
+import { LoneReplica } from '../../support/lone-replica.ts';
+import { accept, commit, entry, value } from '../../support/messages.ts';
+
+describe('P29: catching up', () => {
+  test('a replica gives what it knows as chosen, and nothing that it has only accepted', () => {
+    // c knows 1 as chosen; 2 and 3 were accepted from a, whose values may have lost since. b is told by another that 3 are chosen.
+    const c = new LoneReplica();
+    for (const instance of [1, 2, 3]) c.deliver('a', accept({ ballot: '1.a', instance, value: `x${instance}` }));
+    c.deliver('a', commit({ ballot: '1.a', chosen: 1 }));
+    c.persist();
+    c.deliver('b', { kind: 'catch-up', nonce: 3, from: 1 as never, to: 3 as never });
+    expect(c.lastSent('catch-up-reply')).toMatchObject({ entries: [entry('1@1.a=x1')], chosenUpTo: 1 });
+  });
+
+  test('what was learned is durable with the write that calls it chosen, and comes back after a restart', () => {
+    const c = new LoneReplica();
+    c.deliver('b', commit({ ballot: '9.b', chosen: 2 }));
+    const { nonce } = c.lastSent('catch-up');
+    c.deliver('b', {
+      kind: 'catch-up-reply',
+      nonce,
+      entries: [entry('1@5.a=x'), entry('2@9.b=y')],
+      chosenUpTo: 2 as never,
+      firstRetained: 1 as never,
+    });
+    expect(c.of('persist').at(-1)?.request).toMatchObject({
+      entries: [entry('1@5.a=x'), entry('2@9.b=y')],
+      chosenUpTo: 2,
+    });
+    c.persist();
+    c.restart();
+    expect(c.of('apply')).toMatchObject([{ value: value('x') }, { value: value('y') }]);
+  });
+});
