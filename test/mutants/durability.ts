@@ -1,0 +1,443 @@
+/** Flushes, the log on the disk, snapshots, names: P13 to P28 and P30, as far as they apply. */
+import type { Mutant } from './mutant.ts';
+
+const storage = (name: string): string => `src/storage/${name}.ts`;
+const log = 'test/storage/write-ahead-log.test.ts';
+const torn = 'test/storage/torn-group.test.ts';
+const crash = 'test/storage/crash.test.ts';
+const snapshots = 'test/storage/snapshots.test.ts';
+
+export const durability: readonly Mutant[] = [
+  {
+    id: 'P13-flush-vouches-for-later-writes',
+    pitfalls: ['P13'],
+    title: 'the end of a flush is reported for everything that was queued by then',
+    wrong: 'Votes are counted that no flush covers.',
+    edits: [
+      {
+        file: storage('group-commit'),
+        find: 'if (last !== null) this.#onPersisted(last);',
+        replace: 'if (last !== null) this.#onPersisted(this.#lastWrite as WriteId);',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P13-any-flush-frees-all-messages',
+    pitfalls: ['P13', 'P01'],
+    title: 'the end of any flush lets all messages go that wait for one',
+    wrong: 'A promise or a vote is sent that is not durable yet.',
+    edits: [
+      {
+        file: 'src/runtime/log-replica.ts',
+        find: 'if (held.after <= write) network',
+        replace: 'if (write > 0) network',
+      },
+    ],
+    killedBy: ['test/runtime/log-replica-effects.test.ts'],
+  },
+  {
+    id: 'P14-flush-tried-again',
+    pitfalls: ['P14'],
+    title: 'a failed flush is tried again, and the second one succeeds',
+    wrong: 'The system has dropped the pages; what was acknowledged is nowhere.',
+    edits: [
+      {
+        file: storage('wal/wal'),
+        find: 'file.writeAndFlush(place.offset, encoded.buffers, done);',
+        replace: `file.writeAndFlush(place.offset, encoded.buffers, (error) => {
+      if (error === null) return done(null);
+      const again = this.#options.directory.disk.open(segmentName(segment), { create: false });
+      void again.then((it) => it.flush()).then(() => done(null), () => done(error));
+    });`,
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P15-unsure-end-trusted',
+    pitfalls: ['P15'],
+    title: 'a start takes the end of the log as it finds it, without writing it again',
+    wrong:
+      'It may stand in the cache alone since a flush that failed; a power cut takes it away after it was reported.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'const continues = this.#beforeLast;',
+        replace: 'const continues = this.#end ?? this.#beforeLast;',
+      },
+      {
+        file: storage('wal/recovery'),
+        find: 'unsure: this.#last === null ? [] : toEntries(this.#last.group, this.#last.segment),',
+        replace: 'unsure: [],',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P15-promise-not-written-anew',
+    pitfalls: ['P15'],
+    title: 'a start takes the promise as it finds it, without writing it again',
+    wrong: 'As the end of the log: it may stand in the cache alone.',
+    edits: [
+      {
+        file: storage('promise-copies'),
+        find: '        await file.write(0, encodePromise(promise, owner, copy));\n        await file.flush();\n',
+        replace: '',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P16-cut-at-the-first-bad-record',
+    pitfalls: ['P16'],
+    title: 'recovery ends at the first group that does not read, whatever follows',
+    wrong: 'Bit rot in an old record takes back everything that was acknowledged since.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: "if (found.kind === 'end') return null;",
+        replace: "if (found.kind !== 'torn') return null;",
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P17-damaged-end-taken-for-torn',
+    pitfalls: ['P17'],
+    title: 'a last group that is damaged is dropped like one that was torn',
+    wrong: 'It may have been acknowledged: a vote is taken back.',
+    edits: [
+      {
+        file: storage('wal/log-end'),
+        find: '> header.emptySectors ?',
+        replace: '>= 0 ?',
+      },
+      {
+        file: storage('wal/log-end'),
+        find: 'if (header === null) return damaged;',
+        replace: "if (header === null) return { kind: 'torn', header };",
+      },
+    ],
+    killedBy: [log, torn],
+  },
+  {
+    id: 'P17-torn-though-followed',
+    pitfalls: ['P17', 'P16'],
+    title: 'a group with empty sectors is taken for torn though another group was begun after it',
+    wrong: 'Its flush had ended before the next one began: a lost write takes back what was acknowledged.',
+    edits: [
+      {
+        file: storage('wal/log-end'),
+        find: 'if (isFollowed(segment, place, header ?? mark)) return damaged;',
+        replace: 'void isFollowed;',
+      },
+    ],
+    killedBy: [torn],
+  },
+  {
+    id: 'P19-lost-promise-is-none',
+    pitfalls: ['P19'],
+    title: 'a replica that has lost both copies of its promise has promised nothing',
+    wrong: 'It votes a second time.',
+    edits: [
+      {
+        file: storage('promise-copies'),
+        find: 'if (first === undefined) throw new PromiseLostError({ problems });',
+        replace:
+          "if (first === undefined) return { ballot: { round: 0, name: '', incarnation: 0 }, leaseMsMax: 0, flush: 0, boot: 0 };",
+      },
+      {
+        file: storage('opening'),
+        find: 'if (promise.flush < log.promiseFlush) {',
+        replace: 'if (promise.flush > 0 && promise.flush < log.promiseFlush) {',
+      },
+    ],
+    killedBy: [log],
+    blind: { simulator: 'no simulated fault destroys both copies: a replica that lost them cannot come back yet' },
+  },
+  {
+    id: 'P22-rolled-back-promise-taken',
+    pitfalls: ['P22'],
+    title: 'a promise older than the log knows of is taken',
+    wrong: 'The promise files were rolled back, and the replica votes a second time.',
+    edits: [
+      {
+        file: storage('opening'),
+        find: 'if (promise.flush < log.promiseFlush) {',
+        replace: 'if (promise.flush < 0) {',
+      },
+    ],
+    killedBy: [log],
+    blind: { simulator: 'no simulated fault rolls back files yet' },
+  },
+  {
+    id: 'P22-lost-end-of-the-log-taken',
+    pitfalls: ['P22'],
+    title: 'a log that ends before what the manifest saw acknowledged is taken',
+    wrong: 'Acknowledged writes are gone, and nobody is told.',
+    edits: [{ file: storage('opening'), find: 'if (log.flush < expected) {', replace: 'if (expected < 0) {' }],
+    killedBy: [log],
+    blind: { simulator: 'no simulated fault rolls back files yet' },
+  },
+  {
+    id: 'P23-snapshot-in-the-middle-of-a-step',
+    pitfalls: ['P23'],
+    title: 'a snapshot is begun between two values of one step',
+    wrong: 'Its handle is that of the end of the step, its state is older: values are skipped after a restart.',
+    edits: [
+      {
+        file: 'src/runtime/log-replica.ts',
+        find: "if (value.kind === 'configuration') this.#updatePeers();",
+        replace: "if (value.kind === 'configuration') this.#updatePeers();\n    this.#snapshotWhenDue();",
+      },
+      {
+        file: 'src/runtime/log-replica.ts',
+        find: 'if (this.#snapshotting || this.#stopped || !this.#isCurrent()) return false;',
+        replace: 'if (this.#snapshotting || this.#stopped) return false;',
+      },
+      {
+        file: 'src/runtime/log-replica.ts',
+        find: "invariant(handle.instance === this.#appliedUpTo, 'a snapshot",
+        replace: "invariant(handle.instance >= this.#appliedUpTo, 'a snapshot",
+      },
+    ],
+    killedBy: ['test/runtime/log-replica.test.ts'],
+  },
+  {
+    id: 'P24-failed-flush-swallowed',
+    pitfalls: ['P24', 'P14'],
+    title: 'an error of the log’s flush is not looked at',
+    wrong: 'What was never written is acknowledged.',
+    edits: [
+      {
+        file: storage('group-commit'),
+        find: 'if (error !== null) this.fail(error);\n      if (this.#failure !== null) return;',
+        replace: 'if (this.#failure !== null) return;\n      void error;',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P24-failed-promise-swallowed',
+    pitfalls: ['P24', 'P14'],
+    title: 'an error of the promise’s flush is not looked at',
+    wrong: 'A promise is sent that is on no disk.',
+    edits: [
+      {
+        file: storage('group-commit'),
+        find: '      if (error !== null) this.fail(error);\n      else if',
+        replace: '      void error;\n      if',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'P24-failed-snapshot-counts',
+    pitfalls: ['P24'],
+    title: 'a snapshot that could not be installed is reported as taken',
+    wrong: 'The log in memory is cut behind a snapshot that does not exist.',
+    edits: [
+      {
+        file: storage('snapshot-store'),
+        find: `    } catch (error) {
+      await this.#discard(name);
+      throw error;
+    }
+  }
+
+  async #receive`,
+        replace: `    } catch {
+      await this.#discard(name);
+      return { outcome: 'taken', instance: handle.instance, bytes: 0 };
+    }
+  }
+
+  async #receive`,
+      },
+    ],
+    killedBy: [snapshots],
+    blind: {
+      simulator: 'after a failed write or flush the simulated replica ends, and the log on its disk was not cut',
+    },
+  },
+  {
+    id: 'P25-older-snapshot-over-a-newer-one',
+    pitfalls: ['P25', 'P55'],
+    title: 'a snapshot that arrives is installed though a newer one came meanwhile',
+    wrong: 'The replica goes back to a state whose log is gone.',
+    edits: [
+      {
+        file: storage('snapshot-store'),
+        find: 'if (instance <= this.newestInstance()) return null;',
+        replace: '',
+      },
+    ],
+    killedBy: [snapshots],
+  },
+  {
+    id: 'P25-own-log-below-a-received-snapshot',
+    pitfalls: ['P25', 'P29'],
+    title: 'when a received snapshot is bad, a start goes on from its own log below it',
+    wrong: 'That log may hold values that were never chosen.',
+    edits: [
+      {
+        file: storage('opening'),
+        find: 'if (manifest.received !== null && from < manifest.received.instance) {',
+        replace: 'if (manifest.received !== null && from < 0) {',
+      },
+    ],
+    killedBy: [snapshots],
+    blind: { simulator: 'no simulated fault damages a snapshot yet' },
+  },
+  {
+    id: 'P26-checksum-without-place',
+    pitfalls: ['P26'],
+    title: 'checksums do not say where their bytes belong',
+    wrong: 'A good record in a wrong place is taken for the one that belongs there.',
+    edits: [{ file: 'src/formats/checksum.ts', find: 'place.writeUInt32BE(offset, 4);', replace: 'void offset;' }],
+    killedBy: [log, 'test/formats/wal-disk-formats.test.ts'],
+    blind: { simulator: 'no simulated fault misdirects a write yet' },
+  },
+  {
+    id: 'P26-neighbours-not-compared',
+    pitfalls: ['P26'],
+    title: 'a group is taken without looking whether it follows the one before',
+    wrong: 'A stale group, or one after a hole, is taken for the continuation.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'if (group.previousChain !== before.chain) {',
+        replace: 'if (group.flush < 0) {',
+      },
+    ],
+    killedBy: [log],
+    blind: { simulator: 'no simulated fault misdirects a write yet' },
+  },
+  {
+    id: 'P27-manifest-name-not-flushed',
+    pitfalls: ['P27'],
+    title: 'the directory is not flushed after a new manifest took the old one’s name',
+    wrong: 'A crash brings back the old manifest, without the segment that holds acknowledged writes.',
+    edits: [
+      {
+        file: storage('manifest'),
+        find: 'await disk.rename(inScratch(manifestName), manifestName);\n  await disk.flushDirectory(root);',
+        replace: 'await disk.rename(inScratch(manifestName), manifestName);\n  void root;',
+      },
+      {
+        file: storage('data-directory'),
+        find: `        if (arriving.length > 0) {
+          await this.disk.flushDirectory(root);`,
+        replace: '        if (arriving.length > 0) {',
+      },
+    ],
+    killedBy: [crash, log],
+  },
+  {
+    id: 'P27-segment-not-flushed',
+    pitfalls: ['P27'],
+    title: 'a new segment is named before its header is flushed',
+    wrong: 'A crash leaves a named segment that cannot be read.',
+    edits: [
+      {
+        file: storage('wal/segment'),
+        find: 'await file.write(0, encodeSegmentHeader(header));\n    await file.flush();',
+        replace: 'await file.write(0, encodeSegmentHeader(header));',
+      },
+    ],
+    killedBy: [crash, log],
+  },
+  {
+    id: 'P27-old-name-goes-first',
+    pitfalls: ['P27'],
+    title: 'files move out of the way before the manifest without them is durable',
+    wrong: 'A crash in between leaves a manifest that names files which are gone.',
+    edits: [
+      {
+        file: storage('data-directory'),
+        find: '      await stageManifest(this.disk, next);',
+        replace: `      for (const name of leaving) await this.disk.remove(name);
+      if (leaving.length > 0) await this.disk.flushDirectory(root);
+      await stageManifest(this.disk, next);`,
+      },
+    ],
+    killedBy: [crash],
+  },
+  {
+    id: 'newest-entry-loses',
+    pitfalls: [],
+    title: 'of two entries of one instance in the log, recovery keeps the older one',
+    wrong: 'A vote in a higher ballot is taken back, and a value that lost is taken for chosen.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'this.#entries.set(entry.instance, entry);',
+        replace: 'if (!this.#entries.has(entry.instance)) this.#entries.set(entry.instance, entry);',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
+    id: 'I19-log-cut-to-the-newest-snapshot',
+    pitfalls: [],
+    title: 'the log is cut behind the newest snapshot, not behind the one before it',
+    wrong: 'When the newest turns out bad, the older one has no log to go on from.',
+    edits: [
+      {
+        file: storage('snapshot-store'),
+        find: 'this.#verified()[snapshotsKept - 1]?.instance ?? 0',
+        replace: 'this.#verified()[0]?.instance ?? 0',
+      },
+    ],
+    killedBy: [snapshots],
+    blind: { simulator: 'no simulated fault damages a snapshot yet' },
+  },
+  {
+    id: 'P28-hung-disk-keeps-the-lease',
+    pitfalls: ['P28'],
+    title: 'the lease is renewed by the others’ votes, without the master’s own disk',
+    wrong: 'A master whose disk hangs stays master, and nobody can write.',
+    edits: [
+      {
+        file: 'src/core/consensus/coordinator.ts',
+        find: 'if (proposal.acks.has(self)) {\n      this.#lease.renew(proposal.sentAt, configuration);',
+        replace: 'this.#lease.renew(proposal.sentAt, configuration);\n    if (proposal.acks.has(self)) {',
+      },
+    ],
+    killedBy: ['test/core/consensus/durability.test.ts'],
+    blind: {
+      explorer: 'it costs progress, not safety, and only while a disk hangs: progress is required after healing alone',
+      simulator: 'as the explorer',
+    },
+  },
+  {
+    id: 'P30-restored-state-not-compared',
+    pitfalls: ['P30'],
+    title: 'what was restored from a snapshot is not compared with the snapshot’s checksum',
+    wrong: 'A replica whose memory rotted teaches the rest.',
+    edits: [
+      {
+        file: 'src/runtime/storage-adapter.ts',
+        find: 'if (checksum !== snapshot.checksum) {',
+        replace: "if (checksum === '') {",
+      },
+    ],
+    killedBy: ['test/runtime/restored-state.test.ts'],
+    blind: { simulator: 'no simulated fault changes a replica’s memory yet' },
+  },
+  {
+    id: 'P30-checksum-forgets-overwrites',
+    pitfalls: ['P30', 'P52'],
+    title: 'overwriting an entry leaves its old digest in the checksum',
+    wrong: 'A replica that restored a snapshot has another checksum than one that applied the log.',
+    edits: [
+      {
+        file: 'src/core/database/entry-table.ts',
+        find: 'if (before !== undefined) this.#subtract(before);',
+        replace: 'void before;',
+      },
+    ],
+    killedBy: ['test/core/database/determinism.test.ts'],
+  },
+];

@@ -1,0 +1,33 @@
+/** All mutants, and the pitfalls that have none yet. `npm run mutants` hunts them; docs/MUTANTS.md has the score. */
+import { databases } from './database.ts';
+import { durability } from './durability.ts';
+import { leases } from './leases.ts';
+import { membership } from './membership.ts';
+import type { Mutant } from './mutant.ts';
+import { promises } from './promises.ts';
+import { recovery } from './recovery.ts';
+
+export type { Edit, Hunter, Mutant } from './mutant.ts';
+
+export const mutants: readonly Mutant[] = [
+  ...promises,
+  ...recovery,
+  ...durability,
+  ...leases,
+  ...membership,
+  ...databases,
+];
+
+/** Pitfalls that nothing in the product could fall into yet, and why. */
+export const notYet: Readonly<Record<string, string>> = {
+  P18: 'A replica that finds a bad record in its log does not start; repair by peers, item by item, is still to be built.',
+  P20: 'An empty directory is never given the identity of a member that served (test/cell/formation.test.ts); there is no way to rejoin yet.',
+  P21: 'There is no rebuilding, so no rule for when a rebuilt replica votes again.',
+  P49: 'Members are added by the core’s input alone; the command that refuses an addition comes with the membership commands.',
+};
+
+export function mutantNamed(id: string): Mutant {
+  const found = mutants.find((mutant) => mutant.id === id);
+  if (found === undefined) throw new Error(`There is no mutant ${id}.`);
+  return found;
+}

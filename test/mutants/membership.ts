@@ -1,0 +1,285 @@
+/** Configurations as values in the log, and who is no member: P39, P44 to P50. */
+import type { Mutant } from './mutant.ts';
+
+const consensus = (name: string): string => `src/core/consensus/${name}.ts`;
+const directed = 'test/core/consensus/membership.test.ts';
+const lease = 'test/core/consensus/master-lease.test.ts';
+/** Until the commands for it are there. */
+const unchanged = { simulator: 'no simulated cell changes its membership yet' };
+
+export const membership: readonly Mutant[] = [
+  {
+    id: 'P39-change-before-the-lease-is-renewed',
+    pitfalls: ['P39'],
+    title: 'a change of the membership does not wait until the lease holds in the present configuration',
+    wrong: 'The lease rests on members that are out; the others elect one of them.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'present.from <= log.chosenUpTo && present.from <= this.#renewedBy;',
+        replace: 'present.from > 0 || this.#renewedBy > 0;',
+      },
+    ],
+    killedBy: [lease],
+    blind: unchanged,
+  },
+  {
+    id: 'P44-governs-at-once',
+    pitfalls: ['P44'],
+    title: 'a configuration governs from the instance after its own',
+    wrong: 'Instances in flight are decided by two different majorities.',
+    edits: [
+      {
+        file: consensus('configuration-history'),
+        find: '(chosenAt + this.at(chosenAt).alpha) as Instance',
+        replace: '(chosenAt + 1) as Instance',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P44-alpha-of-the-new-configuration',
+    pitfalls: ['P44'],
+    title: 'a configuration governs after its own α, not after that of the one before',
+    wrong: 'A smaller α reaches back to instances that are proposed already.',
+    edits: [
+      {
+        file: consensus('configuration-history'),
+        find: '(chosenAt + this.at(chosenAt).alpha) as Instance',
+        replace: '(chosenAt + configuration.alpha) as Instance',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P44-latest-majority-decides',
+    pitfalls: ['P44'],
+    title: 'votes are counted in the newest configuration, not in that of their instance',
+    wrong: 'A majority of the new members decides an instance of the old ones.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'const configuration = configurations.at(proposal.instance);\n    if (!proposal.chosen) {',
+        replace: 'const configuration = configurations.latest.configuration;\n    if (!proposal.chosen) {',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P44-proposes-beyond-alpha',
+    pitfalls: ['P44'],
+    title: 'proposing does not wait until everything α instances below is applied',
+    wrong: 'It is proposed under a configuration that does not govern there.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'if (this.#next > appliedUpTo + configuration.alpha) return false;',
+        replace: 'void appliedUpTo;',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P45-two-voters-at-once',
+    pitfalls: ['P45'],
+    title: 'a change may differ by two voters',
+    wrong: 'Majorities before and after need not meet.',
+    edits: [{ file: consensus('coordinator'), find: 'return different <= 1 &&', replace: 'return different <= 2 &&' }],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P45-two-changes-at-once',
+    pitfalls: ['P45'],
+    title: 'a second change is proposed while the first is under way',
+    wrong: 'Together they differ by two voters.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'const underWay = this.#change !== null || this.#fillUpTo > log.chosenUpTo;',
+        replace: 'const underWay = this.#change !== null;',
+      },
+      {
+        file: consensus('coordinator'),
+        find: 'present.from <= log.chosenUpTo && present.from <= this.#renewedBy;',
+        replace: 'present.from > 0 || this.#renewedBy > 0;',
+      },
+    ],
+    killedBy: [directed, lease],
+    blind: unchanged,
+  },
+  {
+    id: 'P45-new-members-not-asked',
+    pitfalls: ['P45', 'P44'],
+    title: 'a coordinator that learns a configuration proposes in it without promises of its members',
+    wrong: 'They may have promised, and accepted, something else.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'if (isQuorum(configuration, this.#promisers)) return true;',
+        replace: 'if (this.#promisers.size > 0) return true;',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P45-one-configuration-asked',
+    pitfalls: ['P45'],
+    title: 'phase 1 needs a majority of one of the configurations in question, not of each',
+    wrong: 'Instances of the other one are proposed without having asked.',
+    edits: [
+      {
+        file: consensus('campaign'),
+        find: 'return configurations.every(({ configuration }) => isQuorum(configuration, this.promises));',
+        replace: 'return configurations.some(({ configuration }) => isQuorum(configuration, this.promises));',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P46-change-to-come-not-in-the-handle',
+    pitfalls: ['P46'],
+    title: 'a snapshot stands for the configuration in force, not for the one chosen and to come',
+    wrong: 'A replica restored from it never hears of the change.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: 'configurations: configurations.from(appliedUpTo + 1) };',
+        replace: 'configurations: configurations.from(appliedUpTo + 1).slice(0, 1) };',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P46-phantom-configuration-kept',
+    pitfalls: ['P46'],
+    title: 'an installed snapshot leaves the configurations as this replica knew them',
+    wrong: 'It counts majorities of members that are long out.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: 'this.#context.configurations = new ConfigurationHistory(handle.configurations);',
+        replace: '',
+      },
+    ],
+    killedBy: [directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P46-configuration-of-the-formation',
+    pitfalls: ['P46'],
+    title: 'a restart takes the members from the formation, not from the snapshot',
+    wrong: 'Members that were removed have a vote again.',
+    edits: [
+      {
+        file: 'src/runtime/log-replica.ts',
+        find: 'const handle = recovered.snapshot?.handle ?? recovered.formation;',
+        replace:
+          'const handle = { ...(recovered.snapshot?.handle ?? recovered.formation), configurations: recovered.formation.configurations };',
+      },
+    ],
+    killedBy: ['test/runtime/restored-state.test.ts'],
+    blind: unchanged,
+  },
+  {
+    id: 'P47-removed-members-have-a-say',
+    pitfalls: ['P47', 'P05'],
+    title: 'messages of replicas that are no members are taken like those of members',
+    wrong: 'A removed replica deposes the master and is granted leases.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: 'if (!configurations.isMemberFrom(log.chosenUpTo + 1, from)) return this.#onStranger(from, message);',
+        replace: 'void configurations;\n    void log;\n    void this.#onStranger;',
+      },
+    ],
+    killedBy: ['test/core/consensus/bad-input.test.ts', directed],
+    blind: unchanged,
+  },
+  {
+    id: 'P47-removed-member-is-not-told',
+    pitfalls: ['P47'],
+    title: 'a replica that is no member gets no answer at all',
+    wrong: 'It never learns that it is out, and asks for ever.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: 'return this.#onStranger(from, message);',
+        replace: 'return void this.#ignored++;\n    void this.#onStranger;',
+      },
+    ],
+    killedBy: [directed],
+    blind: {
+      ...unchanged,
+      explorer: 'who is out is asked for nothing after healing',
+    },
+  },
+  {
+    id: 'P47-removed-master-goes-on',
+    pitfalls: ['P47'],
+    title: 'a master that is removed leads on where the change governs',
+    wrong: 'It serves until its lease ends, and the members wait for it.',
+    edits: [
+      {
+        file: consensus('coordinator'),
+        find: 'if (isProposing(this.#state) && !voters(this.#configuration).has(this.#context.self)) {',
+        replace: 'if (isProposing(this.#state) && this.#configuration.alpha < 0) {',
+      },
+    ],
+    killedBy: [directed],
+    blind: {
+      ...unchanged,
+      explorer: 'it can propose no more, and its lease, which the others have granted, protects its reads',
+    },
+  },
+  {
+    id: 'P48-votes-by-name',
+    pitfalls: ['P48'],
+    title: 'votes are counted by name, whatever the incarnation',
+    wrong: 'A disk that was lost and one that took its place vote as one, or twice.',
+    edits: [
+      {
+        file: consensus('quorum'),
+        find: 'for (const id of voters(configuration)) if (votes.has(id)) count++;',
+        replace: `const names = new Set([...votes].map((vote) => vote.split('#')[0]));
+  for (const id of voters(configuration)) if (names.has(id.split('#')[0])) count++;`,
+      },
+      {
+        file: consensus('configuration-history'),
+        find: 'return this.#membershipFrom(instance).members.has(id);',
+        replace:
+          "return [...this.#membershipFrom(instance).members].some((known) => known.split('#')[0] === id.split('#')[0]);",
+      },
+    ],
+    killedBy: ['test/core/consensus/promises-and-ballots.test.ts', 'test/core/consensus/bad-input.test.ts'],
+    blind: {
+      explorer: 'no member has a second incarnation there yet',
+      simulator: 'no member has a second incarnation there yet',
+    },
+  },
+  {
+    id: 'P50-never-heard-counts-as-heard',
+    pitfalls: ['P50'],
+    title: 'a voter that has never acknowledged anything is not named as unheard',
+    wrong: 'A misspelt member looks fine: five are listed and one failure is one too many.',
+    edits: [
+      {
+        file: consensus('peers'),
+        find: '(this.#progress.get(id)?.heardMs ?? -1) < sinceMs',
+        replace: '(this.#progress.get(id)?.heardMs ?? sinceMs) < sinceMs',
+      },
+    ],
+    killedBy: [directed],
+    blind: {
+      explorer: 'it asks nobody for a status',
+      simulator: 'it asks nobody for a status yet',
+    },
+  },
+];

@@ -1,0 +1,130 @@
+/**
+ * `npm run mutants`: puts each known bug back, one at a time, and says which layer of the tests finds it.
+ *
+ * Options: `--only P02,P34` (beginnings of names), `--layer directed|explorer|simulator` (may be repeated), `--seconds N` a hunt,
+ * `--seed N` the first seed, `--jobs N` mutants at a time, `--survivors` (those that no hunter has killed yet), `--write`
+ * (keeps what was found: test/mutants/results.json and docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { mutants } from './index.ts';
+import { bundleHunter, huntDown, runDirected, type Verdict } from './layers.ts';
+import { blindness, type Hunter, type Mutant, mutateFile } from './mutant.ts';
+import {
+  huntersScore,
+  type Layer,
+  layers,
+  note,
+  percent,
+  type Results,
+  readResults,
+  scoreOf,
+  survivors,
+  write,
+} from './results.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    layer: { type: 'string', multiple: true },
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '2' },
+    survivors: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const root = path.resolve(import.meta.dirname, '../..');
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const results: Results = readResults();
+const wantedLayers = (options.layer ?? [...layers]) as Layer[];
+const unknownLayer = wantedLayers.find((layer) => !layers.includes(layer));
+if (unknownLayer !== undefined) throw new Error(`There is no layer ${unknownLayer}: ${layers.join(', ')}.`);
+
+function wantedMutants(): readonly Mutant[] {
+  const among = options.survivors ? survivors(results) : mutants;
+  const beginnings = options.only?.split(',');
+  if (beginnings === undefined) return among;
+  const wanted = among.filter(({ id }) => beginnings.some((beginning) => id.startsWith(beginning)));
+  if (wanted.length === 0) throw new Error(`No mutant begins with ${options.only}.`);
+  return wanted;
+}
+
+const folder = mkdtempSync(path.join(tmpdir(), 'paxosctl-mutants-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
+const clean = new Map<Hunter, Promise<string>>();
+const cleanBundle = (hunter: Hunter): Promise<string> => {
+  const known = clean.get(hunter) ?? bundleHunter(hunter, null, folder);
+  clean.set(hunter, known);
+  return known;
+};
+
+/** @throws {Error} when the sources have changed under it: a mutant that does not load would look like one that was killed. */
+function mustApply(mutant: Mutant): void {
+  for (const { file } of mutant.edits) mutateFile(mutant, file, readFileSync(path.join(root, file), 'utf8'));
+}
+
+async function verdictOf(mutant: Mutant, layer: Layer): Promise<Verdict | null> {
+  mustApply(mutant);
+  if (layer === 'directed') return runDirected(mutant, mutant.killedBy, folder);
+  // Something that a hunter cannot see costs the whole time each time.
+  if (blindness(mutant, layer) !== null) return null;
+  const bundle = await bundleHunter(layer, mutant, folder);
+  const verdict = await huntDown(
+    { bundle, first: Number(options.seed), seconds: Number(options.seconds) },
+    await cleanBundle(layer),
+    (seed, by) => say(`! ${layer} seed ${seed} fails without any mutant: ${by}`),
+  );
+  rmSync(bundle, { force: true });
+  return verdict;
+}
+
+const textOf = (layer: Layer, verdict: Verdict | null): string => {
+  if (verdict === null) return '– cannot see it';
+  if (!verdict.killed) return `✗ survives ${verdict.tried} (${verdict.seconds} s)`;
+  const at = layer === 'directed' ? '' : ` at ${verdict.tried}`;
+  return `✓${at} (${verdict.seconds} s) ${verdict.by.split('\n')[0]?.slice(0, 110)}`;
+};
+
+async function tests(wanted: readonly Mutant[]): Promise<void> {
+  const files = [...new Set(wanted.flatMap(({ killedBy }) => killedBy))];
+  say(`Without any mutant: ${files.length} files of directed tests …`);
+  const verdict = await runDirected(null, files, folder);
+  if (verdict.killed) throw new Error(`A test fails without any mutant: ${verdict.by}`);
+}
+
+const wanted = wantedMutants();
+if (wantedLayers.includes('directed') && wanted.length > 0) await tests(wanted);
+const waiting = [...wanted];
+let done = 0;
+const worker = async (): Promise<void> => {
+  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    const lines: string[] = [];
+    for (const layer of wantedLayers) {
+      const verdict = await verdictOf(mutant, layer);
+      if (verdict !== null) note(results, mutant, layer, verdict);
+      lines.push(`    ${layer.padEnd(9)} ${textOf(layer, verdict)}`);
+    }
+    say(`${++done}/${wanted.length} ${mutant.id}\n${lines.join('\n')}`);
+    if (options.write) write(results);
+  }
+};
+await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
+
+if (options.write) write(results);
+const { all, seen } = huntersScore(results);
+for (const layer of layers) say(`${layer.padEnd(22)} ${percent(scoreOf(results, layer))}`);
+say(`${'explorer or simulator'.padEnd(22)} ${percent(all)}; of those that one of them can see ${percent(seen)}`);
+const unkilled = wanted.filter(
+  ({ id }) => wantedLayers.includes('directed') && results[id]?.verdicts.directed?.killed !== true,
+);
+if (unkilled.length > 0) say(`No directed test kills ${unkilled.map(({ id }) => id).join(', ')}.`);
+if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+process.exitCode = unkilled.length > 0 ? 1 : 0;
