@@ -9,7 +9,7 @@ import type { NetworkPort } from '../../src/ports/network.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
 import { LogReplica } from '../../src/runtime/log-replica.ts';
 import type { LogStorage } from '../../src/runtime/log-storage.ts';
-import { silentLogger } from '../../src/runtime/logger.ts';
+import { type LogFacts, silentLogger } from '../../src/runtime/logger.ts';
 
 const ballot = { round: 1, name: 'n1', incarnation: 1 };
 const configuration: Configuration = {
@@ -31,6 +31,7 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
   const applied: number[] = [];
   const snapshots: { handle: number; state: number }[] = [];
   const delivered: { appliedUpTo: number; serving: boolean }[] = [];
+  const debugged: (LogFacts & { readonly message: string })[] = [];
   const network: NetworkPort = {
     send() {},
     onMessage() {},
@@ -83,7 +84,7 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
     application,
     digest: await createNodeDigest(),
     random: new Random(1),
-    logger: silentLogger,
+    logger: { ...silentLogger, debug: (facts, message) => debugged.push({ ...facts, message }) },
     snapshotLogBytes: options.snapshotLogBytes,
     snapshot: null,
     recovered: {
@@ -102,7 +103,7 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
       throw error;
     },
   });
-  return { log, applied, snapshots, delivered };
+  return { log, applied, snapshots, delivered, debugged };
 }
 
 it('a snapshot is of the state that its handle names, however many values one step applied', async () => {
@@ -127,4 +128,20 @@ it('in the middle of a step the applied point is that of the application', async
   log.start();
   expect(delivered.map(({ appliedUpTo }) => appliedUpTo)).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
   expect(delivered.some(({ serving }) => serving)).toBe(false);
+});
+
+it('the moves of the state machines stand in the log, with the section that asks for them', async () => {
+  const { log, debugged } = await comingBack(0, { snapshotLogBytes: 1e9 });
+  log.start();
+  expect(debugged).toEqual([
+    {
+      message: 'transition',
+      machine: 'participation',
+      from: 'waiting',
+      event: 'admitted-as-voter',
+      to: 'voting',
+      section: 'PML §5.4, §6.1',
+      cause: 'admitted-as-voter',
+    },
+  ]);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { allTransitions } from '../../src/core/consensus/transition.ts';
 import { type CellReport, type Sabotage, SimulatedCell } from '../../src/simulator/cell.ts';
 import { runSimulation } from '../../src/simulator/run.ts';
 
@@ -71,6 +72,9 @@ describe('the simulation', () => {
     expect(result.simulatedHours).toBeGreaterThan((2 * hours) / 4);
     expect(result.traceHash).toMatch(/^[0-9a-f]{16}$/);
     expect(Object.keys(result.faults).length).toBeGreaterThan(2);
+    expect(Object.keys(result.transitions)).toEqual(allTransitions.map(({ id }) => id));
+    expect(result.transitions['coordinator.opening.opened.serving']).toBeGreaterThanOrEqual(2);
+    expect(result.transitions['participation.rebuilding.left.removed']).toBe(0);
     expect(seen).toEqual([1, 2]);
   }, 60_000);
 });

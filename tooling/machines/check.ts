@@ -5,8 +5,7 @@
  */
 import { type Answer, type Machine, type Transition, type When, whenText } from './machine.ts';
 import { Names } from './names.ts';
-import type { Problem, Source } from './problems.ts';
-import { SpecificationError } from './problems.ts';
+import { anyOf, type Problem, type Source, SpecificationError } from './problems.ts';
 import type { Name, Place, Rule, Specification } from './specification.ts';
 
 /** Papers by their initials, the design, or a pitfall by its number. */
@@ -193,7 +192,11 @@ class Checker {
       const { name, mark } = state;
       const leaves = this.#transitions.filter(({ from, to }) => from === name && to !== name);
       if (!reached.has(name)) {
-        this.#names.problem(state, `state "${name}" is never reached`, `a transition to it from ${listed(reached)}`);
+        this.#names.problem(
+          state,
+          `state "${name}" is never reached`,
+          `a transition to it from ${anyOf([...reached])}`,
+        );
       }
       if (mark === 'final' && leaves.length > 0) {
         const { event } = leaves[0] as Transition;
@@ -273,5 +276,3 @@ const literalsOf = (when: When): Extract<When, { kind: 'when' }>['literals'] =>
 
 const fulfils = (when: When, holds: (guard: string) => boolean): boolean =>
   literalsOf(when).every(({ name, negated }) => holds(name) !== negated);
-
-const listed = (names: ReadonlySet<string>): string => [...names].map((name) => `"${name}"`).join(', ');

@@ -3,18 +3,31 @@
  * hand-overs, membership changes; then healing and progress. `LogChecker` looks at every step.
  */
 import { describe, expect, test } from 'vitest';
-import { exploreLog, type Schedule, transcriptOf } from '../../support/random-schedules.ts';
+import { TransitionCounts } from '../../../src/simulator/transition-counts.ts';
+import { type Explored, exploreLog, type Schedule, transcriptOf } from '../../support/random-schedules.ts';
 
 const full = process.env.PAXOSCTL_TEST_FULL === '1';
 const schedules = full ? 20_000 : 300;
 
-function explore(schedule: Schedule): number {
+function explore(schedule: Schedule): Explored {
   try {
-    return exploreLog(schedule).hash;
+    return exploreLog(schedule);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${JSON.stringify(schedule)}: ${why}\n${transcriptOf(schedule)}`);
   }
+}
+
+const counted = new Map<boolean, TransitionCounts>();
+
+/** The moves of the state machines under all schedules, with or without changes of the membership; run once. */
+function exploreAll(memberships: boolean): TransitionCounts {
+  const known = counted.get(memberships);
+  if (known !== undefined) return known;
+  const transitions = new TransitionCounts();
+  for (let i = 0; i < schedules; i++) transitions.add(explore({ seed: `schedule ${i}`, memberships }).transitions);
+  counted.set(memberships, transitions);
+  return transitions;
 }
 
 describe('under random schedules', () => {
@@ -24,14 +37,36 @@ describe('under random schedules', () => {
   ])(
     `${schedules} cells %s violate nothing, and all recover`,
     (_name, memberships) => {
-      for (let i = 0; i < schedules; i++) explore({ seed: `schedule ${i}`, memberships });
+      exploreAll(memberships);
+    },
+    full ? 900_000 : 60_000,
+  );
+
+  test(
+    'every move of the state machines happens, but for those of rare-moves.test.ts',
+    () => {
+      const rare = [
+        'coordinator.asking.release-received.preparing',
+        'coordinator.recovering.gave-up.following',
+        'coordinator.boosting.outvoted.following',
+        'coordinator.handing-over.outvoted.following',
+        'participation.waiting.admitted-as-learner[new-incarnation].rebuilding',
+        'participation.rebuilding.admitted-as-voter.voting',
+        'participation.voting.admitted-as-learner.learner',
+        'participation.learner.left.removed',
+        'participation.rebuilding.left.removed',
+      ];
+      const transitions = new TransitionCounts();
+      for (const memberships of [false, true]) transitions.add(exploreAll(memberships).toRecord());
+      const never = Object.entries(transitions.toRecord()).flatMap(([move, count]) => (count === 0 ? [move] : []));
+      expect(never.filter((move) => !rare.includes(move))).toEqual([]);
     },
     full ? 900_000 : 60_000,
   );
 
   test('the same seed ends in the same state', () => {
     const schedule = { seed: 'again', memberships: true };
-    expect(explore(schedule)).toBe(explore(schedule));
+    expect(explore(schedule).hash).toBe(explore(schedule).hash);
   });
 
   test('most schedules choose something and see several masters: the faults are real and the cell lives', () => {
