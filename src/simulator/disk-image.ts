@@ -28,9 +28,11 @@ export class Inode {
   }
 
   /** `bytes` must not change any more. */
-  write(offset: number, bytes: Buffer): void {
+  write(offset: number, bytes: Buffer): PendingWrite {
+    const write = { offset, bytes };
     this.cached.put(offset, bytes);
-    this.pending.push({ offset, bytes });
+    this.pending.push(write);
+    return write;
   }
 
   /** Makes exactly these writes durable: those before the flush began. */
@@ -68,7 +70,19 @@ export type Names = Map<string, Inode | 'folder'>;
 
 export const folderOf = (path: string): string => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
 
-function applyName(names: Names, change: NameChange): void {
+/**
+ * One thing that happened to a disk. From all of them, in order, every state follows that a crash could have left, at any
+ * moment. Inodes, writes and name changes are the same objects wherever they are spoken of.
+ */
+export type DiskChange =
+  | { readonly kind: 'write'; readonly inode: Inode; readonly write: PendingWrite }
+  /** These writes are durable. */
+  | { readonly kind: 'settle'; readonly inode: Inode; readonly writes: readonly PendingWrite[] }
+  | { readonly kind: 'name'; readonly change: NameChange }
+  /** These names are durable. */
+  | { readonly kind: 'settle-names'; readonly changes: readonly NameChange[] };
+
+export function applyName(names: Names, change: NameChange): void {
   switch (change.kind) {
     case 'create':
       names.set(change.path, change.inode);
@@ -83,6 +97,12 @@ function applyName(names: Names, change: NameChange): void {
       if (names.get(change.from) === change.inode) names.delete(change.from);
       names.set(change.path, change.inode);
   }
+}
+
+/** Changes of names that are not durable, in their order. The old name of a renamed file cannot come back by itself. */
+export function pendingWith(pending: readonly NameChange[], change: NameChange): NameChange[] {
+  const replaced = change.kind === 'rename' ? change.from : null;
+  return [...pending.filter(({ kind, path }) => kind !== 'create' || path !== replaced), change];
 }
 
 /** How a crash treats what was not flushed. */
@@ -109,13 +129,27 @@ export class DiskImage {
     return new Inode(this.#nextInode++, modifiedMs);
   }
 
+  /** The files of a machine that is switched off. */
+  static settled(names: Names, nextInode: number): DiskImage {
+    const image = new DiskImage();
+    image.names = new Map(names);
+    image.#durableNames = new Map(names);
+    image.#nextInode = nextInode;
+    return image;
+  }
+
+  /** Files and folders that no crash takes away. */
+  get durableNames(): ReadonlyMap<string, Inode | 'folder'> {
+    return this.#durableNames;
+  }
+
+  get nextInode(): number {
+    return this.#nextInode;
+  }
+
   change(change: NameChange): void {
     applyName(this.names, change);
-    // The old name of a renamed file cannot come back by itself.
-    if (change.kind === 'rename') {
-      this.#pendingNames = this.#pendingNames.filter(({ kind, path }) => kind !== 'create' || path !== change.from);
-    }
-    this.#pendingNames.push(change);
+    this.#pendingNames = pendingWith(this.#pendingNames, change);
   }
 
   pendingNamesOf(folder: string): readonly NameChange[] {

@@ -6,9 +6,9 @@
  */
 import type { Random } from '../core/random.ts';
 import { type DirectoryEntry, type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
-import { type CrashOptions, DiskImage, folderOf, type Inode } from './disk-image.ts';
+import { type CrashOptions, type DiskChange, DiskImage, folderOf, type Inode, type NameChange } from './disk-image.ts';
 
-export type { CrashOptions } from './disk-image.ts';
+export type { CrashOptions, DiskChange } from './disk-image.ts';
 
 export interface DiskOperation {
   readonly kind:
@@ -67,6 +67,8 @@ export interface SimulatedDiskOptions {
    * is thrown out of the schedule, where no caller can swallow it.
    */
   readonly onMisuse?: (what: string) => void;
+  /** Everything that changes the cache or the device, in order. */
+  readonly onChange?: (change: DiskChange) => void;
 }
 
 const knobsDefault: DiskKnobs = {
@@ -141,7 +143,7 @@ export class SimulatedDisk implements Disk {
       if (known !== undefined) throw new DiskError('exists', path, `${path} exists`);
       this.#folderMustExist(path);
       const inode = this.image.newInode(this.#now());
-      this.image.change({ kind: 'create', path, inode });
+      this.#changeName({ kind: 'create', path, inode });
       return new SimulatedFile(this, path, inode);
     });
   }
@@ -149,7 +151,7 @@ export class SimulatedDisk implements Disk {
   rename(from: string, to: string): Promise<void> {
     return this.perform({ kind: 'rename', path: to, bytes: 0 }, () => {
       this.#folderMustExist(to);
-      this.image.change({ kind: 'rename', path: to, from, inode: this.inode(from) });
+      this.#changeName({ kind: 'rename', path: to, from, inode: this.inode(from) });
     });
   }
 
@@ -157,14 +159,14 @@ export class SimulatedDisk implements Disk {
     return this.perform({ kind: 'remove', path, bytes: 0 }, () => {
       const node = this.image.names.get(path);
       if (node === 'folder') throw new DiskError('denied', path, `${path} is a folder`);
-      if (node !== undefined) this.image.change({ kind: 'remove', path, inode: node });
+      if (node !== undefined) this.#changeName({ kind: 'remove', path, inode: node });
     });
   }
 
   makeDirectory(path: string): Promise<void> {
     return this.perform({ kind: 'make-directory', path, bytes: 0 }, () => {
       const node = this.image.names.get(path);
-      if (node === undefined) this.image.change({ kind: 'folder', path });
+      if (node === undefined) this.#changeName({ kind: 'folder', path });
       else if (node !== 'folder') throw new DiskError('denied', path, `${path} is a file`);
     });
   }
@@ -188,7 +190,9 @@ export class SimulatedDisk implements Disk {
       { kind: 'flush-directory', path, bytes: 0 },
       () => undefined,
       (fault) => {
-        if (fault === null) this.image.settleNames(changes);
+        if (fault !== null) return;
+        this.image.settleNames(changes);
+        this.changed({ kind: 'settle-names', changes });
       },
     );
   }
@@ -294,6 +298,16 @@ export class SimulatedDisk implements Disk {
     });
   }
 
+  #changeName(change: NameChange): void {
+    this.image.change(change);
+    this.changed({ kind: 'name', change });
+  }
+
+  /** Called by files, too. */
+  changed(change: DiskChange): void {
+    this.#options.onChange?.(change);
+  }
+
   /** Called by files when they grow or change. */
   touch(inode: Inode, grownBytes: number): void {
     if (grownBytes > 0 && grownBytes > this.free()) throw new DiskError('full', '', 'no space left');
@@ -393,7 +407,8 @@ class SimulatedFile implements DiskFile {
   #put(offset: number, bytes: Buffer): void {
     const inode = this.#open();
     this.#disk.touch(inode, Math.max(0, offset + bytes.length - inode.cached.size));
-    inode.write(offset, bytes);
+    const write = inode.write(offset, bytes);
+    this.#disk.changed({ kind: 'write', inode, write });
   }
 
   #open(): Inode {
@@ -409,6 +424,7 @@ class SimulatedFile implements DiskFile {
   #end(covered: Inode['pending'], fault: DiskFault | null): void {
     if (fault === null) {
       this.#inode.settle(covered);
+      this.#disk.changed({ kind: 'settle', inode: this.#inode, writes: covered });
       return;
     }
     this.#inode.forget(covered);

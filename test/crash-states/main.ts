@@ -1,0 +1,33 @@
+/** `npm run crash-states -- [--limit N] [--seed S] [--json]`: exit code 1 when a crash was not survived. */
+import { parseArgs } from 'node:util';
+import { crashStates, scriptedLives } from './enumerate.ts';
+
+const { values } = parseArgs({
+  options: {
+    limit: { type: 'string', default: '100000' },
+    persists: { type: 'string', default: '520' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [limit, persists, seed] = [values.limit, values.persists, values.seed].map(Number) as [number, number, number];
+const began = performance.now();
+process.stderr.write(`Crash states of seed ${seed} …\n`);
+const result = await crashStates(await scriptedLives(seed, persists), {
+  seed,
+  limit,
+  onProgress: ({ states, statesInRecovery }) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${states} states, ${statesInRecovery} in recovery `);
+  },
+});
+const seconds = (performance.now() - began) / 1000;
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ ...result, seconds })}\n`);
+} else {
+  const { problems, ...counts } = result;
+  for (const [what, count] of Object.entries({ ...counts, seconds: seconds.toFixed(1) })) {
+    process.stdout.write(`${what.padEnd(20)} ${count}\n`);
+  }
+  for (const problem of problems) process.stdout.write(`${JSON.stringify(problem)}\n`);
+}
+if (result.problems.length > 0) process.exitCode = 1;
