@@ -11,7 +11,8 @@ export interface ArmedDiskFault {
   readonly skip: number;
   /** And then so many fail; all when absent. */
   readonly times?: number;
-  readonly onStrike?: () => void;
+  /** Stays when all faults end: the disk itself is bad there. */
+  readonly lasting?: boolean;
 }
 
 const meanings: Readonly<Record<DiskOperation['kind'], readonly ArmedDiskFault['operations'][number][]>> = {
@@ -40,20 +41,20 @@ export class ArmedDiskFaults {
     };
   }
 
+  /** All but what lasts. */
   disarmAll(): void {
-    this.#armed = [];
+    this.#armed = this.#armed.filter(({ fault }) => fault.lasting === true);
   }
 
   /** What goes wrong with this operation, or null. */
   strike(operation: DiskOperation): DiskFault | null {
     if (this.#armed.length === 0) return null;
     for (const armed of this.#armed) {
-      const { operations, path, fault, onStrike } = armed.fault;
+      const { operations, path, fault } = armed.fault;
       if (path !== undefined && path !== operation.path) continue;
       if (!meanings[operation.kind].some((meaning) => operations.includes(meaning))) continue;
       if (armed.skip-- > 0) continue;
       if (armed.left-- <= 0) continue;
-      onStrike?.();
       return fault;
     }
     return null;

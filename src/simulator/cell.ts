@@ -7,10 +7,11 @@
 import type { Configuration } from '../core/consensus/configuration.ts';
 import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
-import { DiskError } from '../ports/disk.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
+import { endOf } from './fatal-errors.ts';
+import { FaultAtlas } from './faults/atlas.ts';
 import { Faults } from './faults/faults.ts';
 import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
@@ -100,6 +101,7 @@ export class SimulatedCell {
   readonly #observer: Observer;
   readonly #machines: readonly Machine[];
   readonly #faults: Faults;
+  readonly #atlas: FaultAtlas;
   #violation: Error | null = null;
   #healedAfterMs: number | null = null;
 
@@ -139,6 +141,7 @@ export class SimulatedCell {
       now: () => scheduler.nowMs,
       believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
     });
+    this.#atlas = new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
     this.#machines = formation.members.map(
       ({ name }) =>
         new Machine({
@@ -150,7 +153,9 @@ export class SimulatedCell {
           formation,
           observer: this.#observer,
           note,
+          peers: (peer) => this.#machines.find((machine) => machine.name === peer),
           onFatal: (machine, error) => this.#onFatal(machine, error),
+          onRecovered: ({ name: member }) => this.#atlas.wentOn(member),
         }),
     );
     this.#faults = new Faults({
@@ -161,7 +166,9 @@ export class SimulatedCell {
       machines: this.#machines,
       network: this.#network,
       clientNetwork: this.#clientNetwork,
+      atlas: this.#atlas,
       note,
+      fail: (violation) => this.#fail(violation),
     });
   }
 
@@ -255,8 +262,8 @@ export class SimulatedCell {
       sessionTtlMs: 60_000,
       send: (_client, replica, request, reply) => {
         const machine = this.#machines.find(({ name }) => name === replica) as Machine;
-        this.#clientNetwork.send(replica, () => {
-          machine.serve(request, (answer) => this.#clientNetwork.send(replica, () => reply(answer)));
+        this.#clientNetwork.send('request', replica, () => {
+          machine.serve(request, (answer) => this.#clientNetwork.send('reply', replica, () => reply(answer)));
         });
       },
       note: (client, what, ...parts) => this.#trace.note(scheduler.nowMs, client, what, ...parts),
@@ -333,11 +340,10 @@ export class SimulatedCell {
 
   #converged(): boolean {
     const chosen = this.#observer.chosenUpTo;
-    const first = this.#machines[0]?.checksum();
+    const good = this.#machines.filter(({ halted }) => halted === null);
+    const first = good[0]?.checksum();
     // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
-    return this.#machines.every(
-      (machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first,
-    );
+    return good.every((machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first);
   }
 
   /** The second way to check linearizability; the first went along with the run. */
@@ -356,9 +362,20 @@ export class SimulatedCell {
   // --- ends ---------------------------------------------------------------------------------------------------------
 
   #onFatal(machine: Machine, error: Error): void {
-    const cause = error.cause instanceof Error ? error.cause : error;
-    if (error instanceof DiskError || cause instanceof DiskError) machine.diskFailed();
-    else this.#fail(error);
+    const end = error instanceof Violation ? ({ kind: 'bug' } as const) : endOf(error);
+    switch (end.kind) {
+      case 'restart':
+        return machine.diskFailed();
+      case 'halt':
+        try {
+          this.#atlas.halted(machine.name, end.why.code, end.why.message);
+        } catch (violation) {
+          return this.#fail(violation);
+        }
+        return machine.halt(end.why);
+      default:
+        return this.#fail(error);
+    }
   }
 
   #fail(error: unknown): void {
@@ -368,6 +385,8 @@ export class SimulatedCell {
   #report(): CellReport {
     const faults: Record<string, number> = {};
     for (const [kind, count] of this.#faults.counts) faults[kind] = count;
+    if (this.#profile.clockStepMs > 0) faults['coarse-clock'] = 1;
+    if (this.#profile.timerLatenessMs > 0) faults['late-timers'] = 1;
     for (const [kind, count] of Object.entries(this.#network.counts)) if (count > 0) faults[`network-${kind}`] = count;
     const violation = this.#violation;
     return {

@@ -13,6 +13,7 @@ export class ClientNetwork {
   readonly #counts: NetworkFaultCounts;
   #faults: NetworkFaults;
   readonly #cut = new Set<string>();
+  readonly #deaf = new Set<string>();
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -39,15 +40,28 @@ export class ClientNetwork {
     this.#cut.delete(replica);
   }
 
-  /** One message in either direction: `arrive` is called once, later, or never. */
-  send(replica: string, arrive: () => void): void {
+  /** Connections to `replica` are accepted, and nothing is read from them (N14). */
+  deafen(replica: string): void {
+    this.#deaf.add(replica);
+  }
+
+  hear(replica: string): void {
+    this.#deaf.delete(replica);
+  }
+
+  /** One message: `arrive` is called once, later, or never. */
+  send(direction: 'request' | 'reply', replica: string, arrive: () => void): void {
     const { delayMs } = drawDelay(this.#random, this.#faults, this.#counts);
     if (this.#random.chance(this.#faults.loss)) {
-      this.#counts.loss++;
+      this.#counts[direction === 'reply' ? 'reply-lost' : 'loss']++;
       return;
     }
     if (this.#cut.has(replica)) {
       this.#counts.cut++;
+      return;
+    }
+    if (direction === 'request' && this.#deaf.has(replica)) {
+      this.#counts['half-open']++;
       return;
     }
     this.#scheduler.after(delayMs, arrive);

@@ -161,6 +161,18 @@ export class DiskImage {
     this.#pendingNames = this.#pendingNames.filter((change) => !changes.includes(change));
   }
 
+  holdsNoFile(): boolean {
+    for (const node of this.names.values()) if (node !== 'folder') return false;
+    return true;
+  }
+
+  /** Something that a loss of power could take. */
+  hasUnflushed(): boolean {
+    if (this.#pendingNames.length > 0) return true;
+    for (const node of this.names.values()) if (node !== 'folder' && node.pending.length > 0) return true;
+    return false;
+  }
+
   usedBytes(): number {
     let bytes = 0;
     for (const node of new Set(this.names.values())) bytes += node === 'folder' ? 0 : node.cached.size;

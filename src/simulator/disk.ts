@@ -201,6 +201,11 @@ export class SimulatedDisk implements Disk {
     return this.perform({ kind: 'look', path: '', bytes: 0 }, () => this.free());
   }
 
+  /** Room for so many bytes more than there are now; null: as much as anybody wants. */
+  limit(roomBytes: number | null): void {
+    this.knobs.capacityBytes = roomBytes === null ? knobsDefault.capacityBytes : this.image.usedBytes() + roomBytes;
+  }
+
   free(): number {
     return Math.max(0, this.knobs.capacityBytes - this.image.usedBytes());
   }

@@ -1,5 +1,5 @@
 /** Every kind of fault by the part of the world that it strikes, as reports name and show them. */
-import { type FaultClass, faultCatalogue, faultKinds } from './faults/catalogue.ts';
+import { type FaultClass, faultCatalogue, faultKinds, sideEffects } from './faults/catalogue.ts';
 import { networkFaultKinds } from './network-faults.ts';
 
 const of = (name: FaultClass): string[] => faultKinds.filter((kind) => faultCatalogue[kind].class === name);
@@ -14,4 +14,5 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   operator: of('operator'),
   membership: of('membership'),
   upgrade: of('upgrade'),
+  'along with others': Object.keys(sideEffects),
 };

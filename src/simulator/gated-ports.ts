@@ -13,16 +13,17 @@ import type { Scheduler } from './virtual-clock.ts';
 export function gatedDisk(
   process: SimulatedProcess,
   scheduler: Scheduler,
-  armed: (operation: DiskOperation) => DiskFault | null,
+  machine: { readonly armed: (operation: DiskOperation) => DiskFault | null; readonly blockedUntilMs: () => number },
 ): Pick<SimulatedDiskOptions, 'schedule' | 'fault'> {
   return {
     schedule: (delayMs, callback) => {
-      scheduler.after(delayMs, () => process.enter('io', callback), true);
+      const waitMs = Math.max(delayMs, machine.blockedUntilMs() - scheduler.nowMs);
+      scheduler.after(waitMs, () => process.enter('io', callback), true);
     },
     fault: (operation: DiskOperation) => {
       const { kind } = operation;
       if (kind !== 'read' && kind !== 'look' && kind !== 'open') process.effect();
-      return armed(operation);
+      return machine.armed(operation);
     },
   };
 }

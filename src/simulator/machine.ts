@@ -12,6 +12,7 @@ import type { Random } from '../core/random.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
+import type { FormationView, ListedMember } from '../runtime/formation.ts';
 import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
 import type { LogStorage } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -29,6 +30,7 @@ import type { SimulatedNetwork } from './network.ts';
 import type { Observed, Observer } from './observer.ts';
 import { SimulatedProcess } from './process.ts';
 import type { Profile } from './profile.ts';
+import { StartAttempt } from './start-attempt.ts';
 import type { Scheduler } from './virtual-clock.ts';
 
 const cellId = '0123456789abcdef0123456789abcdef';
@@ -46,8 +48,20 @@ export interface MachineOptions {
   readonly observer: Observer;
   /** What the replica logs. */
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
+  /** Other machines, by name. */
+  readonly peers: (name: string) => Machine | undefined;
   /** The process ended by itself, which nothing but a fault of its disk excuses. */
   readonly onFatal: (machine: Machine, error: Error) => void;
+  /** A process goes on from what it has found on its disk. */
+  readonly onRecovered: (machine: Machine) => void;
+}
+
+/** Why a replica has ended for good, as an operator is told. */
+export interface NamedHalt {
+  readonly code: string;
+  /** File, record or whatever else is bad. */
+  readonly item: string;
+  readonly message: string;
 }
 
 /** What runs, once the disk has been read. */
@@ -66,6 +80,10 @@ export class Machine {
   draining: DatabaseService | null = null;
   /** True time until which a slow operation of the disk may be under way. */
   slowUntilMs = 0;
+  /** Called once, when the next snapshot begins to be taken or received. */
+  atSnapshot: ((process: SimulatedProcess) => void) | null = null;
+  #blockedUntilMs = 0;
+  #halted: NamedHalt | null = null;
   readonly #armed = new ArmedDiskFaults();
   #afterDiskFailure: (() => void) | null = null;
   readonly #options: MachineOptions;
@@ -74,6 +92,8 @@ export class Machine {
   #lives = 0;
   #process: SimulatedProcess | null = null;
   #life: Life | null = null;
+  /** A process that found an empty directory. */
+  #starting: StartAttempt | null = null;
 
   constructor(options: MachineOptions) {
     const { scheduler, random, profile } = options;
@@ -118,18 +138,56 @@ export class Machine {
     return this.#life?.database.checksumHex() ?? null;
   }
 
-  /** Makes the data directory of a member that has never run. */
-  async form(): Promise<void> {
-    await ReplicaStorage.form(this.#disk, {
+  /** What its data directory begins with. */
+  get formation(): Parameters<typeof ReplicaStorage.form>[1] {
+    return {
       cell: { id: cellId, name: 'simulated', generation, secretHex },
       member: { name: this.name, incarnation: 1 },
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
       level,
-    });
+    };
   }
 
-  /** A new process on what the disk holds. */
+  /** What `--cell` says. */
+  get listedMembers(): readonly ListedMember[] {
+    return this.#options.formation.members.map(({ name, url }) => ({ name, url }));
+  }
+
+  /** Makes the data directory of a member that has never run. */
+  form(): Promise<void> {
+    return ReplicaStorage.form(this.#disk, this.formation);
+  }
+
+  /** What a member says about itself to one that is about to start; null when it does not answer. */
+  async formationView(): Promise<FormationView | null> {
+    if (this.#starting !== null) return this.#starting.view();
+    const log = this.#life?.log;
+    if (log === undefined || this.#process?.paused === true) return null;
+    const members = log.core.configuration.members.map(({ name }) => name);
+    const cell = { id: cellId, members, appliedUpTo: log.appliedUpTo };
+    return {
+      name: this.name,
+      cellName: 'simulated',
+      members: this.listedMembers,
+      state: 'formed',
+      document: null,
+      cell,
+    };
+  }
+
+  /** `process`, on this machine, asks whoever is at `url`. */
+  async askPeer(process: SimulatedProcess, url: string): Promise<FormationView | null> {
+    const { network, peers } = this.#options;
+    const peer = this.listedMembers.find((member) => member.url === url)?.name ?? '';
+    const legMs = network.faults.delayMsMin + network.faults.delayMsMean;
+    const reached = await process.promise(legMs, () => network.reaches(this.name, peer));
+    const view = reached ? ((await peers(peer)?.formationView()) ?? null) : null;
+    return process.promise(legMs, () => view);
+  }
+
+  /** A new process on what the disk holds, unless one has refused it before. */
   boot(): void {
+    if (this.#halted !== null) return;
     const { scheduler, profile } = this.#options;
     const process = new SimulatedProcess({
       name: `${this.name}/${++this.#lives}`,
@@ -142,7 +200,10 @@ export class Machine {
     this.#process = process;
     this.#disk = this.#disk.crash(
       { writes: 'process' },
-      gatedDisk(process, scheduler, (operation) => this.#armed.strike(operation)),
+      gatedDisk(process, scheduler, {
+        armed: (operation) => this.#armed.strike(operation),
+        blockedUntilMs: () => this.#blockedUntilMs,
+      }),
     );
     scheduler.settle();
     this.#run(process, random).catch((error: unknown) => {
@@ -157,6 +218,28 @@ export class Machine {
   armDiskFault(armed: ArmedDiskFault, onFailure: () => void): () => void {
     this.#afterDiskFailure = onFailure;
     return this.#armed.arm(armed);
+  }
+
+  /** No operation of the disk answers before this true time. */
+  blockDiskUntil(atMs: number): void {
+    this.#blockedUntilMs = atMs;
+    this.slowUntilMs = Math.max(this.slowUntilMs, atMs);
+  }
+
+  /** Reading this file fails from now on (D4). */
+  loseSectors(path: string): void {
+    this.#armed.arm({ operations: ['read'], path, fault: 'error', skip: 0, lasting: true });
+  }
+
+  /** The replica refused its disk with a named error, and stays out. */
+  halt(why: NamedHalt): void {
+    this.kill({ writes: 'process' }, this.#random);
+    this.#options.note(this.name, 'halts', why.code, why.message);
+    this.#halted = why;
+  }
+
+  get halted(): NamedHalt | null {
+    return this.#halted;
   }
 
   /** The replica has stopped because its disk failed: it is started again, like after any crash. */
@@ -175,6 +258,9 @@ export class Machine {
     const draining = this.service !== null && this.service === this.draining;
     if (draining || this.#options.scheduler.nowMs < this.slowUntilMs) kill();
     this.#armed.disarmAll();
+    this.#blockedUntilMs = 0;
+    this.atSnapshot = null;
+    this.#disk.limit(null);
     this.#afterDiskFailure = null;
     this.#disk.knobs.slowFlushChance = 0;
     this.clock.wake();
@@ -196,6 +282,7 @@ export class Machine {
     this.#disk = this.#disk.crash(how, {}, random);
     this.#process = null;
     this.#life = null;
+    this.#starting = null;
   }
 
   #observed(process: SimulatedProcess): Observed {
@@ -209,6 +296,7 @@ export class Machine {
     const randomness: RandomnessPort = {
       bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
     };
+    if (this.#disk.image.holdsNoFile()) return this.#startEmpty(process, randomness);
     const storage = await ReplicaStorage.open(this.#disk, {
       expectName: this.name,
       segmentBytes: profile.segmentBytes,
@@ -220,6 +308,7 @@ export class Machine {
     });
     const { recovered } = storage;
     const { snapshot } = recovered;
+    this.#options.onRecovered(this);
     observer.recovered(observed, {
       ...recovered,
       snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
@@ -276,6 +365,21 @@ export class Machine {
     log.start();
   }
 
+  /** The disk is gone. `node start` asks the others, who know better. */
+  async #startEmpty(process: SimulatedProcess, randomness: RandomnessPort): Promise<void> {
+    this.#starting = new StartAttempt({
+      name: this.name,
+      disk: this.#disk,
+      cell: this.listedMembers,
+      cellName: 'simulated',
+      process,
+      randomness,
+      ask: (url) => this.askPeer(process, url),
+      logger: this.#logger(),
+    });
+    await this.#starting.run();
+  }
+
   #formationHandle(): SnapshotHandle {
     return {
       instance: 0 as Instance,
@@ -318,12 +422,23 @@ export class Machine {
           }
           callback(write);
         }),
+      receiveSnapshot: () => {
+        this.#snapshotBegins();
+        return storage.receiveSnapshot();
+      },
       takeSnapshot: async (wanted) => {
+        this.#snapshotBegins();
         const taken = await storage.takeSnapshot(wanted);
         stands(taken.instance);
         return taken;
       },
     };
+  }
+
+  #snapshotBegins(): void {
+    const begins = this.atSnapshot;
+    this.atSnapshot = null;
+    if (this.#process !== null) begins?.(this.#process);
   }
 
   #watch(observed: Observed, database: DatabaseApplication): LogApplication<CommandResult> {
@@ -370,6 +485,16 @@ export class Machine {
         },
       );
     });
+  }
+
+  /** True time until the lease of this master ends, unless it is renewed; null for anybody else. */
+  leaseRemainingMs(): number | null {
+    const log = this.#life?.log;
+    const process = this.#process;
+    if (log === undefined || process === null || !log.isServing()) return null;
+    const now = process.now();
+    const at = (now.monotonicMs + log.core.leaseRemainingMs(now)) as typeof now.monotonicMs;
+    return this.clock.trueMsUntil(at);
   }
 
   /** Would this process serve if a request came to it now? */

@@ -20,6 +20,12 @@ export interface NetworkFaults {
   readonly tailMsMax: number;
   /** N11: changed, cut or lengthened on the way: the tag of the frame refuses it. Needs the codec to do more than drop. */
   readonly corruption: number;
+  /** N12: delivered a second time as if a replica had sent it that is no member, or not any more. */
+  readonly stranger: number;
+  /** N13: so many messages wait in a link that is clogged; more are dropped. */
+  readonly queueMessagesMax: number;
+  /** N13: a chunk of a snapshot keeps its link for so long. */
+  readonly chunkMs: number;
   /** Per chunk of a snapshot: the connection is lost. */
   readonly snapshotLoss: number;
 }
@@ -36,6 +42,9 @@ export const calmNetwork: NetworkFaults = {
   tail: 0,
   tailMsMax: 60_000,
   corruption: 0,
+  stranger: 0,
+  queueMessagesMax: 10_000,
+  chunkMs: 0,
   snapshotLoss: 0,
 };
 
@@ -51,6 +60,10 @@ export const networkFaultKinds = [
   'intermittent',
   'clog',
   'queue-full',
+  'behind-chunk',
+  'half-open',
+  'reply-lost',
+  'stranger',
   'corrupt',
   'receiver-down',
   'older-life',

@@ -5,9 +5,6 @@ export interface Parcel {
   readonly deliver: () => void;
 }
 
-/** Waiting behind a clog before more is dropped (N13); a real connection has a bound as well. */
-const clogParcelsMax = 10_000;
-
 export class Link {
   /** N7, N8. */
   cut = false;
@@ -45,9 +42,9 @@ export class Link {
     this.#clogged ??= [];
   }
 
-  /** False when too much waits already. */
-  hold(parcel: Parcel): boolean {
-    if (this.#clogged === null || this.#clogged.length >= clogParcelsMax) return false;
+  /** False when `most` wait already (N13). */
+  hold(parcel: Parcel, most: number): boolean {
+    if (this.#clogged === null || this.#clogged.length >= most) return false;
     this.#clogged.push(parcel);
     return true;
   }

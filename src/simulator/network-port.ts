@@ -146,6 +146,11 @@ export class SimulatedPort implements AttestedNetworkPort {
     return { kind: known !== undefined && known.boot > mark.boot ? 'older-life' : 'delivered' };
   }
 
+  /** For the network: somebody says to be `id`, and the connection lets it through, as a real one would not. */
+  receiveFrom(id: ReplicaId, message: Message): void {
+    if (this.#state === 'alive') this.#onMessage(id, message);
+  }
+
   /** The first word of a life. */
   #meet(sender: SimulatedPort, mark: PeerMark): PeerRefusal | null {
     const hello = { ...sender.hello('inbound', 'stream'), flush: mark.flush };

@@ -5,7 +5,7 @@
  * Hosts are member names: a cut stays where it is when the replica on that host gets a new incarnation.
  */
 
-import { parseReplicaId, type ReplicaId } from '../core/consensus/identity.ts';
+import { parseReplicaId, type ReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { Message } from '../core/consensus/message.ts';
 import { invariant } from '../core/invariant.ts';
 import type { Random } from '../core/random.ts';
@@ -118,6 +118,11 @@ export class SimulatedNetwork {
     this.#release(this.#link(from, to).unclog());
   }
 
+  /** N14: and the connection is gone, with all that waited in it. */
+  discard(from: string, to: string): void {
+    this.counts['half-open'] += this.#link(from, to).unclog().length;
+  }
+
   /** N9: in every period the link is down first, for `downShare` of it, then up. */
   flicker(from: string, to: string, periodMs: number, downShare: number): void {
     invariant(periodMs > 0 && downShare >= 0 && downShare <= 1, 'a link flickers in a period', { periodMs, downShare });
@@ -154,6 +159,12 @@ export class SimulatedNetwork {
       this.#arriveAfter(link, envelope, random.between(0, faults.replayMsMax));
     }
     this.#dispatch(link, envelope, random.chance(faults.reorder), null);
+  }
+
+  /** Nothing between these two hosts is cut, in either direction. */
+  reaches(from: string, to: string): boolean {
+    const nowMs = this.#scheduler.now();
+    return this.#link(from, to).blockedBy(nowMs) === null && this.#link(to, from).blockedBy(nowMs) === null;
   }
 
   /** For ports: a live replica at the other end, and no cut in either direction. */
@@ -221,7 +232,13 @@ export class SimulatedNetwork {
       this.counts['snapshot-stalled']++;
       return 'stalled';
     }
-    return { delayMs: drawDelay(this.#random, this.#faults, this.counts).delayMs };
+    const { delayMs } = drawDelay(this.#random, this.#faults, this.counts);
+    if (this.#faults.chunkMs > 0) {
+      // What keeps its place on the link waits behind the chunk (N13).
+      link.lastArrivalMs = Math.max(link.lastArrivalMs, nowMs + delayMs + this.#faults.chunkMs);
+      this.counts['behind-chunk']++;
+    }
+    return { delayMs: delayMs + this.#faults.chunkMs };
   }
 
   /** One copy on its way. Its delay is drawn whatever becomes of it, so that one cut does not shift the rest of a run. */
@@ -257,7 +274,7 @@ export class SimulatedNetwork {
       counts[blocked]++;
     } else if (!link.clogged) {
       this.#deliver(envelope);
-    } else if (link.hold({ deliver: () => this.#deliver(envelope) })) {
+    } else if (link.hold({ deliver: () => this.#deliver(envelope) }, this.#faults.queueMessagesMax)) {
       counts.clog++;
     } else {
       counts['queue-full']++;
@@ -279,6 +296,11 @@ export class SimulatedNetwork {
     }
     const message = Buffer.isBuffer(envelope.content) ? decodeMessage(envelope.content) : envelope.content;
     this.delivered++;
+    if (this.#faults.stranger > 0 && this.#random.chance(this.#faults.stranger)) {
+      counts.stranger++;
+      port.receiveFrom(strangerLike(envelope.sender.id, this.#random), message);
+      if (port.state !== 'alive') return;
+    }
     const outcome = port.receive(envelope.sender, envelope.mark, message);
     if (outcome.kind === 'delivered') return;
     counts[outcome.kind]++;
@@ -323,6 +345,14 @@ export class SimulatedNetwork {
   #apart(from: string, to: string): boolean {
     return (this.#groupOf.get(from) ?? 0) !== (this.#groupOf.get(to) ?? 0);
   }
+}
+
+/** N12: an earlier or later life of a member, or somebody whom no configuration ever named. */
+function strangerLike(id: ReplicaId, random: Random): ReplicaId {
+  const { name, incarnation } = parseReplicaId(id);
+  const kind = random.below(3);
+  if (kind === 0) return replicaId(name, incarnation - 1);
+  return kind === 1 ? replicaId(name, incarnation + 1000) : replicaId(`${name}-of-another-cell`, incarnation);
 }
 
 const hostOf = (id: ReplicaId): string => parseReplicaId(id).name;

@@ -55,6 +55,9 @@ export function drawProfile(
     tail: share(0.02),
     corruption: share(0.05),
     snapshotLoss: share(0.3),
+    stranger: share(0.05),
+    queueMessagesMax: on() ? Math.round(random.betweenLogarithmic(8, 1_000)) : calmNetwork.queueMessagesMax,
+    chunkMs: on() ? random.betweenLogarithmic(0.1, leaseMs / 4) : 0,
   };
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of faultKinds) {

@@ -14,6 +14,8 @@ const meanings: Readonly<Record<string, string>> = {
   replay: 'The log, executed a second time by a plain database, gives another answer than a client got.',
   linearizability: 'No order of the operations explains all that clients saw.',
   position: 'A client was served an older state than it had already seen, or its mark was refused.',
+  detection: 'A replica went on from a disk that it must refuse.',
+  identity: 'A start with the data of somebody else, or of nobody, must be refused by name, and change nothing.',
   recovery: 'A replica refused its own disk, although nothing that was flushed on it had been damaged.',
   invariant: 'An assertion of the product itself failed.',
   liveness: 'With all faults ended the cell must make progress within a bounded time, and did not.',

@@ -33,6 +33,28 @@ export async function withFile<Result>(
   }
 }
 
+/**
+ * As {@link withFile} for a file that is there already; `onBad` says what its content, or its absence, means. A file that cannot
+ * be opened says nothing about what it holds (no descriptor is left, perhaps): that error is passed on.
+ */
+export async function readingFile<Result>(
+  disk: Disk,
+  path: string,
+  use: (file: DiskFile) => Promise<Result>,
+  onBad: (error: unknown) => Result,
+): Promise<Result> {
+  let opened = false;
+  try {
+    return await withFile(disk, path, false, (file) => {
+      opened = true;
+      return use(file);
+    });
+  } catch (error) {
+    if (opened || isNotFound(error)) return onBad(error);
+    throw error;
+  }
+}
+
 /** A new flushed file in scratch/, in place of an unfinished one of the same name. Its name is not durable yet. */
 export async function writeScratch(disk: Disk, name: string, bytes: Uint8Array): Promise<void> {
   await disk.remove(inScratch(name));

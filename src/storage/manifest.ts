@@ -10,7 +10,7 @@ import {
 } from '../formats/manifest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { ManifestCorruptError, UnsupportedFormatError } from './errors.ts';
-import { inScratch, isNotFound, manifestName, root, withFile, writeScratch } from './files.ts';
+import { inScratch, isNotFound, manifestName, readingFile, root, writeScratch } from './files.ts';
 
 /** Null when there is none. @throws {ManifestCorruptError | UnsupportedFormatError} */
 export async function readManifest(disk: Disk): Promise<Manifest | null> {
@@ -27,18 +27,21 @@ export async function readManifest(disk: Disk): Promise<Manifest | null> {
   }
 }
 
-async function readManifestBytes(disk: Disk): Promise<Uint8Array | null> {
-  try {
-    return await withFile(disk, manifestName, false, async (file) => {
+function readManifestBytes(disk: Disk): Promise<Uint8Array | null> {
+  return readingFile<Uint8Array | null>(
+    disk,
+    manifestName,
+    async (file) => {
       const size = await file.size();
       if (size > manifestBytesMax) throw new ManifestCorruptError({ problem: `it has ${size} bytes` });
       return await file.read(0, size);
-    });
-  } catch (error) {
-    if (isNotFound(error)) return null;
-    if (error instanceof ManifestCorruptError) throw error;
-    throw new ManifestCorruptError({ problem: 'it cannot be read' }, { cause: error });
-  }
+    },
+    (error) => {
+      if (isNotFound(error)) return null;
+      if (error instanceof ManifestCorruptError) throw error;
+      throw new ManifestCorruptError({ problem: 'it cannot be read' }, { cause: error });
+    },
+  );
 }
 
 /** The first half, after which the old manifest is still in force and an error changes nothing. */

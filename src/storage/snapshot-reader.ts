@@ -14,7 +14,7 @@ import {
 import type { DigestPort } from '../ports/digest.ts';
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
 import { SnapshotCorruptError } from './errors.ts';
-import { withFile } from './files.ts';
+import { isNotFound, readingFile } from './files.ts';
 
 export interface VerifiedSnapshot {
   readonly header: SnapshotHeader;
@@ -41,8 +41,10 @@ export function verifySnapshot(
   origin: SnapshotOrigin,
   digest: DigestPort,
 ): Promise<VerifiedSnapshot> {
-  return reading(path, () =>
-    withFile(disk, path, false, async (file) => {
+  return readingFile(
+    disk,
+    path,
+    async (file) => {
       const { header, bytes: headerBytes } = await readHeader(file);
       if (header.cellId !== origin.cellId || header.generation !== origin.generation) {
         throw new FormatError(`it is of cell ${header.cellId}, generation ${header.generation}`);
@@ -69,13 +71,17 @@ export function verifySnapshot(
         if ((await file.size()) !== offset) throw new FormatError('bytes follow its end');
         return { header, bytes: offset, sha256: sha256.toString('hex') };
       }
-    }),
+    },
+    (error) => bad(path, error),
   );
 }
 
 /** The records in their order, chunk by chunk, each checked before it is handed out. */
 export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
-  const file = await reading(path, () => disk.open(path, { create: false }));
+  const file = await disk.open(path, { create: false }).catch((error: unknown) => {
+    if (isNotFound(error)) return bad(path, error);
+    throw error;
+  });
   try {
     const { bytes: headerBytes } = await reading(path, () => readHeader(file));
     const seed = snapshotSeed(headerBytes);
@@ -115,7 +121,11 @@ async function reading<Result>(path: string, read: () => Promise<Result>): Promi
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof FormatError || error instanceof DiskError)) throw error;
-    throw new SnapshotCorruptError({ file: path, problem: error.message, instance: null }, { cause: error });
+    return bad(path, error);
   }
+}
+
+function bad(path: string, error: unknown): never {
+  if (!(error instanceof FormatError || error instanceof DiskError)) throw error;
+  throw new SnapshotCorruptError({ file: path, problem: error.message, instance: null }, { cause: error });
 }

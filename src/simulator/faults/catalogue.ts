@@ -39,10 +39,15 @@ export const faultCatalogue = {
   'crash-all': facts('P-7', 'process'),
   'restart-storm': facts('P-8', 'process'),
   'grantor-restart': facts('P-3', 'process'),
+  'crash-in-recovery': facts('P-2', 'process'),
+  'crash-at-snapshot': facts('P-2', 'process'),
+  'stall-at-snapshot': facts('P-6', 'process'),
+  'open-fails': facts('P-9', 'process'),
+  'blocked-pool': facts('P-10', 'process'),
   pause: facts('P-4', 'process'),
   'slow-process': facts('P-5', 'process'),
-  'hand-over': facts('P-8', 'process'),
-  'graceful-stop': facts('P-8', 'process'),
+  'hand-over': facts('design §3', 'process'),
+  'graceful-stop': facts('design §3', 'process'),
   partition: facts('N6', 'network'),
   'isolate-one': facts('N6', 'network'),
   'isolate-master': facts('N6', 'network'),
@@ -52,13 +57,48 @@ export const faultCatalogue = {
   clog: facts('N5', 'network'),
   swizzle: facts('N5', 'network'),
   'client-cut': facts('N15', 'network'),
+  'half-open': facts('N14', 'network'),
   'slow-flush': facts('D10', 'disk'),
   'hanging-flush': facts('D10', 'disk'),
   'disk-error': facts('D7', 'disk'),
+  'disk-full': facts('D8', 'disk'),
+  'read-only-disk': facts('D13', 'disk'),
+  'bit-rot': facts('D3', 'disk', 'survives or halts'),
+  'read-error': facts('D4', 'disk', 'survives or halts'),
+  'misdirected-write': facts('D5', 'disk', 'survives or halts'),
+  'missing-file': facts('D11', 'disk', 'survives or halts'),
+  'wrong-size': facts('D12', 'disk', 'survives or halts'),
+  'promise-copy-bad': facts('D14', 'disk'),
+  'promise-copies-bad': facts('D14', 'disk', 'halts'),
+  'promise-copies-disagree': facts('D14', 'disk'),
+  'promises-rolled-back': facts('D15', 'disk', 'survives or halts'),
+  'manifest-rolled-back': facts('D15', 'disk', 'survives or halts'),
+  'snapshots-mixed': facts('D17', 'disk', 'survives or halts'),
   'clock-drift': facts('C1', 'clock'),
   'wall-jump': facts('C3', 'clock'),
   suspend: facts('C4', 'clock'),
+  'lease-edge': facts('C7', 'clock'),
+  'foreign-directory': facts('O1', 'operator', 'refused'),
+  'same-directory-twice': facts('O3', 'operator', 'refused'),
+  'empty-directory': facts('O4', 'operator', 'refused'),
+  'directory-of-another-cell': facts('O5', 'operator', 'refused'),
+  'formation-disagrees': facts('O8', 'operator', 'refused'),
+  'leftover-files': facts('U3', 'upgrade', 'refused'),
 } as const satisfies Readonly<Record<string, FaultFacts>>;
 
 export type FaultKind = keyof typeof faultCatalogue;
 export const faultKinds = Object.keys(faultCatalogue) as readonly FaultKind[];
+
+/** What comes along with a strike or a profile and is counted for itself. */
+export const sideEffects = {
+  /** A power cut that found a write not flushed, and kept a part of it. */
+  'torn-write': 'D1',
+  /** A power cut that kept later writes and lost earlier ones, across files. */
+  'reordered-writes': 'D2',
+  'clock-reset': 'C5',
+  'coarse-clock': 'C6',
+  'late-timers': 'C8',
+} as const;
+
+export type SideEffect = keyof typeof sideEffects;
+export type CountedKind = FaultKind | SideEffect;

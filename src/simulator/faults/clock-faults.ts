@@ -1,4 +1,4 @@
-/** Clocks that drift, are set, or stand still. Source: pitfalls §2, C1, C3, C4. Keeps: drift stays within what the cell was promised. */
+/** Clocks that drift, are set, or stand still. Source: pitfalls §2, C1, C3, C4, C7. Keeps: drift stays within what the cell was promised. */
 import { fault } from './world.ts';
 
 const yearMs = 365 * 86_400_000;
@@ -40,6 +40,41 @@ export const clockFaults = {
         machine.clock.wake();
         process.resume('io');
       });
+    },
+  }),
+
+  /** Nobody renews the master's lease, and somebody asks it just before the end, at the end, and just after. */
+  'lease-edge': fault({
+    draw: (world, random) => {
+      const member = world.machines.find((machine) => machine.believer()?.serving != null)?.name;
+      return member === undefined ? null : { member, forMs: world.leases(random, 1.5, 4) };
+    },
+    strike: (world, { member, forMs }) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      world.note(member, 'lease-edge');
+      for (const other of world.names.filter((name) => name !== member)) {
+        world.network.cut(member, other);
+        world.network.cut(other, member);
+        world.later(forMs, () => {
+          world.network.mend(member, other);
+          world.network.mend(other, member);
+        });
+      }
+      // What was on its way may still renew it, so the end is looked for when nothing can be any more.
+      const tickMs = world.profile.clockStepMs || 0.01;
+      const look = (): void => {
+        const leftMs = machine.leaseRemainingMs();
+        if (leftMs === null || leftMs <= 0) return;
+        for (const edgeMs of [leftMs - tickMs, leftMs, leftMs + tickMs]) {
+          world.later(Math.max(0, edgeMs), () => {
+            world.count('lease-edge');
+            machine.serve({ kind: 'read', key: 'a', stale: false, mark: null }, () => undefined);
+          });
+        }
+      };
+      world.later(world.profile.leaseMs / 2, look);
+      return false;
     },
   }),
 };

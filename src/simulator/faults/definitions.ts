@@ -1,9 +1,11 @@
 /** The definition of every kind in the catalogue. */
 import type { FaultKind } from './catalogue.ts';
 import { clockFaults } from './clock-faults.ts';
+import { damageFaults } from './damage-faults.ts';
 import type { FaultDefinition, Parameters } from './definition.ts';
 import { diskFaults } from './disk-faults.ts';
 import { linkFaults } from './link-faults.ts';
+import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
 import type { FaultWorld } from './world.ts';
 
@@ -14,7 +16,9 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...processFaults,
   ...linkFaults,
   ...diskFaults,
+  ...damageFaults,
   ...clockFaults,
+  ...operatorFaults,
 };
 
 export const definitionOf = (kind: FaultKind): AnyDefinition => definitions[kind] as AnyDefinition;

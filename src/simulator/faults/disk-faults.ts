@@ -60,4 +60,39 @@ export const diskFaults = {
       world.later(forMs, disarm);
     },
   }),
+
+  /** Room for very little more; later there is room again. */
+  'disk-full': fault({
+    draw: (world, random) => ({
+      member: world.someone(random),
+      roomBytes: Math.round(random.betweenLogarithmic(1, 200_000)),
+      forMs: world.leases(random, 1, 40),
+    }),
+    strike: (world, { member, roomBytes, forMs }) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      world.note(member, 'disk-full', roomBytes);
+      machine.disk.limit(roomBytes);
+      world.later(forMs, () => machine.disk.limit(null));
+    },
+  }),
+
+  /** From now on nothing can be written; after a while the file system is mounted again. */
+  'read-only-disk': fault({
+    draw: (world, random) => ({
+      member: world.someone(random),
+      forMs: world.leases(random, 1, 20),
+      how: world.drawCrash(random),
+      downMs: world.leases(random, 0.5, 5),
+    }),
+    strike: (world, { member, forMs, how, downMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      world.note(member, 'read-only-disk', forMs);
+      const disarm = machine.armDiskFault({ operations: ['write', 'flush'], fault: 'error', skip: 0 }, () =>
+        world.crash(machine, how, downMs, random),
+      );
+      world.later(forMs, disarm);
+    },
+  }),
 };

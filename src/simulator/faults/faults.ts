@@ -6,7 +6,7 @@
  */
 import { Random } from '../../core/random.ts';
 import { exponential } from '../network-faults.ts';
-import { type FaultKind, faultKinds } from './catalogue.ts';
+import { type CountedKind, type FaultKind, faultKinds } from './catalogue.ts';
 import type { Parameters } from './definition.ts';
 import { definitionOf } from './definitions.ts';
 import type { Strike } from './strike.ts';
@@ -20,8 +20,6 @@ export interface FaultsOptions extends FaultWorldOptions {
 }
 
 export class Faults {
-  /** How often each kind has struck. */
-  readonly counts = new Map<FaultKind, number>();
   /** Everything that has struck, in order. */
   readonly struck: Strike[] = [];
   readonly #options: FaultsOptions;
@@ -30,6 +28,11 @@ export class Faults {
   constructor(options: FaultsOptions) {
     this.#options = options;
     this.#world = new FaultWorld(options);
+  }
+
+  /** How often each kind has struck something. */
+  get counts(): ReadonlyMap<CountedKind, number> {
+    return this.#world.counts;
   }
 
   start(): void {
@@ -51,6 +54,7 @@ export class Faults {
     network.heal();
     for (const machine of machines) {
       clientNetwork.mend(machine.name);
+      clientNetwork.hear(machine.name);
       machine.heal(() => {
         const random = new Random(`${seed}/heal/${machine.name}`);
         const { writes, names } = this.#world.drawCrash(random);
@@ -79,8 +83,8 @@ export class Faults {
 
   #carryOut(strike: Strike): void {
     const { kind } = strike;
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.struck.push(strike);
-    definitionOf(kind).strike(this.#world, strike.with, new Random(strike.seed));
+    const struck = definitionOf(kind).strike(this.#world, strike.with, new Random(strike.seed));
+    if (struck !== false) this.#world.count(kind);
   }
 }

@@ -131,4 +131,20 @@ export const linkFaults = {
       world.later(forMs, () => world.clientNetwork.mend(member));
     },
   }),
+
+  /** Its connections stay open and nothing that comes in is read any more; in the end they break, and all of it is gone. */
+  'half-open': fault({
+    draw: (world, random) => ({ member: world.someone(random), forMs: world.leases(random, 0.5, 20) }),
+    strike: (world, { member, forMs }) => {
+      const { network, clientNetwork } = world;
+      world.note(member, 'half-open', forMs);
+      const others = world.names.filter((name) => name !== member);
+      for (const name of others) network.clog(name, member);
+      clientNetwork.deafen(member);
+      world.later(forMs, () => {
+        for (const name of others) network.discard(name, member);
+        clientNetwork.hear(member);
+      });
+    },
+  }),
 };

@@ -107,6 +107,96 @@ export const processFaults = {
     },
   }),
 
+  /** And again while it comes back. */
+  'crash-in-recovery': fault({
+    draw: (world, random) => ({
+      member: world.someone(random),
+      ...crashOf(world, random),
+      effects: random.below(40),
+      again: crashOf(world, random),
+    }),
+    strike: (world, { member, how, downMs, effects, again }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined || machine.halted !== null) return false;
+      world.note(member, 'crash-in-recovery', how.writes, effects);
+      world.kill(machine, how, random);
+      world.later(downMs, () => {
+        if (machine.up) return;
+        machine.boot();
+        machine.process?.armCrash(effects, () => {
+          world.count('crash-in-recovery');
+          world.crash(machine, again.how, again.downMs, random.fork('again'));
+        });
+      });
+      // Counted when the second one comes.
+      return false;
+    },
+  }),
+
+  /** While a snapshot is being written, read back, named, or received. */
+  'crash-at-snapshot': fault({
+    draw: (world, random) => ({ member: world.anyone(random), effects: random.below(12), ...crashOf(world, random) }),
+    strike: (world, { member, effects, how, downMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      machine.atSnapshot = (process) => {
+        process.armCrash(effects, () => {
+          world.note(member, 'crash-at-snapshot', how.writes);
+          world.count('crash-at-snapshot');
+          world.crash(machine, how, downMs, random);
+        });
+      };
+      return false;
+    },
+  }),
+
+  /** The event loop stands still when a snapshot begins. */
+  'stall-at-snapshot': fault({
+    draw: (world, random) => ({ member: world.someone(random), forMs: world.leases(random, 0.1, 5) }),
+    strike: (world, { member, forMs }) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      machine.atSnapshot = (process) => {
+        world.note(member, 'stall-at-snapshot', forMs);
+        world.count('stall-at-snapshot');
+        process.pause();
+        world.later(forMs, () => process.resume('io'));
+      };
+      return false;
+    },
+  }),
+
+  /** No descriptors or no memory: files cannot be opened. */
+  'open-fails': fault({
+    draw: (world, random) => ({
+      member: world.anyone(random),
+      skip: random.below(6),
+      times: 1 + random.below(8),
+      restart: random.chance(0.5),
+      ...crashOf(world, random),
+    }),
+    strike: (world, { member, skip, times, restart, how, downMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined || machine.halted !== null) return false;
+      world.note(member, 'open-fails', skip, times);
+      machine.armDiskFault({ operations: ['open'], fault: 'error', skip, times }, () =>
+        world.crash(machine, how, downMs, random),
+      );
+      if (restart) world.crash(machine, how, downMs, random);
+    },
+  }),
+
+  /** Whatever the process asks of its disk waits behind other work. */
+  'blocked-pool': fault({
+    draw: (world, random) => ({ member: world.someone(random), forMs: world.leases(random, 0.5, 20) }),
+    strike: (world, { member, forMs }) => {
+      const machine = world.machine(member);
+      if (machine === undefined) return false;
+      world.note(member, 'blocked-pool', forMs);
+      machine.blockDiskUntil(world.nowMs + forMs);
+    },
+  }),
+
   pause: fault({
     draw: (world, random) => ({
       member: world.someone(random),

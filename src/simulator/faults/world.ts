@@ -6,6 +6,8 @@ import type { Machine } from '../machine.ts';
 import type { SimulatedNetwork } from '../network.ts';
 import type { Profile } from '../profile.ts';
 import type { Scheduler } from '../virtual-clock.ts';
+import type { FaultAtlas } from './atlas.ts';
+import type { CountedKind } from './catalogue.ts';
 import type { FaultDefinition, Parameters } from './definition.ts';
 
 export interface FaultWorldOptions {
@@ -14,7 +16,9 @@ export interface FaultWorldOptions {
   readonly machines: readonly Machine[];
   readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
+  readonly atlas: FaultAtlas;
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
+  readonly fail: (violation: Error) => void;
 }
 
 /** A crash as data: a third are `kill -9`; in the others the power goes. */
@@ -30,6 +34,9 @@ export class FaultWorld {
   readonly machines: readonly Machine[];
   readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
+  readonly atlas: FaultAtlas;
+  /** How often each kind has struck something. */
+  readonly counts = new Map<CountedKind, number>();
   readonly #options: FaultWorldOptions;
   #stopped = false;
 
@@ -39,10 +46,20 @@ export class FaultWorld {
     this.machines = options.machines;
     this.network = options.network;
     this.clientNetwork = options.clientNetwork;
+    this.atlas = options.atlas;
   }
 
   get nowMs(): number {
     return this.#options.scheduler.nowMs;
+  }
+
+  get scheduler(): Scheduler {
+    return this.#options.scheduler;
+  }
+
+  /** Something that must not be has come of a fault. */
+  fail(violation: Error): void {
+    this.#options.fail(violation);
   }
 
   get names(): readonly string[] {
@@ -66,6 +83,10 @@ export class FaultWorld {
     this.#options.scheduler.after(delayMs, () => {
       if (!this.#stopped) action();
     });
+  }
+
+  count(kind: CountedKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
   }
 
   note(who: string, what: string, ...parts: readonly (string | number)[]): void {
@@ -113,12 +134,22 @@ export class FaultWorld {
     return { writes: kept ? 'process' : writes, names, upMs: random.below(1_000) };
   }
 
-  /** Ends the process there, if one runs, and starts another after `downMs`. */
+  /** Ends the process there, if one runs. */
+  kill(machine: Machine, { writes, names, upMs }: Crash, random: Random): void {
+    if (!machine.up) return;
+    const unflushed = machine.disk.image.hasUnflushed();
+    machine.kill({ writes, names }, random);
+    if (writes === 'process') return;
+    machine.clock.reboot(upMs);
+    this.count('clock-reset');
+    if (unflushed && writes !== 'lost' && writes !== 'kept') this.count('torn-write');
+    if (unflushed && writes === 'random') this.count('reordered-writes');
+  }
+
+  /** And starts another after `downMs`. */
   crash(machine: Machine, how: Crash, downMs: number, random: Random): void {
     if (!machine.up) return;
-    const { writes, names, upMs } = how;
-    machine.kill({ writes, names }, random);
-    if (writes !== 'process') machine.clock.reboot(upMs);
+    this.kill(machine, how, random);
     this.bootLater(machine, downMs);
   }
 

@@ -25,9 +25,9 @@ import {
   type SegmentHeader,
   segmentHeaderBytes,
 } from '../../formats/wal-segment.ts';
-import type { Disk } from '../../ports/disk.ts';
+import type { Disk, DiskFile } from '../../ports/disk.ts';
 import { WalCorruptError } from '../errors.ts';
-import { segmentName, withFile } from '../files.ts';
+import { readingFile, segmentName } from '../files.ts';
 import { judgeLogEnd } from './log-end.ts';
 
 export interface LiveSegment {
@@ -108,17 +108,10 @@ const readSegment = (disk: Disk, { segment, bytes }: SegmentHeader): Promise<Buf
     return Buffer.from(read.buffer, read.byteOffset, read.length);
   });
 
-async function readAt<Result>(
-  disk: Disk,
-  segment: number,
-  read: Parameters<typeof withFile<Result>>[3],
-): Promise<Result> {
-  try {
-    return await withFile(disk, segmentName(segment), false, read);
-  } catch (error) {
+const readAt = <Result>(disk: Disk, segment: number, read: (file: DiskFile) => Promise<Result>): Promise<Result> =>
+  readingFile(disk, segmentName(segment), read, (error) => {
     throw corrupt(segment, 0, error instanceof Error ? error.message : 'it cannot be read', error);
-  }
-}
+  });
 
 class LogRecovery {
   readonly #ownerSeed: number;

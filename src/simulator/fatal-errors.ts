@@ -1,0 +1,31 @@
+/** What a replica that ended by itself would have said to its operator, and what the operator would do. */
+import { OperatorError } from '../errors/index.ts';
+import { toOperatorError } from '../runtime/directory-errors.ts';
+import type { NamedHalt } from './machine.ts';
+
+/** Errors after which the data directory is refused until somebody acts on it. */
+const refusals: ReadonlySet<string> = new Set([
+  'PAXOS_DATA_CORRUPT',
+  'PAXOS_DATA_DIRECTORY_LOST',
+  'PAXOS_DATA_ROLLED_BACK',
+  'PAXOS_DATA_DIRECTORY_FOREIGN',
+  'PAXOS_LEFTOVER_FILES',
+  'PAXOS_VERSION_REFUSED',
+  'PAXOS_MEMBER_REMOVED',
+]);
+
+/** `restart`: a supervisor starts it again, and it goes on once its disk lets it. `bug`: nothing excuses it. */
+export type FatalEnd =
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'halt'; readonly why: NamedHalt }
+  | { readonly kind: 'bug' };
+
+export function endOf(error: Error): FatalEnd {
+  const direct = toOperatorError(error, 'data', 0);
+  const named = direct instanceof OperatorError ? direct : toOperatorError(error.cause, 'data', 0);
+  if (!(named instanceof OperatorError)) return { kind: 'bug' };
+  if (!refusals.has(named.code)) return { kind: 'restart' };
+  const { where, found, files } = named.facts as { where?: unknown; found?: unknown; files?: unknown };
+  const item = String(where ?? files ?? found ?? 'the data directory');
+  return { kind: 'halt', why: { code: named.code, item, message: named.message } };
+}

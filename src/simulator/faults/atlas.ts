@@ -1,0 +1,53 @@
+/**
+ * Whose copies are damaged: for every item at least a majority of good ones is left, so that a cell which cannot go on has no
+ * excuse.
+ *
+ * Source: pitfalls §2 rule 4 (fault atlas). Damage for good is one copy's for the rest of the run, whether it was found or not.
+ */
+import { Violation } from '../checkers/violation.ts';
+import type { FaultKind } from './catalogue.ts';
+import { faultCatalogue } from './catalogue.ts';
+
+export class FaultAtlas {
+  readonly #damaged = new Map<string, FaultKind[]>();
+  /** Members that may be damaged at one time. */
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** May the disk of `member` be damaged, in addition to what is damaged already? */
+  allows(member: string): boolean {
+    return this.#damaged.has(member) || this.#damaged.size < this.#most;
+  }
+
+  damaged(member: string, kind: FaultKind): void {
+    const kinds = this.#damaged.get(member);
+    if (kinds === undefined) this.#damaged.set(member, [kind]);
+    else kinds.push(kind);
+  }
+
+  /** Another disk has taken the place of the damaged one. */
+  replaced(member: string): void {
+    this.#damaged.delete(member);
+  }
+
+  isDamaged(member: string): boolean {
+    return this.#damaged.has(member);
+  }
+
+  /** A replica has refused its disk. @throws {Violation} when nothing has happened to it. */
+  halted(member: string, code: string, message: string): void {
+    const kinds = this.#damaged.get(member) ?? [];
+    if (kinds.some((kind) => faultCatalogue[kind].expects !== 'survives')) return;
+    throw new Violation('recovery', `${member} refuses a disk that is good: ${code}`, { message, damage: kinds });
+  }
+
+  /** A replica goes on from its disk. @throws {Violation} when it must not. */
+  wentOn(member: string): void {
+    const kind = this.#damaged.get(member)?.find((damage) => faultCatalogue[damage].expects === 'halts');
+    if (kind === undefined) return;
+    throw new Violation('detection', `${member} goes on from a disk that was struck by ${kind}`);
+  }
+}

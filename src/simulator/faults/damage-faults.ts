@@ -1,0 +1,299 @@
+/**
+ * Bytes on a disk that are not what was written there: at rest, by accident, one item at a time.
+ *
+ * Source: pitfalls §2, D3 to D5, D11, D12, D14, D15 (single files), D17. Only copies of which a good majority is left (the atlas).
+ * A replica comes back with everything, or ends with a named error; repair by peers is for later versions.
+ */
+import type { Random } from '../../core/random.ts';
+import type { Machine } from '../machine.ts';
+import type { FaultKind } from './catalogue.ts';
+import {
+  bytesOf,
+  copySectors,
+  type DamagedFile,
+  type FileRole,
+  fileAt,
+  filesOf,
+  flipBit,
+  removeFile,
+  resize,
+  restoreFile,
+  type WrongSize,
+} from './damage.ts';
+import type { Crash, FaultWorld } from './world.ts';
+import { fault } from './world.ts';
+
+type Victim = {
+  readonly member: string;
+  readonly how: Crash;
+  readonly downMs: number;
+  /** The process runs on for so long before it meets its disk again; 0: it is down when the damage comes about. */
+  readonly aliveMs: number;
+};
+
+function drawVictim(world: FaultWorld, random: Random, alive = random.chance(0.5)): Victim | null {
+  const candidates = world.names.filter((name) => world.atlas.allows(name) && world.machine(name)?.halted === null);
+  if (candidates.length === 0) return null;
+  return {
+    member: random.pick(candidates),
+    how: world.drawCrash(random),
+    downMs: world.leases(random, 0.05, 3),
+    aliveMs: alive ? world.leases(random, 0.5, 30) : 0,
+  };
+}
+
+/** Damages the disk and sees to it that a process reads it. `false`: there was nothing to damage. */
+function strikeDisk(
+  world: FaultWorld,
+  { member, how, downMs, aliveMs }: Victim,
+  {
+    kind,
+    random,
+    act,
+  }: { readonly kind: FaultKind; readonly random: Random; readonly act: (machine: Machine) => string | null },
+): boolean {
+  const machine = world.machine(member);
+  if (machine === undefined || machine.halted !== null || !world.atlas.allows(member)) return false;
+  const restart = (): void => {
+    world.kill(machine, how, random);
+    world.bootLater(machine, downMs);
+  };
+  if (aliveMs === 0) restart();
+  const what = act(machine);
+  if (what === null) return false;
+  world.atlas.damaged(member, kind);
+  world.note(member, kind, what);
+  if (aliveMs > 0) world.later(aliveMs, restart);
+  return true;
+}
+
+const roles = [
+  'log',
+  'log',
+  'log',
+  'snapshot',
+  'snapshot',
+  'manifest',
+  'promise-a',
+  'promise-b',
+] as const satisfies readonly FileRole[];
+
+type Place = { readonly role: FileRole; readonly file: number; readonly at: number };
+const drawPlace = (random: Random): Place => ({ role: random.pick(roles), file: random.next(), at: random.next() });
+const fileOf = (machine: Machine, { role, file }: Place): DamagedFile | undefined => fileAt(machine.disk, role, file);
+
+export const damageFaults = {
+  'bit-rot': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      return victim && { ...victim, place: drawPlace(random), bit: random.below(8) };
+    },
+    strike: (world, { place, bit, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'bit-rot',
+        random,
+        act: (machine) => {
+          const file = fileOf(machine, place);
+          if (file === undefined) return null;
+          flipBit(file, place.at, bit);
+          return `${file.name} ${Math.floor(place.at * file.used)}`;
+        },
+      }),
+  }),
+
+  'read-error': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      return victim && { ...victim, place: drawPlace(random) };
+    },
+    strike: (world, { place, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'read-error',
+        random,
+        act: (machine) => {
+          const file = fileOf(machine, place);
+          if (file === undefined) return null;
+          machine.loseSectors(file.name);
+          return file.name;
+        },
+      }),
+  }),
+
+  'misdirected-write': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      const sectors = 1 + random.below(8);
+      return victim && { ...victim, from: drawPlace(random), to: drawPlace(random), sectors };
+    },
+    strike: (world, { from, to, sectors, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'misdirected-write',
+        random,
+        act: (machine) => {
+          const source = fileOf(machine, from);
+          const target = fileOf(machine, to);
+          if (source === undefined || target === undefined) return null;
+          const places = { fromShare: from.at, toShare: to.at, sectors };
+          return copySectors(source, target, places) ? `${source.name} over ${target.name}` : null;
+        },
+      }),
+  }),
+
+  'wrong-size': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      const place = drawPlace(random);
+      const drawn: WrongSize = random.pick(['empty', 'short', 'long', 'zero-tail'] as const);
+      // Zeros from some place in the log on look like groups that were never written: a lost write (D6).
+      const size = place.role === 'log' && drawn === 'zero-tail' ? 'long' : drawn;
+      return victim && { ...victim, place, size };
+    },
+    strike: (world, { place, size, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'wrong-size',
+        random,
+        act: (machine) => {
+          const file = fileOf(machine, place);
+          if (file === undefined) return null;
+          resize(file, size, place.at);
+          return `${file.name} ${size}`;
+        },
+      }),
+  }),
+
+  /** Also what an operator does who tidies up (O13). */
+  'missing-file': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      const place = drawPlace(random);
+      return victim && { ...victim, place: random.chance(0.1) ? { ...place, role: 'identity' as const } : place };
+    },
+    strike: (world, { place, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'missing-file',
+        random,
+        act: (machine) => {
+          const file = fileOf(machine, place);
+          if (file === undefined) return null;
+          removeFile(machine.disk, file);
+          return file.name;
+        },
+      }),
+  }),
+
+  'promise-copy-bad': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      const role = random.pick(['promise-a', 'promise-b'] as const);
+      return victim && { ...victim, place: { role, file: 0, at: random.next() }, bit: random.below(8) };
+    },
+    strike: (world, { place, bit, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'promise-copy-bad',
+        random,
+        act: (machine) => {
+          const file = fileOf(machine, place);
+          if (file === undefined || world.atlas.isDamaged(machine.name)) return null;
+          flipBit(file, place.at, bit);
+          return file.name;
+        },
+      }),
+  }),
+
+  /** P19: nobody may take that for "promised nothing". */
+  'promise-copies-bad': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      return victim && { ...victim, at: random.next(), bit: random.below(8) };
+    },
+    strike: (world, { at, bit, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'promise-copies-bad',
+        random,
+        act: (machine) => {
+          const copies = [...filesOf(machine.disk, 'promise-a'), ...filesOf(machine.disk, 'promise-b')];
+          for (const copy of copies) flipBit(copy, at, bit);
+          return copies.length === 0 ? null : 'both';
+        },
+      }),
+  }),
+
+  /** One copy is of an earlier day, and good: the higher one counts. */
+  'promise-copies-disagree': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      const role = random.pick(['promise-a', 'promise-b'] as const);
+      return victim && { ...victim, role, ageMs: world.leases(random, 2, 100) };
+    },
+    strike: (world, { role, ageMs, ...victim }, random) =>
+      rollBack(world, victim, { kind: 'promise-copies-disagree', random, names: [role], ageMs }),
+  }),
+
+  'promises-rolled-back': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      return victim && { ...victim, ageMs: world.leases(random, 2, 100) };
+    },
+    strike: (world, { ageMs, ...victim }, random) =>
+      rollBack(world, victim, { kind: 'promises-rolled-back', random, names: ['promise-a', 'promise-b'], ageMs }),
+  }),
+
+  'manifest-rolled-back': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      return victim && { ...victim, ageMs: world.leases(random, 2, 100) };
+    },
+    strike: (world, { ageMs, ...victim }, random) =>
+      rollBack(world, victim, { kind: 'manifest-rolled-back', random, names: ['MANIFEST'], ageMs }),
+  }),
+
+  /** The middle of one snapshot in another: every chunk is good, and they do not belong together. */
+  'snapshots-mixed': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random);
+      return victim && { ...victim, at: random.next(), whole: random.chance(0.3) };
+    },
+    strike: (world, { at, whole, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'snapshots-mixed',
+        random,
+        act: (machine) => {
+          const [older, newer] = filesOf(machine.disk, 'snapshot').slice(-2);
+          if (older === undefined || newer === undefined) return null;
+          const bytes = bytesOf(older.inode);
+          const from = whole ? 0 : Math.floor(at * bytes.length);
+          newer.inode.overwrite(from, bytes.subarray(from));
+          return `${older.name} in ${newer.name}`;
+        },
+      }),
+  }),
+};
+
+/** Files go back to what they held `ageMs` before, all others stay as they are. */
+function rollBack(
+  world: FaultWorld,
+  victim: Victim,
+  {
+    kind,
+    random,
+    names,
+    ageMs,
+  }: { readonly kind: FaultKind; readonly random: Random; readonly names: readonly string[]; readonly ageMs: number },
+): boolean {
+  const machine = world.machine(victim.member);
+  if (machine === undefined || machine.halted !== null || world.atlas.isDamaged(victim.member)) return false;
+  const old = names.map((name) => {
+    const node = machine.disk.image.names.get(name);
+    return node === undefined || node === 'folder' ? null : { name, bytes: bytesOf(node) };
+  });
+  world.later(ageMs, () => {
+    if (world.atlas.isDamaged(victim.member)) return;
+    const act = (): string | null => {
+      const changed = old.map((file) => file !== null && restoreFile(machine.disk, file.name, file.bytes));
+      return changed.includes(true) ? names.join('+') : null;
+    };
+    if (strikeDisk(world, victim, { kind, random, act })) world.count(kind);
+  });
+  // Counted when it comes about.
+  return false;
+}
