@@ -13,6 +13,50 @@ export class FormatError extends Error {
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Texts up to here are read and written byte by byte while they are ASCII, which names and ids are. */
+const shortTextMax = 40;
+/** Short texts met lately, by hash: the same few names come in every message, and one string for each of them is enough. */
+const recentTexts = new Array<string | undefined>(1024);
+
+/** The text when it is ASCII, else null. */
+function readShortText(bytes: Buffer, start: number, end: number): string | null {
+  let hash = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte > 0x7f) return null;
+    hash = Math.imul(hash ^ byte, 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  const place = hash & 1023;
+  const recent = recentTexts[place];
+  if (recent !== undefined && isText(recent, bytes, start, end)) return recent;
+  const text = bytes.toString('latin1', start, end);
+  recentTexts[place] = text;
+  return text;
+}
+
+function isText(text: string, bytes: Buffer, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let at = start; at < end; at++) if (text.charCodeAt(at - start) !== bytes[at]) return false;
+  return true;
+}
+
+/** Big-endian. */
+function putU32(bytes: Uint8Array, at: number, n: number): void {
+  bytes[at] = n >>> 24;
+  bytes[at + 1] = n >>> 16;
+  bytes[at + 2] = n >>> 8;
+  bytes[at + 3] = n;
+}
+
+/** Unsigned, big-endian. */
+const getU32 = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)) >>>
+  0;
+
 /** Appends to a buffer that grows. Not reused after {@link ByteWriter.finish}. */
 export class ByteWriter {
   #bytes: Buffer;
@@ -51,8 +95,9 @@ export class ByteWriter {
   }
 
   u32(n: number): this {
+    if (!(n >= 0 && n <= 0xffff_ffff)) throw new FormatError(`not a number of 32 bits: ${n}`);
     const at = this.#reserve(4);
-    this.#bytes.writeUInt32BE(n, at);
+    putU32(this.#bytes, at, n);
     return this;
   }
 
@@ -61,8 +106,8 @@ export class ByteWriter {
     if (!Number.isSafeInteger(n) || n < 0) throw new FormatError(`not a safe integer from 0: ${n}`);
     const at = this.#reserve(8);
     const high = Math.floor(n / 0x1_0000_0000);
-    this.#bytes.writeUInt32BE(high, at);
-    this.#bytes.writeUInt32BE(n - high * 0x1_0000_0000, at + 4);
+    putU32(this.#bytes, at, high);
+    putU32(this.#bytes, at + 4, n - high * 0x1_0000_0000);
     return this;
   }
 
@@ -80,12 +125,32 @@ export class ByteWriter {
 
   /** UTF-8, length in 2 bytes: names, ids, urls, keys. */
   text(text: string): this {
+    if (text.length <= shortTextMax && this.#shortText(text)) return this;
     const length = Buffer.byteLength(text, 'utf8');
     if (length > 0xffff) throw new FormatError(`text of ${length} bytes is longer than 65535`);
     this.u16(length);
     const at = this.#reserve(length);
     this.#bytes.write(text, at, length, 'utf8');
     return this;
+  }
+
+  /** False, with nothing written, when it is not ASCII. */
+  #shortText(text: string): boolean {
+    const { length } = text;
+    const before = this.#length;
+    const at = this.#reserve(2 + length);
+    const bytes = this.#bytes;
+    bytes[at] = 0;
+    bytes[at + 1] = length;
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) {
+        this.#length = before;
+        return false;
+      }
+      bytes[at + 2 + i] = unit;
+    }
+    return true;
   }
 
   /** Overwrites 4 bytes written earlier, for lengths known only at the end. */
@@ -133,12 +198,12 @@ export class ByteReader {
   }
 
   u32(): number {
-    return this.#bytes.readUInt32BE(this.#take(4));
+    return getU32(this.#bytes, this.#take(4));
   }
 
   safe(): number {
     const at = this.#take(8);
-    const n = this.#bytes.readUInt32BE(at) * 0x1_0000_0000 + this.#bytes.readUInt32BE(at + 4);
+    const n = getU32(this.#bytes, at) * 0x1_0000_0000 + getU32(this.#bytes, at + 4);
     if (!Number.isSafeInteger(n)) throw new FormatError('a number above 2^53');
     return n;
   }
@@ -154,7 +219,14 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.raw(this.u16());
+    const length = this.u16();
+    if (length <= shortTextMax) {
+      const at = this.#take(length);
+      const text = readShortText(this.#bytes, at, at + length);
+      if (text !== null) return text;
+      this.#at = at;
+    }
+    const bytes = this.raw(length);
     try {
       return decoder.decode(bytes);
     } catch {

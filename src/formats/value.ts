@@ -20,11 +20,23 @@ export function writeBallot(to: ByteWriter, ballot: Ballot): void {
   to.safe(ballot.round).text(ballot.name).safe(ballot.incarnation);
 }
 
+/** Ballots met lately, by hash: nearly every message carries the present one. */
+const recentBallots = new Array<Ballot | undefined>(64);
+
 /** @throws {FormatError} for a round above {@link roundMax} or a bad name. */
 export function readBallot(from: ByteReader): Ballot {
   const round = from.safe();
   const name = from.text();
   const incarnation = from.safe();
+  const place = (round + name.length * 7 + (name.charCodeAt(name.length - 1) | 0)) % recentBallots.length;
+  const recent = recentBallots[place];
+  if (recent?.round === round && recent.name === name && recent.incarnation === incarnation) return recent;
+  const ballot = checkedBallot(round, name, incarnation);
+  recentBallots[place] = ballot;
+  return ballot;
+}
+
+function checkedBallot(round: number, name: string, incarnation: number): Ballot {
   if (round > roundMax) throw new FormatError('a ballot round beyond the limit');
   if (round > 0 && !memberNamePattern.test(name)) throw new FormatError('a ballot of a bad name');
   return { round, name, incarnation };
@@ -113,6 +125,8 @@ export function decodeValue(bytes: Uint8Array): Value {
   const from = new ByteReader(bytes);
   const value = readValue(from);
   from.end();
+  // One object for all of them, which must not keep the bytes of one message.
+  if (value === noop) return value;
   encoded.set(value, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   return value;
 }
@@ -121,7 +135,7 @@ function readValue(from: ByteReader): Value {
   const kind = from.u8();
   switch (kind) {
     case kinds.noop:
-      return { ...noop };
+      return noop;
     case kinds.mastership:
       return { kind: 'mastership', owner: from.text() as ReplicaId, id: from.text() };
     case kinds.configuration:

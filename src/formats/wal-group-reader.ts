@@ -5,7 +5,7 @@
  */
 import type { Ballot } from '../core/consensus/ballot.ts';
 import { ByteReader, FormatError } from './bytes.ts';
-import { crc32, placeSeed } from './checksum.ts';
+import { crc32Of, placeSeed } from './checksum.ts';
 import {
   type GroupFacts,
   type GroupPlace,
@@ -62,12 +62,12 @@ export function readGroup(segment: Buffer, place: GroupPlace): ReadGroup | { rea
   if (header === null) return { fault: 'no group header' };
   const { offset } = place;
   let at = offset + groupHeaderBytes;
-  let chain = crc32(segment.subarray(offset, at));
+  let chain = crc32Of(segment, offset, at);
   const records: ReadRecord[] = [];
   for (let i = 0; i < header.count; i++) {
     const record = readRecord(segment, { ...place, offset: at }, offset + header.recordsEnd);
     if (record === null) return { fault: `record ${i + 1} of ${header.count} is bad` };
-    chain = crc32(segment.subarray(at, at + 4), chain);
+    chain = crc32Of(segment, at, at + 4, chain);
     at += recordHeaderBytes + record.ballot.name.length + record.value.length;
     records.push(record);
   }
@@ -113,9 +113,8 @@ export function readGroupHeader(segment: Buffer, place: GroupPlace): GroupHeader
   const { offset } = place;
   if (offset + groupHeaderBytes > segment.length || segment.readUInt32BE(offset) !== groupMagic) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
-  const body = segment.subarray(offset + 8, offset + groupHeaderBytes);
-  if (crc32(body, seed) !== segment.readUInt32BE(offset + 4)) return null;
-  return fits(decodeHeader(body), segment.length - offset);
+  if (crc32Of(segment, offset + 8, offset + groupHeaderBytes, seed) !== segment.readUInt32BE(offset + 4)) return null;
+  return fits(decodeHeader(segment.subarray(offset + 8, offset + groupHeaderBytes)), segment.length - offset);
 }
 
 function decodeHeader(body: Uint8Array): GroupHeader {
@@ -148,7 +147,7 @@ function readRecord(segment: Buffer, place: GroupPlace, end: number): ReadRecord
   const valueAt = offset + recordHeaderBytes + nameBytes;
   if (valueAt + valueBytes > end) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
-  if (crc32(segment.subarray(offset + 4, valueAt + valueBytes), seed) !== segment.readUInt32BE(offset)) return null;
+  if (crc32Of(segment, offset + 4, valueAt + valueBytes, seed) !== segment.readUInt32BE(offset)) return null;
   const identity = readIdentity(new ByteReader(segment.subarray(offset + 8, valueAt)));
   return { ...identity, value: segment.subarray(valueAt, valueAt + valueBytes) };
 }
@@ -166,7 +165,7 @@ function readIdentity(from: ByteReader): RecordIdentity {
 function readMark(segment: Buffer, place: GroupPlace, at: number): Mark | null {
   if (at < 0 || at + markBytes > segment.length || segment.readUInt32BE(at) !== markMagic) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, at);
-  if (crc32(segment.subarray(at, at + 28), seed) !== segment.readUInt32BE(at + 28)) return null;
+  if (crc32Of(segment, at, at + 28, seed) !== segment.readUInt32BE(at + 28)) return null;
   const from = new ByteReader(segment.subarray(at + 4, at + 24));
   return { offset: from.u32(), bytes: from.u32(), tailStart: from.u32(), flush: from.safe() };
 }
@@ -182,7 +181,7 @@ function readTail(
     throw new FormatError('a tail of an impossible length');
   }
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
-  if (crc32(segment.subarray(offset + 4, offset + bytes), seed) !== segment.readUInt32BE(offset)) {
+  if (crc32Of(segment, offset + 4, offset + bytes, seed) !== segment.readUInt32BE(offset)) {
     throw new FormatError('a tail with a bad checksum');
   }
   const { count } = decodeHeader(segment.subarray(offset + tailHeaderBytes + 8, offset + tailHeaderBytes + 64));

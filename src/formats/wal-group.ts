@@ -16,7 +16,7 @@
  */
 import type { Ballot } from '../core/consensus/ballot.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
-import { crc32, placeSeed } from './checksum.ts';
+import { crc32, crc32Of, placeSeed } from './checksum.ts';
 import { encodeValue } from './value.ts';
 import { sectorBytes } from './wal-segment.ts';
 
@@ -121,12 +121,13 @@ export function encodeGroup(
     let checksum: number;
     const headerEnd = at;
     if (value.length >= copiedValueBytesMax) {
-      checksum = crc32(value, crc32(inline.subarray(start + 4, headerEnd), seed));
+      checksum = crc32(value, crc32Of(inline, start + 4, headerEnd, seed));
       buffers.push(inline.subarray(cut, headerEnd), value);
       cut = headerEnd;
     } else {
-      at += value.copy(inline, at);
-      checksum = crc32(inline.subarray(start + 4, at), seed);
+      inline.set(value, at);
+      at += value.length;
+      checksum = crc32Of(inline, start + 4, at, seed);
     }
     inline.writeUInt32BE(checksum, start);
     checksums.writeUInt32BE(checksum, 4 * i);
@@ -149,10 +150,10 @@ export function encodeGroup(
   const tail = inline.subarray(at);
   tail.fill(0);
   tail.writeUInt32BE(sizes.tailBytes, 4);
-  header.copy(tail, tailHeaderBytes);
-  identities.copy(tail, tailHeaderBytes + groupHeaderBytes);
+  tail.set(header, tailHeaderBytes);
+  tail.set(identities, tailHeaderBytes + groupHeaderBytes);
   const tailSeed = placeSeed(place.ownerSeed, place.segment, place.offset + sizes.tailStart);
-  tail.writeUInt32BE(crc32(tail.subarray(4, sizes.tailBytes), tailSeed), 0);
+  tail.writeUInt32BE(crc32Of(tail, 4, sizes.tailBytes, tailSeed), 0);
   writeMark(tail.subarray(tail.length - markBytes), mark, sizes.bytes - markBytes);
   return { buffers, bytes: sizes.bytes, chain };
 }
@@ -209,7 +210,8 @@ function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, emptySectors
   writeSafe(to, 48, facts.promiseFlush);
   to.writeUInt32BE(facts.previousChain, 56);
   to.writeUInt32BE(emptySectors, 60);
-  to.writeUInt32BE(crc32(to.subarray(8), placeSeed(place.ownerSeed, place.segment, place.offset)), 4);
+  const seed = placeSeed(place.ownerSeed, place.segment, place.offset);
+  to.writeUInt32BE(crc32Of(to, 8, groupHeaderBytes, seed), 4);
 }
 
 function writeMark(
@@ -224,7 +226,7 @@ function writeMark(
   to.writeUInt32BE(sizes.tailStart, 12);
   writeSafe(to, 16, facts.flush);
   to.writeUInt32BE(chain, 24);
-  to.writeUInt32BE(crc32(to.subarray(0, 28), placeSeed(place.ownerSeed, place.segment, place.offset + at)), 28);
+  to.writeUInt32BE(crc32Of(to, 0, 28, placeSeed(place.ownerSeed, place.segment, place.offset + at)), 28);
 }
 
 /** Returns where the next byte goes. */
@@ -236,9 +238,11 @@ function writeIdentity(to: Buffer, at: number, { instance, ballot, digest }: Rec
   to.writeUInt32BE(digest[1], at + 28);
   to.writeUInt32BE(digest[2], at + 32);
   to.writeUInt32BE(digest[3], at + 36);
-  to.writeUInt8(ballot.name.length, at + 40);
+  const { name } = ballot;
+  to.writeUInt8(name.length, at + 40);
   // Member names are ASCII (identity.ts), so a character is a byte.
-  return at + 41 + to.write(ballot.name, at + 41, 'latin1');
+  for (let i = 0; i < name.length; i++) to[at + 41 + i] = name.charCodeAt(i);
+  return at + 41 + name.length;
 }
 
 function writeSafe(to: Buffer, at: number, n: number): void {

@@ -18,11 +18,22 @@ export interface Scheduled {
   cancel(): void;
 }
 
-interface QueuedEvent extends Scheduled {
+class QueuedEvent implements Scheduled {
   readonly timeMs: number;
   readonly order: number;
-  action: (() => void) | null;
   readonly settles: boolean;
+  action: (() => void) | null;
+
+  constructor(timeMs: number, order: number, action: () => void, settles: boolean) {
+    this.timeMs = timeMs;
+    this.order = order;
+    this.settles = settles;
+    this.action = action;
+  }
+
+  cancel(): void {
+    this.action = null;
+  }
 }
 
 /** A run also settles every so many events, for promises that were resolved where nobody expected it. */
@@ -49,16 +60,8 @@ export class Scheduler {
 
   /** Runs `action` at `timeMs`, now at the earliest, after everything already scheduled for the same time. */
   at(timeMs: number, action: () => void, settles = false): Scheduled {
-    invariant(Number.isFinite(timeMs), 'an event has a finite time', { timeMs });
-    const event: QueuedEvent = {
-      timeMs: timeMs > this.#nowMs ? timeMs : this.#nowMs,
-      order: this.#order++,
-      action,
-      settles,
-      cancel() {
-        event.action = null;
-      },
-    };
+    if (!Number.isFinite(timeMs)) invariant(false, 'an event has a finite time', { timeMs });
+    const event = new QueuedEvent(Math.max(timeMs, this.#nowMs), this.#order++, action, settles);
     this.#push(event);
     return event;
   }

@@ -22,6 +22,7 @@ export class ChosenLog {
   #firstRetained: number;
   #chosenUpTo: number;
   #highest: number;
+  #removals = 0;
 
   constructor(startsAfter: Instance) {
     this.#firstRetained = startsAfter + 1;
@@ -45,6 +46,11 @@ export class ChosenLog {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Counts the times at which entries were forgotten. Equal at two times, what was there is there. */
+  get removals(): number {
+    return this.#removals;
   }
 
   get(instance: number): LogEntry | undefined {
@@ -78,6 +84,7 @@ export class ChosenLog {
   /** Forgets everything at or below `instance`, which must be chosen. */
   cut(instance: number): void {
     invariant(instance <= this.#chosenUpTo, 'only chosen instances are cut', { instance });
+    this.#removals++;
     for (let i = this.#firstRetained; i <= instance; i++) this.#entries.delete(i);
     this.#firstRetained = Math.max(this.#firstRetained, instance + 1);
   }
@@ -85,6 +92,7 @@ export class ChosenLog {
   /** The state at `instance` was installed from a snapshot: continue after it. */
   jump(instance: Instance): void {
     invariant(instance > this.#chosenUpTo, 'a snapshot is installed only ahead', { instance });
+    this.#removals++;
     for (const key of this.#entries.keys()) if (key <= instance) this.#entries.delete(key);
     this.#firstRetained = instance + 1;
     this.#chosenUpTo = instance;

@@ -35,10 +35,33 @@ export const epoch = (n: number): Epoch => {
 /** Names are 1-63 of a-z A-Z 0-9 . _ - and begin with a letter or digit, so they need no quoting anywhere. */
 export const memberNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-export const replicaId = (name: string, incarnation: number): ReplicaId => `${name}#${incarnation}` as ReplicaId;
+/** Names and lives met so far: a handful, asked for with every message. Begun anew before it could grow. */
+const idsKnownMax = 1024;
+const ids = new Map<string, { readonly incarnation: number; readonly id: ReplicaId }>();
+const halves = new Map<ReplicaId, ReplicaIdHalves>();
 
 /** The two halves of a {@link ReplicaId}. */
-export function parseReplicaId(id: ReplicaId): { readonly name: string; readonly incarnation: number } {
+export interface ReplicaIdHalves {
+  readonly name: string;
+  readonly incarnation: number;
+}
+
+/** One string for one life, so that comparing two is comparing two references. */
+export function replicaId(name: string, incarnation: number): ReplicaId {
+  const known = ids.get(name);
+  if (known !== undefined && known.incarnation === incarnation) return known.id;
+  const id = `${name}#${incarnation}` as ReplicaId;
+  if (ids.size >= idsKnownMax) ids.clear();
+  ids.set(name, { incarnation, id });
+  return id;
+}
+
+export function parseReplicaId(id: ReplicaId): ReplicaIdHalves {
+  const known = halves.get(id);
+  if (known !== undefined) return known;
   const at = id.lastIndexOf('#');
-  return { name: id.slice(0, at), incarnation: Number(id.slice(at + 1)) };
+  const parsed = { name: id.slice(0, at), incarnation: Number(id.slice(at + 1)) };
+  if (halves.size >= idsKnownMax) halves.clear();
+  halves.set(id, parsed);
+  return parsed;
 }

@@ -66,6 +66,9 @@ export class Replica {
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #bootLeadMs = Number.NEGATIVE_INFINITY;
   #ignored = 0;
+  /** How far the last check of the invariants has found the log present, and after how many removals from it. */
+  #presentUpTo = 0;
+  #presentRemovals = -1;
 
   constructor(options: ReplicaOptions) {
     const { recovered } = options;
@@ -453,9 +456,17 @@ export class Replica {
       appliedUpTo,
       chosenUpTo: log.chosenUpTo,
     });
-    for (let i = Math.max(log.firstRetained, log.chosenUpTo - 64); i <= log.chosenUpTo; i++) {
+    // What was found present stays so until something is removed.
+    const known = this.#presentRemovals === log.removals;
+    for (
+      let i = Math.max(log.firstRetained, known ? this.#presentUpTo + 1 : log.chosenUpTo - 64);
+      i <= log.chosenUpTo;
+      i++
+    ) {
       invariant(log.get(i) !== undefined, 'what is chosen and retained is present', { instance: i });
     }
+    this.#presentUpTo = log.chosenUpTo;
+    this.#presentRemovals = log.removals;
     this.#coordinator.checkInvariants();
   }
 }

@@ -8,8 +8,15 @@ const wordSize = 0x1_0000_0000;
 
 export class DigestSum {
   readonly #words = new Uint32Array(4);
+  /** Counts what was added and subtracted: equal at two times, the sum is equal. */
+  #changes = 0;
+
+  get changes(): number {
+    return this.#changes;
+  }
 
   add(digest: Digest): void {
+    this.#changes++;
     const words = this.#words;
     let carry = 0;
     for (let i = 3; i >= 0; i--) {
@@ -20,6 +27,7 @@ export class DigestSum {
   }
 
   subtract(digest: Digest): void {
+    this.#changes++;
     const words = this.#words;
     let borrow = 0;
     for (let i = 3; i >= 0; i--) {

@@ -5,7 +5,7 @@
  * the moment at which a majority of the voters of *that instance's* configuration durably hold it accepted in one ballot.
  * Source: PMS §2.1 (P2), PML §4.1; the window that delays configurations: Lamport 2001 §3.
  */
-import { type Ballot, formatBallot } from '../../core/consensus/ballot.ts';
+import { type Ballot, ballotsEqual, formatBallot } from '../../core/consensus/ballot.ts';
 import type { Configuration } from '../../core/consensus/configuration.ts';
 import { memberId } from '../../core/consensus/configuration.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
@@ -33,7 +33,7 @@ interface Votes {
   readonly ballot: Ballot;
   readonly value: Value;
   readonly digest: string;
-  readonly replicas: Set<ReplicaId>;
+  readonly replicas: ReplicaId[];
 }
 
 /** Votes this far below the last instance chosen without a gap are forgotten, to bound memory over long runs. */
@@ -41,8 +41,9 @@ const votesKeptInstances = 20_000;
 
 export class AgreementChecker {
   readonly #configurations: { readonly from: number; readonly configuration: Configuration }[];
-  /** By instance, then by ballot. */
-  readonly #votes = new Map<number, Map<string, Votes>>();
+  /** By instance: one for each ballot, of which there are few. */
+  readonly #votes = new Map<number, Votes[]>();
+  readonly #voters = new Map<Configuration, readonly ReplicaId[]>();
   readonly #chosen = new Map<number, Choice>();
   /** Chosen configurations whose window is not known yet, because an instance below is still open, come later. */
   #chosenUpTo = 0;
@@ -77,29 +78,38 @@ export class AgreementChecker {
     const { instance, ballot, digest } = entry;
     let ballots = this.#votes.get(instance);
     if (ballots === undefined) {
-      ballots = new Map();
+      ballots = [];
       this.#votes.set(instance, ballots);
     }
-    const name = formatBallot(ballot);
-    let votes = ballots.get(name);
+    let votes = ballots.find((other) => ballotsEqual(other.ballot, ballot));
     if (votes === undefined) {
-      votes = { ballot, value: entry.value, digest, replicas: new Set() };
-      ballots.set(name, votes);
+      votes = { ballot, value: entry.value, digest, replicas: [] };
+      ballots.push(votes);
     } else if (votes.digest !== digest) {
-      throw new Violation('agreement', `two values were accepted at instance ${instance} in ballot ${name}`, {
-        digests: [votes.digest, digest],
-        replicas: [...votes.replicas, entry.replica],
-      });
+      throw new Violation(
+        'agreement',
+        `two values were accepted at instance ${instance} in ballot ${formatBallot(ballot)}`,
+        { digests: [votes.digest, digest], replicas: [...votes.replicas, entry.replica] },
+      );
     }
-    if (votes.replicas.has(entry.replica)) return null;
-    votes.replicas.add(entry.replica);
+    if (votes.replicas.includes(entry.replica)) return null;
+    votes.replicas.push(entry.replica);
     return this.#count(instance, votes);
   }
 
+  #votersOf(configuration: Configuration): readonly ReplicaId[] {
+    let voters = this.#voters.get(configuration);
+    if (voters === undefined) {
+      voters = configuration.members.filter((member) => member.role === 'voter').map(memberId);
+      this.#voters.set(configuration, voters);
+    }
+    return voters;
+  }
+
   #count(instance: number, votes: Votes): Choice | null {
-    const voters = this.configurationAt(instance).members.filter((member) => member.role === 'voter');
+    const voters = this.#votersOf(this.configurationAt(instance));
     let count = 0;
-    for (const voter of voters) if (votes.replicas.has(memberId(voter))) count++;
+    for (const voter of voters) if (votes.replicas.includes(voter)) count++;
     if (count !== Math.floor(voters.length / 2) + 1) return null;
     const choice: Choice = { instance, ballot: votes.ballot, value: votes.value, digest: votes.digest };
     const before = this.#chosen.get(instance);

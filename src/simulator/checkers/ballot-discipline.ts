@@ -4,7 +4,7 @@
  *
  * Source: PMS §2.2 (P1a); pitfalls P01-P03. What a write asks for is `issued`; what is on the disk for good is `durable`.
  */
-import { type Ballot, compareBallots, formatBallot, zeroBallot } from '../../core/consensus/ballot.ts';
+import { type Ballot, ballotsEqual, compareBallots, formatBallot, zeroBallot } from '../../core/consensus/ballot.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import { Violation } from './violation.ts';
 
@@ -17,8 +17,8 @@ interface Discipline {
 
 export class BallotDisciplineChecker {
   readonly #replicas = new Map<ReplicaId, Discipline>();
-  /** Digest by instance and ballot, for accepts of live ballots. */
-  readonly #values = new Map<string, string>();
+  /** By instance: the value of each ballot, for accepts of live ballots. */
+  readonly #values = new Map<number, { readonly ballot: Ballot; readonly digest: string }[]>();
 
   #of(replica: ReplicaId): Discipline {
     let known = this.#replicas.get(replica);
@@ -72,9 +72,13 @@ export class BallotDisciplineChecker {
         accepted: formatBallot(ballot),
       });
     }
-    const place = `${instance}/${formatBallot(ballot)}`;
-    const before = this.#values.get(place);
-    if (before === undefined) this.#values.set(place, digest);
+    const values = this.#values.get(instance);
+    if (values === undefined) {
+      this.#values.set(instance, [{ ballot, digest }]);
+      return;
+    }
+    const before = values.find((other) => ballotsEqual(other.ballot, ballot))?.digest;
+    if (before === undefined) values.push({ ballot, digest });
     else if (before !== digest) {
       throw new Violation(
         'ballot-discipline',
