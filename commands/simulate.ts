@@ -1,7 +1,13 @@
 import * as Flags from '@oclif/core/flags';
+import { UsageError } from '../src/errors/index.ts';
 import { BaseCommand } from '../src/render/base-command.ts';
 import { durationFlag, seedFlag } from '../src/render/flags.ts';
+import { quotedWord } from '../src/render/own-name.ts';
 import { prose } from '../src/render/prose.ts';
+import type { Scenario } from '../src/simulator/scenario.ts';
+
+const shrinkMs = 5 * 60_000;
+const drawnBy = ['seed', 'runs', 'mode', 'replicas', 'hours', 'keep-going'];
 
 export default class Simulate extends BaseCommand {
   static override summary = 'Run a whole cell in one thread under injected faults.';
@@ -12,56 +18,121 @@ what was not flushed, pause, and their clocks drift. The same seed gives the sam
 has to make progress.
 
 Exit code 4 when a property was violated, with the trace before it and the command that shows it again. Ctrl-C shows what was done so far. The number of
-jobs changes how long it takes, and nothing else.`;
+jobs changes how long it takes, and nothing else.
+
+--shrink makes a failing run small: fewer faults, less time, fewer replicas, round numbers. What is left is a scenario, a file that --scenario runs.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --seed 42',
     '<%= config.bin %> <%= command.id %> --seed 1 --runs 100 --jobs 2 --mode safety --json',
     '<%= config.bin %> <%= command.id %> --for 10m --jobs 2 --keep-going',
     '<%= config.bin %> <%= command.id %> --seed 7 --replicas 3 --hours 0.5',
+    '<%= config.bin %> <%= command.id %> --seed 7 --shrink --output lost-write.json',
+    '<%= config.bin %> <%= command.id %> --scenario lost-write.json',
   ];
 
   static override flags = {
     seed: seedFlag({ description: 'Decides everything that happens. [default: drawn, and shown]' }),
     runs: Flags.integer({ description: 'Seeds one after another, from --seed on. [default: 1]', min: 1 }),
-    for: durationFlag({ description: 'Seed after seed until this much real time is over.', exclusive: ['runs'] }),
+    for: durationFlag({
+      description:
+        'No new seed is begun after this much real time. Without --runs: seed after seed until then. With --shrink [5m]: the best so far.',
+    }),
     jobs: Flags.integer({ description: 'Seeds at a time, a thread each.', default: 1, min: 1, max: 64 }),
     'keep-going': Flags.boolean({ description: 'Go on after a violation, and show all of them.' }),
     mode: Flags.option({
       options: ['safety', 'liveness'] as const,
       description: 'Only this part. [default: safety, healing, liveness in turn]',
     })(),
-    replicas: Flags.integer({ description: 'Members of the cell.', default: 5, min: 1, max: 9 }),
-    hours: Flags.string({ description: 'Simulated hours of each run.', default: '0.05' }),
+    replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),
+    hours: Flags.string({ description: 'Simulated hours of each run. [default: 0.05]' }),
     'trace-lines': Flags.integer({ description: 'Events shown before a violation.', default: 40, min: 0, max: 200 }),
+    scenario: Flags.string({
+      description: 'Run what this file says.',
+      helpValue: 'FILE',
+      helpGroup: 'SCENARIO',
+      exclusive: drawnBy,
+    }),
+    shrink: Flags.boolean({
+      description: 'Make the failing seed or scenario small.',
+      helpGroup: 'SCENARIO',
+      exclusive: ['runs', 'keep-going'],
+    }),
+    output: Flags.string({
+      description: 'Write what --shrink found to this file. [default: standard output]',
+      helpValue: 'FILE',
+      helpGroup: 'SCENARIO',
+      dependsOn: ['shrink'],
+    }),
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Simulate);
     const { parsePositive } = await import('../src/render/flags.ts');
-    const { drawSeed, simulationScreen } = await import('../src/render/simulation-screen.ts');
-    const { runSimulation } = await import('../src/simulator/run.ts');
+    const screens = await import('../src/render/simulation-screen.ts');
+    const { cellOptions, replayCommand, runSimulation, simulationDefaults } = await import('../src/simulator/run.ts');
     const { faultClasses } = await import('../src/simulator/fault-classes.ts');
+    const { cellOf } = await import('../src/simulator/scenario.ts');
     const { WorkerPool } = await import('../src/simulator/worker-pool.ts');
-    const { jobs, mode, replicas, for: forMs = null } = flags;
-    const seed = flags.seed ?? drawSeed();
-    const runs = forMs === null ? (flags.runs ?? 1) : null;
-    const hours = parsePositive('hours', flags.hours);
-    const screen = simulationScreen({ seed, runs, forMs, jobs, version: this.config.version });
-    const until = performance.now() + (forMs ?? 0);
+    const { version } = this.config;
+    const { jobs, mode = null, replicas = simulationDefaults.replicas } = flags;
+    const forMs = flags.for ?? (flags.shrink ? shrinkMs : null);
+    const hours = flags.hours === undefined ? simulationDefaults.hours : parsePositive('hours', flags.hours);
+    const file = flags.scenario;
+    const scenario = file === undefined ? null : await this.#readScenario(file);
+    const seed = scenario?.cell.seed ?? flags.seed ?? screens.drawSeed();
+    const drawn = { seed, mode, replicas, hours };
+    const replay = file === undefined ? replayCommand(seed, drawn) : replayScenario(file);
     // The build puts the workers' program beside this folder.
     const runner = new WorkerPool({ jobs, entry: new URL('../simulator-worker.js', import.meta.url) });
+    const shown = { faultClasses, traceLines: flags['trace-lines'], json: this.jsonEnabled() };
+    if (flags.shrink) {
+      const { runShrink } = await import('../src/simulator/shrink-run.ts');
+      const { formatScenario } = await import('../src/simulator/scenario.ts');
+      const screen = screens.shrinkScreen({ seed, forMs: forMs ?? shrinkMs, jobs, version });
+      const result = await runShrink({
+        ...{ runner, from: replay, replay: replayScenario(flags.output ?? 'FILE'), version },
+        scenario: scenario ?? { title: '', expect: '', cell: cellOptions(drawn, 0) },
+        ...{ more: screen.more, signal: screen.signal, onProgress: screen.onProgress },
+      });
+      await runner.close();
+      const text = result.scenario === undefined ? null : formatScenario(result.scenario);
+      await screen.done(result, { ...shown, text, output: flags.output ?? null });
+      return this.#ended(result);
+    }
+    const runs = flags.runs ?? (forMs === null || scenario !== null ? simulationDefaults.runs : null);
+    const screen = screens.simulationScreen({ seed, runs, forMs, jobs, version });
     const result = await runSimulation({
-      ...{ seed, runs, mode: mode ?? null, replicas, hours, runner },
-      keepGoing: flags['keep-going'],
-      more: () => forMs === null || performance.now() < until,
-      signal: screen.signal,
-      onProgress: screen.onProgress,
+      ...{ ...drawn, runs, runner, keepGoing: flags['keep-going'] },
+      ...(scenario === null ? {} : { mode: scenario.cell.mode, scenario: { cell: cellOf(scenario), replay } }),
+      ...{ more: screen.more, signal: screen.signal, onProgress: screen.onProgress },
     });
     await runner.close();
+    await screen.done(result, shown);
+    return this.#ended(result);
+  }
+
+  /** Numbers as they are: rounded, a scenario would be another one. */
+  override logJson(json: unknown): void {
+    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+  }
+
+  #ended<Result extends { readonly ok: boolean; readonly interrupted?: true }>(result: Result): Result {
     if (result.interrupted === true) process.exitCode = 130;
     if (!result.ok) process.exitCode = 4;
-    await screen.done(result, { faultClasses, traceLines: flags['trace-lines'], json: this.jsonEnabled() });
     return result;
   }
+
+  async #readScenario(file: string): Promise<Scenario> {
+    const { parseScenario, ScenarioError } = await import('../src/simulator/scenario.ts');
+    const text = (await this.readFileOrStdin(file)).toString();
+    try {
+      return parseScenario(text);
+    } catch (error) {
+      if (!(error instanceof ScenarioError)) throw error;
+      throw new UsageError(`File ${file} is no scenario: ${error.message}`, { cause: error });
+    }
+  }
 }
+
+const replayScenario = (file: string): string => `paxosctl simulate --scenario ${quotedWord(file)}`;

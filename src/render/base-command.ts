@@ -21,6 +21,23 @@ export abstract class BaseCommand extends Command {
   override logJson(json: unknown): void {
     process.stdout.write(`${JSON.stringify(json, withoutNoise, 2)}\n`);
   }
+
+  /** All of standard input. */
+  protected async readStdin(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  }
+
+  /** @throws {UsageError} (exit 2) for a file that cannot be read. */
+  protected async readFileOrStdin(file: string): Promise<Buffer> {
+    if (file === '-') return this.readStdin();
+    try {
+      return await readFile(file);
+    } catch (error) {
+      throw new UsageError(`File ${file} cannot be read: ${(error as Error).message}.`, { cause: error });
+    }
+  }
 }
 
 /** A command that talks to a cell. */
@@ -46,23 +63,6 @@ export abstract class CellCommand extends BaseCommand {
     message = 'What was sent may have been done, or may still be: look before you send it again.',
   ): void {
     interruptMeans(() => new InterruptedError(`Interrupted. ${message}`, { outcome: 'unknown' }));
-  }
-
-  /** All of standard input. */
-  protected async readStdin(): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
-  }
-
-  /** @throws {UsageError} (exit 2) for a file that cannot be read. */
-  protected async readFileOrStdin(file: string): Promise<Buffer> {
-    if (file === '-') return this.readStdin();
-    try {
-      return await readFile(file);
-    } catch (error) {
-      throw new UsageError(`File ${file} cannot be read: ${(error as Error).message}.`, { cause: error });
-    }
   }
 
   /** Asks on a terminal unless `--yes` has answered. @throws {UsageError} where nobody can be asked. */

@@ -6,8 +6,12 @@ export function ownName(script = process.argv[1] ?? 'paxosctl', directory = proc
   if (path.basename(script) === 'paxosctl') return 'paxosctl';
   const relative = path.relative(directory, script);
   const shown = relative.startsWith('..') ? script : relative;
-  return `node ${/^[\w./@+-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`}`;
+  return `node ${quotedWord(shown)}`;
 }
+
+/** A word of a command line for a shell. */
+export const quotedWord = (text: string): string =>
+  /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A suggestion such as `paxosctl status`, with the name by which this program can be called here. */
 export const runnable = (command: string): string => command.replace(/^paxosctl(?= |$)/, ownName());

@@ -33,6 +33,8 @@ export interface CellOptions {
   readonly hours: number;
   /** Null: safety, healing and liveness in turn. */
   readonly mode: SimulationMode | null;
+  /** Answered operations that a run under faults goes on for, at most five times as long as was asked for. Default: 200. */
+  readonly operationsMin?: number;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
   /** Instead of drawing faults: exactly these, as an earlier run of the same seed has reported them, or fewer. */
@@ -79,8 +81,8 @@ export interface CellViolation {
 }
 
 const hourMs = 3_600_000;
-/** Answered operations that a run under faults goes on for, at most so many times as long as was asked for. */
-const operationsMin = 200;
+const enoughOperations = 200;
+/** A run under faults takes at most so many times as long as was asked for. */
 const patienceShare = 5;
 /** Of the trace that a violation shows. */
 const traceLines = 200;
@@ -195,7 +197,7 @@ export class SimulatedCell {
     await this.#form();
     const workload = this.#workload();
     workload.start();
-    const { mode, hours } = this.#options;
+    const { mode, hours, operationsMin = enoughOperations } = this.#options;
     if (this.#options.sabotage === 'clocks-run-wild') this.#slowMasters();
     if (mode !== 'liveness') {
       this.#faults.start();

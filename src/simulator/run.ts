@@ -21,6 +21,8 @@ export interface SimulationOptions {
   /** Null: drawn anew for each seed. */
   readonly replicas?: number | null;
   readonly hours?: number;
+  /** In place of all these: this one run, which that command shows again. */
+  readonly scenario?: { readonly cell: CellOptions; readonly replay: string };
   /** Goes on after a violation, and reports all of them. */
   readonly keepGoing?: boolean;
   /** Asked before each run. */
@@ -235,7 +237,8 @@ class Totals {
     if (report.violation === null) return;
     const seed = seedOf(this.#options.seed, index);
     const { property, message, facts, atMs, trace } = report.violation;
-    const replay = replayCommand(seed, { mode, replicas: report.profile.replicas, hours });
+    const { scenario } = this.#options;
+    const replay = scenario?.replay ?? replayCommand(seed, { mode, replicas: report.profile.replicas, hours });
     this.#violations.push({
       ...{ seed, property, means: meaningOf(property), message, facts, atMs, trace },
       ...{ replay, shrink: `${replay} --shrink` },
@@ -287,7 +290,9 @@ class Totals {
   }
 }
 
-function cellOptions(options: SimulationOptions, index: number): CellOptions {
+/** What run `index` is. */
+export function cellOptions(options: SimulationOptions, index: number): CellOptions {
+  if (options.scenario !== undefined) return options.scenario.cell;
   const { seed, mode = null, hours = simulationDefaults.hours } = options;
   const replicas = options.replicas === undefined ? simulationDefaults.replicas : options.replicas;
   return { seed: seedOf(seed, index), replicas, hours, mode };
@@ -298,7 +303,8 @@ const seedOf = (seed: number | string, run: number): number | string => {
   return typeof seed === 'number' ? seed + run : `${seed}/${run}`;
 };
 
-function replayCommand(
+/** Shows that seed again. */
+export function replayCommand(
   seed: number | string,
   options: { readonly mode: SimulationMode | null; readonly replicas: number | null; readonly hours: number },
 ): string {

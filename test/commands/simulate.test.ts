@@ -1,7 +1,11 @@
 /** `paxosctl simulate` as an operator sees it. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { progressText } from '../../src/render/simulation-screen.ts';
 import { type SimulationView, simulationText } from '../../src/render/simulation-view.ts';
+import { formatScenario, parseScenario } from '../../src/simulator/scenario.ts';
 import { cli, startCli } from './run-cli.ts';
 
 const short = ['--seed', '4', '--replicas', '3', '--hours', '0.0002'];
@@ -25,12 +29,56 @@ describe('paxosctl simulate', () => {
   }, 60_000);
 
   test.each([
-    [['--runs', '2', '--for', '1m'], /--runs/],
+    [['--runs', '2', '--shrink'], /--runs/],
+    [['--seed', '2', '--scenario', 'some.json'], /--scenario/],
+    [['--scenario', 'no-such-file.json'], /no-such-file\.json cannot be read/],
+    [['--output', 'some.json'], /--shrink/],
     [['--jobs', '0'], /--jobs|0/],
     [['--hours', 'long'], /--hours/],
   ])('refuses %j', async (flags, message) => {
     const { code, stderr } = await cli(['simulate', ...flags]);
     expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});
+
+describe('paxosctl simulate, with a scenario', () => {
+  // Sabotaged clocks: a master serves ten times longer than its lease, which one lost master is enough to show.
+  const scenario = formatScenario({
+    title: 'wild clocks',
+    expect: 'lease-exclusion',
+    cell: { seed: 2, replicas: 3, hours: 0.01, mode: 'safety', sabotage: 'clocks-run-wild' },
+  });
+
+  test('shrinks it into a file that fails in the same way', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'paxosctl-scenario-'));
+    try {
+      const [large, small] = [path.join(folder, 'large.json'), path.join(folder, 'small.json')];
+      writeFileSync(large, scenario);
+      const shrunk = await cli(['simulate', '--scenario', large, '--shrink', '--for', '20s', '--output', small]);
+      expect(shrunk.stderr).toMatch(/^Shrinking seed 2 \(at most 20\.0s, paxosctl /);
+      expect(shrunk.stdout).toMatch(/^Shrunk in .* and \d+ runs: /);
+      expect(shrunk.stdout).toContain(`simulate --scenario ${small}\n`);
+      expect(shrunk.code).toBe(4);
+      const { stdout, code } = await cli(['simulate', '--scenario', small, '--json']);
+      const { found } = parseScenario(readFileSync(small, 'utf8'));
+      const violation = { property: 'lease-exclusion', replay: `paxosctl simulate --scenario ${small}` };
+      expect(JSON.parse(stdout)).toMatchObject({ ok: false, traceHash: found?.traceHash, violation });
+      expect(code).toBe(4);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }, 90_000);
+
+  test('has nothing to shrink when it holds', async () => {
+    const { code, stdout } = await cli(['simulate', ...short, '--mode', 'liveness', '--shrink']);
+    expect(stdout).toMatch(/^Nothing to shrink/);
+    expect(code).toBe(0);
+  }, 60_000);
+
+  test('says what is wrong with a file', async () => {
+    const { code, stderr } = await cli(['simulate', '--scenario', '-'], { stdin: scenario.replace('"mode"', '"mod"') });
+    expect(stderr).toMatch(/"cell": "mode" must be string or null/);
     expect(code).toBe(2);
   });
 });
@@ -80,7 +128,7 @@ describe('what a simulation found, for people', () => {
     expect(text).toMatch(/^process +crash +1,234 +pause +5$/m);
     expect(text).toMatch(/^messages +loss +99$/m);
     expect(text).toMatch(/^never +suspend$/m);
-    expect(text).toContain('Transitions of the state machines: 1 of 2 taken; never:\n  candidate → master');
+    expect(text).toContain('Moves of the state machines: 1 of 2; never:\n  candidate → master');
   });
 
   test('lets no byte of a trace or a fact reach the terminal as it is', () => {
