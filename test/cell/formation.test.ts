@@ -9,7 +9,7 @@ import { formUnderFire } from '../support/form-under-fire.ts';
 const three = { replicas: 3 };
 
 describe('killed at any moment of the formation', () => {
-  it('the same commands form the same cell', async () => {
+  it('the same commands form the same cell', { timeout: 90_000 }, async () => {
     const seed = process.env.PAXOSCTL_FORMATION_SEED ?? String(Date.now());
     const random = new Random(seed);
     for (let round = 0; round < 4; round++) {
