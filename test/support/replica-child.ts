@@ -163,6 +163,11 @@ export class ReplicaChild {
     return until(`${this.name} ends by itself`, () => life.ended, { timeoutMs, explain });
   }
 
+  /** Whether an end of this life, should one come, is no failure. */
+  expectEnd(expected: boolean): void {
+    this.#alive().expected = expected;
+  }
+
   #alive(): Life {
     const life = this.#life;
     if (life === null) throw new Error(`${this.name} was never started.`);

@@ -100,7 +100,11 @@ async function cutLinks(from: readonly ReplicaChild[], to: readonly ReplicaChild
 }
 
 const healed = (cell: CellProcess): Promise<unknown> =>
-  Promise.all(hooked(cell.members).map((member) => new Hooks(member).heal()));
+  Promise.all(
+    hooked(cell.members)
+      .filter(({ running }) => running)
+      .map((member) => new Hooks(member).heal()),
+  );
 
 /** Somebody of `candidates` serves with a lease. */
 function mastered(cell: CellProcess, candidates: readonly ReplicaChild[]): Promise<true> {
@@ -358,6 +362,47 @@ export const hookFaults: readonly Fault[] = [
       }
       await leases(cell, random, 1, 3);
       await healed(cell);
+    },
+  },
+  {
+    name: 'links cut at random, ends at points, slow flushes and lost leases at once',
+    strike: async (cell, random) => {
+      const drawn: string[] = [];
+      const say = (what: string): void => void drawn.push(what);
+      const cutShare = random.next() / 2;
+      for (const from of cell.members) {
+        for (const to of cell.others(from)) {
+          if (!random.chance(cutShare)) continue;
+          await cutLink(from, to);
+          say(`${from.name}✕${to.name}`);
+        }
+      }
+      for (const member of hooked(cell.members)) {
+        const hooks = new Hooks(member);
+        if (random.chance(0.4)) {
+          const point = random.pick([...ofMasters, ...ofFollowers, ...ofElections]);
+          const moment = momentOf(random);
+          member.expectEnd(true);
+          await hooks.trap(moment, point, { kind: 'crash' }, 1 + random.below(20));
+          say(`${member.name} ${moment} ${point}`);
+        }
+        if (random.chance(0.3)) {
+          const act: Act = { kind: 'hold', ms: 1 + random.below(300) };
+          for (let nth = 1; nth <= 10; nth++) void hooks.trap(momentOf(random), 'wal.write-flush', act, nth);
+          say(`${member.name} slow`);
+        }
+        if (random.chance(0.3)) {
+          void hooks.resign();
+          say(`${member.name} resigns`);
+        }
+      }
+      await leases(cell, random, 1, 6);
+      await healed(cell);
+      for (const member of cell.members) {
+        if (member.running) member.expectEnd(false);
+        else await back(member, random);
+      }
+      return drawn.join(', ');
     },
   },
   {
