@@ -400,9 +400,9 @@ export const durability: readonly Mutant[] = [
     wrong: 'A master whose disk hangs stays master, and nobody can write.',
     edits: [
       {
-        file: 'src/core/consensus/coordinator.ts',
-        find: 'if (proposal.acks.has(self)) {\n      this.#lease.renew(proposal.sentAt, configuration);',
-        replace: 'this.#lease.renew(proposal.sentAt, configuration);\n    if (proposal.acks.has(self)) {',
+        file: 'src/core/consensus/proposer.ts',
+        find: 'if (proposal.acks.has(self)) {\n      this.lease.renew(proposal.sentAt, configuration);',
+        replace: 'this.lease.renew(proposal.sentAt, configuration);\n    if (proposal.acks.has(self)) {',
       },
     ],
     killedBy: ['test/core/consensus/durability.test.ts'],

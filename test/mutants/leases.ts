@@ -16,9 +16,9 @@ export const leases: readonly Mutant[] = [
     wrong: 'The grantors’ end comes first, and another master is elected meanwhile.',
     edits: [
       {
-        file: consensus('coordinator'),
-        find: 'this.#lease.renew(proposal.sentAt, configuration);',
-        replace: 'this.#lease.renew(this.#context.now, configuration);',
+        file: consensus('proposer'),
+        find: 'this.lease.renew(proposal.sentAt, configuration);',
+        replace: 'this.lease.renew(this.#context.now, configuration);',
       },
     ],
     killedBy: [lease],
@@ -30,7 +30,7 @@ export const leases: readonly Mutant[] = [
     wrong: 'The acknowledgement may be that of the first copy, whose grant began long before.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'proposal.lastSentMs = now;',
         replace: 'proposal.lastSentMs = now;\n      Object.assign(proposal, { sentAt: this.#context.now });',
       },
@@ -59,7 +59,7 @@ export const leases: readonly Mutant[] = [
     edits: [
       {
         file: consensus('coordinator'),
-        find: 'return isMaster(this.#state) && this.#lease.remainingMs(now) > 0;',
+        find: 'return isMaster(this.#state) && this.#proposer.lease.remainingMs(now) > 0;',
         replace: 'return isMaster(this.#state) && now !== null;',
       },
     ],
@@ -166,7 +166,7 @@ export const leases: readonly Mutant[] = [
     edits: [
       {
         file: consensus('coordinator'),
-        find: "if (this.#state !== 'opening' || appliedUpTo < this.#openingInstance) return;",
+        find: "if (this.#state !== 'opening' || appliedUpTo < this.#proposer.openingInstance) return;",
         replace: "if (this.#state !== 'opening') return;\n    void appliedUpTo;",
       },
     ],
@@ -197,7 +197,7 @@ export const leases: readonly Mutant[] = [
         file: consensus('coordinator'),
         find: "if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);\n    if (message.reason !== 'promised'",
         replace:
-          "if (isMaster(this.#state)) this.#lease.renew(this.#context.now, this.#configuration);\n    if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);\n    if (message.reason !== 'promised'",
+          "if (isMaster(this.#state)) this.#proposer.lease.renew(this.#context.now, this.#configuration);\n    if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);\n    if (message.reason !== 'promised'",
       },
     ],
     killedBy: [lease],
@@ -291,7 +291,7 @@ export const leases: readonly Mutant[] = [
     edits: [
       {
         file: consensus('coordinator'),
-        find: "if (this.#state === 'serving') this.#roundNeeded = true;",
+        find: "if (this.#state === 'serving') this.#proposer.roundNeeded = true;",
         replace: "if (this.#state === 'serving') this.#move('outvoted', 'higher ballot');",
       },
     ],
@@ -309,7 +309,7 @@ export const leases: readonly Mutant[] = [
     edits: [
       { file: consensus('acceptor'), find: 'now.monotonicMs', replace: 'now.wallMs', every: true },
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'this.#acceptor.granted.grant(this.#ballot, now.monotonicMs, leaseMs);',
         replace: 'this.#acceptor.granted.grant(this.#ballot, now.wallMs as never, leaseMs);',
       },
@@ -338,7 +338,7 @@ export const leases: readonly Mutant[] = [
     wrong: 'The clock is ahead by a year, and every session has ended.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'this.#cellClock.continue(cellTimeMs, now.monotonicMs);',
         replace:
           'this.#cellClock.continue(Math.max(cellTimeMs, Math.floor(now.wallMs)) as CellTimeMs, now.monotonicMs);',

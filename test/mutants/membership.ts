@@ -15,7 +15,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'The lease rests on members that are out; the others elect one of them.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'present.from <= log.chosenUpTo && present.from <= this.#renewedBy;',
         replace: 'present.from > 0 || this.#renewedBy > 0;',
       },
@@ -60,7 +60,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'A majority of the new members decides an instance of the old ones.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'const configuration = configurations.at(proposal.instance);\n    if (!proposal.chosen) {',
         replace: 'const configuration = configurations.latest.configuration;\n    if (!proposal.chosen) {',
       },
@@ -75,7 +75,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'It is proposed under a configuration that does not govern there.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'if (this.#next > appliedUpTo + configuration.alpha) return false;',
         replace: 'void appliedUpTo;',
       },
@@ -88,7 +88,7 @@ export const membership: readonly Mutant[] = [
     pitfalls: ['P45'],
     title: 'a change may differ by two voters',
     wrong: 'Majorities before and after need not meet.',
-    edits: [{ file: consensus('coordinator'), find: 'return different <= 1 &&', replace: 'return different <= 2 &&' }],
+    edits: [{ file: consensus('quorum'), find: 'return different <= 1 &&', replace: 'return different <= 2 &&' }],
     killedBy: [directed],
     blind: unchanged,
   },
@@ -99,12 +99,12 @@ export const membership: readonly Mutant[] = [
     wrong: 'Together they differ by two voters.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'const underWay = this.#change !== null || this.#fillUpTo > log.chosenUpTo;',
         replace: 'const underWay = this.#change !== null;',
       },
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'present.from <= log.chosenUpTo && present.from <= this.#renewedBy;',
         replace: 'present.from > 0 || this.#renewedBy > 0;',
       },
@@ -119,7 +119,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'They may have promised, and accepted, something else.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'if (isQuorum(configuration, this.#promisers)) return true;',
         replace: 'if (this.#promisers.size > 0) return true;',
       },

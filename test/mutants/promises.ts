@@ -34,7 +34,7 @@ export const promises: readonly Mutant[] = [
     wrong: 'A value is chosen by a vote that a crash can still take back.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'if (proposal.acks.has(self) || !outbox.isDurable(proposal.write)) continue;',
         replace: 'if (proposal.acks.has(self)) continue;\n      void outbox;',
       },
@@ -140,7 +140,7 @@ export const promises: readonly Mutant[] = [
     wrong: 'One replica’s vote, doubled by the network, is a majority.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'proposal.acks.add(from);',
         replace: `const all = [...voters(this.#context.configurations.at(message.instance))];
       proposal.acks.add(proposal.acks.has(from) ? (all.find((id) => !proposal.acks.has(id)) ?? from) : from);`,
@@ -192,7 +192,7 @@ export const promises: readonly Mutant[] = [
     wrong: 'Votes of two ballots make one majority, and late ones renew a lease that nobody granted.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'if (!isProposing(this.#state) || !ballotsEqual(message.ballot, this.#ballot)) return;',
         replace: 'if (!isProposing(this.#state)) return;',
       },

@@ -83,7 +83,7 @@ export const recovery: readonly Mutant[] = [
     wrong: 'New values are proposed where others may have been chosen.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'Math.max(campaign.highestReported, log.chosenUpTo)',
         replace: 'log.highest',
       },
@@ -97,7 +97,7 @@ export const recovery: readonly Mutant[] = [
     wrong: 'Those instances are never chosen, and nothing behind them is applied.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'this.#next = log.chosenUpTo + 1;\n    this.#toldUpTo',
         replace: 'if (!boosted) this.#next = log.chosenUpTo + 1;\n    this.#toldUpTo',
       },
@@ -153,7 +153,7 @@ export const recovery: readonly Mutant[] = [
     wrong: 'A successor has it chosen all the same.',
     edits: [
       {
-        file: consensus('coordinator'),
+        file: consensus('proposer'),
         find: 'this.#proposals.abandon(appliedUpTo);\n    this.#recovered = null;',
         replace: `const told = [...this.#proposals.inFlight()].flatMap(({ requests }) => requests ?? []);
     if (told.length > 0) this.#context.outbox.push({ kind: 'settle', requests: told, reason: 'not-master' });

@@ -1,16 +1,15 @@
 /**
- * The coordinator's half of one replica: proposing, staying master, handing over. How it becomes coordinator stands in
- * `election.ts`, the states and their moves in `coordinator.machine`.
+ * The coordinator's half of one replica: becoming master, staying it, handing over. The states and their moves stand in
+ * `coordinator.machine`, phase 1 in `election.ts`, proposing in `proposer.ts`; here is what is done when.
  *
- * Source: PML §4.1-4.2 (multi-Paxos, batching), §5.2 (lease, boost), §5.3 (epoch); PMS §3.
- * Keeps: in one ballot at most one value is proposed for an instance; nothing is proposed for an instance without a
- * majority of that instance's configuration having promised this ballot; nothing at `j` before `j - alpha` is applied.
+ * Source: PML §4.1, §5.2 (lease, boost), §5.3 (epoch); PMS §3.
+ * Keeps: it serves only after its own mastership value was applied and while its lease holds; a lease that lapsed ends the
+ * mastership before anything else is looked at.
  */
 import { invariant } from '../invariant.ts';
 import type { Acceptor } from './acceptor.ts';
-import { type Ballot, ballotOwner, ballotsEqual, compareBallots, zeroBallot } from './ballot.ts';
+import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import type { Campaign } from './campaign.ts';
-import { CellClock } from './cell-clock.ts';
 import type { Configuration } from './configuration.ts';
 import type { ReplicaContext } from './context.ts';
 import {
@@ -25,13 +24,11 @@ import { Election } from './election.ts';
 import { HandOver } from './hand-over.ts';
 import type { CellTimeMs, Instance, ReplicaId, RequestId } from './identity.ts';
 import type { Clocks, Submission } from './input.ts';
-import { HeldLease, holderLease } from './master-lease.ts';
 import type { Message, Release } from './message.ts';
 import { Peers } from './peers.ts';
-import { PendingQueue } from './pending-queue.ts';
-import { type Proposal, Proposals } from './proposals.ts';
-import { isQuorum, voters } from './quorum.ts';
-import { noop, type Value } from './value.ts';
+import { Proposer } from './proposer.ts';
+import { voters } from './quorum.ts';
+import type { Value } from './value.ts';
 
 type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
@@ -48,42 +45,23 @@ export class Coordinator {
   readonly #hooks: CoordinatorHooks;
   readonly #election: Election;
   #state: CoordinatorState = 'following';
-  /** The ballot this replica leads or led. */
-  #ballot: Ballot = zeroBallot;
-  /** Replicas that promised `#ballot`. */
-  #promisers: ReadonlySet<ReplicaId> = new Set();
-  /** The next instance to propose for. */
-  #next = 1;
-  /** What phase 1 reported, up to `#recoverUpTo`. */
-  #recovered: Campaign | null = null;
-  #recoverUpTo = 0;
-  readonly #proposals = new Proposals();
-  readonly #pending: PendingQueue;
-  #change: { readonly request: RequestId; readonly configuration: Configuration } | null = null;
-  /** After a membership change: no-ops up to here, so that it governs soon. */
-  #fillUpTo = 0;
-  readonly #lease = new HeldLease();
-  /** Highest instance by which the lease was renewed; a membership change waits for one in the present configuration. */
-  #renewedBy = 0;
-  #openingInstance = 0;
-  #lastProposedMs = 0;
-  /** How far the others were last told of chosen values. */
-  #toldUpTo = 0;
+  readonly #proposer: Proposer;
   #boostAtMs = 0;
-  /** Phase 1 is needed again: somebody promised more, or a new configuration has promised too little. */
-  #roundNeeded = false;
   readonly #peers = new Peers();
   #servingSinceMs = 0;
   #handOver: HandOver | null = null;
   /** Asked for while a boost was under way. */
   #handOverWanted: { readonly to: ReplicaId | null } | null = null;
-  readonly #cellClock = new CellClock();
 
   constructor(context: ReplicaContext, acceptor: Acceptor, hooks: CoordinatorHooks) {
     this.#context = context;
     this.#acceptor = acceptor;
     this.#hooks = hooks;
-    this.#pending = new PendingQueue(context.limits);
+    this.#proposer = new Proposer(context, acceptor, {
+      state: () => this.#state,
+      recovered: () => this.#move('recovered'),
+      onChosen: hooks.onChosen,
+    });
     this.#election = new Election(context, acceptor, {
       state: () => this.#state,
       move: (event, cause) => this.#move(event, cause),
@@ -97,7 +75,7 @@ export class Coordinator {
   }
 
   get ballot(): Ballot {
-    return this.#ballot;
+    return this.#proposer.ballot;
   }
 
   get isMaster(): boolean {
@@ -105,7 +83,7 @@ export class Coordinator {
   }
 
   get pendingItems(): number {
-    return this.#pending.items;
+    return this.#proposer.pendingItems;
   }
 
   get #configuration(): Configuration {
@@ -119,10 +97,6 @@ export class Coordinator {
   /** The longest a lost message is waited for before it is sent again. */
   get #resendMs(): number {
     return Math.max(20, this.#configuration.leaseMs / 5);
-  }
-
-  get #renewMs(): number {
-    return holderLease(this.#configuration).lengthMs / 4;
   }
 
   // --- states ---------------------------------------------------------------------------------------------------------
@@ -139,44 +113,33 @@ export class Coordinator {
     this.#state = to;
     outbox.push({ kind: 'transition', transition, cause });
     if (to === 'following') this.#layDown(cause);
-    if (roleIn(from) !== roleIn(to)) outbox.push({ kind: 'mastership', role: roleIn(to), cause, ballot: this.#ballot });
+    if (roleIn(from) !== roleIn(to)) outbox.push({ kind: 'mastership', role: roleIn(to), cause, ballot: this.ballot });
   }
 
   /** Lays down everything that only a coordinator holds. What is in flight may still be chosen by others. */
   #layDown(cause: string): void {
-    this.#lease.drop();
+    this.#proposer.lease.drop();
     const { granted } = this.#acceptor;
-    const { self, now, appliedUpTo } = this.#context;
+    const { self, now } = this.#context;
     if (granted.holder(now.monotonicMs) === self) granted.end();
-    this.#proposals.abandon(appliedUpTo);
-    this.#recovered = null;
     this.#handOver = null;
     this.#handOverWanted = null;
-    this.#roundNeeded = false;
-    this.#fillUpTo = 0;
-    this.#settlePending();
+    this.#proposer.layDown();
     this.#election.lost(cause === 'released' ? 2 * this.#configuration.leaseMs : null);
-  }
-
-  #settlePending(): void {
-    const requests = this.#pending.clear();
-    if (this.#change !== null) requests.push(this.#change.request);
-    this.#change = null;
-    if (requests.length > 0) this.#context.outbox.push({ kind: 'settle', requests, reason: 'not-master' });
   }
 
   /** Called first in every step: a lease that lapsed ends the mastership before anything else is looked at. */
   checkLease(): void {
-    if (isMaster(this.#state) && this.#lease.remainingMs(this.#context.now) <= 0) this.#move('lease-lapsed');
+    if (isMaster(this.#state) && this.#proposer.lease.remainingMs(this.#context.now) <= 0) this.#move('lease-lapsed');
   }
 
   leaseRemainingMs(now: Clocks): number {
-    return isMaster(this.#state) ? Math.max(0, this.#lease.remainingMs(now)) : 0;
+    return isMaster(this.#state) ? Math.max(0, this.#proposer.lease.remainingMs(now)) : 0;
   }
 
   /** May reads be answered from this replica's own state, and writes be taken, at `now`? */
   isServing(now: Clocks): boolean {
-    return isMaster(this.#state) && this.#lease.remainingMs(now) > 0;
+    return isMaster(this.#state) && this.#proposer.lease.remainingMs(now) > 0;
   }
 
   // --- phase 1 --------------------------------------------------------------------------------------------------------
@@ -197,200 +160,61 @@ export class Coordinator {
     this.#election.onCaughtUp();
   }
 
-  /** Phase 1 is done at `campaign.ballot`: propose again what it reported, everything in flight included. */
+  /** Phase 1 is done at `campaign.ballot`. */
   #lead(campaign: Campaign): void {
-    const { log, appliedUpTo, limits } = this.#context;
     const boosted = this.#state === 'boosting';
     // What was chosen at the old ballot is told at the old ballot: at the new one the others would have to fetch it.
-    if (boosted) this.#tellChosen();
-    this.#proposals.abandon(appliedUpTo);
-    this.#ballot = campaign.ballot;
-    this.#promisers = campaign.promises;
-    this.#recovered = campaign;
-    this.#recoverUpTo = Math.max(campaign.highestReported, log.chosenUpTo);
-    this.#next = log.chosenUpTo + 1;
-    this.#toldUpTo = log.chosenUpTo;
-    this.#roundNeeded = false;
-    this.#boostAtMs = this.#nowMs + limits.boostEveryMs;
-    if (!boosted) this.#lastProposedMs = this.#nowMs;
+    if (boosted) this.#proposer.tellChosen();
+    this.#proposer.lead(campaign);
+    this.#boostAtMs = this.#nowMs + this.#context.limits.boostEveryMs;
     this.#move(boosted ? 'boosted' : 'prepared');
-    this.proposeMore();
+    this.#proposer.proposeMore();
   }
 
   // --- proposing ------------------------------------------------------------------------------------------------------
 
   submit(submissions: readonly Submission[]): void {
-    if (!isMaster(this.#state)) {
-      this.#settle(submissions, 'not-master');
-      return;
-    }
-    const refused = this.#pending.add(submissions);
-    if (refused.length > 0) this.#settle(refused, 'overloaded');
-    this.proposeMore();
+    this.#proposer.submit(submissions);
   }
 
-  #settle(submissions: readonly Submission[], reason: 'not-master' | 'overloaded'): void {
-    if (submissions.length === 0) return;
-    this.#context.outbox.push({ kind: 'settle', requests: submissions.map(({ request }) => request), reason });
-  }
-
-  /**
-   * Proposes one membership change: only a master whose lease was renewed in the present configuration, with no other
-   * change under way, and one voter different at most, so that adjacent majorities intersect (pitfalls P39, P45).
-   */
   changeConfiguration(request: RequestId, configuration: Configuration): void {
-    const { configurations, log, outbox } = this.#context;
-    const master = this.#state === 'serving' || this.#state === 'boosting';
-    const present = configurations.latest;
-    const settled = present.from <= log.chosenUpTo && present.from <= this.#renewedBy;
-    const underWay = this.#change !== null || this.#fillUpTo > log.chosenUpTo;
-    if (!master || underWay || !settled || !mayFollow(present.configuration, configuration)) {
-      outbox.push({ kind: 'settle', requests: [request], reason: master ? 'configuration-refused' : 'not-master' });
-      return;
-    }
-    this.#change = { request, configuration };
-    this.proposeMore();
+    this.#proposer.changeConfiguration(request, configuration);
   }
 
-  /** Proposes as much as the windows allow. */
-  proposeMore(): void {
-    while (isProposing(this.#state) && this.#state !== 'boosting' && this.#canPropose()) {
-      const next = this.#next as Instance;
-      if (next <= this.#recoverUpTo) {
-        this.#propose(next, this.#recovered?.best(next)?.value ?? noop, null);
-      } else if (this.#state === 'recovering') {
-        this.#move('recovered');
-        this.#openingInstance = next;
-        this.#propose(next, { kind: 'mastership', owner: this.#context.self, id: this.#drawId() }, null);
-      } else if (next <= this.#fillUpTo) {
-        this.#propose(next, noop, null);
-      } else if (this.#state !== 'serving' || this.#fillUpTo > this.#context.log.chosenUpTo) {
-        return;
-      } else if (!this.#proposePending(next)) return;
-    }
-  }
-
-  #canPropose(): boolean {
-    const { configurations, appliedUpTo, limits, log, self } = this.#context;
-    const configuration = configurations.at(this.#next);
-    if (this.#next > appliedUpTo + configuration.alpha) return false;
-    const window = this.#fillUpTo > log.chosenUpTo ? configuration.alpha : 0;
-    if (this.#proposals.size >= Math.max(limits.acceptWindowInstances, window)) return false;
-    // Who votes no more where it would propose is about to stop.
-    if (!voters(configuration).has(self)) return false;
-    if (isQuorum(configuration, this.#promisers)) return true;
-    // A configuration learned since phase 1: gather a majority of *its* promises before proposing in it.
-    this.#roundNeeded = true;
-    return false;
-  }
-
-  #proposePending(next: Instance): boolean {
-    if (this.#change !== null) {
-      const { request, configuration } = this.#change;
-      this.#change = null;
-      this.#fillUpTo = next + this.#context.configurations.at(next).alpha - 1;
-      this.#propose(next, { kind: 'configuration', configuration }, [request]);
-      return true;
-    }
-    const { limits, epoch, now } = this.#context;
-    if (this.#pending.items === 0) return false;
-    // With some in flight, what arrives meanwhile shares the next instance: group commit by arrival, never by a timer.
-    if (this.#proposals.open >= limits.eagerWindowInstances && !this.#pending.isFull) return false;
-    const { items, requests } = this.#pending.take();
-    const cellTimeMs = this.#cellClock.stamp(now.monotonicMs);
-    this.#propose(next, { kind: 'submitted', epoch, cellTimeMs, items }, requests);
-    return true;
-  }
-
-  /** Cell time at `now`, as this master would stamp it; what is applied otherwise. */
   cellTimeMs(now: Clocks): CellTimeMs {
-    return isMaster(this.#state) ? this.#cellClock.at(now.monotonicMs) : this.#context.cellTimeMs;
-  }
-
-  #propose(instance: Instance, value: Value, requests: readonly RequestId[] | null): void {
-    const { outbox, configurations, now, self, log } = this.#context;
-    invariant(instance > log.chosenUpTo, 'only an instance not yet chosen is proposed', { instance });
-    const { leaseMs } = configurations.at(instance);
-    const { chosenUpTo } = log;
-    const message: Message = { kind: 'accept', ballot: this.#ballot, instance, value, chosenUpTo, leaseMs };
-    // To the others first: they flush while this replica does (PML §4.2).
-    for (const to of configurations.othersFrom(instance, self)) outbox.send(to, message);
-    const write = this.#acceptor.accept({ instance, ballot: this.#ballot, value }, leaseMs);
-    this.#acceptor.granted.grant(this.#ballot, now.monotonicMs, leaseMs);
-    this.#proposals.add({ instance, value, sentAt: now, lastSentMs: this.#nowMs, write, requests });
-    this.#next = instance + 1;
-    this.#lastProposedMs = this.#nowMs;
-    this.#toldUpTo = chosenUpTo;
+    return this.#proposer.cellTimeMs(now);
   }
 
   onAccepted(from: ReplicaId, message: Of<'accepted'>): void {
     this.#peers.heard(from, message.appliedUpTo, this.#context.now.monotonicMs);
-    if (!isProposing(this.#state) || !ballotsEqual(message.ballot, this.#ballot)) return;
-    const proposal = this.#proposals.get(message.instance);
-    if (proposal !== undefined) {
-      proposal.acks.add(from);
-      this.#checkChosen(proposal);
-    }
+    this.#proposer.onAccepted(from, message);
   }
 
   /** Some of this replica's own writes became durable: its own votes and promises count from now on. */
   onPersisted(): void {
-    const { outbox, self } = this.#context;
-    for (const proposal of [...this.#proposals.inFlight()]) {
-      if (proposal.acks.has(self) || !outbox.isDurable(proposal.write)) continue;
-      proposal.acks.add(self);
-      this.#checkChosen(proposal);
-    }
-    // The own disk may have been what the window waited for.
-    this.proposeMore();
+    this.#proposer.onPersisted();
     this.#election.checkPromises();
   }
 
-  /** Chosen: a majority of that instance's configuration accepted it in this ballot (pitfalls P05, P06). */
-  #checkChosen(proposal: Proposal): void {
-    const { configurations, log, self, appliedUpTo } = this.#context;
-    const configuration = configurations.at(proposal.instance);
-    if (!proposal.chosen) {
-      if (!isQuorum(configuration, proposal.acks)) return;
-      this.#proposals.chosen(proposal);
-    }
-    // Renewed only by a chosen value that this replica's own disk holds: no master with a hung disk stays (pitfall P28).
-    if (proposal.acks.has(self)) {
-      this.#lease.renew(proposal.sentAt, configuration);
-      this.#renewedBy = Math.max(this.#renewedBy, proposal.instance);
-      if (proposal.instance <= log.chosenUpTo) this.#proposals.retire(proposal, appliedUpTo);
-    }
-    const before = log.chosenUpTo;
-    for (;;) {
-      const next = this.#proposals.get(log.chosenUpTo + 1);
-      if (next === undefined || !next.chosen) break;
-      log.advance();
-      if (next.acks.has(self)) this.#proposals.retire(next, appliedUpTo);
-    }
-    if (log.chosenUpTo > before) this.#hooks.onChosen();
-  }
-
-  /** `value` is applied at `instance`: this replica's submissions that it holds; those it displaced are settled. */
+  /** `value` is applied at `instance`: this replica's submissions that it holds. */
   requestsOf(instance: Instance, value: Value): readonly RequestId[] | null {
-    const { requests, replaced } = this.#proposals.answer(instance, value);
-    if (replaced.length > 0) this.#context.outbox.push({ kind: 'settle', requests: replaced, reason: 'replaced' });
-    return requests;
+    return this.#proposer.requestsOf(instance, value);
   }
 
   /** Called after values were applied. */
   onApplied(): void {
     this.#checkOpened();
     this.#advanceHandOver();
-    this.proposeMore();
+    this.#proposer.proposeMore();
     this.#election.onCaughtUp();
   }
 
   /** Serves only once its own mastership value, above everything recovered, is applied and the lease holds (pitfall P36). */
   #checkOpened(): void {
-    const { appliedUpTo, now, cellTimeMs } = this.#context;
-    if (this.#state !== 'opening' || appliedUpTo < this.#openingInstance) return;
-    if (this.#lease.remainingMs(now) <= 0) return;
-    this.#cellClock.continue(cellTimeMs, now.monotonicMs);
+    const { appliedUpTo, now } = this.#context;
+    if (this.#state !== 'opening' || appliedUpTo < this.#proposer.openingInstance) return;
+    if (this.#proposer.lease.remainingMs(now) <= 0) return;
+    this.#proposer.continueCellTime();
     this.#servingSinceMs = this.#nowMs;
     this.#move('opened', this.#election.byRelease ? 'hand-over' : 'election');
   }
@@ -398,12 +222,12 @@ export class Coordinator {
   // --- being told -----------------------------------------------------------------------------------------------------
 
   onReject(from: ReplicaId, message: Of<'reject'>): void {
-    if (this.#election.onReject(from, message) || !ballotsEqual(message.ballot, this.#ballot)) return;
+    if (this.#election.onReject(from, message) || !ballotsEqual(message.ballot, this.ballot)) return;
     if (message.reason === 'behind') this.#hooks.onBehind(from, message.chosenUpTo);
-    if (message.reason !== 'promised' || compareBallots(message.promised, this.#ballot) <= 0) return;
+    if (message.reason !== 'promised' || compareBallots(message.promised, this.ballot) <= 0) return;
     // A replica came back with a higher ballot. With an unbroken lease the master goes above it, keeping its epoch
     // (PML §5.2); without one it has lost.
-    if (this.#state === 'serving') this.#roundNeeded = true;
+    if (this.#state === 'serving') this.#proposer.roundNeeded = true;
     else if (this.#state === 'recovering' || this.#state === 'opening') this.#move('outvoted', 'higher ballot');
   }
 
@@ -412,7 +236,7 @@ export class Coordinator {
     if (ballotOwner(ballot) === this.#context.self) return;
     this.#election.standBack();
     if (this.#state === 'following') return;
-    const own = this.#election.ballot ?? this.#ballot;
+    const own = this.#election.ballot ?? this.ballot;
     if (this.#state === 'asking' || compareBallots(ballot, own) > 0) this.#move('outvoted', 'higher ballot');
   }
 
@@ -423,16 +247,13 @@ export class Coordinator {
 
   /** A value is known as chosen in a ballot above the own one: somebody else leads. */
   onChosenElsewhere(ballot: Ballot): void {
-    if (isProposing(this.#state) && compareBallots(ballot, this.#ballot) > 0) {
+    if (isProposing(this.#state) && compareBallots(ballot, this.ballot) > 0) {
       this.#move('outvoted', 'higher ballot chosen');
     }
   }
 
-  /** What others said made more values known as chosen: none of them is to be proposed, or voted on, here any more. */
   onLearned(): void {
-    const { log, appliedUpTo } = this.#context;
-    if (this.#next <= log.chosenUpTo) this.#next = log.chosenUpTo + 1;
-    this.#proposals.learned(log.chosenUpTo, appliedUpTo);
+    this.#proposer.onLearned();
   }
 
   /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */
@@ -440,7 +261,7 @@ export class Coordinator {
     if (this.#state !== 'following') {
       this.#move(isMaster(this.#state) ? 'outvoted' : 'gave-up', 'snapshot installed');
     }
-    return this.#proposals.forgetUpTo(instance);
+    return this.#proposer.forgetUpTo(instance);
   }
 
   // --- handing over ---------------------------------------------------------------------------------------------------
@@ -482,13 +303,13 @@ export class Coordinator {
     if (this.#state !== 'handing-over' || handOver === null) return;
     const { log, outbox } = this.#context;
     const mayRelease = handOver.advance({
-      open: this.#proposals.open,
+      open: this.#proposer.open,
       chosenUpTo: log.chosenUpTo,
       successorAppliedUpTo: this.#peers.appliedUpTo(handOver.to),
-      proposeMarker: () => this.#proposeNoop(),
+      proposeMarker: () => this.#proposer.proposeNoop(),
     });
     if (!mayRelease) return;
-    const release: Release = { ballot: this.#ballot, successor: handOver.to };
+    const release: Release = { ballot: this.ballot, successor: handOver.to };
     this.#move('released');
     outbox.send(handOver.to, { kind: 'release', release });
   }
@@ -499,10 +320,10 @@ export class Coordinator {
     if (handOver.hasFailed(now)) {
       this.#handOver = null;
       this.#move('hand-over-failed');
-      this.proposeMore();
+      this.#proposer.proposeMore();
       return;
     }
-    this.#resend(now);
+    this.#proposer.resend(now);
     this.#advanceHandOver();
     const { log, outbox } = this.#context;
     const probe = handOver.probeDue(now, this.#resendMs / 4, log.chosenUpTo);
@@ -511,7 +332,7 @@ export class Coordinator {
     const { ballot, value } = entry;
     const { leaseMs } = this.#configuration;
     // The commit first: what the successor answers is how far it has applied by then.
-    this.#tellChosen();
+    this.#proposer.tellChosen();
     outbox.send(handOver.to, { kind: 'accept', ballot, instance: probe, value, chosenUpTo: log.chosenUpTo, leaseMs });
   }
 
@@ -541,60 +362,28 @@ export class Coordinator {
   }
 
   #tickBeforeServing(now: number): void {
-    if (this.#roundNeeded) this.#election.giveUp('configuration learned');
-    else if (now - this.#lastProposedMs > 4 * this.#configuration.leaseMs) this.#election.giveUp('no quorum');
+    if (this.#proposer.roundNeeded) this.#election.giveUp('configuration learned');
+    else if (now - this.#proposer.lastProposedMs > 4 * this.#configuration.leaseMs) this.#election.giveUp('no quorum');
     else {
-      this.#resend(now);
+      this.#proposer.resend(now);
       // Its mastership value came through too late to give it a lease: another value may.
-      const late = this.#state === 'opening' && this.#context.appliedUpTo >= this.#openingInstance;
-      if (late) this.#heartbeat(now);
+      const late = this.#state === 'opening' && this.#context.appliedUpTo >= this.#proposer.openingInstance;
+      if (late) this.#proposer.heartbeat(now);
     }
   }
 
   #tickServing(now: number): void {
-    this.#resend(now);
-    this.#heartbeat(now);
+    this.#proposer.resend(now);
+    this.#proposer.heartbeat(now);
     if (this.#handOverWanted !== null) {
       const { to } = this.#handOverWanted;
       this.#handOverWanted = null;
       this.handOver(to);
-    } else if (this.#roundNeeded || now >= this.#boostAtMs) {
-      this.#roundNeeded = false;
-      this.#tellChosen();
+    } else if (this.#proposer.roundNeeded || now >= this.#boostAtMs) {
+      this.#proposer.roundNeeded = false;
+      this.#proposer.tellChosen();
       this.#move('boost-due');
       this.#election.boost();
-    }
-  }
-
-  /** PML §5.2: a dummy value chosen at intervals keeps the lease. */
-  #heartbeat(now: number): void {
-    if (now - this.#lastProposedMs < this.#renewMs) return;
-    this.proposeMore();
-    if (now - this.#lastProposedMs >= this.#renewMs) this.#proposeNoop();
-  }
-
-  /** Behind everything that must be proposed as it is. Its instance, or null when nothing can be proposed now. */
-  #proposeNoop(): Instance | null {
-    const next = this.#next as Instance;
-    if (next <= this.#recoverUpTo || !this.#canPropose()) return null;
-    this.#propose(next, noop, null);
-    return next;
-  }
-
-  #resend(now: number): void {
-    const { outbox, configurations, self, log } = this.#context;
-    const resendMs = this.#resendMs;
-    for (const proposal of this.#proposals.inFlight()) {
-      if (proposal.chosen || now - proposal.lastSentMs < resendMs) continue;
-      proposal.lastSentMs = now;
-      const { instance, value } = proposal;
-      const configuration = configurations.at(instance);
-      const { leaseMs } = configuration;
-      for (const to of voters(configuration)) {
-        if (to === self || proposal.acks.has(to)) continue;
-        const { chosenUpTo } = log;
-        outbox.send(to, { kind: 'accept', ballot: this.#ballot, instance, value, chosenUpTo, leaseMs });
-      }
     }
   }
 
@@ -602,17 +391,7 @@ export class Coordinator {
   endStep(): void {
     this.#checkOpened();
     // During a boost they wait: told now, they would put the others ahead of the prepare that is on its way.
-    if (isProposing(this.#state) && this.#state !== 'boosting') this.#tellChosen();
-  }
-
-  #tellChosen(): void {
-    const { log, outbox, configurations, self } = this.#context;
-    const { chosenUpTo } = log;
-    if (this.#toldUpTo >= chosenUpTo) return;
-    this.#toldUpTo = chosenUpTo;
-    for (const to of configurations.othersFrom(chosenUpTo + 1, self)) {
-      outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo });
-    }
+    if (isProposing(this.#state) && this.#state !== 'boosting') this.#proposer.tellChosen();
   }
 
   /** When `tick` has something to do next. */
@@ -626,54 +405,20 @@ export class Coordinator {
         return this.#election.nextDueMs();
       case 'recovering':
       case 'opening':
-        return this.#roundNeeded ? now : now + this.#resendMs;
+        return this.#proposer.roundNeeded ? now : now + this.#resendMs;
       case 'serving': {
-        if (this.#roundNeeded || this.#handOverWanted !== null) return now;
-        // When the windows are full, the resending below is what there is to do.
-        const renew = this.#lastProposedMs + this.#renewMs;
-        const resend = this.#proposals.open > 0 || renew <= now ? now + this.#resendMs : Number.POSITIVE_INFINITY;
-        return Math.min(renew > now ? renew : resend, resend, Math.max(this.#boostAtMs, now));
+        if (this.#proposer.roundNeeded || this.#handOverWanted !== null) return now;
+        return Math.min(this.#proposer.nextDueMs(), Math.max(this.#boostAtMs, now));
       }
       case 'handing-over':
         return now + this.#resendMs / 4;
     }
   }
 
-  #drawId(): string {
-    const { random } = this.#context;
-    const word = (): string => random.word().toString(16).padStart(8, '0');
-    return word() + word() + word() + word();
-  }
-
   checkInvariants(): void {
-    const { log } = this.#context;
-    let open = 0;
-    for (const proposal of this.#proposals.inFlight()) {
-      if (!proposal.chosen) open++;
-      invariant(proposal.instance < this.#next, 'what is in flight was proposed', { instance: proposal.instance });
-      invariant(proposal.chosen || proposal.instance > log.chosenUpTo, 'what is open is not known as chosen', {
-        instance: proposal.instance,
-      });
-    }
-    invariant(open === this.#proposals.open, 'open proposals are counted', { open, counted: this.#proposals.open });
-    if (!isProposing(this.#state)) {
-      invariant(this.#proposals.size === 0, 'who leads nothing has nothing in flight', { size: this.#proposals.size });
-      invariant(!this.#lease.held, 'only who leads holds a lease');
-      return;
-    }
-    invariant(this.#next > log.chosenUpTo, 'the next proposal is for an instance not yet chosen', { next: this.#next });
-    invariant(compareBallots(this.#ballot, this.#acceptor.promised) <= 0, 'the own acceptor promised the ballot led');
+    this.#proposer.checkInvariants();
   }
 }
 
 const roleIn = (state: CoordinatorState): 'master' | 'candidate' | 'replica' =>
   isMaster(state) ? 'master' : isCandidate(state) ? 'candidate' : 'replica';
-
-/** At most one voter different, so that majorities of both intersect, and values that make sense. */
-function mayFollow(before: Configuration, after: Configuration): boolean {
-  const [old, next] = [voters(before), voters(after)];
-  let different = 0;
-  for (const id of old) if (!next.has(id)) different++;
-  for (const id of next) if (!old.has(id)) different++;
-  return different <= 1 && next.size > 0 && after.alpha >= 1 && after.leaseMs > 0;
-}

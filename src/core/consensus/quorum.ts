@@ -26,3 +26,12 @@ export function isQuorum(configuration: Configuration, votes: ReadonlySet<Replic
   for (const id of voters(configuration)) if (votes.has(id)) count++;
   return count >= quorumSize(configuration);
 }
+
+/** At most one voter different, so that majorities of both intersect, and values that make sense. */
+export function mayFollow(before: Configuration, after: Configuration): boolean {
+  const [old, next] = [voters(before), voters(after)];
+  let different = 0;
+  for (const id of old) if (!next.has(id)) different++;
+  for (const id of next) if (!old.has(id)) different++;
+  return different <= 1 && next.size > 0 && after.alpha >= 1 && after.leaseMs > 0;
+}

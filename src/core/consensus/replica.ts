@@ -2,7 +2,7 @@
  * One replica of the fault-tolerant log: takes inputs, changes memory, returns effects. Same start, same inputs: same
  * effects, byte for byte.
  *
- * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership, proposing),
+ * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership), `proposer.ts`,
  * `catch-up.ts` (missed values), `chosen-log.ts` (the log). This file dispatches, learns commits and applies in order.
  */
 import { invariant, unreachable } from '../invariant.ts';
