@@ -57,7 +57,7 @@ const getU32 = (bytes: Uint8Array, at: number): number =>
     (bytes[at + 3] as number)) >>>
   0;
 
-/** Appends to a buffer that grows. Not reused after {@link ByteWriter.finish}. */
+/** Appends to a buffer that grows. Not reused after {@link ByteWriter.finish}, or only after {@link ByteWriter.restart}. */
 export class ByteWriter {
   #bytes: Buffer;
   #length = 0;
@@ -68,6 +68,12 @@ export class ByteWriter {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** From the beginning again, in the same memory: what `finish` returned before must not be looked at any more. */
+  restart(): this {
+    this.#length = 0;
+    return this;
   }
 
   #reserve(extra: number): number {
@@ -121,6 +127,17 @@ export class ByteWriter {
   /** Length in 4 bytes, then the bytes. */
   bytes(bytes: Uint8Array): this {
     return this.u32(bytes.length).raw(bytes);
+  }
+
+  /** As {@link ByteWriter.bytes}, of a text of one byte a character. */
+  latin1(text: string): this {
+    const { length } = text;
+    this.u32(length);
+    const at = this.#reserve(length);
+    const bytes = this.#bytes;
+    if (length > shortTextMax) bytes.write(text, at, length, 'latin1');
+    else for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
+    return this;
   }
 
   /** UTF-8, length in 2 bytes: names, ids, urls, keys. */
@@ -216,6 +233,11 @@ export class ByteReader {
 
   bytes(): Buffer {
     return this.raw(this.u32());
+  }
+
+  /** Past what {@link ByteReader.bytes} would have read. */
+  skipBytes(): void {
+    this.#take(this.u32());
   }
 
   text(): string {

@@ -72,8 +72,11 @@ function writeCount(n: number, at: number): number {
   return scratch.writeUInt32BE(n - high * 0x1_0000_0000, at + 4);
 }
 
+/** For all other records, in the same way. */
+const writer = new ByteWriter(4096);
+
 function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>): Uint8Array {
-  const to = new ByteWriter(128);
+  const to = writer.restart();
   to.u8(kinds[record.kind]);
   switch (record.kind) {
     case 'system': {
@@ -92,7 +95,9 @@ function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>
       to.text(record.session).u32(record.ttlMs).safe(record.expiresCellTimeMs).safe(record.floor);
       break;
     case 'answer':
-      to.text(record.session).safe(record.sequence).bytes(databaseRecordCodec.unpack(record.answer));
+      to.text(record.session).safe(record.sequence);
+      if (typeof record.answer === 'string') to.latin1(record.answer);
+      else to.bytes(record.answer);
       break;
     default:
       return unreachable(record);

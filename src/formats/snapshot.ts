@@ -125,6 +125,26 @@ export function partBytes(prefix: Uint8Array): { readonly kind: 'chunk' | 'trail
 
 /** The records of one whole chunk, as views. @throws {FormatError} */
 export function decodeChunk(bytes: Uint8Array, seed: number, index: number): readonly Uint8Array[] {
+  const { from, count } = openChunk(bytes, seed, index);
+  const records: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) records.push(from.bytes());
+  from.end();
+  return records;
+}
+
+/** How many records one whole chunk holds, checked as {@link decodeChunk} does. @throws {FormatError} */
+export function countChunk(bytes: Uint8Array, seed: number, index: number): number {
+  const { from, count } = openChunk(bytes, seed, index);
+  for (let i = 0; i < count; i++) from.skipBytes();
+  from.end();
+  return count;
+}
+
+function openChunk(
+  bytes: Uint8Array,
+  seed: number,
+  index: number,
+): { readonly from: ByteReader; readonly count: number } {
   const body = bytes.subarray(0, bytes.length - 4);
   const checksum = new ByteReader(bytes.subarray(body.length)).u32();
   if (crc32(body, placeSeed(seed, 1, index)) !== checksum) throw new FormatError(`chunk ${index} with a bad checksum`);
@@ -132,10 +152,7 @@ export function decodeChunk(bytes: Uint8Array, seed: number, index: number): rea
   from.u32();
   const count = from.u32();
   from.u32();
-  const records: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) records.push(from.bytes());
-  from.end();
-  return records;
+  return { from, count };
 }
 
 export function encodeTrailer(trailer: SnapshotTrailer, seed: number): Buffer {

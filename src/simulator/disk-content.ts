@@ -75,6 +75,18 @@ export class Content {
     return found;
   }
 
+  /** Same size, same bytes. Pages that the two share are not looked into. */
+  equals(other: Content): boolean {
+    if (this.size !== other.size) return false;
+    for (let index = 0; index * pageBytes < this.size; index++) {
+      const bytes = this.#pages[index]?.bytes ?? zeroPage;
+      const others = other.#pages[index]?.bytes ?? zeroPage;
+      // Beyond the end there are zeros only.
+      if (bytes !== others && !bytes.equals(others)) return false;
+    }
+    return true;
+  }
+
   truncate(size: number): void {
     // What is cut off is zero when the file grows again.
     const kept = Math.ceil(size / pageBytes);

@@ -2,6 +2,7 @@
 import { FormatError } from '../formats/bytes.ts';
 import {
   chunkPrefixBytes,
+  countChunk,
   decodeChunk,
   decodeSnapshotHeader,
   decodeTrailer,
@@ -57,7 +58,7 @@ export function verifySnapshot(
         const part = await readPart(file, offset);
         offset += part.bytes.length;
         if (part.kind === 'chunk') {
-          records += decodeChunk(part.bytes, seed, chunks).length;
+          records += countChunk(part.bytes, seed, chunks);
           digests.push(digest.sha256(part.bytes));
           continue;
         }

@@ -34,6 +34,8 @@ test('a file of pages reads as a file without, and its copies go their own ways'
     const twin = random.pick(twins);
     if (twins.length < 40 && random.chance(0.05)) twins.push({ content: twin.content.copy(), flat: twin.flat });
     twin.flat = change(twin, random);
+    const other = random.pick(twins);
+    expect(twin.content.equals(other.content)).toBe(twin.flat.equals(other.flat));
     const from = random.below(lengthMax);
     const length = random.below(lengthMax);
     expect(twin.content.get(from, length).equals(twin.flat.subarray(from, from + length))).toBe(true);

@@ -13,6 +13,9 @@ import type { Session } from './session.ts';
 import { answerRecord, sessionRecord } from './session-table.ts';
 import type { StateView } from './state-store.ts';
 
+/** Encoded records are cut from blocks of this size. */
+const recordBlockBytes = 16 * 1024;
+
 export interface Counters {
   readonly revision: Revision;
   readonly epoch: Epoch;
@@ -71,7 +74,20 @@ export class DatabaseView {
   /** Canonical encodings in canonical order, each its own copy. */
   *records(): IterableIterator<Uint8Array> {
     const { codec } = this.#open().ports;
-    for (const record of this.contents()) yield new Uint8Array(codec.encode(record));
+    // Cut from blocks: most records are small, and an allocation for each would cost more than its bytes.
+    let block = new Uint8Array(0);
+    let used = 0;
+    for (const record of this.contents()) {
+      const bytes = codec.encode(record);
+      const { length } = bytes;
+      if (used + length > block.length) {
+        block = new Uint8Array(Math.max(length, recordBlockBytes));
+        used = 0;
+      }
+      block.set(bytes, used);
+      yield block.subarray(used, used + length);
+      used += length;
+    }
   }
 
   /** In canonical order; see {@link DatabaseRecord}. */

@@ -4,8 +4,8 @@ import type { Random } from '../../core/random.ts';
 import { OperatorError } from '../../errors/index.ts';
 import { silentLogger } from '../../runtime/logger.ts';
 import { Violation } from '../checkers/violation.ts';
-import { simulatedDigest } from '../digest.ts';
 import { SimulatedDisk } from '../disk.ts';
+import type { Content } from '../disk-content.ts';
 import type { Machine } from '../machine.ts';
 import { SimulatedProcess } from '../process.ts';
 import { StartAttempt, type StartAttemptOptions, WouldTakePart } from '../start-attempt.ts';
@@ -38,15 +38,14 @@ export const processFor = (world: FaultWorld, machine: Machine, name: string): S
   new SimulatedProcess({ name, scheduler: world.scheduler, clock: machine.clock });
 
 /** Names and contents of everything on a disk. */
-function printOf(disk: SimulatedDisk): string {
-  const lines: string[] = [];
-  for (const [path, node] of disk.image.names) {
-    if (node === 'folder') continue;
-    const digest = simulatedDigest.sha256(node.cached.get(0, node.cached.size));
-    lines.push(`${path} ${node.cached.size} ${Buffer.from(digest).toString('hex')}`);
-  }
-  return lines.sort().join('\n');
+function printOf(disk: SimulatedDisk): ReadonlyMap<string, Content> {
+  const files = new Map<string, Content>();
+  for (const [path, node] of disk.image.names) if (node !== 'folder') files.set(path, node.cached.copy());
+  return files;
 }
+
+const samePrints = (a: ReadonlyMap<string, Content>, b: ReadonlyMap<string, Content>): boolean =>
+  a.size === b.size && [...a].every(([path, content]) => b.get(path)?.equals(content) === true);
 
 export interface Mistake {
   readonly kind: FaultKind;
@@ -96,7 +95,7 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
       );
     }
     world.count(kind);
-    if (printOf(disk) === before) return;
+    if (samePrints(printOf(disk), before)) return;
     world.fail(
       new Violation('identity', `${kind} was refused at ${machine.name}, but something was changed first`, { code }),
     );
