@@ -41,7 +41,7 @@ jobs changes how long it takes, and nothing else.
     jobs: Flags.integer({ description: 'Seeds at a time, a thread each.', default: 1, min: 1, max: 64 }),
     'keep-going': Flags.boolean({ description: 'Go on after a violation, and show all of them.' }),
     mode: Flags.option({
-      options: ['safety', 'liveness'] as const,
+      options: ['safety', 'liveness', 'beyond-repair'] as const,
       description: 'Only this part. [default: safety, healing, liveness in turn]',
     })(),
     replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),

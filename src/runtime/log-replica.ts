@@ -6,6 +6,7 @@
  * Keeps: a message that must wait for a write leaves only when that write is durable (pitfall P01); after a failed write
  * or a violated invariant nothing more is sent, written or answered (P14).
  */
+import type { Configuration } from '../core/consensus/configuration.ts';
 import type { Effect } from '../core/consensus/effect.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from '../core/consensus/identity.ts';
 import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
@@ -32,6 +33,9 @@ export type SubmitOutcome<Result> =
   /** It had no effect and never will. */
   | { readonly kind: 'none'; readonly reason: 'not-master' | 'overloaded' | 'refused' | 'stopped' }
   | { readonly kind: 'unknown'; readonly reason: 'mastership-lost' | 'stopped' };
+
+/** Of a change of the configuration. `refused`: it had no effect; `unknown`: it may be chosen yet. */
+export type ChangeOutcome = 'changed' | 'refused' | 'unknown';
 
 export type SubmitCallback<Result> = (outcome: SubmitOutcome<Result>) => void;
 
@@ -76,6 +80,7 @@ export class LogReplica<Result> {
   readonly #options: LogReplicaOptions<Result>;
   readonly #core: Replica;
   readonly #callbacks = new Map<RequestId, SubmitCallback<Result>>();
+  readonly #changes = new Map<RequestId, (outcome: ChangeOutcome) => void>();
   #nextRequest = 1;
   #submissions: Submission[] = [];
   #inputs: Input[] = [];
@@ -123,6 +128,8 @@ export class LogReplica<Result> {
       callback(unproposed.has(request) ? { kind: 'none', reason: 'stopped' } : { kind: 'unknown', reason: 'stopped' });
     }
     this.#callbacks.clear();
+    for (const done of this.#changes.values()) done('unknown');
+    this.#changes.clear();
     this.#submissions = [];
   }
 
@@ -189,6 +196,17 @@ export class LogReplica<Result> {
     const submissions = this.#submissions;
     this.#submissions = [];
     this.#feed({ kind: 'submit', at: this.#now(), submissions });
+  }
+
+  /**
+   * Only at a master, one change at a time, of at most one voter (design §3). `done` once it is applied here, refused, or
+   * nobody here knows its fate.
+   */
+  changeConfiguration(configuration: Configuration, done: (outcome: ChangeOutcome) => void): void {
+    if (this.#stopped) return done('refused');
+    const request = this.#nextRequest++ as RequestId;
+    this.#changes.set(request, done);
+    this.#feed({ kind: 'change-configuration', at: this.#now(), request, configuration });
   }
 
   /** Submissions that wait for an instance or for their answer. */
@@ -318,7 +336,8 @@ export class LogReplica<Result> {
     if (value.kind === 'configuration') this.#updatePeers();
     requests?.forEach((request, i) => {
       const result = results[i];
-      if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
+      if (value.kind === 'configuration') this.#changed(request, 'changed');
+      else if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
       else this.#answer(request, { kind: 'applied', result, instance, epoch });
     });
     if (value.kind === 'mastership' && instance > this.#options.recovered.chosenUpTo) {
@@ -340,6 +359,7 @@ export class LogReplica<Result> {
   }
 
   #answer(request: RequestId, outcome: SubmitOutcome<Result>): void {
+    if (this.#changes.has(request)) return this.#changed(request, outcome.kind === 'unknown' ? 'unknown' : 'refused');
     const callback = this.#callbacks.get(request);
     if (callback === undefined) return;
     this.#callbacks.delete(request);
@@ -349,6 +369,12 @@ export class LogReplica<Result> {
     } catch (error) {
       this.#options.logger.error({ err: error }, 'an answer could not be given');
     }
+  }
+
+  #changed(request: RequestId, outcome: ChangeOutcome): void {
+    const done = this.#changes.get(request);
+    this.#changes.delete(request);
+    done?.(outcome);
   }
 
   #settle(requests: readonly RequestId[], reason: Extract<Effect, { kind: 'settle' }>['reason']): void {

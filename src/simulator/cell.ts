@@ -4,7 +4,7 @@
  * Source: PML §6.3. A run is safety under faults, then healing, then liveness: after the last fault a write must succeed
  * within three leases and ten round trips (L1), every operation completes, and all replicas reach the same database.
  */
-import type { Configuration } from '../core/consensus/configuration.ts';
+import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
@@ -15,7 +15,7 @@ import { FaultAtlas } from './faults/atlas.ts';
 import { Faults } from './faults/faults.ts';
 import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
-import { Machine } from './machine.ts';
+import { Machine, type NamedHalt } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { calmNetwork } from './network-faults.ts';
 import { Observer } from './observer.ts';
@@ -24,7 +24,8 @@ import { Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
 import { Workload } from './workload.ts';
 
-export type SimulationMode = 'safety' | 'liveness';
+/** `beyond-repair`: all copies of something are destroyed, and a safe halt with a name is required. */
+export type SimulationMode = 'safety' | 'liveness' | 'beyond-repair';
 
 export interface CellOptions {
   readonly seed: number | string;
@@ -37,6 +38,8 @@ export interface CellOptions {
   readonly operationsMin?: number;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
+  /** What differs from the profile that the seed draws. */
+  readonly profile?: Partial<Profile>;
   /** Instead of drawing faults: exactly these, as an earlier run of the same seed has reported them, or fewer. */
   readonly script?: FaultScript;
 }
@@ -64,6 +67,8 @@ export interface CellReport {
   /** How often each move of the replicas' state machines happened, by its id; 0 for those that never did. */
   readonly transitions: Readonly<Record<string, number>>;
   readonly violation: CellViolation | null;
+  /** Replicas that have ended for good, and what each said. */
+  readonly halts: readonly (NamedHalt & { readonly member: string })[];
   /** From the last fault to the first acknowledged write, true time; null without healing. */
   readonly healedAfterMs: number | null;
 }
@@ -113,7 +118,7 @@ export class SimulatedCell {
     const calm = options.mode === 'liveness';
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
-    this.#profile = { ...drawn, ...wild, ...options.script?.profile };
+    this.#profile = { ...drawn, ...wild, ...options.profile, ...options.script?.profile };
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
     const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
@@ -206,12 +211,13 @@ export class SimulatedCell {
       const answered = (): boolean => this.#answered >= operationsMin;
       if (!answered()) await this.#runFor(patienceShare * hours * hourMs, answered);
     }
-    if (mode !== 'safety') {
+    if (mode === 'beyond-repair') await this.#destroy();
+    else if (mode !== 'safety') {
       await this.#heal();
       await this.#runFor(mode === 'liveness' ? hours * hourMs : livenessMs);
     }
     workload.stop();
-    if (mode !== 'safety') await this.#finish(workload);
+    if (mode === null || mode === 'liveness') await this.#finish(workload);
     this.#checkHistory();
   }
 
@@ -283,11 +289,7 @@ export class SimulatedCell {
 
   /** L1: after the last fault a write succeeds within three leases and ten round trips. */
   async #heal(): Promise<void> {
-    const { delayMsMin } = this.#profile.network;
-    this.#faults.stop();
-    const network = { ...calmNetwork, delayMsMin };
-    this.#network.setFaults(network);
-    this.#clientNetwork.setFaults(network);
+    this.#calm();
     const healedAt = this.#scheduler.nowMs;
     this.#trace.note(healedAt, '', 'healed');
     const revisionBefore = this.#observer.replay.reference.revision;
@@ -302,9 +304,48 @@ export class SimulatedCell {
         leaseMs: this.#profile.leaseMs,
         roundTripMs: this.#roundTripMs,
         revisionBefore,
+        replicas: this.#machines.map((machine) => machine.state()),
+        configuration: this.#observer.configuration.members.map(
+          ({ name, incarnation, role }) => `${name}#${incarnation} ${role}`,
+        ),
       });
     }
     this.#healedAfterMs = this.#scheduler.nowMs - healedAt;
+  }
+
+  /**
+   * The faults end, all copies of something are destroyed, and those who had them are started again. They must end with a named
+   * error, nobody may be told anything that supposes that they are there, and what is told must be right.
+   */
+  async #destroy(): Promise<void> {
+    this.#calm();
+    const { leaseMs } = this.#profile;
+    await this.#runFor(2 * leaseMs + this.#startMs());
+    const lost = this.#faults.destroy();
+    const destroyedMs = this.#scheduler.nowMs;
+    await this.#runFor(Math.max(20 * leaseMs, 5_000) + 2 * this.#startMs());
+    if (lost.length === 0) return;
+    for (const machine of this.#machines) {
+      if (!lost.includes(machine.name) || machine.halted !== null || !this.#atlas.mustHalt(machine.name)) continue;
+      throw new Violation('beyond-repair', `${machine.name} neither goes on nor says what is lost`, { lost });
+    }
+    const out = this.#machines.filter(({ halted }) => halted !== null).length;
+    if (2 * (this.#machines.length - out) > this.#machines.length) return;
+    for (const operation of this.#history.operations) {
+      // A lease that was granted before may be used up, for reads.
+      const late = operation.invokedMs > destroyedMs + (operation.command === null ? 2 * leaseMs : 0);
+      if (!late || operation.outcome !== 'ok') continue;
+      const facts = { operation: operation.id, invokedMs: operation.invokedMs, destroyedMs, lost };
+      throw new Violation('beyond-repair', 'the cell goes on although a majority is lost', facts);
+    }
+  }
+
+  #calm(): void {
+    const { delayMsMin } = this.#profile.network;
+    this.#faults.stop();
+    const network = { ...calmNetwork, delayMsMin };
+    this.#network.setFaults(network);
+    this.#clientNetwork.setFaults(network);
   }
 
   /** Reading the disk at a start takes this long: some hundred operations. */
@@ -335,14 +376,15 @@ export class SimulatedCell {
     await this.#runFor(patienceMs, () => this.#converged());
     if (this.#converged()) return;
     throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
-      replicas: this.#machines.map(({ name, log }) => `${name} applied ${log?.appliedUpTo ?? 'nothing'}`),
+      replicas: this.#machines.map((machine) => machine.state()),
       chosenUpTo: this.#observer.chosenUpTo,
     });
   }
 
   #converged(): boolean {
     const chosen = this.#observer.chosenUpTo;
-    const good = this.#machines.filter(({ halted }) => halted === null);
+    const members = new Set(this.#observer.configuration.members.map(memberId));
+    const good = this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
     const first = good[0]?.checksum();
     // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
     return good.every((machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first);
@@ -400,6 +442,7 @@ export class SimulatedCell {
       traceHash: this.#trace.hash(),
       faults,
       strikes: this.#faults.struck,
+      halts: this.#machines.flatMap(({ name, halted }) => (halted === null ? [] : [{ member: name, ...halted }])),
       transitions: this.#observer.transitions.toRecord(),
       violation:
         violation === null

@@ -1,8 +1,8 @@
 /** Every kind of fault by the part of the world that it strikes, as reports name and show them. */
-import { type FaultClass, faultCatalogue, faultKinds, sideEffects } from './faults/catalogue.ts';
+import { type FaultClass, faultCatalogue, sideEffects, swarmKinds } from './faults/catalogue.ts';
 import { networkFaultKinds } from './network-faults.ts';
 
-const of = (name: FaultClass): string[] => faultKinds.filter((kind) => faultCatalogue[kind].class === name);
+const of = (name: FaultClass): string[] => swarmKinds.filter((kind) => faultCatalogue[kind].class === name);
 
 /** Steady faults of messages are counted per message, the others per strike. */
 export const faultClasses: Readonly<Record<string, readonly string[]>> = {

@@ -5,10 +5,11 @@
  */
 import type { Configuration } from '../core/consensus/configuration.ts';
 import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
-import { instance, replicaId } from '../core/consensus/identity.ts';
+import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
+import { DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
@@ -74,7 +75,6 @@ interface Life {
 
 export class Machine {
   readonly name: string;
-  readonly id: ReplicaId;
   readonly clock: HostClock;
   /** A service that was told to end. */
   draining: DatabaseService | null = null;
@@ -84,7 +84,11 @@ export class Machine {
   atSnapshot: ((process: SimulatedProcess) => void) | null = null;
   #blockedUntilMs = 0;
   #halted: NamedHalt | null = null;
-  readonly #armed = new ArmedDiskFaults();
+  #incarnation = 1;
+  /** Its disk is a new one, on which nothing runs yet. */
+  #vacant = false;
+  #beginning = false;
+  #armed = new ArmedDiskFaults();
   #afterDiskFailure: (() => void) | null = null;
   readonly #options: MachineOptions;
   readonly #random: Random;
@@ -100,17 +104,21 @@ export class Machine {
     this.#options = options;
     this.#random = random;
     this.name = options.name;
-    this.id = replicaId(options.name, 1);
     this.clock = new HostClock(() => scheduler.nowMs, {
       upMs: 1_000 * random.betweenLogarithmic(1, 1e6),
       wallMs: 1_767_225_600_000 + 1_000 * random.between(-30, 30),
     });
     this.clock.setStep(profile.clockStepMs);
-    this.#disk = new SimulatedDisk({
-      schedule: (delayMs, callback) => void scheduler.after(delayMs, callback, true),
-      random: random.fork('disk'),
-      now: () => scheduler.nowMs,
-    });
+    this.#disk = this.#newDisk('disk');
+  }
+
+  /** Of the present incarnation. */
+  get id(): ReplicaId {
+    return replicaId(this.name, this.#incarnation);
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
   }
 
   get process(): SimulatedProcess | null {
@@ -142,7 +150,7 @@ export class Machine {
   get formation(): Parameters<typeof ReplicaStorage.form>[1] {
     return {
       cell: { id: cellId, name: 'simulated', generation, secretHex },
-      member: { name: this.name, incarnation: 1 },
+      member: { name: this.name, incarnation: this.#incarnation },
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
       level,
     };
@@ -156,6 +164,45 @@ export class Machine {
   /** Makes the data directory of a member that has never run. */
   form(): Promise<void> {
     return ReplicaStorage.form(this.#disk, this.formation);
+  }
+
+  get vacant(): boolean {
+    return this.#vacant;
+  }
+
+  /** The incarnation ends, and its disk goes with it. */
+  retire(random: Random): void {
+    this.kill({ writes: 'process' }, random);
+    this.#vacant = true;
+    this.#halted = null;
+    this.#armed = new ArmedDiskFaults();
+    this.#disk = this.#newDisk(`disk/${this.#incarnation + 1}`, this.#disk.knobs);
+  }
+
+  /** Another incarnation begins on the new disk, unless that is under way already. A disk without room is tried again. */
+  async beginAnew(incarnation: number): Promise<void> {
+    if (this.#beginning) return;
+    this.#beginning = true;
+    this.#incarnation = incarnation;
+    try {
+      await this.form();
+      this.#vacant = false;
+      this.boot();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+    } finally {
+      this.#beginning = false;
+    }
+  }
+
+  #newDisk(label: string, knobs?: SimulatedDisk['knobs']): SimulatedDisk {
+    const { scheduler } = this.#options;
+    const options = {
+      schedule: (delayMs: number, callback: () => void) => void scheduler.after(delayMs, callback, true),
+      random: this.#random.fork(label),
+      now: () => scheduler.nowMs,
+    };
+    return knobs === undefined ? new SimulatedDisk(options) : new SimulatedDisk(options, undefined, knobs);
   }
 
   /** What a member says about itself to one that is about to start; null when it does not answer. */
@@ -185,9 +232,18 @@ export class Machine {
     return process.promise(legMs, () => view);
   }
 
+  /** For people. */
+  state(): string {
+    const { log } = this;
+    if (this.#halted !== null) return `${this.id} halted: ${this.#halted.code}`;
+    if (this.#vacant) return `${this.id} has a new disk`;
+    if (log !== null) return `${this.id} applied ${log.appliedUpTo}, ${log.core.participation}`;
+    return `${this.id} is ${this.up ? 'starting' : 'down'}`;
+  }
+
   /** A new process on what the disk holds, unless one has refused it before. */
   boot(): void {
-    if (this.#halted !== null) return;
+    if (this.#halted !== null || this.#vacant) return;
     const { scheduler, profile } = this.#options;
     const process = new SimulatedProcess({
       name: `${this.name}/${++this.#lives}`,
@@ -319,7 +375,11 @@ export class Machine {
     });
     if (snapshot === null) database.initialize(identity);
     else await restoreFrom(database, snapshot);
-    const port = network.port(this.id, { boot: recovered.boot, flushNumber: () => storage.flushNumber });
+    const port = network.port(this.id, {
+      boot: recovered.boot,
+      flushNumber: () => storage.flushNumber,
+      found: (id) => this.#options.peers(parseReplicaId(id).name)?.id === id,
+    });
     const log = new LogReplica<CommandResult>({
       self: this.id,
       clocks: process,

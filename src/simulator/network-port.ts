@@ -19,6 +19,8 @@ export interface PortOptions {
   readonly programVersion?: string;
   readonly flushNumber?: () => number;
   readonly admit?: (hello: PeerHello) => Admission;
+  /** Also reached, although no configuration that this replica knows names it: whoever is at an address that it was given. */
+  readonly found?: (id: ReplicaId) => boolean;
 }
 
 /** What became of a message. One of a life before the one heard of last is delivered all the same. */
@@ -73,7 +75,11 @@ export class SimulatedPort implements AttestedNetworkPort {
   }
 
   send(to: ReplicaId, message: Message): void {
-    if (this.#state === 'alive' && this.#peers.has(to)) this.#network.transmit(this, to, message);
+    if (this.#state === 'alive' && this.#isPeer(to)) this.#network.transmit(this, to, message);
+  }
+
+  #isPeer(id: ReplicaId): boolean {
+    return this.#peers.has(id) || (this.#options.found?.(id) ?? false);
   }
 
   onMessage(handler: (from: ReplicaId, message: Message) => void): void {
@@ -104,7 +110,7 @@ export class SimulatedPort implements AttestedNetworkPort {
     onChunk: (chunk: Uint8Array) => Promise<void>,
   ): Promise<{ readonly bytes: number }> {
     if (this.#state !== 'alive') return Promise.reject(new NetworkError('closed', 'the network was closed'));
-    if (!this.#peers.has(from)) return Promise.reject(new NetworkError('unreachable', `${from} is no peer`));
+    if (!this.#isPeer(from)) return Promise.reject(new NetworkError('unreachable', `${from} is no peer`));
     return this.#network.fetch(this, from, above, onChunk);
   }
 

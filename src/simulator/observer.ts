@@ -70,6 +70,11 @@ export class Observer {
     return this.#agreement.chosenUpTo;
   }
 
+  /** The newest one that was chosen, in force or not yet. */
+  get configuration(): Configuration {
+    return this.#agreement.configurationAt(Number.POSITIVE_INFINITY);
+  }
+
   #note(who: string, what: string, ...parts: readonly (string | number)[]): void {
     this.#trace.note(this.#now(), who, what, ...parts);
   }

@@ -6,7 +6,7 @@
  */
 import type { Limits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
-import { type FaultKind, faultKinds } from './faults/catalogue.ts';
+import { type FaultKind, swarmKinds } from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
 
 export interface Profile {
@@ -60,7 +60,7 @@ export function drawProfile(
     chunkMs: on() ? random.betweenLogarithmic(0.1, leaseMs / 4) : 0,
   };
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
-  for (const kind of faultKinds) {
+  for (const kind of swarmKinds) {
     const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
     if (on()) faultEveryMs[kind] = every;
   }

@@ -15,6 +15,7 @@ const meanings: Readonly<Record<string, string>> = {
   linearizability: 'No order of the operations explains all that clients saw.',
   position: 'A client was served an older state than it had already seen, or its mark was refused.',
   detection: 'A replica went on from a disk that it must refuse.',
+  'beyond-repair': 'A cell that has lost all copies of something must stop safely and say what is lost.',
   identity: 'A start with the data of somebody else, or of nobody, must be refused by name, and change nothing.',
   recovery: 'A replica refused its own disk, although nothing that was flushed on it had been damaged.',
   invariant: 'An assertion of the product itself failed.',

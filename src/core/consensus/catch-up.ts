@@ -122,16 +122,21 @@ export class CatchUp {
       this.tick();
     } else if (message.firstRetained > log.chosenUpTo + 1 && message.chosenUpTo > log.chosenUpTo) {
       this.#fetching = true;
-      const provider = this.#another(this.#context.self);
-      this.#context.outbox.push({
-        kind: 'fetch-snapshot',
-        provider: provider === this.#context.self ? from : provider,
-        above: log.chosenUpTo,
-      });
+      this.#context.outbox.push({ kind: 'fetch-snapshot', provider: this.#provider(from), above: log.chosenUpTo });
     } else if (from !== this.#knower) {
       this.#askedMs = null;
       this.tick();
     }
+  }
+
+  /**
+   * Anybody, so that the master does not serve all; but when `from`, who has answered, is in no configuration that is known
+   * here, all those who are may have been replaced meanwhile.
+   */
+  #provider(from: ReplicaId): ReplicaId {
+    const { configurations, log, random, self } = this.#context;
+    const others = configurations.othersFrom(log.chosenUpTo + 1, self);
+    return others.includes(from) ? (others[random.below(others.length)] as ReplicaId) : from;
   }
 
   #adopt(entry: AcceptedEntry): void {

@@ -28,13 +28,25 @@ export class FaultAtlas {
     else kinds.push(kind);
   }
 
-  /** Another disk has taken the place of the damaged one. */
-  replaced(member: string): void {
-    this.#damaged.delete(member);
+  /** Another disk is there, and the member is not back yet, because of `kind`. */
+  renewed(member: string, kind: FaultKind): void {
+    this.#damaged.set(member, [kind]);
+  }
+
+  /** The member is back on that disk; what has struck it since stays. */
+  returned(member: string, kind: FaultKind): void {
+    const others = (this.#damaged.get(member) ?? []).filter((other) => other !== kind);
+    if (others.length === 0) this.#damaged.delete(member);
+    else this.#damaged.set(member, others);
   }
 
   isDamaged(member: string): boolean {
     return this.#damaged.has(member);
+  }
+
+  /** Nothing but a named end is right for this member. */
+  mustHalt(member: string): boolean {
+    return (this.#damaged.get(member) ?? []).some((kind) => faultCatalogue[kind].expects === 'halts');
   }
 
   /** A replica has refused its disk. @throws {Violation} when nothing has happened to it. */

@@ -20,6 +20,8 @@ export interface FaultFacts {
   readonly id: string;
   readonly class: FaultClass;
   readonly expects: Expectation;
+  /** Struck in this mode alone. */
+  readonly only?: 'beyond-repair';
 }
 
 const facts = <Class extends FaultClass>(
@@ -78,16 +80,27 @@ export const faultCatalogue = {
   'wall-jump': facts('C3', 'clock'),
   suspend: facts('C4', 'clock'),
   'lease-edge': facts('C7', 'clock'),
+  'replace-member': facts('design §3', 'membership'),
   'foreign-directory': facts('O1', 'operator', 'refused'),
   'same-directory-twice': facts('O3', 'operator', 'refused'),
   'empty-directory': facts('O4', 'operator', 'refused'),
   'directory-of-another-cell': facts('O5', 'operator', 'refused'),
   'formation-disagrees': facts('O8', 'operator', 'refused'),
   'leftover-files': facts('U3', 'upgrade', 'refused'),
+  'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },
+  'all-logs-damaged': { ...facts('D3', 'disk', 'halts'), only: 'beyond-repair' },
+  'all-manifests-lost': { ...facts('D11', 'disk', 'halts'), only: 'beyond-repair' },
+  'all-directories-lost': { ...facts('D16', 'disk', 'halts'), only: 'beyond-repair' },
+  helix: { ...facts('D18', 'disk', 'survives or halts'), only: 'beyond-repair' },
 } as const satisfies Readonly<Record<string, FaultFacts>>;
 
 export type FaultKind = keyof typeof faultCatalogue;
 export const faultKinds = Object.keys(faultCatalogue) as readonly FaultKind[];
+const factsOf = (kind: FaultKind): FaultFacts => faultCatalogue[kind];
+/** What strikes a cell that must come back. */
+export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === undefined);
+/** What no cell comes back from. */
+export const destructionKinds = faultKinds.filter((kind) => factsOf(kind).only === 'beyond-repair');
 
 /** What comes along with a strike or a profile and is counted for itself. */
 export const sideEffects = {

@@ -3,8 +3,10 @@ import type { FaultKind } from './catalogue.ts';
 import { clockFaults } from './clock-faults.ts';
 import { damageFaults } from './damage-faults.ts';
 import type { FaultDefinition, Parameters } from './definition.ts';
+import { destructionFaults } from './destruction-faults.ts';
 import { diskFaults } from './disk-faults.ts';
 import { linkFaults } from './link-faults.ts';
+import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
 import type { FaultWorld } from './world.ts';
@@ -18,7 +20,9 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...diskFaults,
   ...damageFaults,
   ...clockFaults,
+  ...membershipFaults,
   ...operatorFaults,
+  ...destructionFaults,
 };
 
 export const definitionOf = (kind: FaultKind): AnyDefinition => definitions[kind] as AnyDefinition;

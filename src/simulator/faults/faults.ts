@@ -6,7 +6,7 @@
  */
 import { Random } from '../../core/random.ts';
 import { exponential } from '../network-faults.ts';
-import { type CountedKind, type FaultKind, faultKinds } from './catalogue.ts';
+import { type CountedKind, destructionKinds, type FaultKind, faultKinds } from './catalogue.ts';
 import type { Parameters } from './definition.ts';
 import { definitionOf } from './definitions.ts';
 import type { Strike } from './strike.ts';
@@ -38,7 +38,8 @@ export class Faults {
   start(): void {
     const { script, profile } = this.#options;
     if (script !== null) {
-      for (const strike of script) this.#world.at(strike.atMs, () => this.#carryOut(strike));
+      for (const strike of script.filter(({ kind }) => !destructionKinds.includes(kind)))
+        this.#world.at(strike.atMs, () => this.#carryOut(strike));
       return;
     }
     for (const kind of faultKinds) {
@@ -61,6 +62,27 @@ export class Faults {
         machine.kill({ writes, names }, random);
       });
     }
+  }
+
+  /**
+   * After `stop`: destroys all copies of something, drawn or as the script says. Returns the members that must not come back.
+   * They are started again by themselves.
+   */
+  destroy(): readonly string[] {
+    const { script, seed } = this.#options;
+    this.#world.goOn();
+    const before = this.struck.length;
+    for (const strike of script ?? []) if (destructionKinds.includes(strike.kind)) this.#carryOut(strike);
+    if (script === null) {
+      const random = new Random(`${seed}/destroy`);
+      for (const kind of random.shuffle(destructionKinds)) {
+        const parameters = definitionOf(kind).draw(this.#world, random);
+        if (parameters === null) continue;
+        this.#strike(kind, parameters, `${seed}/destroy/how`, random);
+        break;
+      }
+    }
+    return this.struck.slice(before).flatMap(({ with: { members } }) => members as readonly string[]);
   }
 
   /** Strike number `nth` of a kind has its own draws, so that no other can shift them. */

@@ -32,6 +32,8 @@ function mistake(
   const machine = world.machine(member);
   const source = from === null ? null : world.machine(from);
   if (machine === undefined || source === undefined) return false;
+  // A disk that is being made says something else; one that is there, what it always says.
+  if (source !== null && source.log === null) return false;
   const process = processFor(world, machine, `${member}/${answer.kind}`);
   const disk = diskFor(world, process, random, source);
   if (answer.kind === 'leftover-files') disk.plant('snapshot-00000000.old', Buffer.from('of an upgrade that failed'));
@@ -79,6 +81,9 @@ export const operatorFaults = {
     draw: drawMember,
     strike: (world, { member }, random) => {
       if (world.machines.length === 1) return false;
+      // Somebody who is being replaced may be no member at the moment, and who answers may be behind.
+      const changed = world.machines.some((machine) => machine.incarnation > 1 || machine.vacant);
+      if (changed) return false;
       const answer = { kind: 'empty-directory', code: 'PAXOS_DATA_DIRECTORY_LOST', needsPeer: true } as const;
       return mistake(world, random, { member, from: null, answer });
     },

@@ -39,6 +39,8 @@ export class FaultWorld {
   readonly counts = new Map<CountedKind, number>();
   readonly #options: FaultWorldOptions;
   #stopped = false;
+  #age = 0;
+  #reserved = false;
 
   constructor(options: FaultWorldOptions) {
     this.#options = options;
@@ -57,6 +59,17 @@ export class FaultWorld {
     return this.#options.scheduler;
   }
 
+  /** Only one change of the membership goes on at a time. False while another does. */
+  reserve(): boolean {
+    if (this.#reserved) return false;
+    this.#reserved = true;
+    return true;
+  }
+
+  release(): void {
+    this.#reserved = false;
+  }
+
   /** Something that must not be has come of a fault. */
   fail(violation: Error): void {
     this.#options.fail(violation);
@@ -71,17 +84,25 @@ export class FaultWorld {
     this.#stopped = true;
   }
 
+  /** Plans again, with nothing of what was planned before. */
+  goOn(): void {
+    this.#stopped = false;
+    this.#age++;
+  }
+
   /** Happens at this true time, unless all faults have been ended before. */
   at(atMs: number, action: () => void): void {
+    const age = this.#age;
     this.#options.scheduler.at(atMs, () => {
-      if (!this.#stopped) action();
+      if (!this.#stopped && age === this.#age) action();
     });
   }
 
   /** Happens unless all faults have been ended before. */
   later(delayMs: number, action: () => void): void {
+    const age = this.#age;
     this.#options.scheduler.after(delayMs, () => {
-      if (!this.#stopped) action();
+      if (!this.#stopped && age === this.#age) action();
     });
   }
 

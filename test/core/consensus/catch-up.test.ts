@@ -33,4 +33,14 @@ describe('P29: catching up', () => {
     c.restart();
     expect(c.of('apply')).toMatchObject([{ value: value('x') }, { value: value('y') }]);
   });
+
+  test('whoever has answered gives the snapshot when no known member may be left', () => {
+    // While c was away, or new, everybody whom it knows was replaced; d has cut its log. c asked a and b for ever.
+    const c = new LoneReplica();
+    c.deliver('d', commit({ ballot: '9.d', chosen: 50 }));
+    const { nonce } = c.lastSent('catch-up');
+    const [chosenUpTo, firstRetained] = [50 as never, 40 as never];
+    c.deliver('d', { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo, firstRetained });
+    expect(c.of('fetch-snapshot')).toMatchObject([{ provider: 'd#1', above: 0 }]);
+  });
 });

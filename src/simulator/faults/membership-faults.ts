@@ -1,0 +1,130 @@
+/**
+ * Members that are replaced while everything else goes wrong: the old incarnation is removed by one logged change, the next one
+ * admitted as a learner by another and as a voter by a third, each through whoever is master then.
+ *
+ * Source: design §3 "Membership", "Incarnations"; pitfalls P20, P44, P47, P48, N12. One at a time, as an operator would; a step that had
+ * no effect is tried again, and one whose fate is not known is looked at again.
+ */
+import { type Configuration, type Member, memberId } from '../../core/consensus/configuration.ts';
+import type { Random } from '../../core/random.ts';
+import type { Machine } from '../machine.ts';
+import type { FaultWorld } from './world.ts';
+import { fault } from './world.ts';
+
+interface Replacement {
+  readonly machine: Machine;
+  /** Of the incarnation that ends. */
+  readonly old: number;
+  /** It runs on until it is out (P47); otherwise its disk is gone first (P20). */
+  alive: boolean;
+  /** And so much longer. */
+  readonly lingerMs: number;
+  readonly everyMs: number;
+}
+
+/** The one who serves, and the newest configuration that it knows. */
+function present(world: FaultWorld): { readonly machine: Machine; readonly configuration: Configuration } | null {
+  for (const machine of world.machines) {
+    const { log } = machine;
+    if (log === null || machine.process?.paused === true || !log.isServing()) continue;
+    const configuration = log.core.configurations.at(-1)?.configuration;
+    if (configuration !== undefined) return { machine, configuration };
+  }
+  return null;
+}
+
+const without = (members: readonly Member[], name: string): Member[] =>
+  members.filter((member) => member.name !== name);
+
+const sorted = (members: readonly Member[]): Member[] => [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
+
+/** The next step as a list of members; null when there is none left to take; `wait` while the new one is not ready. */
+function nextMembers(
+  world: FaultWorld,
+  { machine, old }: Replacement,
+  { members }: Configuration,
+): readonly Member[] | null | 'wait' {
+  const { name } = machine;
+  const mine = members.find((member) => member.name === name);
+  if (mine?.incarnation === old) return without(members, name);
+  const incarnation = old + 1;
+  const url = `http://${name}.simulated`;
+  if (mine === undefined) return sorted([...members, { name, incarnation, role: 'learner', url }]);
+  if (mine.role === 'voter') return null;
+  const log = machine.vacant ? null : machine.log;
+  const master = present(world);
+  if (log === null || master === null) return 'wait';
+  const behind = (master.machine.log?.appliedUpTo ?? 0) - log.appliedUpTo;
+  return behind > 20 ? 'wait' : sorted([...without(members, name), { ...mine, role: 'voter' }]);
+}
+
+function goOn(world: FaultWorld, replacement: Replacement, random: Random): void {
+  const { machine, old, everyMs } = replacement;
+  const again = (): void => world.later(everyMs, () => goOn(world, replacement, random));
+  const master = present(world);
+  if (master === null) return again();
+  const { configuration } = master;
+  const mine = configuration.members.find(({ name }) => name === machine.name);
+  if (mine?.incarnation !== old && replacement.alive) {
+    replacement.alive = false;
+    return world.later(replacement.lingerMs, () => {
+      world.note(machine.name, 'retires', old);
+      world.atlas.renewed(machine.name, 'replace-member');
+      machine.retire(random);
+      goOn(world, replacement, random);
+    });
+  }
+  if (mine !== undefined && mine.incarnation > old && machine.vacant) {
+    world.note(machine.name, 'begins anew', mine.incarnation);
+    void machine.beginAnew(mine.incarnation);
+    world.scheduler.settle();
+  }
+  const members = nextMembers(world, replacement, configuration);
+  if (members === null) {
+    world.note(machine.name, 'replaced', old + 1);
+    world.atlas.returned(machine.name, 'replace-member');
+    world.count('replace-member');
+    return world.release();
+  }
+  if (members !== 'wait') {
+    const ids = members.map((member) => `${memberId(member)}${member.role === 'voter' ? '' : '?'}`).join(' ');
+    master.machine.log?.changeConfiguration({ ...configuration, members }, (outcome) =>
+      world.note(master.machine.name, 'configuration', outcome, ids),
+    );
+  }
+  again();
+}
+
+export const membershipFaults = {
+  'replace-member': fault({
+    draw: (world, random) => {
+      const halted = world.machines.filter((machine) => machine.halted !== null);
+      const whole = world.machines.filter((machine) => machine.halted === null && world.atlas.allows(machine.name));
+      const candidates = halted.length > 0 ? halted : whole;
+      if (candidates.length === 0 || world.machines.length < 3) return null;
+      const machine = random.pick(candidates);
+      const alive = machine.halted === null && random.chance(0.5);
+      return {
+        member: machine.name,
+        alive,
+        lingerMs: world.leases(random, 0.1, 20),
+        everyMs: world.leases(random, 0.3, 3),
+      };
+    },
+    strike: (world, { member, alive, lingerMs, everyMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined || !world.atlas.allows(member) || !world.reserve()) return false;
+      const old = machine.incarnation;
+      world.note(member, 'replace-member', old);
+      world.atlas.damaged(member, 'replace-member');
+      const runsOn = alive && machine.halted === null;
+      if (!runsOn) {
+        world.atlas.renewed(member, 'replace-member');
+        machine.retire(random);
+      }
+      goOn(world, { machine, old, alive: runsOn, lingerMs, everyMs }, random);
+      // Counted when it is done.
+      return false;
+    },
+  }),
+};
