@@ -36,6 +36,8 @@ export interface CrashStates {
   readonly states: number;
   /** Disks held against what had been said: a state may be found at many moments. */
   readonly checks: number;
+  /** Moments at which the process alone died, with the power lost after its recovery. */
+  readonly kills: number;
   readonly recoveriesCrashed: number;
   /** Disks that differ from all others, each left by a crash of a recovery. */
   readonly statesInRecovery: number;
@@ -54,6 +56,8 @@ export interface CrashProblem {
 }
 
 const problemsMax = 20;
+/** Of larger sets of subsets while recovering: better some of many recoveries than many of some. */
+const samplesInRecovery = 4;
 
 type Counts = { -readonly [Key in keyof CrashStates]: CrashStates[Key] extends number ? number : CrashProblem[] };
 
@@ -71,6 +75,7 @@ export async function crashStates(lives: readonly Life[], options: CrashStatesOp
     boundaries: 0,
     states: 0,
     checks: 0,
+    kills: 0,
     recoveriesCrashed: 0,
     statesInRecovery: 0,
     problems: [],
@@ -157,16 +162,27 @@ class LifeWalk {
 
   async #crashHere(): Promise<void> {
     const met = new Map<string, Met>();
+    const before = this.#walk.counts.states;
     for (const survivors of this.#shadow.survivors()) {
       const digest = this.#shadow.digest(survivors);
       if (met.has(digest)) continue;
-      const before = this.#met.get(digest);
-      const now = before === undefined ? await this.#recoverFrom(survivors, digest) : { ...before, survivors };
+      const known = this.#met.get(digest);
+      const now = known === undefined ? await this.#recoverFrom(survivors, digest) : { ...known, survivors };
       if (now === null) continue;
       met.set(digest, now);
-      if (before !== undefined) this.#compare(now);
+      if (known !== undefined) this.#compare(now);
     }
     this.#met = met;
+    if (this.#walk.counts.states > before) await this.#killHere();
+  }
+
+  /** What a process finds in the cache, it must make durable before it relies on it (pitfalls P15). */
+  async #killHere(): Promise<void> {
+    this.#walk.counts.kills++;
+    const { image } = this.#shadow.killed(new Random(0), 0);
+    const found = await this.#recovered(image, 'a kill', null, true);
+    const problem = found === null ? null : this.#judge(found);
+    if (problem !== null) this.#report('a kill', null, problem);
   }
 
   /** Null for a state that was met long ago. */
@@ -180,7 +196,7 @@ class LifeWalk {
     const found = await this.#recovered(this.#shadow.image(survivors), survivors.how, null, true);
     const met = { survivors, digest, found };
     this.#compare(met);
-    if (found !== null && this.#isTurnOfRecovery()) await this.#crashRecovery(survivors);
+    if (found !== null && this.#isTurnOfRecovery()) await this.#crashRecoveries(survivors);
     return met;
   }
 
@@ -235,13 +251,22 @@ class LifeWalk {
     }
   }
 
-  /** Crashes a recovery from this state after each change that it makes. */
-  async #crashRecovery(survivors: Survivors): Promise<void> {
-    const { counts, options, seenInRecovery } = this.#walk;
+  /**
+   * Crashes a recovery after each change that it makes: one after a loss of power, and one after a kill, which finds in the
+   * cache what the device may not have (pitfalls P15).
+   */
+  async #crashRecoveries(survivors: Survivors): Promise<void> {
+    const { counts, options } = this.#walk;
+    const random = new Random(`${options.seed}/${counts.recoveriesCrashed}`);
+    const image = this.#shadow.image(survivors);
+    await this.#crashRecovery({ image, shadow: new Shadow(random, image, samplesInRecovery) }, survivors.how);
+    await this.#crashRecovery(this.#shadow.killed(random, samplesInRecovery), 'a kill');
+  }
+
+  async #crashRecovery({ image, shadow }: { image: DiskImage; shadow: Shadow }, survivors: string): Promise<void> {
+    const { counts, seenInRecovery } = this.#walk;
     counts.recoveriesCrashed++;
     const changes: DiskChange[] = [];
-    const image = this.#shadow.image(survivors);
-    const shadow = new Shadow(new Random(`${options.seed}/${counts.recoveriesCrashed}`), image);
     await recover(
       diskOf(image, (change) => changes.push(change)),
       this.#life.name,
@@ -254,9 +279,9 @@ class LifeWalk {
         seenInRecovery.add(digest);
         counts.statesInRecovery++;
         const inRecovery = { step, survivors: `${describe(change)}: ${kept.how}` };
-        const found = await this.#recovered(shadow.image(kept), survivors.how, inRecovery, false);
+        const found = await this.#recovered(shadow.image(kept), survivors, inRecovery, false);
         const problem = found === null ? null : this.#judge(found);
-        if (problem !== null) this.#report(survivors.how, inRecovery, problem);
+        if (problem !== null) this.#report(survivors, inRecovery, problem);
       }
     }
   }

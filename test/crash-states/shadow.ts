@@ -31,7 +31,7 @@ export interface Survivors {
 const operationsMax = 4;
 /** Subsets of more sectors than this are sampled; prefixes are always complete. */
 const sectorsMax = 4;
-const samples = 12;
+const samplesUsual = 12;
 
 const hash = (bytes: string | Buffer): string => createHash('sha1').update(bytes).digest('base64');
 const digestOf = (content: Content): string => hash(content.get(0, content.size));
@@ -54,6 +54,7 @@ interface ShadowFile {
 
 export class Shadow {
   readonly #random: Random;
+  readonly #samples: number;
   readonly #files = new Map<number, ShadowFile>();
   #names: ReadonlyMap<string, number | 'folder'> = new Map();
   #pendingNames: readonly NameChange[] = [];
@@ -64,8 +65,9 @@ export class Shadow {
   readonly #wholeCache = new Map<number, string>();
 
   /** What is durable in `image` is what the journal begins with. */
-  constructor(random: Random, image: DiskImage) {
+  constructor(random: Random, image: DiskImage, samples = samplesUsual) {
     this.#random = random;
+    this.#samples = samples;
     this.#nextInode = image.nextInode;
     const names = new Map<string, number | 'folder'>();
     for (const [path, node] of image.durableNames) {
@@ -139,7 +141,7 @@ export class Shadow {
     yield survivorsOf('none kept', [], null);
     if (count === 0) return;
     yield survivorsOf('all kept', operations, null);
-    for (const chosen of this.#subsets(count, operationsMax, samples)) {
+    for (const chosen of this.#subsets(count, operationsMax, this.#samples)) {
       const kept = operations.filter((_, i) => chosen(i));
       if (kept.length > 0 && kept.length < count) yield survivorsOf(`${kept.length} of ${count} kept`, kept, null);
     }
@@ -159,7 +161,7 @@ export class Shadow {
       const torn = { file: last.file, pieces: pieces.slice(0, kept) };
       for (const rest of rests) yield survivorsOf(`torn after ${kept} of ${count} sectors`, rest, torn);
     }
-    for (const chosen of this.#subsets(count, sectorsMax, unread ? 3 : samples)) {
+    for (const chosen of this.#subsets(count, sectorsMax, unread ? 3 : this.#samples)) {
       const torn = { file: last.file, pieces: pieces.filter((_, i) => chosen(i)) };
       for (const rest of rests) yield survivorsOf(`${torn.pieces.length} of ${count} sectors`, rest, torn);
     }
@@ -240,6 +242,39 @@ export class Shadow {
       settled.set(path, inode);
     }
     return DiskImage.settled(settled, this.#nextInode);
+  }
+
+  /**
+   * The disk as a killed process leaves it: the cache has everything, the device what it had. The shadow goes on from there,
+   * to be told what the next process does.
+   */
+  killed(random: Random, samples: number): { readonly image: DiskImage; readonly shadow: Shadow } {
+    const image = this.image({ how: 'none kept', names: [], writes: [] });
+    const shadow = new Shadow(random, image, samples);
+    const inodes = new Map<number, Inode>();
+    for (const node of image.names.values()) if (node !== 'folder') inodes.set(node.number, node);
+    const inode = (number: number): Inode => {
+      const known = inodes.get(number);
+      if (known !== undefined) return known;
+      // Flushed, but without a name that is durable.
+      const { content } = this.#file(number);
+      const node = new Inode(number, 0);
+      node.durable = content.copy();
+      node.cached = content.copy();
+      shadow.#files.set(number, newFile(content.copy()));
+      inodes.set(number, node);
+      return node;
+    };
+    for (const pending of this.#pendingNames) {
+      const change = pending.kind === 'folder' ? pending : { ...pending, inode: inode(pending.inode.number) };
+      image.change(change);
+      shadow.take({ kind: 'name', change });
+    }
+    for (const { file, write } of this.#pendingWrites) {
+      const again = inode(file).write(write.offset, write.bytes);
+      shadow.take({ kind: 'write', inode: inode(file), write: again });
+    }
+    return { image, shadow };
   }
 }
 
