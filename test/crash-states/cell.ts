@@ -20,7 +20,7 @@ import type { LogStorage } from '../../src/runtime/log-storage.ts';
 import { logStorage, restoreFrom } from '../../src/runtime/storage-adapter.ts';
 import { simulatedDigest } from '../../src/simulator/digest.ts';
 import { SimulatedDisk } from '../../src/simulator/disk.ts';
-import { GatedNetwork, gatedDisk } from '../../src/simulator/gated-ports.ts';
+import { GatedNetwork } from '../../src/simulator/gated-ports.ts';
 import { HostClock } from '../../src/simulator/host-clock.ts';
 import { SimulatedNetwork } from '../../src/simulator/network.ts';
 import { SimulatedProcess } from '../../src/simulator/process.ts';
@@ -205,7 +205,7 @@ export class ScriptedMember {
     this.#process = process;
     this.#disk = this.#disk.crash(
       { writes: 'process' },
-      gatedDisk(process, scheduler, () => null),
+      { schedule: (delayMs, callback) => void scheduler.after(delayMs, () => process.enter('io', callback), true) },
     );
     scheduler.settle();
     this.#run(process).catch((error: unknown) => this.#fail(process, error));
