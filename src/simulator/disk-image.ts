@@ -113,8 +113,8 @@ export interface CrashOptions {
    * survives) or `random` (each lost, kept or torn).
    */
   readonly writes: 'process' | 'lost' | 'kept' | 'torn' | 'random';
-  /** Names that were not flushed; `random` decides one by one. Kept with `process`. */
-  readonly names?: 'lost' | 'kept' | 'random';
+  /** Names that were not flushed; `random` or the function decides one by one. Kept with `process`. */
+  readonly names?: 'lost' | 'kept' | 'random' | ((change: NameChange) => boolean);
   /** With `torn`: how many sectors of the last write survive, from its beginning, or which; drawn when absent. */
   readonly tornSectors?: number | ((sector: number) => boolean);
 }
@@ -184,8 +184,7 @@ export class DiskImage {
     if (options.writes === 'process') return this;
     const after = this.copy();
     for (const change of after.#pendingNames) {
-      const kept = options.names === 'random' ? random.chance(0.5) : options.names === 'kept';
-      if (kept) applyName(after.#durableNames, change);
+      if (keepsName(change, options.names ?? 'lost', random)) applyName(after.#durableNames, change);
     }
     after.#pendingNames = [];
     after.names = new Map(after.#durableNames);
@@ -219,6 +218,11 @@ export class DiskImage {
     );
     return image;
   }
+}
+
+function keepsName(change: NameChange, names: NonNullable<CrashOptions['names']>, random: Random): boolean {
+  if (typeof names === 'function') return names(change);
+  return names === 'random' ? random.chance(0.5) : names === 'kept';
 }
 
 function losePower(inode: Inode, options: CrashOptions, random: Random): void {

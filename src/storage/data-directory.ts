@@ -65,10 +65,12 @@ export class DataDirectory {
     const placed = new Set((await disk.list(root)).map(({ name }) => name));
     const waiting = new Set((await disk.list(scratch)).map(({ name }) => name));
     const moved = ownNames(manifest).filter((name) => !placed.has(name) && waiting.has(name));
-    for (const name of moved) await disk.rename(inScratch(name), name);
-    const directory = new DataDirectory(disk, manifest, await isCopied(disk, manifest));
-    // Flushed even when nothing was moved: the names seen may be those of a process that was killed before its flush.
+    // The names seen, the manifest's too, may be those of a process that was killed before its flush. Were a file moved before
+    // they are durable, a power loss could leave it in place under the manifest from before, which does not know it.
     await disk.flushDirectory(root);
+    for (const name of moved) await disk.rename(inScratch(name), name);
+    if (moved.length > 0) await disk.flushDirectory(root);
+    const directory = new DataDirectory(disk, manifest, await isCopied(disk, manifest));
     await directory.#sweep();
     for (const { name, kind } of await disk.list(scratch)) {
       if (kind !== 'directory') await disk.remove(inScratch(name));
@@ -218,6 +220,8 @@ export async function quarantine(
   const unknown = await unknownFiles(disk, manifest);
   if (unknown.length === 0) return unknown;
   const folder = `quarantine/${label}`;
+  // As at every start: a manifest that only the cache has must not decide what is moved.
+  await disk.flushDirectory(root);
   await disk.makeDirectory('quarantine');
   await disk.flushDirectory(root);
   await disk.makeDirectory(folder);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { crc32 } from '../../src/formats/checksum.ts';
+import type { DiskFault, DiskOperation } from '../../src/simulator/disk.ts';
 import {
   ManifestCorruptError,
   UnknownFilesError,
@@ -165,6 +166,32 @@ describe('a data directory', () => {
     rolledBack.inode('MANIFEST').truncate(0);
     rolledBack.inode('MANIFEST').overwrite(0, older);
     await expect(open(rolledBack)).rejects.toThrow();
+  });
+
+  it('moves no file for the sake of a manifest that only the cache has', async () => {
+    // 1. The manifest that names a new segment is renamed into place; the process is killed before its name is durable.
+    // 2. The next process moves the segment to its place, and the power goes. 3. The device kept that name and not the
+    // manifest's: the file in place is one that the manifest from before does not know.
+    const haltAt = (kind: string, path: RegExp) => {
+      const state = { reached: false };
+      const fault = (operation: DiskOperation): DiskFault | null => {
+        if (state.reached || operation.kind !== kind || !path.test(operation.path)) return null;
+        state.reached = true;
+        return 'halt';
+      };
+      return { fault, reached: () => state.reached };
+    };
+    const formed = await formedDisk();
+    const first = haltAt('rename', /^MANIFEST$/);
+    const disk = formed.crash(kill, { fault: first.fault });
+    void open(disk);
+    await halted(first.reached);
+    const second = haltAt('rename', /^wal-/);
+    const next = disk.crash(kill, { fault: second.fault });
+    void open(next);
+    await halted(second.reached);
+    const found = next.crash({ writes: 'kept', names: ({ path }) => path.startsWith('wal-') }, { fault: () => null });
+    await (await open(found)).close();
   });
 
   it('keeps its local flags over restarts', async () => {
