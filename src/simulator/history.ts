@@ -5,6 +5,7 @@
  * so that a history splits into independent parts. Each write carries its number into the log in a test that always
  * holds, by which the checkers find it again in the bytes that were chosen.
  */
+import type { Epoch } from '../core/consensus/identity.ts';
 import type { Command, MultiOp, SessionNumber, Test } from '../core/database/command.ts';
 
 /** One step of a change; the revision-free view of what a client asked for. */
@@ -73,7 +74,11 @@ export function tagIn(item: Uint8Array): number | null {
 export function commandOf(
   id: number,
   move: Extract<Move, { kind: 'change' }>,
-  options: { readonly session: SessionNumber | null; readonly revisionOf: (condition: Condition) => number | null },
+  options: {
+    readonly session: SessionNumber | null;
+    readonly ifEpoch: Epoch | null;
+    readonly revisionOf: (condition: Condition) => number | null;
+  },
 ): Command {
   const guard: Test[] = [{ test: 'absent', key: tagKey(id) }];
   for (const condition of move.when) {
@@ -91,7 +96,7 @@ export function commandOf(
     // biome-ignore lint/suspicious/noThenProperty: the name in the contract of MultiOp.
     multiOp: { guard, then: operations(move.steps), else: operations(move.otherwise) },
     session: options.session,
-    ifEpoch: null,
+    ifEpoch: options.ifEpoch,
   };
 }
 

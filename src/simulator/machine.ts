@@ -4,7 +4,7 @@
  * Core, runtime and storage are those of production, put together as `runtime/member` does, above simulated ports.
  */
 import type { Configuration } from '../core/consensus/configuration.ts';
-import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
+import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId } from '../core/consensus/identity.ts';
 import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { CommandResult } from '../core/database/command.ts';
@@ -422,6 +422,14 @@ export class Machine {
       },
     });
     this.#life = { log, service, database, storage };
+    // As the process around a real replica does, only sooner: simulated leases are short.
+    const watchSpace = (): void => {
+      if (!storage.readOnly) return;
+      storage.checkSpace().catch(() => undefined);
+      process.schedule((process.now().monotonicMs + profile.leaseMs / 2) as MonotonicMs, watchSpace);
+    };
+    storage.onSpaceLow((low) => low && watchSpace());
+    watchSpace();
     log.start();
   }
 

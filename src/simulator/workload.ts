@@ -4,6 +4,7 @@
  * Source: pitfalls I6, I8, I9; contract §2. Half of them write within sessions, whose writes are sent again until they
  * are answered; the others' writes end as unknown when an answer does not come. All follow redirects.
  */
+import type { Epoch } from '../core/consensus/identity.ts';
 import type { CommandResult, SessionNumber } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
 import type { ReplayChecker } from './checkers/replay.ts';
@@ -90,6 +91,10 @@ class Client {
   #master: string;
   #session: string | null = null;
   #sequence = 0;
+  /** When the last write in the session was asked for that is known to have been applied. */
+  #renewedMs = 0;
+  /** Of the last answer to a write. */
+  #epoch: Epoch | null = null;
   #mark: { readonly text: string; readonly instance: number } | null = null;
   readonly #seen = new Map<string, { readonly value: string | null; readonly revision: number }>();
   #current: Attempting | null = null;
@@ -233,7 +238,12 @@ class Client {
   }
 
   #write(id: number, object: string, move: Extract<Move, { kind: 'change' }>, session: SessionNumber | null): void {
-    const command = commandOf(id, move, { session, revisionOf: (condition) => this.#revisionOf(condition) });
+    const command = commandOf(id, move, {
+      session,
+      // No draw of its own, so that seeds go on meaning what they meant.
+      ifEpoch: id % 7 === 0 ? this.#epoch : null,
+      revisionOf: (condition) => this.#revisionOf(condition),
+    });
     const record = this.#invoke(id, object, move, command);
     this.#attempt({ kind: 'write', command }, record, session !== null, (reply) => {
       if (reply?.kind !== 'written') {
@@ -241,11 +251,13 @@ class Client {
       }
       const { result } = reply;
       if (result.kind !== 'multiop' || result.resultsForgotten === true) {
-        if (result.kind === 'session-expired') this.#session = null;
+        if (result.kind === 'session-expired') this.#sessionEnded();
         return this.#settle(record, 'unknown', null, null);
       }
       const position = this.#options.replay.changeAnswered(id, result);
       this.#mark = { text: reply.mark, instance: result.instance };
+      this.#epoch = result.epoch;
+      if (session !== null) this.#renewedMs = record.invokedMs;
       const steps = result.succeeded ? move.steps : move.otherwise;
       steps.forEach((step, i) => {
         if (step.op === 'put') this.#remember(step.key, step.value, result.revision);
@@ -261,11 +273,24 @@ class Client {
 
   #openSession(): void {
     const command = { kind: 'open-session', ttlMs: this.#options.sessionTtlMs } as const;
+    const askedMs = this.#options.scheduler.nowMs;
     this.#attempt({ kind: 'write', command }, null, false, (reply) => {
       if (reply?.kind !== 'written' || reply.result.kind !== 'session') return;
       this.#session = reply.result.session;
       this.#sequence = 0;
+      this.#renewedMs = askedMs;
     });
+  }
+
+  /** Cell time may go slower than true time while nobody is master, and faster by no more than clocks may drift (I20). */
+  #sessionEnded(): void {
+    const { fail, scheduler, sessionTtlMs } = this.#options;
+    const idleMs = scheduler.nowMs - this.#renewedMs;
+    if (idleMs < 0.9 * sessionTtlMs) {
+      const text = `the session of ${this.#name} ended ${Math.round(idleMs)} ms after a write in it was asked for`;
+      fail(new Violation('session', text, { session: this.#session, sessionTtlMs }));
+    }
+    this.#session = null;
   }
 
   #invoke(id: number, object: string, move: Move, command: OperationRecord['command']): OperationRecord {
