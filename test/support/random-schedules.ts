@@ -5,6 +5,7 @@
  */
 import type { Configuration } from '../../src/core/consensus/configuration.ts';
 import { Random } from '../../src/core/random.ts';
+import { ConductChecker } from './conduct-checker.ts';
 import { configurationOf, LogCell, memberNamed } from './log-cell.ts';
 import type { LogMember } from './log-member.ts';
 
@@ -88,6 +89,11 @@ class Explorer {
     });
     if (this.memberships) for (const name of ['d', 'e', 'f']) this.#spare(name);
     this.#setFaults();
+    const { tail, duplicates, jitterMs } = this.faults;
+    const conduct = new ConductChecker(this.cell, {
+      lateMs: tail > 0 ? 3_000 : duplicates > 0 ? 1_000 + jitterMs : jitterMs + 1,
+    });
+    this.cell.watch = (member, input, effects) => conduct.onStep(member, input, effects);
   }
 
   #spare(name: string): void {
@@ -259,6 +265,12 @@ class Explorer {
     cell.runUntil(
       `every member applied ${target}`,
       () => inside.every(({ core }) => core.appliedUpTo >= target),
+      limitMs,
+    );
+    const outside = cell.members.filter(({ id }) => !ids.includes(id));
+    cell.runUntil(
+      'voters that are out know it',
+      () => outside.every(({ core }) => core.participation !== 'voting'),
       limitMs,
     );
   }
