@@ -22,7 +22,6 @@ export const databases: readonly Mutant[] = [
       },
     ],
     killedBy: [session],
-    blind: { simulator: 'a simulated client sends its next number when the one before is answered or given up' },
   },
   {
     id: 'P12-copy-applied-again',
@@ -164,7 +163,6 @@ export const databases: readonly Mutant[] = [
       },
     ],
     killedBy: [session],
-    blind: { simulator: 'sessions that end too early are no violation to its checkers: their clients open new ones' },
   },
   {
     id: 'P55-spliced-snapshot-taken',
@@ -184,7 +182,6 @@ export const databases: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/storage/snapshots.test.ts'],
-    blind: { simulator: 'its network gives a snapshot whole or breaks it off; it never mixes two' },
   },
   {
     id: 'any-test-of-a-guard-suffices',

@@ -278,10 +278,7 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [stability],
-    blind: {
-      explorer: 'safe, but restless: no hunter counts changes of mastership against losses of masters',
-      simulator: 'as the explorer',
-    },
+    blind: { simulator: 'it costs progress and trust, not safety: the explorer has the rule for it' },
   },
   {
     id: 'P42-master-yields-to-an-inflated-ballot',
@@ -296,10 +293,7 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [stability],
-    blind: {
-      explorer: 'safe, but restless: no hunter counts changes of mastership against losses of masters',
-      simulator: 'as the explorer',
-    },
+    blind: { simulator: 'it costs progress and trust, not safety: the explorer has the rule for it' },
   },
   {
     id: 'P43-grant-on-the-wall-clock',
@@ -345,10 +339,7 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [lease],
-    blind: {
-      explorer: 'it has no sessions, and nothing else looks at cell time',
-      simulator: 'sessions that end too early are no violation to its checkers: their clients open new ones',
-    },
+    blind: { explorer: 'it has no sessions, and nothing else looks at cell time' },
   },
   {
     id: 'hand-over-keeps-the-lease',

@@ -216,10 +216,7 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: {
-      ...unchanged,
-      explorer: 'who is out is asked for nothing after healing',
-    },
+    blind: unchanged,
   },
   {
     id: 'P47-removed-master-goes-on',
@@ -234,10 +231,7 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: {
-      ...unchanged,
-      explorer: 'it can propose no more, and its lease, which the others have granted, protects its reads',
-    },
+    blind: unchanged,
   },
   {
     id: 'P48-votes-by-name',
@@ -259,10 +253,7 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/promises-and-ballots.test.ts', 'test/core/consensus/bad-input.test.ts'],
-    blind: {
-      explorer: 'no member has a second incarnation there yet',
-      simulator: 'no member has a second incarnation there yet',
-    },
+    blind: { simulator: 'no simulated member has a second incarnation yet' },
   },
   {
     id: 'P50-never-heard-counts-as-heard',
@@ -277,9 +268,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: {
-      explorer: 'it asks nobody for a status',
-      simulator: 'it asks nobody for a status yet',
-    },
+    blind: { simulator: 'it asks nobody for a status yet' },
   },
 ];

@@ -103,22 +103,30 @@ async function tests(wanted: readonly Mutant[]): Promise<void> {
 const wanted = wantedMutants();
 if (wantedLayers.includes('directed') && wanted.length > 0) await tests(wanted);
 const waiting = [...wanted];
+const found: { readonly mutant: Mutant; readonly layer: Layer; readonly verdict: Verdict }[] = [];
+/** Into what is kept by now: other runs may have written since this one began. */
+function keep(): void {
+  const kept = readResults();
+  for (const { mutant, layer, verdict } of found) note(kept, mutant, layer, verdict);
+  write(kept);
+}
 let done = 0;
 const worker = async (): Promise<void> => {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     const lines: string[] = [];
     for (const layer of wantedLayers) {
       const verdict = await verdictOf(mutant, layer);
+      if (verdict !== null) found.push({ mutant, layer, verdict });
       if (verdict !== null) note(results, mutant, layer, verdict);
       lines.push(`    ${layer.padEnd(9)} ${textOf(layer, verdict)}`);
     }
     say(`${++done}/${wanted.length} ${mutant.id}\n${lines.join('\n')}`);
-    if (options.write) write(results);
+    if (options.write) keep();
   }
 };
 await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
 
-if (options.write) write(results);
+if (options.write) keep();
 const { all, seen } = huntersScore(results);
 for (const layer of layers) say(`${layer.padEnd(22)} ${percent(scoreOf(results, layer))}`);
 say(`${'explorer or simulator'.padEnd(22)} ${percent(all)}; of those that one of them can see ${percent(seen)}`);
