@@ -7,12 +7,19 @@ import { root } from './paths.mjs';
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ stdio?: 'inherit' | 'stderr' | 'collect', env?: NodeJS.ProcessEnv }} [options]
- *   `inherit` shows the output as it comes, `stderr` shows all of it on stderr, `collect` keeps it for the caller.
+ * @param {{ stdio?: 'inherit' | 'stderr' | 'collect' | 'result' | 'answer', env?: NodeJS.ProcessEnv }} [options]
+ *   `inherit` shows the output as it comes, `stderr` shows all of it on stderr, `collect` keeps it for the caller, `result`
+ *   keeps stdout and shows stderr, `answer` keeps stdout and drops stderr.
  * @returns {Promise<{ code: number, output: string, signal: string | null }>}
  */
 export function run(command, args, { stdio = 'inherit', env = process.env } = {}) {
-  const wiring = { inherit: 'inherit', stderr: ['inherit', 2, 2], collect: ['ignore', 'pipe', 'pipe'] }[stdio];
+  const wiring = {
+    inherit: 'inherit',
+    stderr: ['inherit', 2, 2],
+    collect: ['ignore', 'pipe', 'pipe'],
+    result: ['ignore', 'pipe', 2],
+    answer: ['ignore', 'pipe', 'ignore'],
+  }[stdio];
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, env, stdio: wiring });
     let output = '';

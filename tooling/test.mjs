@@ -2,12 +2,14 @@
  * `npm test`: installs and builds what is not up to date, then checks and tests everything.
  *
  * `--full` adds test/full/** (many minutes). `--rewrite-scenarios` writes the transcripts in test/scenarios anew. Anything
- * else goes to vitest (files, `-t NAME`), and the static checks are left out then. The last line on stdout is
+ * else goes to vitest (files, `-t NAME`), and the static checks and fresh seeds are left out then. The last line on stdout is
  * `N passed, N failed`; the exit code is 0 only when nothing failed.
  */
 import './node-version.mjs';
+import os from 'node:os';
 import { build } from './build.mjs';
 import { checks, runChecks, typesOfProduct } from './checks.mjs';
+import { seedOfCommit, simulate, violationLines } from './fresh-seeds.mjs';
 import { ensureInstalled } from './install.mjs';
 import { say } from './paths.mjs';
 import { runVitest } from './vitest.mjs';
@@ -33,6 +35,7 @@ try {
   count(await step('types of commands and src, library, command line, manifest', build));
   if (rest.length === 0) count(await runChecks(checks.filter((check) => check !== typesOfProduct)));
   count(await runVitest(rest, env));
+  if (rest.length === 0) count(await freshSeeds());
 } catch (error) {
   say(error.stack ?? String(error));
   failed += 1;
@@ -49,4 +52,25 @@ async function step(name, work) {
     say(`✗ ${name}\n${error.message}`);
     return { passed: 0, failed: 1 };
   }
+}
+
+/**
+ * Whole simulated cells of seeds that belong to this commit: PAXOSCTL_SIMULATION_SEEDS of them (0 for none), and no new one after
+ * PAXOSCTL_SIMULATION_TIME, since a busy machine must not fail for being slow.
+ */
+async function freshSeeds() {
+  const { PAXOSCTL_SIMULATION_SEEDS: wanted = '300', PAXOSCTL_SIMULATION_TIME: time = '150s' } = process.env;
+  if (wanted === '0') return { passed: 0, failed: 0 };
+  const seed = process.env.PAXOSCTL_SIMULATION_SEED ?? String(seedOfCommit());
+  say(`Fresh seeds: ${wanted} from ${seed} on, for at most ${time} …`);
+  const started = performance.now();
+  const jobs = String(os.availableParallelism());
+  const result = await simulate(['--seed', seed, '--runs', wanted, '--for', time, '--jobs', jobs], { quiet: true });
+  const { runs, simulatedHours, operations, ok, violation } = result;
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const late = ok && runs < Number(wanted) ? `, of ${wanted}: the time was over` : '';
+  const what = `${runs} fresh seeds from ${seed} on${late}: ${simulatedHours.toFixed(1)} simulated hours, ${operations} operations`;
+  if (ok) say(`✓ ${what} (${seconds} s)`);
+  else say(`✗ ${what} (${seconds} s)\nSeed ${violation.seed} violates ${violationLines(violation)}`);
+  return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }

@@ -49,7 +49,7 @@ export interface SimulationTextOptions {
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-const label = (text: string): string => coloured('dim', text.padEnd(10));
+const label = (text: string): string => coloured('dim', text.padEnd(12));
 
 /** Simulated hours in a minute of real time. */
 export const rateText = (simulatedMs: number, elapsedMs: number): string =>
@@ -174,7 +174,7 @@ function grid(title: string, cells: readonly (readonly [string, string])[], widt
   const nameWidth = Math.max(...cells.map(([name]) => name.length), 16);
   const countWidth = Math.max(...cells.map(([, count]) => count.length), 7);
   const each = nameWidth + 1 + countWidth;
-  const perLine = Math.max(1, Math.floor((width - 10 + 2) / (each + 2)));
+  const perLine = Math.max(1, Math.floor((width - 13 + 2) / (each + 2)));
   const lines: string[] = [];
   for (let at = 0; at < cells.length; at += perLine) {
     const row = cells
@@ -189,7 +189,7 @@ function wrapped(title: string, words: readonly string[], width: number, colour:
   const lines: string[] = [];
   for (const word of words) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + 2 + word.length <= width - 11) lines[lines.length - 1] = `${last}, ${word}`;
+    if (last !== undefined && last.length + 2 + word.length <= width - 13) lines[lines.length - 1] = `${last}, ${word}`;
     else lines.push(word);
   }
   return lines.map((line, at) => `${label(at === 0 ? title : '')} ${coloured(colour, line)}`);

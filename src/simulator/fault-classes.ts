@@ -14,5 +14,5 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   operator: of('operator'),
   membership: of('membership'),
   upgrade: of('upgrade'),
-  'along with others': Object.keys(sideEffects),
+  'with others': Object.keys(sideEffects),
 };

@@ -8,6 +8,7 @@
 import type { CellOptions, CellViolation } from './cell.ts';
 import { faultKinds } from './faults/catalogue.ts';
 import type { Strike } from './faults/strike.ts';
+import { calmNetwork } from './network-faults.ts';
 import type { Profile } from './profile.ts';
 
 const format = 'paxosctl-scenario';
@@ -43,7 +44,10 @@ export interface ScenarioFinding extends Pick<CellViolation, 'property' | 'messa
 /** The options of a cell that runs it. */
 export function cellOf({ cell, profile, strikes }: Scenario): CellOptions {
   if (strikes === undefined) return cell;
-  return { ...cell, script: { strikes, ...(profile === undefined ? {} : { profile }) } };
+  if (profile?.network === undefined)
+    return { ...cell, script: { strikes, ...(profile === undefined ? {} : { profile }) } };
+  // A fault of the network that came later than the file is off in it.
+  return { ...cell, script: { strikes, profile: { ...profile, network: { ...calmNetwork, ...profile.network } } } };
 }
 
 /** The file: one strike a line, so that a difference between two is readable. Ends with a line break. */

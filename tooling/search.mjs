@@ -1,0 +1,63 @@
+/**
+ * `npm run search -- --minutes 60`: fresh seeds on all cores until the time is over, whatever they find. The last thing on
+ * stdout is the ledger: what was simulated, and each violation with its command.
+ *
+ * `--seed S` begins there (default: the time), `--jobs N`, `--replicas N`, `--hours H`, `--mode M` as for `paxosctl simulate`;
+ * `--ledger FILE` also adds the ledger to this file, a line a search. Exit code 4 when there was a violation.
+ */
+import './node-version.mjs';
+import { appendFileSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { ensureBundle } from './build.mjs';
+import { commit, simulate, violationLines } from './fresh-seeds.mjs';
+import { ensureInstalled } from './install.mjs';
+import { at, say } from './paths.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
+    jobs: { type: 'string', default: String(os.availableParallelism()) },
+    replicas: { type: 'string' },
+    hours: { type: 'string' },
+    mode: { type: 'string' },
+    ledger: { type: 'string' },
+  },
+});
+const { minutes, seed, jobs, ledger: file } = options;
+const passedOn = ['replicas', 'hours', 'mode'].flatMap((name) =>
+  options[name] === undefined ? [] : [`--${name}`, options[name]],
+);
+
+await ensureInstalled();
+await ensureBundle();
+const startedAt = new Date();
+const args = ['--seed', seed, '--for', `${minutes}m`, '--jobs', jobs, '--keep-going', ...passedOn];
+const result = await simulate(args);
+const tookMinutes = (Date.now() - startedAt.getTime()) / 60_000;
+const { version } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
+const found = result.violations ?? [];
+const all = found.length === 0 && result.violation ? [result.violation] : found;
+for (const violation of all) say(`\nSeed ${violation.seed}: VIOLATION of ${violationLines(violation)}`);
+const rounded = (number) => Math.round(number * 1000) / 1000;
+const ledger = {
+  version,
+  commit: commit(),
+  startedAt: startedAt.toISOString(),
+  minutes: rounded(tookMinutes),
+  jobs: Number(jobs),
+  seeds: { first: result.seed, count: result.runs },
+  simulatedHours: rounded(result.simulatedHours),
+  simulatedHoursPerMinute: rounded(result.simulatedHours / tookMinutes),
+  operations: result.operations,
+  unknown: result.unknown,
+  events: result.events,
+  violations: all.map(({ seed: of, property, message, replay }) => ({ seed: of, property, message, replay })),
+  faults: result.faults,
+  neverFired: result.neverFired,
+  movesNeverMade: Object.keys(result.transitions).filter((move) => result.transitions[move] === 0),
+};
+if (file !== undefined) appendFileSync(file, `${JSON.stringify(ledger)}\n`);
+process.stdout.write(`${JSON.stringify(ledger, null, 2)}\n`);
+process.exitCode = result.ok ? 0 : 4;
