@@ -6,10 +6,9 @@
  * `N passed, N failed`; the exit code is 0 only when nothing failed.
  */
 import './node-version.mjs';
-import os from 'node:os';
 import { build } from './build.mjs';
 import { checks, runChecks, typesOfProduct } from './checks.mjs';
-import { seedOfCommit, simulate, violationLines } from './fresh-seeds.mjs';
+import { freshSeeds } from './fresh-seeds.mjs';
 import { ensureInstalled } from './install.mjs';
 import { say } from './paths.mjs';
 import { runVitest } from './vitest.mjs';
@@ -52,25 +51,4 @@ async function step(name, work) {
     say(`✗ ${name}\n${error.message}`);
     return { passed: 0, failed: 1 };
   }
-}
-
-/**
- * Whole simulated cells of seeds that belong to this commit: PAXOSCTL_SIMULATION_SEEDS of them (0 for none), and no new one after
- * PAXOSCTL_SIMULATION_TIME, since a busy machine must not fail for being slow.
- */
-async function freshSeeds() {
-  const { PAXOSCTL_SIMULATION_SEEDS: wanted = '300', PAXOSCTL_SIMULATION_TIME: time = '150s' } = process.env;
-  if (wanted === '0') return { passed: 0, failed: 0 };
-  const seed = process.env.PAXOSCTL_SIMULATION_SEED ?? String(seedOfCommit());
-  say(`Fresh seeds: ${wanted} from ${seed} on, for at most ${time} …`);
-  const started = performance.now();
-  const jobs = String(os.availableParallelism());
-  const result = await simulate(['--seed', seed, '--runs', wanted, '--for', time, '--jobs', jobs], { quiet: true });
-  const { runs, simulatedHours, operations, ok, violation } = result;
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const late = ok && runs < Number(wanted) ? `, of ${wanted}: the time was over` : '';
-  const what = `${runs} fresh seeds from ${seed} on${late}: ${simulatedHours.toFixed(1)} simulated hours, ${operations} operations`;
-  if (ok) say(`✓ ${what} (${seconds} s)`);
-  else say(`✗ ${what} (${seconds} s)\nSeed ${violation.seed} violates ${violationLines(violation)}`);
-  return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }

@@ -6,6 +6,7 @@
  */
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
 import { faultClasses } from './fault-classes.ts';
+import { destructionKinds } from './faults/catalogue.ts';
 import { meaningOf } from './properties.ts';
 import { type CellRunner, type Pulse, runnerHere } from './runner.ts';
 import { joinHashes } from './trace.ts';
@@ -89,8 +90,12 @@ export const simulationDefaults = { runs: 1, replicas: 5, hours: 0.05 } as const
 export const longRunSeeds = 1_000;
 const hourMs = 3_600_000;
 
-/** Every kind that is counted. */
-export const allFaultKinds: readonly string[] = Object.values(faultClasses).flat().sort();
+/** Every kind that can strike in this mode. */
+export const faultKindsOf = (mode: SimulationMode | null): readonly string[] =>
+  Object.values(faultClasses)
+    .flat()
+    .filter((kind) => mode === 'beyond-repair' || !(destructionKinds as readonly string[]).includes(kind))
+    .sort();
 
 /** Runs seed after seed, several at a time where the runner can, and stops at the first violation. */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
@@ -248,7 +253,7 @@ class Totals {
   result(): SimulationResult {
     const { seed, mode = null, keepGoing = false } = this.#options;
     const faults = Object.fromEntries(Object.entries(this.#faults).sort(([a], [b]) => (a < b ? -1 : 1)));
-    const neverFired = allFaultKinds.filter((kind) => !(faults[kind] ?? 0));
+    const neverFired = faultKindsOf(mode).filter((kind) => !(faults[kind] ?? 0));
     const runs = this.#hashes.length;
     const violation = this.#violations[0] ?? this.#uncovered(neverFired);
     return {

@@ -19,7 +19,7 @@ export interface Scenario {
   readonly title: string;
   /** `none`: the bug that it once showed is gone. Otherwise the property that is violated. */
   readonly expect: string;
-  readonly cell: Omit<CellOptions, 'script'>;
+  readonly cell: Omit<CellOptions, 'script' | 'profile'>;
   /** What differs from the profile that the seed draws; all of it in a scenario that was shrunk. */
   readonly profile?: Partial<Profile>;
   /** In order; absent: drawn from the seed, as without a scenario. */

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import type { CellOptions, CellReport } from '../../src/simulator/cell.ts';
 import { drawProfile } from '../../src/simulator/profile.ts';
-import { allFaultKinds, longRunSeeds, runSimulation } from '../../src/simulator/run.ts';
+import { faultKindsOf, longRunSeeds, runSimulation } from '../../src/simulator/run.ts';
 import type { CellRunner, RunHooks } from '../../src/simulator/runner.ts';
 import { WorkerPool } from '../../src/simulator/worker-pool.ts';
 
@@ -23,6 +23,7 @@ const reportOf = (seed: number | string, violated = false): CellReport => ({
     ? { property: 'agreement', message: `agreement: seed ${seed}`, facts: {}, atMs: 5, trace: ['the end'] }
     : null,
   strikes: [],
+  halts: [],
   transitions: {},
   healedAfterMs: 1,
 });
@@ -115,6 +116,7 @@ describe('many seeds', () => {
 
 describe('a long run', () => {
   const runs = longRunSeeds;
+  const allFaultKinds = faultKindsOf(null);
   const faults = Object.fromEntries(allFaultKinds.map((kind) => [kind, 1]));
   const striking = (faultsOf: (seed: number) => Record<string, number>): { readonly runner: CellRunner } => ({
     runner: { ...inOrder.runner, run: async ({ seed }) => ({ ...reportOf(seed), faults: faultsOf(Number(seed)) }) },

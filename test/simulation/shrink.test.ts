@@ -42,6 +42,7 @@ class PretendedRunner implements CellRunner {
       traceHash: '',
       faults: {},
       strikes,
+      halts: [],
       transitions: {},
       violation: this.#fails(cell, strikes)
         ? { property: 'agreement', message: 'agreement: it broke', facts: {}, atMs, trace: [] }
