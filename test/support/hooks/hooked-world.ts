@@ -26,6 +26,8 @@ export type Order =
 export interface HookReport {
   readonly passed: Readonly<Record<string, number>>;
   readonly held: number;
+  /** Traps that have not sprung. */
+  readonly armed: number;
 }
 
 class HookedClocks implements ClockPort {
@@ -95,7 +97,7 @@ export function hookedWorld(real: World): HookedWorld {
     world,
     obey: (order) => {
       carryOut(order);
-      return { passed: points.passed, held: points.held };
+      return { passed: points.passed, held: points.held, armed: points.armed };
     },
   };
 }

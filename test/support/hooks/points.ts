@@ -46,6 +46,10 @@ export class HookPoints {
     this.#armed = [];
   }
 
+  get armed(): number {
+    return this.#armed.length;
+  }
+
   /** How often each point was reached, by name. */
   get passed(): Readonly<Record<string, number>> {
     return Object.fromEntries([...this.#passed].sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -353,6 +353,42 @@ export const hookFaults: readonly Fault[] = [
     },
   },
   {
+    name: 'any operation of the disk fails once',
+    strike: async (cell, random) => {
+      const member = random.pick(hooked(cell.members));
+      const hooks = new Hooks(member);
+      const before = (await hooks.report()).passed;
+      await leases(cell, random, 1, 2);
+      const passed = Object.entries((await hooks.report()).passed);
+      // Those that it passes again and again.
+      const points = passed.flatMap(([name, times]) =>
+        times > (before[name] ?? 0) && !/^(send|receive|fetch)\./.test(name) ? [name] : [],
+      );
+      const trap = {
+        point: random.pick(points.length === 0 ? ['wal.write-flush'] : points),
+        moment: momentOf(random),
+        nth: 1,
+      };
+      const reason = random.chance(0.5) ? 'io' : 'full';
+      member.expectEnd(true);
+      await hooks.trap(trap.moment, trap.point, { kind: 'fail', reason });
+      await leases(cell, random, 1, 4);
+      const drawn = `${member.name} ${trap.moment} ${trap.point} ${reason}`;
+      const reached = !member.running || (await hooks.order({ do: 'report' }))?.armed !== 1;
+      // The trap may have sprung a moment ago: one that is ending does not answer any more.
+      await healed(cell);
+      await until(`${drawn}: it answers or ends`, async () => !member.running || (await member.status()) !== null);
+      if (member.running) {
+        member.expectEnd(false);
+        return `${drawn}, ${reached ? 'goes on' : 'not reached'}`;
+      }
+      const { code } = await member.end();
+      if (code !== 1 && code !== 26) throw new Error(`${drawn}: ended with ${code}.`);
+      await back(member, random);
+      return `${drawn}, exit ${code}`;
+    },
+  },
+  {
     name: 'slow flushes',
     strike: async (cell, random) => {
       const members = random.shuffle(hooked(cell.members)).slice(0, 1 + random.below(cell.members.length));
