@@ -2,8 +2,9 @@
  * `npm run mutants`: puts each known bug back, one at a time, and says which layer of the tests finds it.
  *
  * Options: `--only P02,P34` (beginnings of names), `--layer directed|explorer|simulator` (may be repeated), `--seconds N` a hunt,
- * `--seed N` the first seed, `--jobs N` mutants at a time, `--survivors` (those that no hunter has killed yet), `--write`
- * (keeps what was found: test/mutants/results.json and docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
+ * `--seed N` the first seed, `--jobs N` mutants at a time, `--survivors` (those that no hunter has killed yet), `--missing`
+ * (only what was not found before, nor looked for as long), `--write` (keeps what was found: test/mutants/results.json and
+ * docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,6 +34,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: '1' },
     jobs: { type: 'string', default: '2' },
     survivors: { type: 'boolean', default: false },
+    missing: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -101,7 +103,10 @@ async function tests(wanted: readonly Mutant[]): Promise<void> {
 }
 
 const wanted = wantedMutants();
-if (wantedLayers.includes('directed') && wanted.length > 0) await tests(wanted);
+if (wantedLayers.includes('directed')) {
+  const asked = wanted.filter((mutant) => !options.missing || !isKnown(mutant, 'directed'));
+  if (asked.length > 0) await tests(asked);
+}
 const waiting = [...wanted];
 const found: { readonly mutant: Mutant; readonly layer: Layer; readonly verdict: Verdict }[] = [];
 /** Into what is kept by now: other runs may have written since this one began. */
@@ -110,17 +115,24 @@ function keep(): void {
   for (const { mutant, layer, verdict } of found) note(kept, mutant, layer, verdict);
   write(kept);
 }
+function isKnown({ id }: Mutant, layer: Layer): boolean {
+  const known = results[id]?.verdicts[layer];
+  return known !== undefined && (known.killed || (layer !== 'directed' && known.seconds >= Number(options.seconds)));
+}
+
 let done = 0;
 const worker = async (): Promise<void> => {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     const lines: string[] = [];
     for (const layer of wantedLayers) {
+      if (options.missing && isKnown(mutant, layer)) continue;
       const verdict = await verdictOf(mutant, layer);
       if (verdict !== null) found.push({ mutant, layer, verdict });
       if (verdict !== null) note(results, mutant, layer, verdict);
       lines.push(`    ${layer.padEnd(9)} ${textOf(layer, verdict)}`);
     }
-    say(`${++done}/${wanted.length} ${mutant.id}\n${lines.join('\n')}`);
+    done++;
+    if (lines.length > 0) say(`${done}/${wanted.length} ${mutant.id}\n${lines.join('\n')}`);
     if (options.write) keep();
   }
 };

@@ -144,6 +144,9 @@ export class LogChecker {
         `${member.id} ${instance}: ${label}, chosen ${this.#chosen.get(instance)}`,
       );
     }
+    if (current !== (value.kind !== 'submitted' || value.epoch === epoch)) {
+      this.#fail('I21 epochs', `${member.id} ${instance}: ${label} applied in epoch ${epoch}, current=${current}`);
+    }
     const first = this.#applied[instance] === undefined;
     const full = `${label} epoch=${epoch} current=${current}`;
     if (first) this.#applied[instance] = full;
