@@ -132,6 +132,7 @@ class LifeWalk {
   #met = new Map<string, Met>();
   #step = 0;
   #after = '';
+  #atNames = false;
 
   constructor(walk: Walk, life: Life, random: Random) {
     this.#walk = walk;
@@ -145,6 +146,7 @@ class LifeWalk {
       this.#step = i;
       if (step.kind === 'disk') {
         this.#after = describe(step.change);
+        this.#atNames = step.change.kind === 'name' || step.change.kind === 'settle-names';
         this.#shadow.take(step.change);
         if (!this.#told.formed) continue;
         await this.#crashHere();
@@ -200,10 +202,14 @@ class LifeWalk {
     return met;
   }
 
-  /** Evenly along the lives, about as many states of each level. */
+  /**
+   * Evenly along the lives, about as many states of each level; every second time at a change of names, which are few among
+   * the writes to the log and where two processes may disagree most.
+   */
   #isTurnOfRecovery(): boolean {
-    const { states, statesInRecovery } = this.#walk.counts;
-    return statesInRecovery < Math.min(states, this.#walk.options.limit);
+    const { states, statesInRecovery, recoveriesCrashed } = this.#walk.counts;
+    if (statesInRecovery >= Math.min(states, this.#walk.options.limit)) return false;
+    return recoveriesCrashed % 4 < 2 || this.#atNames;
   }
 
   #compare({ survivors, found }: Met): void {
