@@ -7,7 +7,8 @@ export const usage = `Side-by-side benchmark: paxosctl, etcd and ZooKeeper on th
 usage: npm run bench -- [options]
 
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
-  --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas
+  --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
+                     simulator: how fast simulated time passes on one core
   --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys,startup
                      (paper: t1-1x5,t1-10x5,…)
   --rounds N         rounds; the median is printed (default 5)
@@ -16,6 +17,7 @@ usage: npm run bench -- [options]
   --fill MB          paper: size of the database before the load (default 100)
   --connections HOW  spread (default): over all members, as etcd's and ZooKeeper's own clients do; leader: all to it.
                      paxosctl's go to the master either way, as its client's do
+  --seeds N          simulator: cells of a row (default 30)
   --quick            one round of one second, 5000 keys, no fill: to see that it works, not to quote
   --full             one million keys
   --json FILE        also write every sample of the run there
@@ -23,6 +25,8 @@ usage: npm run bench -- [options]
   --directory DIR    where the data directories go (default: the system's temporary directory); must be on a real disk
   --help
 `;
+
+const profiles = ['peers', 'paper', 'simulator'];
 
 export class UsageError extends Error {}
 
@@ -45,6 +49,7 @@ export function parseOptions(args) {
         fill: { type: 'string' },
         connections: { type: 'string', default: 'spread' },
         quick: { type: 'boolean', default: false },
+        seeds: { type: 'string' },
         full: { type: 'boolean', default: false },
         json: { type: 'string' },
         markdown: { type: 'boolean', default: false },
@@ -55,8 +60,8 @@ export function parseOptions(args) {
   } catch (error) {
     throw new UsageError(error.message);
   }
-  if (values.profile !== 'peers' && values.profile !== 'paper') {
-    throw new UsageError(`--profile is peers or paper, not ${values.profile}`);
+  if (!profiles.includes(values.profile)) {
+    throw new UsageError(`--profile is ${profiles.join(' or ')}, not ${values.profile}`);
   }
   if (values.connections !== 'spread' && values.connections !== 'leader') {
     throw new UsageError(`--connections is spread or leader, not ${values.connections}`);
@@ -72,6 +77,7 @@ export function parseOptions(args) {
     keys: positive('--keys', values.keys, full ? 1_000_000 : quick ? 5_000 : 100_000, Number.isInteger),
     fillMegabytes: values.fill === '0' ? 0 : positive('--fill', values.fill, quick ? 0 : 100, Number.isFinite),
     connections: values.connections,
+    seeds: positive('--seeds', values.seeds, quick ? 3 : 30, Number.isInteger),
     json: values.json ?? null,
     markdown: values.markdown,
     directory: values.directory,

@@ -13,6 +13,7 @@ import { circumstances, resultTable } from './report/tables.mjs';
 import { drawFacts, drawText } from './report/text.mjs';
 import { Results } from './results.mjs';
 import { failoverRow, keysRow, loadRows, startupRow } from './rows.mjs';
+import { runSimulatorProfile } from './simulator.mjs';
 import { etcd } from './systems/etcd.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
 import { zookeeper } from './systems/zookeeper.mjs';
@@ -50,6 +51,7 @@ async function main(args) {
     process.stdout.write(usage);
     return 0;
   }
+  if (options.profile === 'simulator') return await runSimulatorProfile(options, say);
   const isPaper = options.profile === 'paper';
   const chosen = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
   const replicas = isPaper ? paperReplicas : peerReplicas;

@@ -178,7 +178,7 @@ export class ByteWriter {
 
   /** The written bytes, without a copy. */
   finish(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
   }
 }
 

@@ -164,8 +164,8 @@ export class Observer {
     checksum: () => string,
   ): void {
     const { id, name } = observed;
-    const detail = input.kind === 'message' ? `${input.message.kind} ${input.from}` : '';
-    this.#note(name, input.kind, detail, effects.length, replica.chosenUpTo, replica.appliedUpTo, replica.state);
+    const [what, from] = input.kind === 'message' ? [input.message.kind, input.from] : ['', ''];
+    this.#note(name, input.kind, what, from, effects.length, replica.chosenUpTo, replica.appliedUpTo, replica.state);
     this.transitions.count(effects, ({ machine, from, event, to }, cause) =>
       this.#note(name, machine, from, '->', to, event, cause === event ? '' : cause),
     );

@@ -31,7 +31,19 @@ export interface Profile {
   readonly thinkMs: number;
 }
 
+/** What of a profile makes its clients ask for so many operations in a simulated second, as long as answers are quick. */
+export function loadOf(operationsPerSecond: number): Pick<Profile, 'clients' | 'thinkMs'> {
+  const clients = Math.max(4, Math.ceil(operationsPerSecond / 10));
+  return { clients, thinkMs: (1_000 * clients) / operationsPerSecond };
+}
+
 const replicaCounts = [1, 3, 3, 5, 5, 7] as const;
+
+/** What the log takes for one instance, and how many instances renew one lease: roughly. */
+const groupBytes = 1_024;
+const renewalsPerLease = 4.5;
+/** Replicas that only renew a lease take snapshots no more often than this. */
+const snapshotEveryMsMin = 500;
 
 /** Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. */
 export function drawProfile(
@@ -80,7 +92,11 @@ export function drawProfile(
       retainBehindSnapshotInstances: random.below(200),
       boostEveryMs: random.betweenLogarithmic(4 * leaseMs, 20_000),
     },
-    snapshotLogBytes: Math.round(random.betweenLogarithmic(4_000, 500_000)),
+    // Of some 4 to 500 instances. What renews the shortest leases would make that dozens a second, at each replica.
+    snapshotLogBytes: Math.max(
+      Math.round(random.betweenLogarithmic(4_000, 500_000)),
+      Math.round((groupBytes * renewalsPerLease * snapshotEveryMsMin) / leaseMs),
+    ),
     segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 1024 * 1024) / 4096) * 4096,
     // A start takes some hundred operations of the disk, and many must be over within a lease.
     flushMeanMs: random.betweenLogarithmic(0.05, Math.max(0.1, leaseMs / 250)),

@@ -6,8 +6,8 @@ export interface TraceLine {
   readonly parts: readonly (string | number)[];
 }
 
-/** Of what a replica is fed: how many effects came of it, and how far it was after it. */
-const step = ['', 'effects', 'chosen', 'applied', ''];
+/** Of what a replica is fed: what message and from whom, how many effects came of it, and how far it was after it. */
+const step = ['', '', 'effects', 'chosen', 'applied', ''];
 
 /** Names of the parts, by what happened; an empty name leaves a part alone. */
 const names: Readonly<Record<string, readonly string[]>> = {

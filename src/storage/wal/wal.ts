@@ -159,12 +159,13 @@ export class Wal {
     await this.#next?.file.close();
   }
 
-  #append({ entries, ...facts }: Group, done: (error: DiskError | null) => void): void {
+  #append(group: Group, done: (error: DiskError | null) => void): void {
     const { segment, file } = this.#current;
     const place = { ownerSeed: this.#seed, segment, offset: this.#offset };
     const { digest } = this.#options;
-    const whole = { ...facts, boot: this.#boot, previousChain: this.#chain };
-    const encoded = encodeGroup(whole, entries, place, (bytes) => digest.entry(bytes));
+    const { entries, flush, chosenUpTo, promiseFlush } = group;
+    const facts = { flush, boot: this.#boot, chosenUpTo, promiseFlush, previousChain: this.#chain };
+    const encoded = encodeGroup(facts, entries, place, (bytes) => digest.entry(bytes));
     invariant(encoded.bytes % sectorBytes === 0, 'a group fills whole sectors', { bytes: encoded.bytes });
     for (const { instance } of entries) {
       if (instance > this.#current.highest) this.#current.highest = instance;
