@@ -7,6 +7,7 @@
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
+import { checkRedundancyTold, checkStability } from './checkers/calm.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
@@ -214,7 +215,7 @@ export class SimulatedCell {
     if (mode === 'beyond-repair') await this.#destroy();
     else if (mode !== 'safety') {
       await this.#heal();
-      await this.#runFor(mode === 'liveness' ? hours * hourMs : livenessMs);
+      await this.#stayCalm(mode === 'liveness' ? hours * hourMs : livenessMs);
     }
     workload.stop();
     if (mode === null || mode === 'liveness') await this.#finish(workload);
@@ -268,6 +269,7 @@ export class SimulatedCell {
       timeoutMs: Math.max(2 * leaseMs, 50),
       deadlineMs: Math.max(10 * leaseMs, 500),
       sessionTtlMs: 60_000,
+      driftPpm: this.#profile.driftPpm,
       send: (_client, replica, request, reply) => {
         const machine = this.#machines.find(({ name }) => name === replica) as Machine;
         this.#clientNetwork.send('request', replica, () => {
@@ -311,6 +313,26 @@ export class SimulatedCell {
       });
     }
     this.#healedAfterMs = this.#scheduler.nowMs - healedAt;
+  }
+
+  /** Nothing goes wrong, and so nobody changes, every request is answered, and status says who is missing. */
+  async #stayCalm(ms: number): Promise<void> {
+    const { leaseMs } = this.#profile;
+    await this.#runFor(Math.min(3 * leaseMs + this.#startMs(), ms));
+    const before = this.#observer.masterships;
+    const since = this.#scheduler.nowMs;
+    await this.#runFor(ms);
+    checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
+    const mostMs = 20 * leaseMs + 100 * this.#roundTripMs + 1_000;
+    for (const machine of this.#machines) machine.checkPending(mostMs);
+    const master = this.#machines.find((machine) => machine.log?.isServing() === true);
+    if (master?.service == null) return;
+    const voters = this.#observer.configuration.members.filter(({ role }) => role === 'voter').map(memberId);
+    const out = this.#machines.filter(({ halted, vacant, id }) => (halted !== null || vacant) && voters.includes(id));
+    checkRedundancyTold(
+      out.map(({ name }) => name),
+      master.service.status().unheard ?? [],
+    );
   }
 
   /**

@@ -91,6 +91,8 @@ export class SimulatedDisk implements Disk {
   /** What the machine would find now; tests look into it and damage it. */
   readonly image: DiskImage;
   readonly #options: SimulatedDiskOptions;
+  /** Files that the process has open. */
+  openFiles = 0;
   #halted = false;
 
   constructor(options: SimulatedDiskOptions, image = new DiskImage(), knobs: DiskKnobs = { ...knobsDefault }) {
@@ -342,6 +344,7 @@ class SimulatedFile implements DiskFile {
     this.#disk = disk;
     this.path = path;
     this.#inode = inode;
+    disk.openFiles++;
   }
 
   size(): Promise<number> {
@@ -401,6 +404,7 @@ class SimulatedFile implements DiskFile {
 
   close(): Promise<void> {
     const again = this.#closed;
+    if (!again) this.#disk.openFiles--;
     // Even a close that fails is the last: the descriptor is gone.
     this.#closed = true;
     return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => {

@@ -4,40 +4,30 @@
  * Core, runtime and storage are those of production, put together as `runtime/member` does, above simulated ports.
  */
 import type { Configuration } from '../core/consensus/configuration.ts';
-import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId } from '../core/consensus/identity.ts';
-import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
-import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import { instance, replicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
-import type { Delivery, LogApplication } from '../runtime/application.ts';
-import { DatabaseApplication } from '../runtime/database-application.ts';
 import type { FormationView, ListedMember } from '../runtime/formation.ts';
-import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
-import type { LogStorage } from '../runtime/log-storage.ts';
+import type { LogReplica } from '../runtime/log-replica.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { DatabaseService } from '../runtime/replica-service.ts';
-import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
+import type { DatabaseService } from '../runtime/replica-service.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
 import type { Believer } from './checkers/lease-exclusion.ts';
-import { simulatedDigest } from './digest.ts';
 import { type CrashOptions, SimulatedDisk } from './disk.ts';
 import { answer, type ClientReply, type ClientRequest } from './front.ts';
-import { GatedNetwork, gatedDisk } from './gated-ports.ts';
+import { gatedDisk } from './gated-ports.ts';
 import { HostClock } from './host-clock.ts';
 import type { SimulatedNetwork } from './network.ts';
 import type { Observed, Observer } from './observer.ts';
 import { SimulatedProcess } from './process.ts';
 import type { Profile } from './profile.ts';
+import { type Life, simulatedCell, startLife } from './replica-life.ts';
 import { StartAttempt } from './start-attempt.ts';
 import type { Scheduler } from './virtual-clock.ts';
-
-const cellId = '0123456789abcdef0123456789abcdef';
-const secretHex = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
-const generation = 1;
-const level = 1;
 
 export interface MachineOptions {
   readonly name: string;
@@ -63,14 +53,6 @@ export interface NamedHalt {
   /** File, record or whatever else is bad. */
   readonly item: string;
   readonly message: string;
-}
-
-/** What runs, once the disk has been read. */
-interface Life {
-  readonly log: LogReplica<CommandResult>;
-  readonly service: DatabaseService;
-  readonly database: DatabaseApplication;
-  readonly storage: ReplicaStorage;
 }
 
 export class Machine {
@@ -148,8 +130,9 @@ export class Machine {
 
   /** What its data directory begins with. */
   get formation(): Parameters<typeof ReplicaStorage.form>[1] {
+    const { id, name, generation, secretHex, level } = simulatedCell;
     return {
-      cell: { id: cellId, name: 'simulated', generation, secretHex },
+      cell: { id, name, generation, secretHex },
       member: { name: this.name, incarnation: this.#incarnation },
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
       level,
@@ -211,7 +194,7 @@ export class Machine {
     const log = this.#life?.log;
     if (log === undefined || this.#process?.paused === true) return null;
     const members = log.core.configuration.members.map(({ name }) => name);
-    const cell = { id: cellId, members, appliedUpTo: log.appliedUpTo };
+    const cell = { id: simulatedCell.id, members, appliedUpTo: log.appliedUpTo };
     return {
       name: this.name,
       cellName: 'simulated',
@@ -346,91 +329,21 @@ export class Machine {
   }
 
   async #run(process: SimulatedProcess, random: Random): Promise<void> {
-    const { profile, network, observer } = this.#options;
-    const observed = this.#observed(process);
-    const logger = this.#logger();
+    const { profile, network, observer, formation, peers, onRecovered, onFatal } = this.#options;
     const randomness: RandomnessPort = {
       bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
     };
     if (this.#disk.image.holdsNoFile()) return this.#startEmpty(process, randomness);
-    const storage = await ReplicaStorage.open(this.#disk, {
-      expectName: this.name,
-      segmentBytes: profile.segmentBytes,
-      digest: simulatedDigest,
-      randomness,
-      programVersion: '0.0.0',
-      now: () => process.now().monotonicMs,
-      wallMs: () => process.now().wallMs,
+    const life = await startLife({
+      ...{ observed: this.#observed(process), process, disk: this.#disk, random, randomness },
+      ...{ network, profile, formation, observer, logger: this.#logger() },
+      presentId: (name) => peers(name)?.id,
+      onFatal: (error) => onFatal(this, error),
+      onRecovered: () => onRecovered(this),
+      onSnapshot: () => this.#snapshotBegins(),
     });
-    const { recovered } = storage;
-    const { snapshot } = recovered;
-    this.#options.onRecovered(this);
-    observer.recovered(observed, {
-      ...recovered,
-      snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
-    });
-    const database = new DatabaseApplication({
-      digest: simulatedDigest,
-      nextTurn: (callback) => process.nextTurn(callback),
-    });
-    if (snapshot === null) database.initialize(identity);
-    else await restoreFrom(database, snapshot);
-    const port = network.port(this.id, {
-      boot: recovered.boot,
-      flushNumber: () => storage.flushNumber,
-      found: (id) => this.#options.peers(parseReplicaId(id).name)?.id === id,
-    });
-    const log = new LogReplica<CommandResult>({
-      self: this.id,
-      clocks: process,
-      network: new GatedNetwork(port, process),
-      storage: this.#observe(observed, logStorage(storage, process, logger)),
-      application: this.#watch(observed, database),
-      digest: simulatedDigest,
-      random: random.fork('core'),
-      logger: logger,
-      limits: profile.limits,
-      snapshotLogBytes: profile.snapshotLogBytes,
-      snapshot,
-      recovered: recoveredState({ ...recovered, formation: this.#formationHandle() }),
-      onFatal: (error) => this.#options.onFatal(this, error),
-      onMastership: (event) => {
-        observer.mastership(observed, event.role, event.cause);
-        service.onMastership(event);
-      },
-      onDelivered: (items) => service.onApplied(items),
-      onStep: (input, effects, replica) =>
-        observer.stepped(observed, input, effects, replica, () => database.checksumHex()),
-    });
-    const service = new DatabaseService({
-      self: this.id,
-      log,
-      database,
-      clocks: process,
-      host: {
-        version: '0.0.0',
-        level,
-        cell: { id: cellId, name: 'simulated', generation },
-        boot: recovered.boot,
-        uptimeMs: () => 0,
-        eventLoopLagMsP99: () => 0,
-        flushMs: () => ({ p50: 0, p99: 0 }),
-        snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
-        readOnly: () => storage.readOnly,
-        peers: () => port.connected(),
-        warnings: () => [],
-      },
-    });
-    this.#life = { log, service, database, storage };
-    // As the process around a real replica does, only sooner: simulated leases are short.
-    const watchSpace = (): void => {
-      if (!storage.readOnly) return;
-      storage.checkSpace().catch(() => undefined);
-      process.schedule((process.now().monotonicMs + profile.leaseMs / 2) as MonotonicMs, watchSpace);
-    };
-    storage.onSpaceLow((low) => low && watchSpace());
-    watchSpace();
-    log.start();
+    this.#life = life;
+    life.log.start();
   }
 
   /** The disk is gone. `node start` asks the others, who know better. */
@@ -448,15 +361,6 @@ export class Machine {
     await this.#starting.run();
   }
 
-  #formationHandle(): SnapshotHandle {
-    return {
-      instance: 0 as Instance,
-      epoch: 0 as Epoch,
-      cellTimeMs: 0 as CellTimeMs,
-      configurations: [{ from: instance(1), configuration: this.#options.formation }],
-    };
-  }
-
   /** Lines go into the trace, where the story of a failed seed is read. */
   #logger(): Logger {
     const line = (facts: object, message: string): void => {
@@ -467,59 +371,10 @@ export class Machine {
     return { debug() {}, info: line, warn: line, error: line };
   }
 
-  /** The storage itself, with the observer told what it was asked and what it said. */
-  #observe(observed: Observed, storage: LogStorage): LogStorage {
-    const { observer } = this.#options;
-    const issued: Parameters<LogStorage['persist']>[0][] = [];
-    const snapshots = [0, 0];
-    const stands = (at: number): void => {
-      snapshots.unshift(at);
-      observer.snapshotsStandFor(observed, snapshots[1] ?? 0);
-    };
-    return {
-      ...storage,
-      persist: (request) => {
-        observer.issued(observed, request);
-        issued.push(request);
-        storage.persist(request);
-      },
-      onPersisted: (callback) =>
-        storage.onPersisted((write) => {
-          while (issued[0] !== undefined && issued[0].write <= write) {
-            observer.durable(observed, issued.shift() as (typeof issued)[0]);
-          }
-          callback(write);
-        }),
-      receiveSnapshot: () => {
-        this.#snapshotBegins();
-        return storage.receiveSnapshot();
-      },
-      takeSnapshot: async (wanted) => {
-        this.#snapshotBegins();
-        const taken = await storage.takeSnapshot(wanted);
-        stands(taken.instance);
-        return taken;
-      },
-    };
-  }
-
   #snapshotBegins(): void {
     const begins = this.atSnapshot;
     this.atSnapshot = null;
     if (this.#process !== null) begins?.(this.#process);
-  }
-
-  #watch(observed: Observed, database: DatabaseApplication): LogApplication<CommandResult> {
-    const { observer } = this.#options;
-    return {
-      apply: (delivery: Delivery) => {
-        const results = database.apply(delivery);
-        observer.applied(observed, delivery, results, database.checksumHex());
-        return results;
-      },
-      view: () => database.view(),
-      restore: (records) => database.restore(records),
-    };
   }
 
   // --- what clients and checkers ask --------------------------------------------------------------------------------
@@ -531,7 +386,8 @@ export class Machine {
     process.enter('io', () => {
       const life = this.#life;
       if (life === null) return reply({ kind: 'none', retryAfterMs: 20 });
-      const { service, log } = life;
+      const { service, log, pending } = life;
+      const answeredNow = pending.begin(this.#options.scheduler.nowMs);
       const { observer, profile } = this.#options;
       answer(
         {
@@ -546,6 +402,7 @@ export class Machine {
         request,
         (answered) => {
           if (!process.alive) return;
+          answeredNow();
           if (answered.kind === 'written' && answered.result.kind === 'multiop') {
             observer.acknowledges(this.#observed(process), answered.result.instance);
           }
@@ -565,6 +422,12 @@ export class Machine {
     return this.clock.trueMsUntil(at);
   }
 
+  /** @throws {Violation} when a request waits for its answer for longer than `mostMs`. */
+  checkPending(mostMs: number): void {
+    if (this.#process?.paused === true) return;
+    this.#life?.pending.check(this.name, this.#options.scheduler.nowMs, mostMs);
+  }
+
   /** Would this process serve if a request came to it now? */
   believer(): (Believer & { readonly process: string }) | null {
     const process = this.#process;
@@ -577,11 +440,3 @@ export class Machine {
     };
   }
 }
-
-const identity: Parameters<DatabaseApplication['initialize']>[0] = {
-  cellId,
-  generation,
-  generationId: '00000000000000000000000000000001',
-  generationStart: { epoch: 0 as Epoch, instance: 0 as Instance },
-  rootSecret: Buffer.from(secretHex, 'hex'),
-};

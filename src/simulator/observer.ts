@@ -17,10 +17,13 @@ import type { Delivery } from '../runtime/application.ts';
 import { AgreementChecker, type Choice } from './checkers/agreement.ts';
 import { AppliedPrefixChecker } from './checkers/applied-prefix.ts';
 import { BallotDisciplineChecker } from './checkers/ballot-discipline.ts';
+import { checkBounds } from './checkers/bounds.ts';
 import { DurabilityChecker } from './checkers/durability.ts';
 import { EpochChecker } from './checkers/epoch.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
 import { ReplayChecker } from './checkers/replay.ts';
+import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
+import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
 import { simulatedDigest } from './digest.ts';
 import type { History } from './history.ts';
@@ -49,7 +52,9 @@ export class Observer {
   readonly #epochs = new EpochChecker();
   readonly #durability = new DurabilityChecker();
   readonly #digests = new WeakMap<Value, string>();
+  readonly #snapshots = new SnapshotBytesChecker();
   #replayed = 0;
+  #masterships = 0;
 
   constructor(options: {
     readonly formation: Configuration;
@@ -64,6 +69,11 @@ export class Observer {
     this.#trace = options.trace;
     this.#now = options.now;
     this.#believers = options.believers;
+  }
+
+  /** Changes of master so far: how often a process became it. */
+  get masterships(): number {
+    return this.#masterships;
   }
 
   get chosenUpTo(): number {
@@ -106,7 +116,12 @@ export class Observer {
     this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
     this.#ballots.recovered(id, promise.ballot);
     const identified = entries.map((entry) => ({ ...entry, digest: this.#digest(entry.value) }));
-    this.#durability.recovered(id, snapshot?.instance ?? 0, identified);
+    this.#durability.recovered(
+      id,
+      snapshot?.instance ?? 0,
+      identified,
+      (instance, digest) => instance <= chosenUpTo && this.#agreement.choice(instance)?.digest === digest,
+    );
     for (const entry of entries) this.#durable(id, entry, chosenUpTo);
     this.#claims(name, chosenUpTo);
     this.#prefix.standsAt(id, snapshot?.instance ?? 0, snapshot?.checksum ?? null);
@@ -149,6 +164,11 @@ export class Observer {
     for (const { name, process } of believers) if (name !== ballot.name) this.#epochs.broken(process);
   }
 
+  /** A snapshot of this replica counts from now on, taken or received. */
+  snapshotCounts({ name }: Observed, instance: number, sha256: string): void {
+    this.#snapshots.taken(name, instance, sha256);
+  }
+
   /** The two newest snapshots of a replica stand for everything up to the older of them. */
   snapshotsStandFor({ id }: Observed, instance: number): void {
     this.#durability.cut(id, instance + 1);
@@ -171,9 +191,21 @@ export class Observer {
     );
     replica.checkInvariants();
     this.#claims(name, replica.chosenUpTo);
+    if (input.kind === 'message' && !this.#agreement.acquaintances.has(input.from)) checkStranger(name, input, effects);
     if (input.kind === 'snapshot-installed' && input.handle.instance > this.#prefix.appliedUpTo(id)) {
       this.#prefix.standsAt(id, input.handle.instance, checksum());
     }
+  }
+
+  /** After the same step: what is in use of everything that is limited. */
+  measured(
+    { name }: Observed,
+    { replica, ...limits }: { readonly replica: Replica; readonly pendingItemsMax: number; readonly openFiles: number },
+    effects: readonly Effect[],
+  ): void {
+    const { appliedUpTo, pendingItems } = replica;
+    const { alpha } = replica.configuration;
+    checkBounds(name, { appliedUpTo, pendingItems, alpha, ...limits }, effects);
   }
 
   /** @throws {Violation} when a replica takes for chosen what no majority holds. */
@@ -216,6 +248,7 @@ export class Observer {
   mastership({ name, process }: Observed, role: string, cause: string): void {
     this.#note(name, role, cause);
     if (role !== 'master') this.#epochs.broken(process);
+    else this.#masterships++;
   }
 
   died({ name, process }: Observed, how: string): void {

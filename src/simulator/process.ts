@@ -29,6 +29,7 @@ export class SimulatedProcess implements ClockPort {
   /** Each callback takes this long and keeps the next waiting (P-5); 0 for a process that is as fast as needed. */
   #serviceMs = 0;
   #backlog: Held[] = [];
+  #work: Scheduled | null = null;
   /** Effects until an armed crash; infinite when none is armed. */
   #effectsLeft = Number.POSITIVE_INFINITY;
   #onLastEffect: () => void = () => undefined;
@@ -69,7 +70,7 @@ export class SimulatedProcess implements ClockPort {
 
   /** A slow process comes round to what waits one by one, in order. */
   #workLater(): void {
-    this.#scheduler.after(
+    this.#work = this.#scheduler.after(
       this.#serviceMs,
       () => {
         const next = this.#backlog.shift();
@@ -142,8 +143,12 @@ export class SimulatedProcess implements ClockPort {
     }
   }
 
+  /** From now on, also for what it is at. */
   slowDown(serviceMs: number): void {
     this.#serviceMs = serviceMs;
+    if (this.#backlog.length === 0) return;
+    this.#work?.cancel();
+    this.#workLater();
   }
 
   /** Timers fire up to this much late (C8). */

@@ -8,6 +8,7 @@ import type { Epoch } from '../core/consensus/identity.ts';
 import type { CommandResult, SessionNumber } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
 import type { ReplayChecker } from './checkers/replay.ts';
+import { checkExpiry } from './checkers/session-terms.ts';
 import { Violation } from './checkers/violation.ts';
 import type { ClientReply, ClientRequest } from './front.ts';
 import {
@@ -40,6 +41,8 @@ export interface WorkloadOptions {
   /** For all attempts together. */
   readonly deadlineMs: number;
   readonly sessionTtlMs: number;
+  /** How fast the clocks may be that sessions end by. */
+  readonly driftPpm: number;
   /** Carries a request from a client to a replica and the answer back, or loses either. */
   readonly send: (client: string, replica: string, request: ClientRequest, reply: (reply: ClientReply) => void) => void;
   readonly note: (client: string, what: string, ...parts: readonly (string | number)[]) => void;
@@ -282,15 +285,15 @@ class Client {
     });
   }
 
-  /** Cell time may go slower than true time while nobody is master, and faster by no more than clocks may drift (I20). */
   #sessionEnded(): void {
-    const { fail, scheduler, sessionTtlMs } = this.#options;
-    const idleMs = scheduler.nowMs - this.#renewedMs;
-    if (idleMs < 0.9 * sessionTtlMs) {
-      const text = `the session of ${this.#name} ended ${Math.round(idleMs)} ms after a write in it was asked for`;
-      fail(new Violation('session', text, { session: this.#session, sessionTtlMs }));
-    }
+    const { driftPpm, fail, scheduler, sessionTtlMs } = this.#options;
+    const term = { session: `${this.#session} of ${this.#name}`, ttlMs: sessionTtlMs, aliveMs: this.#renewedMs };
     this.#session = null;
+    try {
+      checkExpiry(term, scheduler.nowMs, driftPpm);
+    } catch (violation) {
+      fail(violation as Violation);
+    }
   }
 
   #invoke(id: number, object: string, move: Move, command: OperationRecord['command']): OperationRecord {

@@ -59,8 +59,8 @@ describe('agreement', () => {
 
   test('takes the quorum of the configuration in force at the instance, alpha after it was chosen', () => {
     const checker = new AgreementChecker(abc);
-    const five = configuration(...['a', 'b', 'c', 'd', 'e'].map((name) => member(name)));
-    const change: Value = { kind: 'configuration', configuration: five };
+    const four = configuration(...['a', 'b', 'c', 'd'].map((name) => member(name)));
+    const change: Value = { kind: 'configuration', configuration: four };
     for (const replica of ['a', 'b']) checker.accepted(accept(replica, 1, ballot(1, 'a'), 'change', change));
     for (const instance of [2, 3]) {
       for (const replica of ['a', 'b']) checker.accepted(accept(replica, instance, ballot(1, 'a'), 'v'));
@@ -68,7 +68,7 @@ describe('agreement', () => {
     }
     for (const replica of ['a', 'b']) checker.accepted(accept(replica, 4, ballot(1, 'a'), 'v'));
     expect(checker.choice(4)).toBeUndefined();
-    checker.accepted(accept('e', 4, ballot(1, 'a'), 'v'));
+    checker.accepted(accept('d', 4, ballot(1, 'a'), 'v'));
     expect(checker.choice(4)).toBeDefined();
   });
 });
@@ -189,6 +189,14 @@ describe('durability', () => {
     expect(() => checker.recovered(id('a'), 1, [{ instance: 2, ballot: ballot(1, 'a'), digest: 'rotten' }])).toThrow(
       'another value',
     );
+  });
+
+  test('lets a value that is known as chosen stand in a lower ballot', () => {
+    const checker = new DurabilityChecker();
+    checker.flushed(id('a'), 1, ballot(3, 'a'), 'v');
+    const lower = [{ instance: 1, ballot: ballot(2, 'b'), digest: 'v' }];
+    checker.recovered(id('a'), 0, lower, (instance, digest) => instance === 1 && digest === 'v');
+    expect(() => checker.recovered(id('a'), 0, lower, () => false)).toThrow('without instance 1');
   });
 
   test('lets a snapshot stand for the log below it', () => {

@@ -10,6 +10,8 @@ import type { Configuration } from '../../core/consensus/configuration.ts';
 import { memberId } from '../../core/consensus/configuration.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import type { Value } from '../../core/consensus/value.ts';
+import { checkGroupChange } from './group.ts';
+import { Acquaintances } from './strangers.ts';
 import { Violation } from './violation.ts';
 
 /** One entry that has become durable on one replica. `digest` identifies the value. */
@@ -48,8 +50,12 @@ export class AgreementChecker {
   /** Chosen configurations whose window is not known yet, because an instance below is still open, come later. */
   #chosenUpTo = 0;
 
+  /** Everybody who was ever a member. */
+  readonly acquaintances = new Acquaintances();
+
   /** `formation` governs from instance 1. */
   constructor(formation: Configuration) {
+    this.acquaintances.add(formation.members.map(memberId));
     this.#configurations = [{ from: 1, configuration: formation }];
   }
 
@@ -132,7 +138,11 @@ export class AgreementChecker {
       this.#chosenUpTo++;
       if (next.value.kind === 'configuration') {
         const from = next.instance + this.configurationAt(next.instance).alpha;
-        this.#configurations.push({ from, configuration: next.value.configuration });
+        const after = { from, configuration: next.value.configuration };
+        const before = this.#configurations.at(-1) as typeof after;
+        checkGroupChange({ instance: next.instance, before, after });
+        this.#configurations.push(after);
+        this.acquaintances.add(after.configuration.members.map(memberId));
       }
       this.#votes.delete(next.instance - votesKeptInstances);
     }

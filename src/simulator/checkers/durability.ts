@@ -38,18 +38,22 @@ export class DurabilityChecker {
   }
 
   /**
-   * A process came up with the state of a snapshot at `snapshot` (0: none) and these entries of its log.
+   * A process came up with the state of a snapshot at `snapshot` (0: none) and these entries of its log. `isChosen`: known there as
+   * chosen, and rightly, which may stand in any ballot: it is what a replica has learned from others, perhaps just before
+   * it died.
    * @throws {Violation} when something is missing that a flush had covered.
    */
   recovered(
     replica: ReplicaId,
     snapshot: number,
     entries: readonly { readonly instance: number; readonly ballot: Ballot; readonly digest: string }[],
+    isChosen: (instance: number, digest: string) => boolean = () => false,
   ): void {
     const found = new Map(entries.map((entry) => [entry.instance, entry]));
     for (const [instance, held] of this.#of(replica)) {
       if (instance <= snapshot) continue;
       const entry = found.get(instance);
+      if (entry !== undefined && isChosen(instance, entry.digest)) continue;
       if (entry === undefined || compareBallots(entry.ballot, held.ballot) < 0) {
         throw new Violation('durability', `${replica} came back without instance ${instance}, which it had flushed`, {
           flushed: formatBallot(held.ballot),

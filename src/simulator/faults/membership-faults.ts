@@ -11,6 +11,13 @@ import type { Machine } from '../machine.ts';
 import type { FaultWorld } from './world.ts';
 import { fault } from './world.ts';
 
+interface Present {
+  readonly machine: Machine;
+  readonly configuration: Configuration;
+  /** No older one decides anything any more. */
+  readonly inForce: boolean;
+}
+
 interface Replacement {
   readonly machine: Machine;
   /** Of the incarnation that ends. */
@@ -23,12 +30,13 @@ interface Replacement {
 }
 
 /** The one who serves, and the newest configuration that it knows. */
-function present(world: FaultWorld): { readonly machine: Machine; readonly configuration: Configuration } | null {
+function present(world: FaultWorld): Present | null {
   for (const machine of world.machines) {
     const { log } = machine;
     if (log === null || machine.process?.paused === true || !log.isServing()) continue;
-    const configuration = log.core.configurations.at(-1)?.configuration;
-    if (configuration !== undefined) return { machine, configuration };
+    const { configurations } = log.core;
+    const configuration = configurations.at(-1)?.configuration;
+    if (configuration !== undefined) return { machine, configuration, inForce: configurations.length === 1 };
   }
   return null;
 }
@@ -80,6 +88,8 @@ function goOn(world: FaultWorld, replacement: Replacement, random: Random): void
     world.scheduler.settle();
   }
   const members = nextMembers(world, replacement, configuration);
+  // Until then the majorities of the one before it count, in which the new voter is none: nobody else may be lost.
+  if (members === null && !master.inForce) return again();
   if (members === null) {
     world.note(machine.name, 'replaced', old + 1);
     world.atlas.returned(machine.name, 'replace-member');

@@ -1,0 +1,224 @@
+/**
+ * One life of a replica on a machine: core, runtime and storage as in production, put together as `runtime/member` does, above
+ * simulated ports, with the observer told of everything.
+ */
+import type { Configuration } from '../core/consensus/configuration.ts';
+import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId } from '../core/consensus/identity.ts';
+import { instance, parseReplicaId } from '../core/consensus/identity.ts';
+import type { SnapshotHandle } from '../core/consensus/input.ts';
+import { defaultLimits } from '../core/consensus/limits.ts';
+import type { CommandResult } from '../core/database/command.ts';
+import type { Random } from '../core/random.ts';
+import type { RandomnessPort } from '../ports/randomness.ts';
+import type { Delivery, LogApplication } from '../runtime/application.ts';
+import { DatabaseApplication } from '../runtime/database-application.ts';
+import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
+import type { LogStorage } from '../runtime/log-storage.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { DatabaseService } from '../runtime/replica-service.ts';
+import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
+import { ReplicaStorage } from '../storage/replica-storage.ts';
+import { PendingRequests } from './checkers/pending-requests.ts';
+import { simulatedDigest } from './digest.ts';
+import type { SimulatedDisk } from './disk.ts';
+import { GatedNetwork } from './gated-ports.ts';
+import type { SimulatedNetwork } from './network.ts';
+import type { Observed, Observer } from './observer.ts';
+import type { SimulatedProcess } from './process.ts';
+import type { Profile } from './profile.ts';
+
+/** What every simulated cell is called. */
+export const simulatedCell = {
+  id: '0123456789abcdef0123456789abcdef',
+  name: 'simulated',
+  generation: 1,
+  secretHex: '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff',
+  level: 1,
+} as const;
+
+export interface LifeOptions {
+  readonly observed: Observed;
+  readonly process: SimulatedProcess;
+  readonly disk: SimulatedDisk;
+  readonly random: Random;
+  readonly network: SimulatedNetwork;
+  readonly profile: Profile;
+  readonly formation: Configuration;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  readonly randomness: RandomnessPort;
+  /** Who is at the address of this member now. */
+  readonly presentId: (name: string) => ReplicaId | undefined;
+  readonly onFatal: (error: Error) => void;
+  /** The disk was read, and the process goes on from it. */
+  readonly onRecovered: () => void;
+  /** A snapshot begins to be taken or received. */
+  readonly onSnapshot: () => void;
+}
+
+/** What runs, once the disk has been read. */
+export interface Life {
+  readonly log: LogReplica<CommandResult>;
+  readonly service: DatabaseService;
+  readonly database: DatabaseApplication;
+  readonly storage: ReplicaStorage;
+  /** Requests of clients that were not answered yet. */
+  readonly pending: PendingRequests;
+}
+
+/** Reads the disk and puts the replica together. `log.start()` is the caller's. */
+export async function startLife(options: LifeOptions): Promise<Life> {
+  const { observed, process, random, network, profile, observer, logger } = options;
+  const storage = await ReplicaStorage.open(options.disk, {
+    expectName: observed.name,
+    segmentBytes: profile.segmentBytes,
+    digest: simulatedDigest,
+    randomness: options.randomness,
+    programVersion: '0.0.0',
+    now: () => process.now().monotonicMs,
+    wallMs: () => process.now().wallMs,
+  });
+  const { recovered } = storage;
+  const { snapshot } = recovered;
+  options.onRecovered();
+  observer.recovered(observed, {
+    ...recovered,
+    snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
+  });
+  const database = new DatabaseApplication({
+    digest: simulatedDigest,
+    nextTurn: (callback) => process.nextTurn(callback),
+  });
+  if (snapshot === null) database.initialize(identity);
+  else await restoreFrom(database, snapshot);
+  const port = network.port(observed.id, {
+    boot: recovered.boot,
+    flushNumber: () => storage.flushNumber,
+    found: (id) => options.presentId(parseReplicaId(id).name) === id,
+  });
+  const pendingItemsMax = profile.limits.pendingItemsMax ?? defaultLimits.pendingItemsMax;
+  const log = new LogReplica<CommandResult>({
+    self: observed.id,
+    clocks: process,
+    network: new GatedNetwork(port, process),
+    storage: observe(options, storage, logStorage(storage, process, logger)),
+    application: watch(options, database),
+    digest: simulatedDigest,
+    random: random.fork('core'),
+    logger,
+    limits: profile.limits,
+    snapshotLogBytes: profile.snapshotLogBytes,
+    snapshot,
+    recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation) }),
+    onFatal: options.onFatal,
+    onMastership: (event) => {
+      observer.mastership(observed, event.role, event.cause);
+      service.onMastership(event);
+    },
+    onDelivered: (items) => service.onApplied(items),
+    onStep: (input, effects, replica) => {
+      observer.stepped(observed, input, effects, replica, () => database.checksumHex());
+      observer.measured(observed, { replica, pendingItemsMax, openFiles: options.disk.openFiles }, effects);
+    },
+  });
+  const service = new DatabaseService({
+    self: observed.id,
+    log,
+    database,
+    clocks: process,
+    host: {
+      version: '0.0.0',
+      level: simulatedCell.level,
+      cell: simulatedCell,
+      boot: recovered.boot,
+      uptimeMs: () => 0,
+      eventLoopLagMsP99: () => 0,
+      flushMs: () => ({ p50: 0, p99: 0 }),
+      snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
+      readOnly: () => storage.readOnly,
+      peers: () => port.connected(),
+      warnings: () => [],
+    },
+  });
+  watchSpace(storage, process, profile.leaseMs / 2);
+  return { log, service, database, storage, pending: new PendingRequests() };
+}
+
+/** As the process around a real replica does, only sooner: simulated leases are short. */
+function watchSpace(storage: ReplicaStorage, process: SimulatedProcess, everyMs: number): void {
+  const look = (): void => {
+    if (!storage.readOnly) return;
+    storage.checkSpace().catch(() => undefined);
+    process.schedule((process.now().monotonicMs + everyMs) as MonotonicMs, look);
+  };
+  storage.onSpaceLow((low) => low && look());
+  look();
+}
+
+const formationHandle = (formation: Configuration): SnapshotHandle => ({
+  instance: 0 as Instance,
+  epoch: 0 as Epoch,
+  cellTimeMs: 0 as CellTimeMs,
+  configurations: [{ from: instance(1), configuration: formation }],
+});
+
+/** The storage itself, with the observer told what it was asked and what it said. */
+function observe(
+  { observed, observer, onSnapshot }: LifeOptions,
+  whole: ReplicaStorage,
+  storage: LogStorage,
+): LogStorage {
+  const issued: Parameters<LogStorage['persist']>[0][] = [];
+  const snapshots = [0, 0];
+  const stands = (at: number): void => {
+    snapshots.unshift(at);
+    observer.snapshotsStandFor(observed, snapshots[1] ?? 0);
+    const newest = whole.snapshots()[0];
+    if (newest?.verified === true) observer.snapshotCounts(observed, newest.instance, newest.sha256);
+  };
+  return {
+    ...storage,
+    persist: (request) => {
+      observer.issued(observed, request);
+      issued.push(request);
+      storage.persist(request);
+    },
+    onPersisted: (callback) =>
+      storage.onPersisted((write) => {
+        while (issued[0] !== undefined && issued[0].write <= write) {
+          observer.durable(observed, issued.shift() as (typeof issued)[0]);
+        }
+        callback(write);
+      }),
+    receiveSnapshot: () => {
+      onSnapshot();
+      return storage.receiveSnapshot();
+    },
+    takeSnapshot: async (wanted) => {
+      onSnapshot();
+      const taken = await storage.takeSnapshot(wanted);
+      stands(taken.instance);
+      return taken;
+    },
+  };
+}
+
+function watch({ observed, observer }: LifeOptions, database: DatabaseApplication): LogApplication<CommandResult> {
+  return {
+    apply: (delivery: Delivery) => {
+      const results = database.apply(delivery);
+      observer.applied(observed, delivery, results, database.checksumHex());
+      return results;
+    },
+    view: () => database.view(),
+    restore: (records) => database.restore(records),
+  };
+}
+
+const identity: Parameters<DatabaseApplication['initialize']>[0] = {
+  cellId: simulatedCell.id,
+  generation: simulatedCell.generation,
+  generationId: '00000000000000000000000000000001',
+  generationStart: { epoch: 0 as Epoch, instance: 0 as Instance },
+  rootSecret: Buffer.from(simulatedCell.secretHex, 'hex'),
+};
