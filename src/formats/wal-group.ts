@@ -33,6 +33,11 @@ export const identityBytes = 49;
 
 /** Values from this size on are handed to the disk as they are; smaller ones are cheaper to copy than to list. */
 const copiedValueBytesMax = 4096;
+/**
+ * With more large values than this, all are copied: a system takes 1024 buffers in one write at most, and the seam between two
+ * writes of one group, in the middle of a sector, is no state that a torn group may be in.
+ */
+const valuesApartMax = 500;
 
 /** 128 bits of a value, as {@link DigestPort.entry} gives them. */
 export type ValueDigest = readonly [number, number, number, number];
@@ -101,7 +106,9 @@ export function encodeGroup(
 ): EncodedGroup {
   const sizes = groupSizes(entries);
   const values = entries.map(({ value }) => encodeValue(value));
-  const apart = values.reduce((sum, value) => sum + (value.length >= copiedValueBytesMax ? value.length : 0), 0);
+  const large = values.filter(({ length }) => length >= copiedValueBytesMax);
+  const apartFrom = large.length > valuesApartMax ? Number.POSITIVE_INFINITY : copiedValueBytesMax;
+  const apart = apartFrom === copiedValueBytesMax ? large.reduce((sum, { length }) => sum + length, 0) : 0;
   const inline = Buffer.allocUnsafe(sizes.bytes - apart);
   const buffers: Uint8Array[] = [];
   const identities = Buffer.allocUnsafe(sizes.tailBytes - tailHeaderBytes - groupHeaderBytes);
@@ -120,7 +127,7 @@ export function encodeGroup(
     const seed = placeSeed(place.ownerSeed, place.segment, place.offset + offset);
     let checksum: number;
     const headerEnd = at;
-    if (value.length >= copiedValueBytesMax) {
+    if (value.length >= apartFrom) {
       checksum = crc32(value, crc32Of(inline, start + 4, headerEnd, seed));
       buffers.push(inline.subarray(cut, headerEnd), value);
       cut = headerEnd;

@@ -162,4 +162,18 @@ describe('the disk formats, version 1', () => {
     );
     expect(small.bytes).toBe(1024);
   });
+
+  it('spend one write on a group of however many large values', () => {
+    // Of more buffers a system makes several writes; a crash between them would leave a sector half written.
+    const buffersMax = 1024;
+    for (const count of [500, 501, 1500]) {
+      const many = Array.from({ length: count }, (_, i) => entry(i + 1, { bytes: 4096 }));
+      const place = { ownerSeed: 1, segment: 1, offset: 512 };
+      const { buffers, bytes } = encodeGroup(facts, many, place, (it) => digest.entry(it));
+      expect(buffers.length).toBeLessThanOrEqual(buffersMax);
+      const segment = Buffer.concat([Buffer.alloc(512), ...buffers]);
+      expect(segment.length).toBe(512 + bytes);
+      expect(readGroup(segment, place)).toMatchObject({ records: { length: count } });
+    }
+  });
 });
