@@ -9,6 +9,7 @@ import type { ReplicaStorage } from '../../src/storage/replica-storage.ts';
 import { ReplicaStorage as Storage } from '../../src/storage/replica-storage.ts';
 import {
   entries,
+  entry,
   formation,
   formedDisk,
   handle,
@@ -102,6 +103,24 @@ describe('a snapshot', () => {
     expect(fallback.recovered.snapshot?.handle.instance).toBe(60);
     expect(fallback.recovered.entries.map(({ instance }) => instance)).toEqual(range(61, 90));
     expect(fallback.recovered.chosenUpTo).toBe(90);
+  });
+
+  it('cuts no segment while the next one holds nothing durable: the log would end at no flush at all', async () => {
+    let hanging = false;
+    const disk = await formedDisk(
+      simulatedDisk({ fault: ({ kind }) => (hanging && kind === 'write-and-flush' ? 'hang' : null) }),
+    );
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 10));
+    await storage.takeSnapshot(handle(100), view(3), takeOptions);
+    await storage.takeSnapshot(handle(200), view(3), takeOptions);
+    hanging = true;
+    // Too large for the rest of the segment, so the first in the next one.
+    storage.persist(write(11, [entry(201, { bytes: 14_000 })]));
+    await storage.cut();
+    const again = await open(disk.crash(powerLoss));
+    expect(again.recovered.snapshot?.handle.instance).toBe(200);
+    expect(again.recovered.chosenUpTo).toBe(200);
   });
 
   it('of an instance that is not newer is not taken', async () => {

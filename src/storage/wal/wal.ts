@@ -59,6 +59,8 @@ export class Wal {
   #preparing: Promise<void> | null = null;
   #waiting: Waiting | null = null;
   #closed = false;
+  /** Whether the present segment holds a durable group: until then those before it say how far the log went. */
+  #begun = true;
   #written = 0;
 
   private constructor(
@@ -133,8 +135,12 @@ export class Wal {
     this.#append(group, done);
   }
 
-  /** Removes the oldest segments that hold nothing above `instance`; never the present one. Resolves when durable. */
+  /**
+   * Removes the oldest segments that hold nothing above `instance`; never the present one, and none while nothing in that
+   * is durable: without its first group the log would end at no flush at all. Resolves when durable.
+   */
   async cut(instance: number): Promise<void> {
+    if (!this.#begun) return;
     const kept = this.#before.findIndex(({ highest }) => highest > instance);
     const gone = this.#before.slice(0, kept === -1 ? this.#before.length : kept).map(({ segment }) => segment);
     if (gone.length === 0) return;
@@ -173,7 +179,10 @@ export class Wal {
     this.#offset += encoded.bytes;
     this.#written += encoded.bytes;
     this.#chain = encoded.chain;
-    file.writeAndFlush(place.offset, encoded.buffers, done);
+    file.writeAndFlush(place.offset, encoded.buffers, (error) => {
+      if (error === null) this.#begun = true;
+      done(error);
+    });
   }
 
   /** On to the next segment, if it is ready and has room for a group of `bytes`. */
@@ -186,6 +195,7 @@ export class Wal {
     file.close().catch(() => undefined);
     this.#current = next;
     this.#offset = segmentHeaderBytes;
+    this.#begun = false;
     this.#next = null;
     if (this.#offset + bytes > next.bytes) return false;
     this.#prepare(0);
