@@ -4,8 +4,6 @@ import type { Mutant } from './mutant.ts';
 const consensus = (name: string): string => `src/core/consensus/${name}.ts`;
 const directed = 'test/core/consensus/membership.test.ts';
 const lease = 'test/core/consensus/master-lease.test.ts';
-/** Until the commands for it are there. */
-const unchanged = { simulator: 'no simulated cell changes its membership yet' };
 
 export const membership: readonly Mutant[] = [
   {
@@ -21,7 +19,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [lease],
-    blind: unchanged,
   },
   {
     id: 'P44-governs-at-once',
@@ -36,7 +33,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P44-alpha-of-the-new-configuration',
@@ -51,7 +47,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P44-latest-majority-decides',
@@ -66,7 +61,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P44-proposes-beyond-alpha',
@@ -81,7 +75,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P45-two-voters-at-once',
@@ -90,7 +83,6 @@ export const membership: readonly Mutant[] = [
     wrong: 'Majorities before and after need not meet.',
     edits: [{ file: consensus('quorum'), find: 'return different <= 1 &&', replace: 'return different <= 2 &&' }],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P45-two-changes-at-once',
@@ -110,7 +102,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed, lease],
-    blind: unchanged,
   },
   {
     id: 'P45-new-members-not-asked',
@@ -125,7 +116,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P45-one-configuration-asked',
@@ -140,7 +130,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P46-change-to-come-not-in-the-handle',
@@ -155,7 +144,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P46-phantom-configuration-kept',
@@ -170,7 +158,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P46-configuration-of-the-formation',
@@ -186,7 +173,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/runtime/restored-state.test.ts'],
-    blind: unchanged,
   },
   {
     id: 'P47-removed-members-have-a-say',
@@ -201,7 +187,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/bad-input.test.ts', directed],
-    blind: unchanged,
   },
   {
     id: 'P47-removed-member-is-not-told',
@@ -216,7 +201,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P47-removed-master-goes-on',
@@ -231,7 +215,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: unchanged,
   },
   {
     id: 'P48-votes-by-name',
@@ -253,7 +236,6 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/promises-and-ballots.test.ts', 'test/core/consensus/bad-input.test.ts'],
-    blind: { simulator: 'no simulated member has a second incarnation yet' },
   },
   {
     id: 'P50-never-heard-counts-as-heard',

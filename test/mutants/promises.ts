@@ -175,7 +175,6 @@ export const promises: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/membership.test.ts'],
-    blind: { simulator: 'no simulated cell has an even number of voters: nothing changes its membership yet' },
   },
   {
     id: 'quorum-of-one',
