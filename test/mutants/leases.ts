@@ -278,7 +278,6 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [stability],
-    blind: { simulator: 'it costs progress and trust, not safety: the explorer has the rule for it' },
   },
   {
     id: 'P42-master-yields-to-an-inflated-ballot',
@@ -293,7 +292,6 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [stability],
-    blind: { simulator: 'it costs progress and trust, not safety: the explorer has the rule for it' },
   },
   {
     id: 'P43-grant-on-the-wall-clock',
@@ -368,6 +366,5 @@ export const leases: readonly Mutant[] = [
       },
     ],
     killedBy: [phaseOne],
-    blind: { simulator: 'its clients give up waiting by themselves, as real ones do' },
   },
 ];

@@ -250,6 +250,5 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
-    blind: { simulator: 'it asks nobody for a status yet' },
   },
 ];
