@@ -397,6 +397,7 @@ export const durability: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/durability.test.ts'],
+  },
   {
     id: 'P30-restored-state-not-compared',
     pitfalls: ['P30'],
