@@ -363,18 +363,23 @@ export class LogReplica<Result> {
     const callback = this.#callbacks.get(request);
     if (callback === undefined) return;
     this.#callbacks.delete(request);
-    // Telling a caller is no part of the log: what goes wrong there must not stop a replica.
-    try {
-      callback(outcome);
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'an answer could not be given');
-    }
+    this.#tell(() => callback(outcome));
   }
 
   #changed(request: RequestId, outcome: ChangeOutcome): void {
     const done = this.#changes.get(request);
+    if (done === undefined) return;
     this.#changes.delete(request);
-    done?.(outcome);
+    this.#tell(() => done(outcome));
+  }
+
+  /** Telling a caller is no part of the log: what goes wrong there must not stop a replica. */
+  #tell(answer: () => void): void {
+    try {
+      answer();
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'an answer could not be given');
+    }
   }
 
   #settle(requests: readonly RequestId[], reason: Extract<Effect, { kind: 'settle' }>['reason']): void {

@@ -1,7 +1,7 @@
 /** What the runtime makes of the core's effects: the order that is data there must be kept here (P01, P13, P36, P41). */
 import { expect, it } from 'vitest';
 import { accept } from '../support/messages.ts';
-import { handledLog } from './log-replica-ports.ts';
+import { configurationOf, handledLog } from './log-replica-ports.ts';
 
 it('a message leaves when the very write that it names is durable, and no earlier', async () => {
   const { deliver, flush, sent } = await handledLog(['n1', 'n2', 'n3']);
@@ -34,4 +34,17 @@ it('a replica that stops says "unknown" of what was proposed, and "nothing happe
   log.stop();
   expect(proposed.outcome).toEqual({ kind: 'unknown', reason: 'stopped' });
   expect(waiting.outcome).toEqual({ kind: 'none', reason: 'stopped' });
+});
+
+it('whoever is told of a change of the configuration cannot stop the replica by failing', async () => {
+  const { log, runUntil } = await handledLog(['n1']);
+  runUntil(() => log.isServing());
+  const told: string[] = [];
+  log.changeConfiguration(configurationOf(['n1', 'n2']), (outcome) => {
+    told.push(outcome);
+    throw new Error('nobody listens');
+  });
+  runUntil(() => told.length > 0);
+  expect(told).toEqual(['changed']);
+  expect(log.stopped).toBe(false);
 });
