@@ -4,13 +4,13 @@
  * Source: PML §6.3. A run is safety under faults, then healing, then liveness: after the last fault a write must succeed
  * within three leases and ten round trips (L1), every operation completes, and all replicas reach the same database.
  */
-import { type Configuration, memberId } from '../core/consensus/configuration.ts';
+import type { Configuration } from '../core/consensus/configuration.ts';
 import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
-import { checkRedundancyTold, checkStability } from './checkers/calm.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
+import { Endings } from './endings.ts';
 import { endOf } from './fatal-errors.ts';
 import { FaultAtlas } from './faults/atlas.ts';
 import { Faults } from './faults/faults.ts';
@@ -18,9 +18,9 @@ import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
 import { Machine, type NamedHalt } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
-import { calmNetwork } from './network-faults.ts';
 import { Observer } from './observer.ts';
 import { drawProfile, type Profile } from './profile.ts';
+import { type Sabotage, sabotage } from './sabotage.ts';
 import { Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
 import { Workload } from './workload.ts';
@@ -45,14 +45,13 @@ export interface CellOptions {
   readonly script?: FaultScript;
 }
 
+export type { Sabotage } from './sabotage.ts';
+
 export interface FaultScript {
   /** What differs from the profile that the seed draws. */
   readonly profile?: Partial<Profile>;
   readonly strikes: readonly Strike[];
 }
-
-/** Disks report flushes that they did not do (D6); a master's clocks run at a tenth of their pace (C2). */
-export type Sabotage = 'disks-forget' | 'clocks-run-wild';
 
 export interface CellReport {
   readonly profile: Profile;
@@ -204,7 +203,7 @@ export class SimulatedCell {
     const workload = this.#workload();
     workload.start();
     const { mode, hours, operationsMin = enoughOperations } = this.#options;
-    if (this.#options.sabotage === 'clocks-run-wild') this.#slowMasters();
+    if (this.#options.sabotage !== undefined) sabotage(this.#options.sabotage, this.#machines, this.#scheduler);
     if (mode !== 'liveness') {
       this.#faults.start();
       await this.#runFor(hours * hourMs);
@@ -212,13 +211,14 @@ export class SimulatedCell {
       const answered = (): boolean => this.#answered >= operationsMin;
       if (!answered()) await this.#runFor(patienceShare * hours * hourMs, answered);
     }
-    if (mode === 'beyond-repair') await this.#destroy();
+    const endings = this.#endings();
+    if (mode === 'beyond-repair') await endings.destroy();
     else if (mode !== 'safety') {
-      await this.#heal();
-      await this.#stayCalm(mode === 'liveness' ? hours * hourMs : livenessMs);
+      this.#healedAfterMs = await endings.heal();
+      await endings.stayCalm(mode === 'liveness' ? hours * hourMs : livenessMs);
     }
     workload.stop();
-    if (mode === null || mode === 'liveness') await this.#finish(workload);
+    if (mode === null || mode === 'liveness') await endings.finish(workload);
     this.#checkHistory();
   }
 
@@ -230,22 +230,14 @@ export class SimulatedCell {
     await this.#scheduler.run(hourMs, () => formed);
     await forming;
     const drift = this.#profile.driftPpm / 2;
-    const { sabotage } = this.#options;
     const random = this.#random.fork('clocks');
     for (const machine of this.#machines) {
       if (this.#profile.faultEveryMs['clock-drift'] !== undefined)
         machine.clock.setDrift(random.between(-drift, drift));
       machine.boot();
       machine.disk.knobs.flushMs = [this.#profile.flushMeanMs / 4, this.#profile.flushMeanMs * 2];
-      if (sabotage === 'disks-forget') machine.disk.knobs.lostWriteChance = 0.05;
       machine.disk.knobs.operationMs = [0.005, this.#profile.flushMeanMs / 4];
     }
-  }
-
-  /** Whoever serves believes in its lease ten times too long. */
-  #slowMasters(): void {
-    for (const machine of this.#machines) machine.clock.setDrift(machine.believer()?.serving != null ? -900_000 : 0);
-    this.#scheduler.after(100, () => this.#slowMasters());
   }
 
   /** True time. Stops early at a violation, which it throws. */
@@ -281,135 +273,13 @@ export class SimulatedCell {
     });
   }
 
-  // --- healing and liveness -----------------------------------------------------------------------------------------
-
-  get #roundTripMs(): number {
-    const { network, flushMeanMs } = this.#profile;
-    // A slow one: a delay of three times the usual on the longest way, and a flush at both ends.
-    return 2 * (network.delayMsMin + calmNetwork.delayMsMean * 4) + 4 * flushMeanMs;
-  }
-
-  /** L1: after the last fault a write succeeds within three leases and ten round trips. */
-  async #heal(): Promise<void> {
-    this.#calm();
-    const healedAt = this.#scheduler.nowMs;
-    this.#trace.note(healedAt, '', 'healed');
-    const revisionBefore = this.#observer.replay.reference.revision;
-    const boundMs = 3 * this.#profile.leaseMs + 10 * this.#roundTripMs + this.#startMs();
-    let written = false;
-    this.#probe(() => {
-      written = true;
+  #endings(): Endings {
+    return new Endings({
+      ...{ scheduler: this.#scheduler, trace: this.#trace, profile: this.#profile, history: this.#history },
+      ...{ observer: this.#observer, machines: this.#machines, faults: this.#faults, atlas: this.#atlas },
+      ...{ network: this.#network, clientNetwork: this.#clientNetwork },
+      runFor: (ms, done) => this.#runFor(ms, done),
     });
-    await this.#runFor(boundMs, () => written);
-    if (!written) {
-      throw new Violation('liveness', `no write succeeded within ${Math.round(boundMs)} ms after the last fault`, {
-        leaseMs: this.#profile.leaseMs,
-        roundTripMs: this.#roundTripMs,
-        revisionBefore,
-        replicas: this.#machines.map((machine) => machine.state()),
-        configuration: this.#observer.configuration.members.map(
-          ({ name, incarnation, role }) => `${name}#${incarnation} ${role}`,
-        ),
-      });
-    }
-    this.#healedAfterMs = this.#scheduler.nowMs - healedAt;
-  }
-
-  /** Nothing goes wrong, and so nobody changes, every request is answered, and status says who is missing. */
-  async #stayCalm(ms: number): Promise<void> {
-    const { leaseMs } = this.#profile;
-    await this.#runFor(Math.min(3 * leaseMs + this.#startMs(), ms));
-    const before = this.#observer.masterships;
-    const since = this.#scheduler.nowMs;
-    await this.#runFor(ms);
-    checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
-    const mostMs = 20 * leaseMs + 100 * this.#roundTripMs + 1_000;
-    for (const machine of this.#machines) machine.checkPending(mostMs);
-    const master = this.#machines.find((machine) => machine.log?.isServing() === true);
-    if (master?.service == null) return;
-    const voters = this.#observer.configuration.members.filter(({ role }) => role === 'voter').map(memberId);
-    const out = this.#machines.filter(({ halted, vacant, id }) => (halted !== null || vacant) && voters.includes(id));
-    checkRedundancyTold(
-      out.map(({ name }) => name),
-      master.service.status().unheard ?? [],
-    );
-  }
-
-  /**
-   * The faults end, all copies of something are destroyed, and those who had them are started again. They must end with a named
-   * error, nobody may be told anything that supposes that they are there, and what is told must be right.
-   */
-  async #destroy(): Promise<void> {
-    this.#calm();
-    const { leaseMs } = this.#profile;
-    await this.#runFor(2 * leaseMs + this.#startMs());
-    const lost = this.#faults.destroy();
-    const destroyedMs = this.#scheduler.nowMs;
-    await this.#runFor(Math.max(20 * leaseMs, 5_000) + 2 * this.#startMs());
-    if (lost.length === 0) return;
-    for (const machine of this.#machines) {
-      if (!lost.includes(machine.name) || machine.halted !== null || !this.#atlas.mustHalt(machine.name)) continue;
-      throw new Violation('beyond-repair', `${machine.name} neither goes on nor says what is lost`, { lost });
-    }
-    const out = this.#machines.filter(({ halted }) => halted !== null).length;
-    if (2 * (this.#machines.length - out) > this.#machines.length) return;
-    for (const operation of this.#history.operations) {
-      // A lease that was granted before may be used up, for reads.
-      const late = operation.invokedMs > destroyedMs + (operation.command === null ? 2 * leaseMs : 0);
-      if (!late || operation.outcome !== 'ok') continue;
-      const facts = { operation: operation.id, invokedMs: operation.invokedMs, destroyedMs, lost };
-      throw new Violation('beyond-repair', 'the cell goes on although a majority is lost', facts);
-    }
-  }
-
-  #calm(): void {
-    const { delayMsMin } = this.#profile.network;
-    this.#faults.stop();
-    const network = { ...calmNetwork, delayMsMin };
-    this.#network.setFaults(network);
-    this.#clientNetwork.setFaults(network);
-  }
-
-  /** Reading the disk at a start takes this long: some hundred operations. */
-  #startMs(): number {
-    return 200 * this.#profile.flushMeanMs + 100;
-  }
-
-  /** Somebody who asks every replica again and again until a write has succeeded. */
-  #probe(done: () => void): void {
-    let over = false;
-    const attempt = (machine: Machine): void => {
-      if (over) return;
-      machine.serve({ kind: 'write', command: { kind: 'open-session', ttlMs: 1_000 } }, (answer) => {
-        if (answer.kind !== 'written' || over) return;
-        over = true;
-        done();
-      });
-      this.#scheduler.after(Math.max(1, this.#profile.leaseMs / 20), () => attempt(machine));
-    };
-    for (const machine of this.#machines) attempt(machine);
-  }
-
-  /** Every operation completes, and all replicas reach one database at one instance. */
-  async #finish(workload: Workload): Promise<void> {
-    const patienceMs = Math.max(20 * this.#profile.leaseMs, 5_000) + 100 * this.#roundTripMs;
-    await this.#runFor(patienceMs, () => workload.idle);
-    if (!workload.idle) throw new Violation('liveness', 'an operation never ended');
-    await this.#runFor(patienceMs, () => this.#converged());
-    if (this.#converged()) return;
-    throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
-      replicas: this.#machines.map((machine) => machine.state()),
-      chosenUpTo: this.#observer.chosenUpTo,
-    });
-  }
-
-  #converged(): boolean {
-    const chosen = this.#observer.chosenUpTo;
-    const members = new Set(this.#observer.configuration.members.map(memberId));
-    const good = this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
-    const first = good[0]?.checksum();
-    // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
-    return good.every((machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first);
   }
 
   /** The second way to check linearizability; the first went along with the run. */

@@ -4,11 +4,14 @@ import { networkFaultKinds } from './network-faults.ts';
 
 const of = (name: FaultClass): string[] => swarmKinds.filter((kind) => faultCatalogue[kind].class === name);
 
+/** Replicas of a whole cell let everybody speak and leave it to the core, which is the more hostile way. */
+const ofPortsAlone = 'not-admitted';
+
 /** Steady faults of messages are counted per message, the others per strike. */
 export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   process: of('process'),
   network: of('network'),
-  messages: networkFaultKinds.map((kind) => `network-${kind}`),
+  messages: networkFaultKinds.filter((kind) => kind !== ofPortsAlone).map((kind) => `network-${kind}`),
   disk: of('disk'),
   clock: of('clock'),
   operator: of('operator'),

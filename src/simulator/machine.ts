@@ -18,6 +18,7 @@ import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
 import type { Believer } from './checkers/lease-exclusion.ts';
 import { type CrashOptions, SimulatedDisk } from './disk.ts';
+import type { DiskImage } from './disk-image.ts';
 import { answer, type ClientReply, type ClientRequest } from './front.ts';
 import { gatedDisk } from './gated-ports.ts';
 import { HostClock } from './host-clock.ts';
@@ -178,14 +179,21 @@ export class Machine {
     }
   }
 
-  #newDisk(label: string, knobs?: SimulatedDisk['knobs']): SimulatedDisk {
+  /** Another process, on another disk: an earlier state of this one. */
+  restore(image: DiskImage, random: Random): void {
+    this.kill({ writes: 'kept' }, random);
+    this.#disk = this.#newDisk('restored', this.#disk.knobs, image);
+    this.boot();
+  }
+
+  #newDisk(label: string, knobs?: SimulatedDisk['knobs'], image?: DiskImage): SimulatedDisk {
     const { scheduler } = this.#options;
     const options = {
       schedule: (delayMs: number, callback: () => void) => void scheduler.after(delayMs, callback, true),
       random: this.#random.fork(label),
       now: () => scheduler.nowMs,
     };
-    return knobs === undefined ? new SimulatedDisk(options) : new SimulatedDisk(options, undefined, knobs);
+    return knobs === undefined ? new SimulatedDisk(options) : new SimulatedDisk(options, image, knobs);
   }
 
   /** What a member says about itself to one that is about to start; null when it does not answer. */

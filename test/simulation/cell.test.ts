@@ -49,6 +49,10 @@ describe('a broken promise underneath is found', () => {
     expect([...(await found('disks-forget'))].join()).toMatch(/recovery|durability/);
   }, 120_000);
 
+  test('a data directory that goes back in time', async () => {
+    expect([...(await found('directory-rolled-back'))].join()).toMatch(/durability|ballot-discipline|recovery/);
+  }, 120_000);
+
   test('clocks that drift far beyond the bound', async () => {
     expect([...(await found('clocks-run-wild'))].join()).toMatch(/lease-exclusion|replay/);
   }, 120_000);

@@ -75,6 +75,7 @@ export const faultCatalogue = {
   'promise-copies-disagree': facts('D14', 'disk'),
   'promises-rolled-back': facts('D15', 'disk', 'survives or halts'),
   'manifest-rolled-back': facts('D15', 'disk', 'survives or halts'),
+  'newest-snapshot-bad': facts('D17', 'disk'),
   'snapshots-mixed': facts('D17', 'disk', 'survives or halts'),
   'clock-drift': facts('C1', 'clock'),
   'wall-jump': facts('C3', 'clock'),

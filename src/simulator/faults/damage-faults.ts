@@ -5,6 +5,7 @@
  * A replica comes back with everything, or ends with a named error; repair by peers is for later versions.
  */
 import type { Random } from '../../core/random.ts';
+import { decodeManifest } from '../../formats/manifest.ts';
 import type { Machine } from '../machine.ts';
 import type { FaultKind } from './catalogue.ts';
 import {
@@ -247,6 +248,27 @@ export const damageFaults = {
       rollBack(world, victim, { kind: 'manifest-rolled-back', random, names: ['MANIFEST'], ageMs }),
   }),
 
+  /** The one before it and the log since then are there, whatever was cut (I19), so nothing may be missing. */
+  'newest-snapshot-bad': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      return victim && { ...victim, at: random.next(), bit: random.below(8) };
+    },
+    strike: (world, { at, bit, ...victim }, random) =>
+      strikeDisk(world, victim, {
+        kind: 'newest-snapshot-bad',
+        random,
+        act: (machine) => {
+          if (world.atlas.isDamaged(machine.name)) return null;
+          const newest = replaceableSnapshot(machine);
+          const file = filesOf(machine.disk, 'snapshot').find(({ name }) => name === newest);
+          if (file === undefined) return null;
+          flipBit(file, at, bit);
+          return file.name;
+        },
+      }),
+  }),
+
   /** The middle of one snapshot in another: every chunk is good, and they do not belong together. */
   'snapshots-mixed': fault({
     draw: (world, random) => {
@@ -268,6 +290,16 @@ export const damageFaults = {
       }),
   }),
 };
+
+/** The newest snapshot, when an older one may stand in for it: never below one that came from another member. */
+function replaceableSnapshot({ disk }: Machine): string | null {
+  const [file] = filesOf(disk, 'manifest');
+  if (file === undefined) return null;
+  const { snapshots, received } = decodeManifest(bytesOf(file.inode));
+  const [newest, older] = snapshots.filter(({ verified }) => verified);
+  if (newest === undefined || older === undefined) return null;
+  return received !== null && older.instance < received.instance ? null : newest.file;
+}
 
 /** Files go back to what they held `ageMs` before, all others stay as they are. */
 function rollBack(

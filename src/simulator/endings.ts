@@ -1,0 +1,184 @@
+/**
+ * How a run ends: the faults stop and everything must come back (L1), stay as it is (L2 to L4) and come together; or all copies of
+ * something are destroyed, and everybody who had them must say so.
+ *
+ * Source: PML §6.3 (liveness); pitfalls §2 rule 3, §4 "Liveness".
+ */
+import { memberId } from '../core/consensus/configuration.ts';
+import { checkRedundancyTold, checkStability } from './checkers/calm.ts';
+import { Violation } from './checkers/violation.ts';
+import type { ClientNetwork } from './client-network.ts';
+import type { FaultAtlas } from './faults/atlas.ts';
+import type { Faults } from './faults/faults.ts';
+import type { History } from './history.ts';
+import type { Machine } from './machine.ts';
+import type { SimulatedNetwork } from './network.ts';
+import { calmNetwork } from './network-faults.ts';
+import type { Observer } from './observer.ts';
+import type { Profile } from './profile.ts';
+import type { Trace } from './trace.ts';
+import type { Scheduler } from './virtual-clock.ts';
+import type { Workload } from './workload.ts';
+
+export interface EndingsOptions {
+  readonly scheduler: Scheduler;
+  readonly trace: Trace;
+  readonly profile: Profile;
+  readonly history: History;
+  readonly observer: Observer;
+  readonly machines: readonly Machine[];
+  readonly faults: Faults;
+  readonly atlas: FaultAtlas;
+  readonly network: SimulatedNetwork;
+  readonly clientNetwork: ClientNetwork;
+  /** True time, or until `done`. Throws the first violation. */
+  readonly runFor: (ms: number, done?: () => boolean) => Promise<void>;
+}
+
+export class Endings {
+  readonly #options: EndingsOptions;
+  readonly #scheduler: Scheduler;
+  readonly #profile: Profile;
+  readonly #observer: Observer;
+  readonly #machines: readonly Machine[];
+  readonly #runFor: EndingsOptions['runFor'];
+
+  constructor(options: EndingsOptions) {
+    this.#options = options;
+    this.#scheduler = options.scheduler;
+    this.#profile = options.profile;
+    this.#observer = options.observer;
+    this.#machines = options.machines;
+    this.#runFor = options.runFor;
+  }
+
+  get #roundTripMs(): number {
+    const { network, flushMeanMs } = this.#profile;
+    // A slow one: a delay of three times the usual on the longest way, and a flush at both ends.
+    return 2 * (network.delayMsMin + calmNetwork.delayMsMean * 4) + 4 * flushMeanMs;
+  }
+
+  /** L1: after the last fault a write succeeds within three leases and ten round trips. Returns after how long. */
+  async heal(): Promise<number> {
+    this.#calm();
+    const healedAt = this.#scheduler.nowMs;
+    this.#options.trace.note(healedAt, '', 'healed');
+    const revisionBefore = this.#observer.replay.reference.revision;
+    const boundMs = 3 * this.#profile.leaseMs + 10 * this.#roundTripMs + this.#startMs();
+    let written = false;
+    this.#probe(() => {
+      written = true;
+    });
+    await this.#runFor(boundMs, () => written);
+    if (!written) {
+      throw new Violation('liveness', `no write succeeded within ${Math.round(boundMs)} ms after the last fault`, {
+        leaseMs: this.#profile.leaseMs,
+        roundTripMs: this.#roundTripMs,
+        revisionBefore,
+        replicas: this.#machines.map((machine) => machine.state()),
+        configuration: this.#observer.configuration.members.map(
+          ({ name, incarnation, role }) => `${name}#${incarnation} ${role}`,
+        ),
+      });
+    }
+    return this.#scheduler.nowMs - healedAt;
+  }
+
+  /** Nothing goes wrong, and so nobody changes, every request is answered, and status says who is missing. */
+  async stayCalm(ms: number): Promise<void> {
+    const { leaseMs } = this.#profile;
+    await this.#runFor(Math.min(3 * leaseMs + this.#startMs(), ms));
+    const before = this.#observer.masterships;
+    const since = this.#scheduler.nowMs;
+    await this.#runFor(ms);
+    checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
+    const mostMs = 20 * leaseMs + 100 * this.#roundTripMs + 1_000;
+    for (const machine of this.#machines) machine.checkPending(mostMs);
+    const master = this.#machines.find((machine) => machine.log?.isServing() === true);
+    if (master?.service == null) return;
+    const voters = this.#observer.configuration.members.filter(({ role }) => role === 'voter').map(memberId);
+    const out = this.#machines.filter(({ halted, vacant, id }) => (halted !== null || vacant) && voters.includes(id));
+    checkRedundancyTold(
+      out.map(({ name }) => name),
+      master.service.status().unheard ?? [],
+    );
+  }
+
+  /**
+   * The faults end, all copies of something are destroyed, and those who had them are started again. They must end with a named
+   * error, nobody may be told anything that supposes that they are there, and what is told must be right.
+   */
+  async destroy(): Promise<void> {
+    this.#calm();
+    const { leaseMs } = this.#profile;
+    await this.#runFor(2 * leaseMs + this.#startMs());
+    const lost = this.#options.faults.destroy();
+    const destroyedMs = this.#scheduler.nowMs;
+    await this.#runFor(Math.max(20 * leaseMs, 5_000) + 2 * this.#startMs());
+    if (lost.length === 0) return;
+    for (const machine of this.#machines) {
+      if (!lost.includes(machine.name) || machine.halted !== null || !this.#options.atlas.mustHalt(machine.name))
+        continue;
+      throw new Violation('beyond-repair', `${machine.name} neither goes on nor says what is lost`, { lost });
+    }
+    const out = this.#machines.filter(({ halted }) => halted !== null).length;
+    if (2 * (this.#machines.length - out) > this.#machines.length) return;
+    for (const operation of this.#options.history.operations) {
+      // A lease that was granted before may be used up, for reads.
+      const late = operation.invokedMs > destroyedMs + (operation.command === null ? 2 * leaseMs : 0);
+      if (!late || operation.outcome !== 'ok') continue;
+      const facts = { operation: operation.id, invokedMs: operation.invokedMs, destroyedMs, lost };
+      throw new Violation('beyond-repair', 'the cell goes on although a majority is lost', facts);
+    }
+  }
+
+  #calm(): void {
+    const { delayMsMin } = this.#profile.network;
+    this.#options.faults.stop();
+    const network = { ...calmNetwork, delayMsMin };
+    this.#options.network.setFaults(network);
+    this.#options.clientNetwork.setFaults(network);
+  }
+
+  /** Reading the disk at a start takes this long: some hundred operations. */
+  #startMs(): number {
+    return 200 * this.#profile.flushMeanMs + 100;
+  }
+
+  /** Somebody who asks every replica again and again until a write has succeeded. */
+  #probe(done: () => void): void {
+    let over = false;
+    const attempt = (machine: Machine): void => {
+      if (over) return;
+      machine.serve({ kind: 'write', command: { kind: 'open-session', ttlMs: 1_000 } }, (answer) => {
+        if (answer.kind !== 'written' || over) return;
+        over = true;
+        done();
+      });
+      this.#scheduler.after(Math.max(1, this.#profile.leaseMs / 20), () => attempt(machine));
+    };
+    for (const machine of this.#machines) attempt(machine);
+  }
+
+  /** Every operation completes, and all replicas reach one database at one instance. */
+  async finish(workload: Workload): Promise<void> {
+    const patienceMs = Math.max(20 * this.#profile.leaseMs, 5_000) + 100 * this.#roundTripMs;
+    await this.#runFor(patienceMs, () => workload.idle);
+    if (!workload.idle) throw new Violation('liveness', 'an operation never ended');
+    await this.#runFor(patienceMs, () => this.#converged());
+    if (this.#converged()) return;
+    throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
+      replicas: this.#machines.map((machine) => machine.state()),
+      chosenUpTo: this.#observer.chosenUpTo,
+    });
+  }
+
+  #converged(): boolean {
+    const chosen = this.#observer.chosenUpTo;
+    const members = new Set(this.#observer.configuration.members.map(memberId));
+    const good = this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
+    const first = good[0]?.checksum();
+    // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
+    return good.every((machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first);
+  }
+}
