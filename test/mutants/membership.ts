@@ -19,6 +19,11 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [lease],
+    blind: {
+      explorer:
+        'safe all the same while a change differs by one voter: the second is itself chosen, and its lease granted, under the first',
+      simulator: 'as the explorer',
+    },
   },
   {
     id: 'P44-governs-at-once',
@@ -187,6 +192,7 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/bad-input.test.ts', directed],
+    blind: { explorer: 'who is out is behind too, and refused for that before it can do harm' },
   },
   {
     id: 'P47-removed-member-is-not-told',

@@ -132,9 +132,11 @@ into so far, where a tired engineer would make it. A test build loads the source
 the bundler for the hunters); the product holds none of this. Three layers are asked to find it:
 
 - **directed**: the tests that were written for the rule. Every mutant must fall here.
-- **explorer**: random schedules over the core of consensus alone, without being told which bug is in it.
-- **simulator**: whole simulated cells under the standard swarm, likewise. A seed counts only when the same seed is clean without
-  the mutant.
+- **explorer**: random schedules over the core of consensus alone, without being told which bug is in it. Most are the explorer's
+  (\`npm run explore\`); every hundredth is a longer one with clocks, drift, pauses and disks that hang.
+- **simulator**: whole simulated cells of any size under the standard swarm, likewise.
+
+A schedule or seed counts only when it is clean without the mutant.
 
 | layer | killed |
 |---|---|
@@ -144,13 +146,14 @@ the bundler for the hunters); the product holds none of this. Three layers are a
 | explorer or simulator | ${percent(all)} |
 | explorer or simulator, of those that one of them can see | ${percent(seen)} |
 
-"schedule 12, 3 s" is the twelfth one tried, three seconds after the start on one core. "–" gives the reason why a hunter cannot find
+"schedule 12, 3 s" is the twelfth one tried, after three seconds of one core. "–" gives the reason why a hunter cannot find
 a mutant in principle.
 
 \`\`\`
 npm run mutants                                              # all of them, all layers, 60 s a hunt
 npm run mutants -- --only P02,P34 --layer explorer --seconds 300
-npm run mutants -- --survivors --seconds 600 --jobs 2 --write
+npm run mutants -- --survivors --missing --seconds 600 --jobs 2 --write
+npm run mutants -- --only P22-rolled --layer simulator --seed 6          # from that seed on
 PAXOSCTL_MUTANT=P02-accept-does-not-raise-the-promise npx vitest run test/core
 \`\`\`
 
