@@ -3,7 +3,6 @@
  *
  * Source: contract §1; pitfalls O1 to O8. What is refused must be refused before anything is changed.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Disk } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import { DirectoryHeldError, type World } from '../ports/world.ts';
@@ -83,8 +82,8 @@ export class StartAttempt {
   view(): Promise<FormationView | null> {
     return new Promise((resolve) => {
       const asked: Asked = { answer: (document) => resolve(isView(document) ? document : null) };
-      const request = { url: '/peer/v1/formation' } as IncomingMessage;
-      this.#member.handlePeerRequest(request, asked as unknown as ServerResponse);
+      const request = { url: '/peer/v1/formation' } as Parameters<World['answerPeer']>[0];
+      this.#member.handlePeerRequest(request, asked as unknown as Parameters<World['answerPeer']>[1]);
     });
   }
 
