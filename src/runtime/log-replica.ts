@@ -23,6 +23,7 @@ import type { NetworkPort } from '../ports/network.ts';
 import type { LogApplication } from './application.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
+import { OpenRequests } from './open-requests.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
@@ -79,7 +80,7 @@ interface HeldMessage {
 export class LogReplica<Result> {
   readonly #options: LogReplicaOptions<Result>;
   readonly #core: Replica;
-  readonly #callbacks = new Map<RequestId, SubmitCallback<Result>>();
+  readonly #callbacks = new OpenRequests<SubmitCallback<Result>>();
   readonly #changes = new Map<RequestId, (outcome: ChangeOutcome) => void>();
   #nextRequest = 1;
   #submissions: Submission[] = [];
@@ -124,10 +125,13 @@ export class LogReplica<Result> {
     this.#stopped = true;
     this.#timer?.cancel();
     const unproposed = new Set(this.#submissions.map(({ request }) => request));
-    for (const [request, callback] of this.#callbacks) {
-      callback(unproposed.has(request) ? { kind: 'none', reason: 'stopped' } : { kind: 'unknown', reason: 'stopped' });
+    for (const [request, callback] of this.#callbacks.takeAll()) {
+      callback(
+        unproposed.has(request as RequestId)
+          ? { kind: 'none', reason: 'stopped' }
+          : { kind: 'unknown', reason: 'stopped' },
+      );
     }
-    this.#callbacks.clear();
     for (const done of this.#changes.values()) done('unknown');
     this.#changes.clear();
     this.#submissions = [];
@@ -186,7 +190,7 @@ export class LogReplica<Result> {
       return;
     }
     const request = this.#nextRequest++ as RequestId;
-    this.#callbacks.set(request, done);
+    this.#callbacks.add(request, done);
     this.#submissions.push({ request, item });
     if (this.#submissions.length === 1) this.#options.clocks.nextTurn(() => this.#flushSubmissions());
   }
@@ -360,10 +364,8 @@ export class LogReplica<Result> {
 
   #answer(request: RequestId, outcome: SubmitOutcome<Result>): void {
     if (this.#changes.has(request)) return this.#changed(request, outcome.kind === 'unknown' ? 'unknown' : 'refused');
-    const callback = this.#callbacks.get(request);
-    if (callback === undefined) return;
-    this.#callbacks.delete(request);
-    this.#tell(() => callback(outcome));
+    const callback = this.#callbacks.take(request);
+    if (callback !== null) this.#tell(() => callback(outcome));
   }
 
   #changed(request: RequestId, outcome: ChangeOutcome): void {
