@@ -136,21 +136,6 @@ export const databases: readonly Mutant[] = [
     blind: { simulator: 'no simulated session has the thousand numbers that it takes' },
   },
   {
-    id: 'P53-forgotten-number-applied',
-    pitfalls: ['P53'],
-    title: 'a number at or below the floor is applied',
-    wrong: 'As before: a late retry has a second effect.',
-    edits: [
-      {
-        file: database('database'),
-        find: "if (sequence <= session.floor) return { kind: 'session-expired' };",
-        replace: '',
-      },
-    ],
-    killedBy: [session],
-    blind: { simulator: 'no simulated session has the thousand numbers that it takes' },
-  },
-  {
     id: 'P54-expiry-not-checked-again',
     pitfalls: ['P54'],
     title: 'a session that the master named is ended though it was renewed meanwhile',

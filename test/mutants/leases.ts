@@ -259,8 +259,8 @@ export const leases: readonly Mutant[] = [
     edits: [
       {
         file: 'src/runtime/log-replica.ts',
-        find: "callback(unproposed.has(request) ? { kind: 'none'",
-        replace: "callback(unproposed.has(request) || request > 0 ? { kind: 'none'",
+        find: 'unproposed.has(request as RequestId)',
+        replace: '(unproposed.has(request as RequestId) || request > 0)',
       },
     ],
     killedBy: [logReplica],
