@@ -31,7 +31,8 @@ function destroy(
 ): void {
   for (const [i, member] of members.entries()) {
     const machine = world.machine(member);
-    if (machine === undefined || machine.halted !== null) continue;
+    // A new disk that nothing runs on yet holds nothing that could be lost.
+    if (machine === undefined || machine.halted !== null || machine.vacant) continue;
     world.kill(machine, { writes: 'kept', names: 'kept', upMs: 0 }, random);
     act(machine, i);
     world.atlas.damaged(member, kind);
@@ -85,7 +86,7 @@ export const destructionFaults = {
   /** One member is left that remembers: without any, nobody could know that there was a cell, and all would wait for one. */
   'all-directories-lost': fault({
     draw: (world, random) => {
-      const up = world.names.filter((name) => world.machine(name)?.halted === null);
+      const up = world.machines.filter(({ halted, vacant }) => halted === null && !vacant).map(({ name }) => name);
       if (up.length === 0) return null;
       const witness = random.pick(up);
       const others = world.names.filter((name) => name !== witness);

@@ -57,7 +57,7 @@ export interface Mistake {
   readonly expectCell?: string;
   /** The one right answer. */
   readonly code: string;
-  /** Only another member can tell: when none answers, the start waits, or learns of it later. */
+  /** Only another member can tell: when none answers, or who is a member changes meanwhile, the answer may be another. */
   readonly needsPeer: boolean;
   readonly random: Random;
 }
@@ -89,7 +89,7 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
     process.kill();
     world.note(machine.name, `${kind} ends`, outcome);
     if (outcome !== code) {
-      if (needsPeer && answered === 0) return;
+      if (needsPeer && (answered === 0 || world.membershipChanged)) return;
       return world.fail(
         new Violation('identity', `${machine.name} answers ${kind} with ${outcome}`, { expected: code }),
       );

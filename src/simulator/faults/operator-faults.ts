@@ -82,8 +82,7 @@ export const operatorFaults = {
     strike: (world, { member }, random) => {
       if (world.machines.length === 1) return false;
       // Somebody who is being replaced may be no member at the moment, and who answers may be behind.
-      const changed = world.machines.some((machine) => machine.incarnation > 1 || machine.vacant);
-      if (changed) return false;
+      if (world.membershipChanged) return false;
       const answer = { kind: 'empty-directory', code: 'PAXOS_DATA_DIRECTORY_LOST', needsPeer: true } as const;
       return mistake(world, random, { member, from: null, answer });
     },

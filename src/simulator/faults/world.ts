@@ -70,6 +70,11 @@ export class FaultWorld {
     this.#reserved = false;
   }
 
+  /** Somebody is being replaced, or was: who is a member depends on whom one asks. */
+  get membershipChanged(): boolean {
+    return this.#reserved || this.machines.some(({ incarnation, vacant }) => incarnation > 1 || vacant);
+  }
+
   /** Something that must not be has come of a fault. */
   fail(violation: Error): void {
     this.#options.fail(violation);
