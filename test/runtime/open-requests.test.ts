@@ -4,7 +4,7 @@ import { OpenRequests } from '../../src/runtime/open-requests.ts';
 
 test('holds what a map would hold, whatever is answered in whatever order', () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constant('add' as const), skip: fc.nat({ max: 3 }) }),
+    fc.record({ kind: fc.constant('add' as const), ahead: fc.nat({ max: 3 }) }),
     fc.record({ kind: fc.constant('take' as const), back: fc.nat({ max: 200 }) }),
     fc.record({ kind: fc.constant('take-all' as const) }),
   );
@@ -14,7 +14,7 @@ test('holds what a map would hold, whatever is answered in whatever order', () =
     let next = 1;
     for (const it of steps) {
       if (it.kind === 'add') {
-        next += it.skip;
+        next += it.ahead;
         open.add(next, `request ${next}`);
         model.set(next, `request ${next}`);
         next++;
