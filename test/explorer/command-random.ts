@@ -13,6 +13,7 @@ export interface Arguments {
   readonly seconds?: string | undefined;
   readonly first?: string | undefined;
   readonly jobs?: string | undefined;
+  readonly scope?: string | undefined;
   readonly rejoin?: string | undefined;
   readonly json?: boolean | undefined;
 }

@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
+import { runExhaustive } from './command-exhaustive.ts';
 import { runRandom, workAsJob } from './command-random.ts';
 
 const usage = `Explores the consensus core alone.
@@ -13,6 +14,7 @@ const usage = `Explores the consensus core alone.
   npm run explore -- --schedules 5000000 --seed 1 [--jobs 2]   random schedules
   npm run explore -- --seconds 60                              as many as fit
   npm run explore -- --seed S --first N --schedules 1          one schedule again
+  npm run explore -- --exhaustive [--scope NAME]               every state of the small scopes
 
   --json     one object on stdout
   --rejoin same-identity
@@ -28,13 +30,15 @@ else {
         seconds: { type: 'string' },
         first: { type: 'string' },
         jobs: { type: 'string' },
+        exhaustive: { type: 'boolean' },
+        scope: { type: 'string' },
         rejoin: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     });
     if (values.help === true) process.stdout.write(`${usage}\n`);
-    else process.exitCode = await runRandom(values);
+    else process.exitCode = values.exhaustive === true ? runExhaustive(values) : await runRandom(values);
   } catch (error) {
     if (!(error instanceof RangeError || (error instanceof TypeError && 'code' in error))) throw error;
     process.stderr.write(`${error.message}\n\n${usage}\n`);
