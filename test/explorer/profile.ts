@@ -57,17 +57,18 @@ const themes: readonly Theme[] = [
   // Whatever the draw says.
   { weights: {}, late: ['accept', 'accepted', 'promise', 'prepare', 'commit', null], warm: 0.7 },
   // Candidates one after the other, values of several ballots at one instance (P02, P04, P06, P08, P09).
-  { weights: { pass: 90 }, late: ['accept', 'promise', 'accepted', 'commit', 'prepare'], warm: 0.3 },
+  { weights: { pass: 60 }, late: ['accept', 'promise', 'accepted', 'commit', 'prepare'], warm: 0.3 },
   // Restarts among messages and leases of the life before (P01, P03, P34, P35).
-  { weights: { crash: 60, pass: 40 }, late: ['promise', 'prepare', 'accepted', null], warm: 0.6 },
+  { weights: { crash: 60, pass: 10 }, late: ['promise', 'prepare', 'accepted', null], warm: 0.6 },
   // Clocks and leases (P31, P33, P36, P38).
-  { weights: { suspend: 60, pass: 40 }, late: ['accept', 'accepted', null], warm: 0.9 },
+  { weights: { suspend: 40, pass: 10 }, late: ['accept', 'accepted', null], warm: 0.9 },
   // Logs that are cut while somebody is behind (P07, P23, P46).
-  { weights: { snapshot: 90, pass: 70 }, late: ['commit', 'prepare', null], warm: 0.6, retain: 0 },
+  { weights: { snapshot: 90, pass: 40 }, late: ['commit', 'prepare', null], warm: 0.6, retain: 0 },
   // Members come and go, disks are lost (P20, P21, P39, P44-P48).
-  { weights: { change: 90, loseDisk: 12, pass: 60 }, late: ['accept', 'commit', null], warm: 0.8 },
+  { weights: { change: 120, loseDisk: 6, pass: 10 }, late: ['accept', 'commit', null], warm: 0.8 },
+  { weights: { change: 120 }, late: ['promise', 'prepare', null], warm: 1 },
   // Mastership goes from hand to hand (P36, P41).
-  { weights: { handOver: 70, pass: 30 }, late: ['release', 'prepare', 'accept'], warm: 0.9 },
+  { weights: { handOver: 70 }, late: ['release', 'prepare', 'accept'], warm: 0.9 },
 ];
 
 /** Names of all that ever take part; the first `voters` of them form the cell. */

@@ -52,8 +52,10 @@ export const keptOf = (step: number): number | null => ((step & 15) === 0 ? null
 interface OpenedReplica {
   readonly state: string;
   readonly _coordinator_: {
-    readonly _ballot_: Ballot;
-    readonly _proposals_: { readonly _inFlight_: ReadonlyMap<number, Proposal> };
+    readonly _proposer_: {
+      readonly ballot: Ballot;
+      readonly _proposals_: { readonly _inFlight_: ReadonlyMap<number, Proposal> };
+    };
     readonly _election_: { readonly _campaign_: Campaign | null };
   };
 }
@@ -371,8 +373,10 @@ export class LocalRun implements MemberWorld {
       durableChosenUpTo: this.member.durableChosenUpTo,
       chosenUpTo: core.chosenUpTo,
       awaited: campaign === null ? null : { ballot: campaign.ballot, nonce: campaign.nonce },
-      led: isProposing(core.state) ? coordinator._ballot_ : null,
-      acks: new Map([...coordinator._proposals_._inFlight_].map(([instance, { acks }]) => [instance, new Set(acks)])),
+      led: isProposing(core.state) ? coordinator._proposer_.ballot : null,
+      acks: new Map(
+        [...coordinator._proposer_._proposals_._inFlight_].map(([instance, { acks }]) => [instance, new Set(acks)]),
+      ),
     };
   }
 
