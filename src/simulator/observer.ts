@@ -92,10 +92,8 @@ export class Observer {
   #digest(value: Value): string {
     const known = this.#digests.get(value);
     if (known !== undefined) return known;
-    const digest = simulatedDigest
-      .entry(encodeValue(value))
-      .map((word) => word.toString(16))
-      .join('.');
+    const [first, second, third, fourth] = simulatedDigest.entry(encodeValue(value));
+    const digest = `${first.toString(16)}.${second.toString(16)}.${third.toString(16)}.${fourth.toString(16)}`;
     this.#digests.set(value, digest);
     return digest;
   }
@@ -115,7 +113,11 @@ export class Observer {
     const { promise, entries, chosenUpTo, snapshot } = found;
     this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
     this.#ballots.recovered(id, promise.ballot);
-    const identified = entries.map((entry) => ({ ...entry, digest: this.#digest(entry.value) }));
+    const identified = entries.map(({ instance, ballot, value }) => ({
+      instance,
+      ballot,
+      digest: this.#digest(value),
+    }));
     this.#durability.recovered(
       id,
       snapshot?.instance ?? 0,

@@ -143,8 +143,17 @@ describe('a sabotaged cell', () => {
     return shrunk as Shrunk;
   };
 
+  /** The first one from 1 on that fails after more than `strikes` strikes; which one that is changes with every fault kind. */
+  const seedThatFails = async (sabotage: Sabotage, strikes: number): Promise<number> => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const report = await new SimulatedCell({ seed, replicas: 5, hours: 0.5 / 60, mode: 'safety', sabotage }).run();
+      if (report.violation !== null && report.strikes.length > strikes) return seed;
+    }
+    throw new Error('no seed fails');
+  };
+
   test('shrinks to a few strikes that still break it, and breaks in the same way from the file', async () => {
-    const { script, before, size, report } = await shrinkReal('disks-forget', 1);
+    const { script, before, size, report } = await shrinkReal('disks-forget', await seedThatFails('disks-forget', 5));
     expect(before.strikes).toBeGreaterThan(5);
     expect(size.strikes).toBeLessThanOrEqual(2);
     expect(size.simulatedMs).toBeLessThan(before.simulatedMs);
