@@ -80,7 +80,13 @@ const roles = [
 ] as const satisfies readonly FileRole[];
 
 type Place = { readonly role: FileRole; readonly file: number; readonly at: number };
-const drawPlace = (random: Random): Place => ({ role: random.pick(roles), file: random.next(), at: random.next() });
+const drawPlace = (random: Random): Place => ({
+  role: random.pick(roles),
+  file: random.next(),
+  at: oftenNearTheEnd(random.next()),
+});
+/** What was written last is where damage and a crash look most alike (P17): a third of it falls there. */
+const oftenNearTheEnd = (share: number): number => (share < 1 / 3 ? 1 - share / 10 : (share - 1 / 3) * 1.4999);
 const fileOf = (machine: Machine, { role, file }: Place): DamagedFile | undefined => fileAt(machine.disk, role, file);
 
 export const damageFaults = {

@@ -53,11 +53,14 @@ export const diskFaults = {
       const machine = world.machine(member);
       if (machine === undefined) return;
       world.note(member, 'disk-error', operation, skip);
+      const fault = cacheKept ? 'error' : 'cache-gone';
+      // In a quarter of them the promise alone is hit, which is written so rarely that it must be waited for.
+      const path = skip === 6 ? 'promise-a' : skip === 7 ? 'promise-b' : null;
       const disarm = machine.armDiskFault(
-        { operations: [operation], fault: cacheKept ? 'error' : 'cache-gone', skip },
+        path === null ? { operations: [operation], fault, skip } : { operations: [operation], path, fault, skip: 0 },
         () => world.crash(machine, how, downMs, random),
       );
-      world.later(forMs, disarm);
+      world.later(path === null ? forMs : 20 * forMs, disarm);
     },
   }),
 
