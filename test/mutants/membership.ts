@@ -102,6 +102,11 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: [directed],
+    blind: {
+      explorer:
+        'who leads has caught up first, so it learns one change at most, and majorities of two that differ by one voter meet',
+      simulator: 'as the explorer',
+    },
   },
   {
     id: 'P45-one-configuration-asked',
