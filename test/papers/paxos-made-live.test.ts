@@ -110,7 +110,7 @@ describe('§5.2 master leases', () => {
       }
       expect(cell.checker.masterChanges).toBe(1);
     }
-  });
+  }, 180_000);
 
   test('master churn with a master that is really lost now and then: one change for each loss', () => {
     const cell = fiveReplicaCell();
