@@ -7,7 +7,9 @@ import { Search, type SearchResult } from './exhaustive/search.ts';
 /** @throws {RangeError} when no scope has that name. */
 function scopesOf(args: Arguments): readonly Scope[] {
   const { scope, rejoin } = args;
-  const chosen = scope === undefined ? scopes : scopes.filter(({ name }) => name === scope);
+  const chosen = scopes.filter(({ name, onlyWhenNamed }) =>
+    scope === undefined ? onlyWhenNamed !== true : name === scope,
+  );
   if (chosen.length === 0) {
     throw new RangeError(`--scope is one of ${scopes.map(({ name }) => name).join(', ')}, not ${scope}`);
   }
