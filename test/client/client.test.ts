@@ -209,7 +209,7 @@ describe('finding the master', () => {
     const { url, service } = await startFront();
     service.notServing = { kind: 'no-master', retryAfterMs: 20 };
     const dead = await deadEndpoint();
-    const error = await clientOf([dead, url], { timeoutMs: 150 })
+    const error = await clientOf([dead, url], { timeoutMs: 1500 })
       .put('a', 'x')
       .catch((it: unknown) => it);
     expect(error).toBeInstanceOf(UnreachableError);
