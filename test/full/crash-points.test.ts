@@ -120,6 +120,16 @@ async function endedAtWork(member: ReplicaChild, ledger: Ledger): Promise<boolea
   return false;
 }
 
+/** Those of a life that only starts and works: the first one also formed the cell. */
+async function placesOfLife(member: ReplicaChild, ledger: Ledger): ReturnType<typeof placesOf> {
+  await placesOf(member, ledger);
+  await member.kill();
+  member.start();
+  const places = await placesOf(member, ledger);
+  await member.kill();
+  return places;
+}
+
 it(
   'an end before and after every point of a life loses nothing, nor does another one while it comes back',
   hour,
@@ -129,12 +139,7 @@ it(
     await withCell({ replicas: 1, programOf: () => tuned.program, env: busy }, async (cell) => {
       const [member] = cell.members as [ReplicaChild];
       const ledger = new Ledger(cell.urls);
-      await placesOf(member, ledger);
-      await member.kill();
-      // Again, since the first life also formed the cell.
-      member.start();
-      const { start, work } = await placesOf(member, ledger);
-      await member.kill();
+      const { start, work } = await placesOfLife(member, ledger);
       let ends = 0;
       let again = 0;
       const missed: string[] = [];
@@ -177,11 +182,7 @@ it(
     await withCell({ replicas: 1, programOf: () => tuned.program, env: busy }, async (cell) => {
       const [member] = cell.members as [ReplicaChild];
       const ledger = new Ledger(cell.urls);
-      await placesOf(member, ledger);
-      await member.kill();
-      member.start();
-      const { start, work } = await placesOf(member, ledger);
-      await member.kill();
+      const { start, work } = await placesOfLife(member, ledger);
       const outcomes = new Map<string, number>();
       for (const { point, nth } of [...start, ...work]) {
         for (const [moment, reason] of failures) {

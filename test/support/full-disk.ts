@@ -1,5 +1,6 @@
 /** The real disk, on which nothing more fits while `full` is set: writes within a file's present size go on working. */
 import { type Disk, DiskError, type DiskFile } from '../../src/ports/disk.ts';
+import { PassingFile } from './passing-file.ts';
 
 export class FullDisk implements Disk {
   full = false;
@@ -38,51 +39,30 @@ export class FullDisk implements Disk {
   }
 }
 
-class FullDiskFile implements DiskFile {
+class FullDiskFile extends PassingFile {
   readonly #disk: FullDisk;
-  readonly #file: DiskFile;
 
   constructor(disk: FullDisk, file: DiskFile) {
+    super(file);
     this.#disk = disk;
-    this.#file = file;
   }
 
-  get path(): string {
-    return this.#file.path;
+  override async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#disk.full && offset + bytes.length > (await this.file.size())) throw this.#error();
+    return this.file.write(offset, bytes);
   }
 
-  size(): Promise<number> {
-    return this.#file.size();
-  }
-
-  fingerprint(): Promise<string> {
-    return this.#file.fingerprint();
-  }
-
-  read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#file.read(offset, length);
-  }
-
-  async write(offset: number, bytes: Uint8Array): Promise<void> {
-    if (this.#disk.full && offset + bytes.length > (await this.#file.size())) throw this.#error();
-    return this.#file.write(offset, bytes);
-  }
-
-  flush(): Promise<void> {
-    return this.#file.flush();
-  }
-
-  writeAndFlush(offset: number, buffers: readonly Uint8Array[], done: (error: DiskError | null) => void): void {
-    if (!this.#disk.full) return this.#file.writeAndFlush(offset, buffers, done);
+  override writeAndFlush(
+    offset: number,
+    buffers: readonly Uint8Array[],
+    done: (error: DiskError | null) => void,
+  ): void {
+    if (!this.#disk.full) return this.file.writeAndFlush(offset, buffers, done);
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-    void this.#file.size().then((size) => {
+    void this.file.size().then((size) => {
       if (offset + bytes > size) done(this.#error());
-      else this.#file.writeAndFlush(offset, buffers, done);
+      else this.file.writeAndFlush(offset, buffers, done);
     });
-  }
-
-  close(): Promise<void> {
-    return this.#file.close();
   }
 
   #error(): DiskError {

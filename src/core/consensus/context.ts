@@ -3,6 +3,7 @@
 import type { Random } from '../random.ts';
 import type { Ballot } from './ballot.ts';
 import type { ChosenLog } from './chosen-log.ts';
+import type { Configuration } from './configuration.ts';
 import type { ConfigurationHistory } from './configuration-history.ts';
 import type { CellTimeMs, Epoch, Instance, ReplicaId } from './identity.ts';
 import type { Clocks } from './input.ts';
@@ -26,3 +27,10 @@ export interface ReplicaContext {
   /** The acceptor raised its promise: a coordinator at a lower ballot is out. */
   onPromised(ballot: Ballot): void;
 }
+
+/** What governs the first instance that is not known as chosen. */
+export const presentConfiguration = ({ configurations, log }: ReplicaContext): Configuration =>
+  configurations.at(log.chosenUpTo + 1);
+
+/** The longest a lost message is waited for before it is sent again. */
+export const resendMs = (context: ReplicaContext): number => Math.max(20, presentConfiguration(context).leaseMs / 5);

@@ -11,7 +11,7 @@ import type { Acceptor } from './acceptor.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import type { Campaign } from './campaign.ts';
 import type { Configuration } from './configuration.ts';
-import type { ReplicaContext } from './context.ts';
+import { presentConfiguration, type ReplicaContext, resendMs } from './context.ts';
 import {
   type CoordinatorEvent,
   type CoordinatorState,
@@ -87,16 +87,11 @@ export class Coordinator {
   }
 
   get #configuration(): Configuration {
-    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
+    return presentConfiguration(this.#context);
   }
 
   get #nowMs(): number {
     return this.#context.now.monotonicMs;
-  }
-
-  /** The longest a lost message is waited for before it is sent again. */
-  get #resendMs(): number {
-    return Math.max(20, this.#configuration.leaseMs / 5);
   }
 
   // --- states ---------------------------------------------------------------------------------------------------------
@@ -326,7 +321,7 @@ export class Coordinator {
     this.#proposer.resend(now);
     this.#advanceHandOver();
     const { log, outbox } = this.#context;
-    const probe = handOver.probeDue(now, this.#resendMs / 4, log.chosenUpTo);
+    const probe = handOver.probeDue(now, resendMs(this.#context) / 4, log.chosenUpTo);
     const entry = probe === null ? undefined : log.get(probe);
     if (probe === null || entry === undefined) return;
     const { ballot, value } = entry;
@@ -405,13 +400,13 @@ export class Coordinator {
         return this.#election.nextDueMs();
       case 'recovering':
       case 'opening':
-        return this.#proposer.roundNeeded ? now : now + this.#resendMs;
+        return this.#proposer.roundNeeded ? now : now + resendMs(this.#context);
       case 'serving': {
         if (this.#proposer.roundNeeded || this.#handOverWanted !== null) return now;
         return Math.min(this.#proposer.nextDueMs(), Math.max(this.#boostAtMs, now));
       }
       case 'handing-over':
-        return now + this.#resendMs / 4;
+        return now + resendMs(this.#context) / 4;
     }
   }
 

@@ -11,7 +11,7 @@ import type { Acceptor } from './acceptor.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { Campaign } from './campaign.ts';
 import type { Configuration } from './configuration.ts';
-import type { ReplicaContext } from './context.ts';
+import { presentConfiguration, type ReplicaContext, resendMs } from './context.ts';
 import type { CoordinatorEvent, CoordinatorState } from './coordinator-machine.ts';
 import type { Instance, ReplicaId } from './identity.ts';
 import { parseReplicaId } from './identity.ts';
@@ -66,12 +66,7 @@ export class Election {
   }
 
   get #configuration(): Configuration {
-    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
-  }
-
-  /** The longest a lost message is waited for before it is sent again. */
-  get #resendMs(): number {
-    return Math.max(20, this.#configuration.leaseMs / 5);
+    return presentConfiguration(this.#context);
   }
 
   /** A share of the lease, drawn, so that two candidates rarely collide. */
@@ -142,7 +137,7 @@ export class Election {
     if (now >= campaign.startedMs + Math.max(60, this.#configuration.leaseMs)) {
       if (state === 'boosting') this.boost();
       else this.giveUp(state === 'asking' ? 'no answer' : 'no quorum');
-    } else if (now - campaign.lastSentMs >= this.#resendMs) {
+    } else if (now - campaign.lastSentMs >= resendMs(this.#context)) {
       if (state === 'asking') this.#sendPreVotes(campaign);
       else this.#sendPrepares(campaign);
     }
@@ -152,7 +147,7 @@ export class Election {
   nextDueMs(): number {
     const state = this.#hooks.state();
     if (state === 'following') return this.#mayAsk() ? this.#dueMs() : Number.POSITIVE_INFINITY;
-    return (this.#campaign?.lastSentMs ?? this.#nowMs) + this.#resendMs;
+    return (this.#campaign?.lastSentMs ?? this.#nowMs) + resendMs(this.#context);
   }
 
   // --- asking ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import { type Ballot, ballotsEqual, compareBallots, zeroBallot } from './ballot.
 import type { Campaign } from './campaign.ts';
 import { CellClock } from './cell-clock.ts';
 import type { Configuration } from './configuration.ts';
-import type { ReplicaContext } from './context.ts';
+import { presentConfiguration, type ReplicaContext, resendMs } from './context.ts';
 import { type CoordinatorState, isMaster, isProposing } from './coordinator-machine.ts';
 import type { CellTimeMs, Instance, ReplicaId, RequestId } from './identity.ts';
 import type { Clocks, Submission } from './input.ts';
@@ -96,16 +96,11 @@ export class Proposer {
   }
 
   get #configuration(): Configuration {
-    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
+    return presentConfiguration(this.#context);
   }
 
   get #nowMs(): number {
     return this.#context.now.monotonicMs;
-  }
-
-  /** The longest a lost message is waited for before it is sent again. */
-  get #resendMs(): number {
-    return Math.max(20, this.#configuration.leaseMs / 5);
   }
 
   get #renewMs(): number {
@@ -344,9 +339,9 @@ export class Proposer {
 
   resend(now: number): void {
     const { outbox, configurations, self, log } = this.#context;
-    const resendMs = this.#resendMs;
+    const resendAfterMs = resendMs(this.#context);
     for (const proposal of this.#proposals.inFlight()) {
-      if (proposal.chosen || now - proposal.lastSentMs < resendMs) continue;
+      if (proposal.chosen || now - proposal.lastSentMs < resendAfterMs) continue;
       proposal.lastSentMs = now;
       const { instance, value } = proposal;
       const configuration = configurations.at(instance);
@@ -364,7 +359,7 @@ export class Proposer {
     const now = this.#nowMs;
     // When the windows are full, the resending below is what there is to do.
     const renew = this.#lastProposedMs + this.#renewMs;
-    const resend = this.#proposals.open > 0 || renew <= now ? now + this.#resendMs : Number.POSITIVE_INFINITY;
+    const resend = this.#proposals.open > 0 || renew <= now ? now + resendMs(this.#context) : Number.POSITIVE_INFINITY;
     return Math.min(renew > now ? renew : resend, resend);
   }
 

@@ -13,7 +13,7 @@ import { CatchUp } from './catch-up.ts';
 import { ChosenLog } from './chosen-log.ts';
 import { type Configuration, type ConfigurationFrom, memberId } from './configuration.ts';
 import { ConfigurationHistory } from './configuration-history.ts';
-import type { ReplicaContext } from './context.ts';
+import { presentConfiguration, type ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorState } from './coordinator-machine.ts';
 import type { Effect, PromiseRecord } from './effect.ts';
@@ -437,7 +437,7 @@ export class Replica {
   }
 
   get configuration(): Configuration {
-    return this.#context.configurations.at(this.#context.log.chosenUpTo + 1);
+    return presentConfiguration(this.#context);
   }
 
   cellTimeMs(now: Clocks): CellTimeMs {

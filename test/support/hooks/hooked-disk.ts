@@ -5,6 +5,7 @@
  * Files under way in scratch/ have `new-` before their kind; moving one to its place is `publish`, out of it `retire`.
  */
 import { type DirectoryEntry, type Disk, DiskError, type DiskFile } from '../../../src/ports/disk.ts';
+import { PassingFile } from '../passing-file.ts';
 import type { HookPoints } from './points.ts';
 
 const scratch = 'scratch/';
@@ -93,56 +94,43 @@ export class HookedDisk implements Disk {
   }
 }
 
-class HookedFile implements DiskFile {
-  readonly #file: DiskFile;
+class HookedFile extends PassingFile {
   readonly #points: HookPoints;
   readonly #kind: string;
 
   constructor(file: DiskFile, points: HookPoints) {
-    this.#file = file;
+    super(file);
     this.#points = points;
     this.#kind = kindOf(file.path);
   }
 
-  get path(): string {
-    return this.#file.path;
+  override read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#around('read', () => this.file.read(offset, length));
   }
 
-  size(): Promise<number> {
-    return this.#file.size();
+  override write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#around('write', () => this.file.write(offset, bytes));
   }
 
-  fingerprint(): Promise<string> {
-    return this.#file.fingerprint();
-  }
-
-  read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#around('read', () => this.#file.read(offset, length));
-  }
-
-  write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#around('write', () => this.#file.write(offset, bytes));
-  }
-
-  flush(): Promise<void> {
-    return this.#around('flush', () => this.#file.flush());
+  override flush(): Promise<void> {
+    return this.#around('flush', () => this.file.flush());
   }
 
   /** Without a trap `done` is called as by the file itself, in the same turn. */
-  writeAndFlush(offset: number, buffers: readonly Uint8Array[], done: (error: DiskError | null) => void): void {
+  override writeAndFlush(
+    offset: number,
+    buffers: readonly Uint8Array[],
+    done: (error: DiskError | null) => void,
+  ): void {
     const point = `${this.#kind}.write-flush`;
     const fail = (reason: 'io' | 'full'): void => void setImmediate(done, failureOf(reason, this.path));
     this.#points.pass(point, 'before', (reason) => {
       if (reason !== null) return fail(reason);
-      this.#file.writeAndFlush(offset, buffers, (error) => {
+      this.file.writeAndFlush(offset, buffers, (error) => {
         if (error !== null) return done(error);
         this.#points.pass(point, 'after', (later) => (later === null ? done(null) : fail(later)));
       });
     });
-  }
-
-  close(): Promise<void> {
-    return this.#file.close();
   }
 
   #around<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
