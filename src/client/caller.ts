@@ -35,6 +35,8 @@ export interface CallerOptions {
 
 const backoffMsMin = 10;
 const backoffMsMax = 500;
+/** Left of the time of a call, below which an attempt was hardly made. */
+const cutShortMs = 2;
 /** Redirects in a row before it pauses: during a handover two replicas may point at each other. */
 const redirectsMax = 4;
 /** How long the first look for a master waits for each replica; each look of the same call twice as long as the one before. */
@@ -265,13 +267,14 @@ class Attempts {
 
   failed(origin: string, why: string, error: OperatorError | null): void {
     this.failures += 1;
-    this.#why.set(origin, why);
+    this.unheard(origin, why);
     this.#last = error;
   }
 
   /** It did not answer who is master. */
   unheard(origin: string, why: string): void {
-    this.#why.set(origin, why);
+    // An attempt that the end of the call cut short says nothing about the endpoint, an earlier one did.
+    if (this.leftMs() > cutShortMs || !this.#why.has(origin)) this.#why.set(origin, why);
   }
 
   /** Longer each time, up to a limit, and drawn from its upper half so that clients do not come back all at once. */

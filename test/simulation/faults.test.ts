@@ -68,8 +68,8 @@ describe('mistakes of operators', () => {
 describe('members that are replaced', () => {
   test('come back as new incarnations, under crashes and damage', async () => {
     const report = await struckBy(['replace-member', 'crash', 'isolate-master', 'bit-rot'], 10, {
-      seed: 3,
-      hours: 0.4 / 60,
+      seed: 4,
+      hours: 1 / 60,
     });
     expect(explain(report)).toBe('sound');
     expect(report.faults['replace-member'] ?? 0).toBeGreaterThan(1);

@@ -32,8 +32,11 @@ type Victim = {
   readonly aliveMs: number;
 };
 
+/** A new disk, on which a data directory is only about to be made, has nothing that could be damaged. */
+const holdsData = (machine: Machine | undefined): boolean => machine?.halted === null && !machine.vacant;
+
 function drawVictim(world: FaultWorld, random: Random, alive = random.chance(0.5)): Victim | null {
-  const candidates = world.names.filter((name) => world.atlas.allows(name) && world.machine(name)?.halted === null);
+  const candidates = world.names.filter((name) => world.atlas.allows(name) && holdsData(world.machine(name)));
   if (candidates.length === 0) return null;
   return {
     member: random.pick(candidates),
@@ -54,7 +57,7 @@ function strikeDisk(
   }: { readonly kind: FaultKind; readonly random: Random; readonly act: (machine: Machine) => string | null },
 ): boolean {
   const machine = world.machine(member);
-  if (machine === undefined || machine.halted !== null || !world.atlas.allows(member)) return false;
+  if (machine === undefined || !holdsData(machine) || !world.atlas.allows(member)) return false;
   const restart = (): void => {
     world.kill(machine, how, random);
     world.bootLater(machine, downMs);
