@@ -22,6 +22,7 @@ export interface ProgressView {
   readonly simulatedMs: number;
   readonly operations: number;
   readonly violations: number;
+  readonly violatedSeed: number | string | null;
 }
 
 /** One that is easily typed again. */
@@ -140,7 +141,7 @@ async function writeFileTo(file: string, text: string): Promise<void> {
 
 /** `12 of 100 seeds, 0.7 simulated hours (5.2 a minute), 6,841 operations, 14m20s left`. */
 export function progressText(
-  { done, doneParts, simulatedMs, operations, violations }: ProgressView,
+  { done, doneParts, simulatedMs, operations, violations, violatedSeed }: ProgressView,
   {
     runs,
     forMs,
@@ -152,7 +153,7 @@ export function progressText(
     `${(simulatedMs / 3_600_000).toFixed(2)} simulated hours (${rateText(simulatedMs, elapsedMs)} a minute)`,
     counted(operations, 'operation'),
   ];
-  if (violations > 0) parts.push(counted(violations, 'violation'));
+  if (violations > 0) parts.push(`${counted(violations, 'violation')} (last: seed ${violatedSeed})`);
   const leftMs = runs === null ? (forMs ?? 0) - elapsedMs : (elapsedMs / doneParts) * (runs - doneParts);
   // The first moments say nothing about the rest.
   if (Number.isFinite(leftMs) && leftMs > 0 && (elapsedMs > 2_000 || runs === null))

@@ -45,6 +45,8 @@ export interface SimulationProgress {
   readonly operations: number;
   /** Seeds with a violation. */
   readonly violations: number;
+  /** The newest of them. */
+  readonly violatedSeed: number | string | null;
 }
 
 export interface SimulationViolation extends CellViolation {
@@ -115,7 +117,7 @@ class Simulation {
   /** The earliest seed with a violation. */
   #stopAt = Number.POSITIVE_INFINITY;
   #unfinished: readonly Pulse[] = [];
-  #done = { runs: 0, simulatedMs: 0, operations: 0, violations: 0 };
+  #done = { runs: 0, simulatedMs: 0, operations: 0, violations: 0, violatedSeed: null as number | string | null };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -172,12 +174,13 @@ class Simulation {
     this.#underWay.delete(index);
     if (report === null) return;
     const found = report.violation !== null;
-    const { runs, simulatedMs, operations, violations } = this.#done;
+    const { runs, simulatedMs, operations, violations, violatedSeed } = this.#done;
     this.#done = {
       runs: runs + 1,
       simulatedMs: simulatedMs + report.simulatedMs,
       operations: operations + report.operations,
       violations: violations + (found ? 1 : 0),
+      violatedSeed: found ? cell.seed : violatedSeed,
     };
     if (found && !keepGoing && index < this.#stopAt) {
       this.#stopAt = index;
@@ -195,7 +198,7 @@ class Simulation {
 
   #progress(): void {
     const { hours = simulationDefaults.hours } = this.#options;
-    const { runs, simulatedMs, operations, violations } = this.#done;
+    const { runs, simulatedMs, operations, violations, violatedSeed } = this.#done;
     const pulses = this.#pulses();
     const underWay = sumOf(pulses);
     const parts = pulses.map((pulse) => Math.min(0.99, pulse.simulatedMs / (hours * hourMs)));
@@ -205,6 +208,7 @@ class Simulation {
       simulatedMs: simulatedMs + underWay.simulatedMs,
       operations: operations + underWay.operations,
       violations,
+      violatedSeed,
     });
   }
 }

@@ -137,12 +137,12 @@ describe('what a simulation found, for people', () => {
   });
 
   test('tells how far it is, and how long it will take', () => {
-    const now = { done: 2, doneParts: 2.5, simulatedMs: 450_000, operations: 1_500, violations: 0 };
+    const now = { done: 2, doneParts: 2.5, simulatedMs: 450_000, operations: 1_500, violations: 0, violatedSeed: null };
     expect(progressText(now, { runs: 10, forMs: null, elapsedMs: 10_000 })).toBe(
       '2 of 10 seeds, 0.13 simulated hours (0.8 a minute), 1,500 operations, 30.0s left',
     );
-    expect(progressText({ ...now, violations: 1 }, { runs: null, forMs: 60_000, elapsedMs: 10_000 })).toBe(
-      '2 seeds, 0.13 simulated hours (0.8 a minute), 1,500 operations, 1 violation, 50.0s left',
-    );
+    expect(
+      progressText({ ...now, violations: 1, violatedSeed: 7 }, { runs: null, forMs: 60_000, elapsedMs: 10_000 }),
+    ).toBe('2 seeds, 0.13 simulated hours (0.8 a minute), 1,500 operations, 1 violation (last: seed 7), 50.0s left');
   });
 });

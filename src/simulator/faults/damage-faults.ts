@@ -221,7 +221,9 @@ export const damageFaults = {
         kind: 'promise-copies-bad',
         random,
         act: (machine) => {
-          const copies = [...filesOf(machine.disk, 'promise-a'), ...filesOf(machine.disk, 'promise-b')];
+          // One that was about to take the place of a lost copy is as good as the copy.
+          const roles = ['promise-a', 'promise-b', 'promise-to-be'] as const;
+          const copies = roles.flatMap((role) => filesOf(machine.disk, role));
           for (const copy of copies) flipBit(copy, at, bit);
           return copies.length === 0 ? null : 'both';
         },

@@ -3,7 +3,7 @@ import type { SimulatedDisk } from '../disk.ts';
 import { type Inode, sectorBytes } from '../disk-image.ts';
 
 /** What a file of a data directory is for. */
-export type FileRole = 'log' | 'snapshot' | 'manifest' | 'promise-a' | 'promise-b' | 'identity';
+export type FileRole = 'log' | 'snapshot' | 'manifest' | 'promise-a' | 'promise-b' | 'promise-to-be' | 'identity';
 
 const patterns: Readonly<Record<FileRole, RegExp>> = {
   log: /^wal-\d+$/,
@@ -11,6 +11,7 @@ const patterns: Readonly<Record<FileRole, RegExp>> = {
   manifest: /^MANIFEST$/,
   'promise-a': /^promise-a$/,
   'promise-b': /^promise-b$/,
+  'promise-to-be': /^scratch\/promise-[ab]$/,
   identity: /^IDENTITY$/,
 };
 
