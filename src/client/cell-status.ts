@@ -6,7 +6,7 @@
  * name cost a cell one of its spare failures for months).
  */
 import { UnreachableError } from '../errors/cell-errors.ts';
-import type { MemberDocument, ReplicaStatusDocument } from '../formats/http-body.ts';
+import type { FrozenDocument, MemberDocument, ReplicaStatusDocument } from '../formats/http-body.ts';
 
 export type ChecksumVerdict = 'agrees' | 'differs' | 'unknown';
 
@@ -46,6 +46,8 @@ export interface CellStatusDocument {
     readonly revision: number | null;
     readonly entries: number | null;
     readonly warnings: readonly string[];
+    /** Why the cell is frozen, as the first member that is says; null while none is. */
+    readonly frozen: FrozenDocument | null;
   };
   readonly members: readonly MemberStatusDocument[];
 }
@@ -105,13 +107,19 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
   const quorum = Math.floor(voters.length / 2) + 1;
   const answering = voters.filter(({ answered }) => answered).length;
   const well = voters.filter(({ answered, detail }) => answered && detail === null).length;
-  const serves = master !== null && answering >= quorum;
+  const frozen = earliestFreeze(own);
+  const serves = master !== null && answering >= quorum && frozen === null;
   const intended = Math.max(0, voters.length - quorum);
   const tolerates = serves ? Math.max(0, well - quorum) : 0;
   const why = members.flatMap(({ name, detail }) => (detail === null ? [] : [`${name} ${detail}`]));
   if (master === null) why.unshift('no master: nobody holds the lease');
   if (answering < quorum)
     why.unshift(`no quorum: ${answering} of ${voters.length} voters answer, ${quorum} are needed`);
+  if (frozen !== null) {
+    const others = own.filter((it) => it.role !== 'frozen').map(({ name }) => name);
+    const notYet = others.length === 0 ? '' : ` (not yet: ${others.join(', ')})`;
+    why.unshift(`frozen since ${frozen.seenAt}${notYet}, ${frozen.cause}, seen by ${frozen.seenBy}: ${frozen.text}`);
+  }
   return {
     cell: {
       id: best?.cell.id ?? null,
@@ -128,6 +136,7 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
       revision: (master ?? best)?.revision ?? null,
       entries: (master ?? best)?.entries ?? null,
       warnings: statuses.flatMap(({ name, warnings }) => warnings.map((warning) => `${name}: ${warning}`)).sort(),
+      frozen,
     },
     members,
   };
@@ -136,6 +145,10 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
 /** Who says that it is master and holds the lease; of two, which a paused one may cause, that of the later epoch. */
 const masterOf = (statuses: readonly ReplicaStatusDocument[]): ReplicaStatusDocument | null =>
   statuses.filter(({ role, lease }) => role === 'master' && lease.held).sort((a, b) => b.epoch - a.epoch)[0] ?? null;
+
+/** The oldest evidence is the one that counts; the others were told of it, or came to the same by themselves. */
+const earliestFreeze = (statuses: readonly ReplicaStatusDocument[]): FrozenDocument | null =>
+  statuses.flatMap(({ frozen }) => frozen ?? []).sort((a, b) => (a.seenAt < b.seenAt ? -1 : 1))[0] ?? null;
 
 interface Whole {
   readonly furthest: number;

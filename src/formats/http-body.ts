@@ -225,6 +225,17 @@ export interface ReplicaStatusDocument {
   };
   readonly readOnly: boolean;
   readonly warnings: readonly string[];
+  readonly frozen?: FrozenDocument | null;
+}
+
+/** Why the cell is frozen: the evidence, who saw it and when (RFC 3339). */
+export interface FrozenDocument {
+  readonly cause: string;
+  readonly generation: number;
+  readonly seenBy: string;
+  readonly seenAt: string;
+  readonly text: string;
+  readonly facts: Readonly<Record<string, string | number>>;
 }
 
 /** `GET /v1/checksums`: this replica's digests at its last applied instance. */

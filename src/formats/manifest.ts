@@ -4,8 +4,10 @@
  * Source: design §4. Small, written whole, replaced atomically; nothing in a data directory is found by listing.
  */
 import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
+import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { crc32, type Owner } from './checksum.ts';
+import { readFreezeEvidence, writeFreezeEvidence } from './freeze-evidence.ts';
 import { readConfigurationsFrom, writeConfigurationsFrom } from './value.ts';
 
 export const manifestFormat = 1;
@@ -84,6 +86,8 @@ export interface Manifest {
   /** Inode and birth time of a file made at formation: changes with every copy of the directory. */
   readonly fingerprint: string;
   readonly flags: LocalFlags;
+  /** What froze it; null unless `flags.frozen`. */
+  readonly freeze: FreezeEvidence | null;
   /** Version of the program that last ran on this directory; empty before the first start. */
   readonly lastVersion: string;
 }
@@ -118,6 +122,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
   to.text(manifest.fingerprint);
   to.u8((flags.frozen ? 1 : 0) | (flags.quarantined ? 2 : 0) | (flags.removed ? 4 : 0));
   to.text(manifest.lastVersion);
+  to.u8(manifest.freeze === null ? 0 : 1);
+  if (manifest.freeze !== null) writeFreezeEvidence(to, manifest.freeze);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -163,6 +169,7 @@ function readBody(from: ByteReader): Manifest {
     fingerprint: from.text(),
     flags: readFlags(from.u8()),
     lastVersion: from.text(),
+    freeze: from.u8() === 1 ? readFreezeEvidence(from) : null,
   };
 }
 

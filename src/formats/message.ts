@@ -11,6 +11,7 @@ import type { AcceptedEntry, Message, Release } from '../core/consensus/message.
 import { unreachable } from '../core/invariant.ts';
 import { ByteParts } from './byte-parts.ts';
 import { ByteReader, FormatError } from './bytes.ts';
+import { readFreezeEvidence, writeFreezeEvidence } from './freeze-evidence.ts';
 import { decodeValue, encodeValue, readBallot, writeBallot } from './value.ts';
 
 /** The first byte of a message. Numbers are never given a new meaning. */
@@ -26,6 +27,7 @@ const kinds = {
   'catch-up': 9,
   'catch-up-reply': 10,
   release: 11,
+  frozen: 20,
 } as const satisfies Record<Message['kind'], number>;
 
 const rejectReasons = ['promised', 'lease', 'behind'] as const;
@@ -109,6 +111,9 @@ export function writeMessage(to: ByteParts, message: Message): void {
     case 'release':
       writeRelease(to, message.release);
       return;
+    case 'frozen':
+      writeFreezeEvidence(writer, message.evidence);
+      return;
     default:
       return unreachable(message);
   }
@@ -175,6 +180,8 @@ export function readMessage(from: ByteReader): Message {
       return readCatchUpReply(from);
     case kinds.release:
       return { kind: 'release', release: readRelease(from) };
+    case kinds.frozen:
+      return { kind: 'frozen', evidence: readFreezeEvidence(from) };
     default:
       throw new FormatError(`a message of unknown kind ${kind}`);
   }

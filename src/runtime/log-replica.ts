@@ -6,8 +6,9 @@
  * Keeps: a message that must wait for a write leaves only when that write is durable (pitfall P01); after a failed write
  * or a violated invariant nothing more is sent, written or answered (P14).
  */
-import type { Configuration } from '../core/consensus/configuration.ts';
+import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { Effect } from '../core/consensus/effect.ts';
+import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from '../core/consensus/identity.ts';
 import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
@@ -26,6 +27,8 @@ import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
+/** A frozen member says so again and again: who comes back later must hear it before anything else. */
+const tellFrozenEveryMs = 500;
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
 const snapshotRetryMs = 10_000;
 
@@ -60,6 +63,10 @@ export interface LogReplicaOptions<Result> {
   /** Restored into the application before `start`; null for a new cell. */
   readonly snapshot: LoadedSnapshot | null;
   readonly recovered: RecoveredState;
+  /** What froze this member before this start; it takes no part then. */
+  readonly frozen?: FreezeEvidence | null;
+  /** Its freezing, by its own evidence or another member's, is durable. */
+  readonly onFrozen?: (evidence: FreezeEvidence) => void;
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
   readonly onMastership?: (event: MastershipEvent) => void;
@@ -95,6 +102,11 @@ export class LogReplica<Result> {
   #snapshotting = false;
   #snapshotNotBeforeMs = 0;
   #restoring = false;
+  /** From the first moment on nothing more is said to anybody; `#frozen` follows when that is durable. */
+  #silent = false;
+  #freezing: Promise<void> | null = null;
+  #frozen: FreezeEvidence | null = null;
+  #tellTimer: Timer | null = null;
   #waiters: { readonly instance: Instance; readonly done: () => void }[] = [];
 
   constructor(options: LogReplicaOptions<Result>) {
@@ -103,7 +115,10 @@ export class LogReplica<Result> {
     const { self, random, recovered, limits } = options;
     this.#appliedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
-    this.#core = new Replica({ self, at, random, recovered, ...(limits === undefined ? {} : { limits }) });
+    this.#frozen = options.frozen ?? null;
+    this.#silent = this.#frozen !== null;
+    const frozen = this.#silent;
+    this.#core = new Replica({ self, at, random, recovered, frozen, ...(limits === undefined ? {} : { limits }) });
   }
 
   /** Begins to take part. The application already holds the snapshot's state. */
@@ -112,11 +127,13 @@ export class LogReplica<Result> {
     storage.onPersisted((write) => this.#onPersisted(write));
     storage.onFailed((error) => this.#fatal(error));
     network.onMessage((from, message) => {
-      if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
+      if (message.kind === 'frozen') void this.freeze(message.evidence);
+      else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
     network.onSnapshotRequest((above) => storage.serveNewest(above));
     this.#updatePeers();
     this.#feed({ kind: 'woken', at: this.#now() });
+    if (this.#frozen !== null) this.#tellFrozen(this.#frozen);
   }
 
   /** Stops without ceremony: whatever was not answered is unknown, whatever was not proposed had no effect. */
@@ -124,17 +141,71 @@ export class LogReplica<Result> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#tellTimer?.cancel();
+    this.#answerAll('stopped', 'stopped');
+  }
+
+  #answerAll(none: 'stopped' | 'not-master', unknown: 'stopped' | 'mastership-lost'): void {
     const unproposed = new Set(this.#submissions.map(({ request }) => request));
-    for (const [request, callback] of this.#callbacks.takeAll()) {
-      callback(
-        unproposed.has(request as RequestId)
-          ? { kind: 'none', reason: 'stopped' }
-          : { kind: 'unknown', reason: 'stopped' },
-      );
-    }
-    for (const done of this.#changes.values()) done('unknown');
-    this.#changes.clear();
     this.#submissions = [];
+    for (const [request, callback] of this.#callbacks.takeAll()) {
+      const kept = unproposed.has(request as RequestId);
+      this.#tell(() => callback(kept ? { kind: 'none', reason: none } : { kind: 'unknown', reason: unknown }));
+    }
+    const changes = [...this.#changes.values()];
+    this.#changes.clear();
+    for (const done of changes) this.#tell(() => done('unknown'));
+  }
+
+  // --- freezing -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Evidence was seen that the cell went back or forked (design §4 "Frozen"). From the moment of the call on this replica
+   * promises, accepts, serves and applies nothing; when it resolves, that is durable together with the evidence, and all
+   * members are being told. Only a new generation ends it. A second call changes nothing: the first evidence stays.
+   */
+  freeze(evidence: FreezeEvidence): Promise<void> {
+    if (this.#frozen !== null || this.#stopped) return Promise.resolve();
+    this.#freezing ??= this.#freeze(evidence);
+    return this.#freezing;
+  }
+
+  async #freeze(evidence: FreezeEvidence): Promise<void> {
+    this.#silent = true;
+    this.#held = [];
+    // Ahead of what waits its turn: none of that is to be promised or accepted any more.
+    this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
+    this.#run();
+    this.#answerAll('not-master', 'mastership-lost');
+    try {
+      await this.#options.storage.freeze(evidence);
+    } catch (error) {
+      return this.#fatal(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#frozen = evidence;
+    this.#options.logger.error({ ...evidence }, 'this cell is frozen');
+    if (this.#stopped) return;
+    this.#options.onFrozen?.(evidence);
+    this.#tellFrozen(evidence);
+  }
+
+  #tellFrozen(evidence: FreezeEvidence): void {
+    if (this.#stopped) return;
+    const { network, clocks, self } = this.#options;
+    const peers = this.#core.configurations.flatMap(({ configuration }) => configuration.members.map(memberId));
+    for (const peer of new Set(peers)) if (peer !== self) network.send(peer, { kind: 'frozen', evidence });
+    const at = (this.#now().monotonicMs + tellFrozenEveryMs) as MonotonicMs;
+    this.#tellTimer = clocks.schedule(at, () => this.#tellFrozen(evidence));
+  }
+
+  /** What froze this member; null while nothing did, or while that is not durable yet. */
+  get frozen(): FreezeEvidence | null {
+    return this.#frozen;
+  }
+
+  /** Nothing is answered any more, durable or not. */
+  get silent(): boolean {
+    return this.#silent;
   }
 
   get self(): ReplicaId {
@@ -172,6 +243,7 @@ export class LogReplica<Result> {
    * middle of a step that has still more to apply: the core serves by then, the application is not yet there.
    */
   isServing(): boolean {
+    if (this.#silent) return false;
     return !this.#stopped && this.#isCurrent() && this.#core.isServing(this.#now());
   }
 
@@ -242,6 +314,10 @@ export class LogReplica<Result> {
   /** One input at a time: what effects cause meanwhile waits its turn. */
   #feed(input: Input): void {
     this.#inputs.push(input);
+    this.#run();
+  }
+
+  #run(): void {
     if (this.#feeding || this.#restoring) return;
     this.#feeding = true;
     try {
@@ -273,6 +349,7 @@ export class LogReplica<Result> {
   #carryOutOutward(effect: Effect): void {
     switch (effect.kind) {
       case 'send':
+        if (this.#silent) return;
         if (effect.after === null) this.#options.network.send(effect.to, effect.message);
         else this.#held.push({ after: effect.after, to: effect.to, message: effect.message });
         return;
@@ -446,6 +523,7 @@ export class LogReplica<Result> {
       let snapshot: LoadedSnapshot;
       try {
         await network.fetchSnapshot(provider, above, (chunk) => receiver.append(chunk));
+        if (this.#silent) throw new Error('this member was frozen meanwhile');
         snapshot = await receiver.finish();
       } catch (error) {
         await receiver.abort();
@@ -460,7 +538,7 @@ export class LogReplica<Result> {
 
   /** While the application takes over the new state nothing is fed: what peers say meanwhile is said again. */
   async #install(snapshot: LoadedSnapshot): Promise<void> {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#silent) return;
     if (snapshot.handle.instance <= this.#core.appliedUpTo) {
       this.#feed({ kind: 'snapshot-failed', at: this.#now() });
       return;

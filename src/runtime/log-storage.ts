@@ -1,5 +1,6 @@
 /** What the runtime of the log needs of the disk. `storage/replica-storage` is the one implementation. */
 import type { WriteRequest } from '../core/consensus/effect.ts';
+import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { SnapshotStream } from '../ports/network.ts';
@@ -36,5 +37,7 @@ export interface LogStorage {
     readonly view: ApplicationView;
   }): Promise<{ readonly instance: Instance; readonly bytes: number }>;
   receiveSnapshot(): Promise<SnapshotReceiver>;
+  /** Durable when it resolves. */
+  freeze(evidence: FreezeEvidence): Promise<void>;
   serveNewest(above: number): Promise<SnapshotStream | null>;
 }

@@ -295,6 +295,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       logger: this.#logger,
       snapshotLogBytes: options.snapshotLogBytes ?? snapshotLogBytesDefault,
       snapshot: recovered.snapshot,
+      frozen: recovered.manifest.freeze,
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest) }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       ...(onMastership === undefined ? {} : { onMastership }),

@@ -7,9 +7,11 @@
 
 import { formatBallot } from '../core/consensus/ballot.ts';
 import { memberId } from '../core/consensus/configuration.ts';
+import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
+import type { ErrorCode } from '../errors/catalogue.ts';
 import { encodeCommand } from '../formats/command.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
@@ -89,6 +91,8 @@ export class DatabaseService implements ReplicaService {
       if (this.#successor !== null) return { kind: 'redirect', name: this.#successor.name, url: this.#successor.url };
       return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
     }
+    if (log.frozen !== null) return { kind: 'refused', ...frozenAnswer(log.frozen) };
+    if (log.silent) return { kind: 'refused', code: 'PAXOS_NOT_SERVING', message: 'This replica is being frozen.' };
     if (log.isServing() && !this.#draining) {
       return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.appliedUpTo };
     }
@@ -183,6 +187,8 @@ export class DatabaseService implements ReplicaService {
   }
 
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
+    const serving = this.#frozenRefusal();
+    if (serving !== null) return serving;
     const refuse = (
       status: 400 | 403 | 409,
       code: string,
@@ -217,6 +223,11 @@ export class DatabaseService implements ReplicaService {
       'PAXOS_CELL_ROLLED_BACK',
       `The cell does not have what it acknowledged in epoch ${position.epoch} at instance ${position.instance}.`,
     );
+  }
+
+  #frozenRefusal(): Extract<ReturnType<ReplicaService['judgePosition']>, { kind: 'refuse' }> | null {
+    const { frozen } = this.#options.log;
+    return frozen === null ? null : { kind: 'refuse', status: 409, ...frozenAnswer(frozen) };
   }
 
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void {
@@ -364,6 +375,7 @@ export class DatabaseService implements ReplicaService {
       },
       readOnly: host.readOnly(),
       warnings: host.warnings(),
+      frozen: frozenDocument(log.frozen),
     };
   }
 
@@ -377,6 +389,18 @@ export class DatabaseService implements ReplicaService {
       ? 'replica'
       : 'candidate';
   }
+}
+
+/** What everybody is told by a frozen replica, and `status` shows. */
+function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; readonly message: string } {
+  const code = evidence.cause === 'log-fork' ? 'PAXOS_CELL_FROZEN' : 'PAXOS_CELL_ROLLED_BACK';
+  return { code, message: `The cell is frozen: ${evidence.text}` };
+}
+
+function frozenDocument(evidence: FreezeEvidence | null): NonNullable<ReplicaStatus['frozen']> | null {
+  if (evidence === null) return null;
+  const { cause, generation, seenBy, seenAtMs, text, facts } = evidence;
+  return { cause, generation, seenBy, seenAt: new Date(seenAtMs).toISOString(), text, facts };
 }
 
 const later = (clocks: ClockPort, ms: number): ReturnType<ClockPort['now']>['monotonicMs'] =>

@@ -17,7 +17,10 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
     takeSnapshot: async ({ handle, logChain, view }) => {
       const { instance, bytes } = await storage.takeSnapshot(handle, view, { logChain, pause });
       // Done already, in effect: what is left over now is cut after the next snapshot.
-      await storage.cut().catch((error: unknown) => logger.warn({ err: error }, 'the log was not cut'));
+      // Of a frozen member the log is evidence.
+      if (!storage.manifest.flags.frozen) {
+        await storage.cut().catch((error: unknown) => logger.warn({ err: error }, 'the log was not cut'));
+      }
       return { instance: instance as Instance, bytes };
     },
     receiveSnapshot: async () => {
@@ -28,6 +31,7 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
         abort: () => receiver.abort(),
       };
     },
+    freeze: (evidence) => storage.freeze(evidence),
     serveNewest: (above) => storage.serveNewest(above),
   };
 }

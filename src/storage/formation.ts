@@ -55,6 +55,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     fingerprint: '',
     flags: { frozen: false, quarantined: false, removed: false },
     lastVersion: '',
+    freeze: null,
   };
   await stageManifest(disk, manifest);
   await commitManifest(disk);

@@ -5,6 +5,7 @@
  * before `open` returns; after the first failed write or flush nothing is reported any more.
  */
 import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
+import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
@@ -299,6 +300,13 @@ export class ReplicaStorage {
   /** Durable when it resolves. */
   setFlags(flags: Partial<LocalFlags>): Promise<void> {
     return this.#parts.directory.update((before) => ({ ...before, flags: { ...before.flags, ...flags } }));
+  }
+
+  /** Durable when it resolves: the member is frozen until a new generation begins. The first evidence stays. */
+  freeze(evidence: FreezeEvidence): Promise<void> {
+    return this.#parts.directory.update((before) =>
+      before.flags.frozen ? before : { ...before, flags: { ...before.flags, frozen: true }, freeze: evidence },
+    );
   }
 
   /** Files that do not belong, for status and doctor. */

@@ -97,6 +97,24 @@ export const messageOf: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messa
     firstRetained: instance,
   }),
   release: fc.record({ kind: kind('release'), release }),
+  frozen: fc.record({
+    kind: kind('frozen'),
+    evidence: fc.record({
+      cause: fc.constantFrom('mark-outside-history' as const, 'majority-rolled-back' as const, 'log-fork' as const),
+      generation: safe,
+      seenBy: id,
+      seenAtMs: safe,
+      text: fc.string({ maxLength: 200 }),
+      facts: fc.dictionary(
+        fc.string({ maxLength: 20 }).filter((it) => it !== '__proto__'),
+        fc.oneof(safe, fc.string()),
+        {
+          maxKeys: 5,
+          noNullPrototype: true,
+        },
+      ),
+    }),
+  }),
 };
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...Object.values(messageOf));

@@ -91,4 +91,18 @@ export const goldenMessages: readonly (readonly [message: Message, hex: string])
     { kind: 'release', release: { ballot, successor: replicaId('n-2', 7) } },
     '0b000000000000000300026e31000000000000000100036e2d320000000000000007',
   ],
+  [
+    {
+      kind: 'frozen',
+      evidence: {
+        cause: 'mark-outside-history',
+        generation: 1,
+        seenBy: replicaId('n1', 1),
+        seenAtMs: 1_700_000_000_000,
+        text: 'a mark of epoch 9',
+        facts: { markEpoch: 9, markId: 'ab' },
+      },
+    },
+    '1400000000000000000100026e3100000000000000010000018bcfe56800001161206d61726b206f662065706f636820390200096d61726b45706f636800000000000000000900066d61726b49640100026162',
+  ],
 ];

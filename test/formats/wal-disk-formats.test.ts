@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Instance } from '../../src/core/consensus/identity.ts';
+import { replicaId } from '../../src/core/consensus/identity.ts';
 import { FormatError } from '../../src/formats/bytes.ts';
 import { ownerSeed } from '../../src/formats/checksum.ts';
 import { decodeManifest, encodeManifest, type Manifest } from '../../src/formats/manifest.ts';
@@ -51,8 +52,16 @@ const manifest: Manifest = {
   nextSnapshot: 3,
   retired: ['wal-00000003'],
   fingerprint: '12-34',
-  flags: { frozen: false, quarantined: true, removed: false },
+  flags: { frozen: true, quarantined: true, removed: false },
   lastVersion: '0.1.0',
+  freeze: {
+    cause: 'log-fork',
+    generation: 1,
+    seenBy: replicaId('n2', 1),
+    seenAtMs: 1_700_000_000_000,
+    text: 'two values are chosen at instance 7',
+    facts: { instance: 7, otherMember: 'n3' },
+  },
 };
 const header = {
   owner,

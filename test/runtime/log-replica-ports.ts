@@ -2,6 +2,7 @@
 import { createNodeDigest } from '../../src/adapters/digest-node/digest-node.ts';
 import type { Configuration } from '../../src/core/consensus/configuration.ts';
 import type { WriteRequest } from '../../src/core/consensus/effect.ts';
+import type { FreezeEvidence } from '../../src/core/consensus/freeze.ts';
 import type {
   CellTimeMs,
   Epoch,
@@ -32,6 +33,8 @@ export interface HandledLog {
   readonly sent: readonly Message[];
   /** In the order in which instances with items were applied: whether the replica served right then. */
   readonly servedAt: readonly boolean[];
+  /** Who makes a freeze durable: `durable` is to be called. */
+  onFreeze(handler: (evidence: FreezeEvidence, durable: () => void) => void): void;
   deliver(from: string, message: Message): void;
   /** The writes up to this one, all when absent, become durable. */
   flush(upTo?: number): void;
@@ -46,6 +49,7 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
   const sent: Message[] = [];
   const servedAt: boolean[] = [];
   const pending: WriteRequest[] = [];
+  let onFreeze: (evidence: FreezeEvidence, durable: () => void) => void = (_, durable) => durable();
   const turns: (() => void)[] = [];
   let onMessage: (from: ReplicaId, message: Message) => void = () => undefined;
   let onPersisted: (write: WriteId) => void = () => undefined;
@@ -60,6 +64,7 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
     walBytesSinceSnapshot: () => 0,
     takeSnapshot: unused,
     receiveSnapshot: unused,
+    freeze: (evidence) => new Promise((resolve) => onFreeze(evidence, resolve)),
     serveNewest: async () => null,
   };
   const application: LogApplication<number> = {
@@ -133,6 +138,9 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
     log,
     sent,
     servedAt,
+    onFreeze: (handler) => {
+      onFreeze = handler;
+    },
     deliver: (from, message) => onMessage(`${from}#1` as ReplicaId, message),
     flush,
     submit: (item) => {

@@ -81,6 +81,8 @@ export function messageText(message: Message): string {
       return `catch-up-reply entries={${message.entries.map(entryText).join(' ')}} chosen=${message.chosenUpTo} first-retained=${message.firstRetained}`;
     case 'release':
       return `release${releaseText(message.release)}`;
+    case 'frozen':
+      return `frozen cause=${message.evidence.cause}`;
   }
 }
 

@@ -251,6 +251,11 @@ export class Coordinator {
     this.#proposer.onLearned();
   }
 
+  /** Leads nobody and holds no lease from this moment on. */
+  freeze(): void {
+    if (this.#state !== 'following') this.#move('outvoted', 'frozen');
+  }
+
   /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */
   onSnapshotInstalled(instance: Instance): readonly RequestId[] {
     if (this.#state !== 'following') {

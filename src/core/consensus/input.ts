@@ -37,6 +37,8 @@ export type Input =
   | { readonly kind: 'snapshot-installed'; readonly at: Clocks; readonly handle: SnapshotHandle }
   /** Fetching failed; the core asks again, elsewhere, when it still needs one. */
   | { readonly kind: 'snapshot-failed'; readonly at: Clocks }
+  /** Evidence was seen that the cell went back or forked: nothing more is promised, accepted, proposed or applied. */
+  | { readonly kind: 'freeze'; readonly at: Clocks }
   /** Hand mastership over, to the most caught-up voter when `to` is absent. */
   | { readonly kind: 'hand-over'; readonly at: Clocks; readonly to: ReplicaId | null }
   /** Propose one membership change. The caller has checked what an operator must be told; the core checks the rest. */

@@ -4,6 +4,7 @@
  * Source: PML §4 (propose, promise, accept, acknowledge, commit), PMS §2. Pre-vote and catch-up are ours: design §3.
  */
 import type { Ballot } from './ballot.ts';
+import type { FreezeEvidence } from './freeze.ts';
 import type { Instance, ReplicaId } from './identity.ts';
 import type { Value } from './value.ts';
 
@@ -94,4 +95,6 @@ export type Message =
       readonly firstRetained: Instance;
     }
   /** The master gave up its lease for good; `successor` may prepare at once with it. */
-  | { readonly kind: 'release'; readonly release: Release };
+  | { readonly kind: 'release'; readonly release: Release }
+  /** The sender is frozen; whoever hears it freezes too. Handled by the runtime, which makes it durable first. */
+  | { readonly kind: 'frozen'; readonly evidence: FreezeEvidence };

@@ -15,6 +15,8 @@ export type ParticipationState =
   | 'rebuilding'
   /** Promises and accepts. */
   | 'voting'
+  /** A rollback or fork of the cell was seen; only a new generation goes on. */
+  | 'frozen'
   /** No configuration names it any more; a next incarnation may be admitted. */
   | 'removed';
 
@@ -24,7 +26,9 @@ export type ParticipationEvent =
   /** A configuration in force or to come has it as a voter. */
   | 'admitted-as-voter'
   /** No configuration in force or to come has it. */
-  | 'left';
+  | 'left'
+  /** Two values are chosen for one instance, or a mark belongs to no history of this cell. */
+  | 'fork-seen';
 
 export interface ParticipationGuards {
   /** This incarnation is not the member's first. */
@@ -116,6 +120,38 @@ export const participationTransitions = [
     to: 'removed',
     section: 'PML §5.4, §6.1',
   },
+  {
+    id: 'participation.waiting.fork-seen.frozen',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
+  {
+    id: 'participation.learner.fork-seen.frozen',
+    machine: 'participation',
+    from: 'learner',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
+  {
+    id: 'participation.rebuilding.fork-seen.frozen',
+    machine: 'participation',
+    from: 'rebuilding',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
+  {
+    id: 'participation.voting.fork-seen.frozen',
+    machine: 'participation',
+    from: 'voting',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
 ] as const satisfies readonly ParticipationTransition[];
 
 /** A move, nothing, or: it cannot happen there, and whoever fed it is wrong. */
@@ -136,6 +172,8 @@ export function participationMove(
       return whenRebuilding(event);
     case 'voting':
       return whenVoting(event);
+    case 'frozen':
+      return whenFrozen(event);
     case 'removed':
       return whenRemoved(event);
   }
@@ -150,6 +188,8 @@ function whenWaiting(event: ParticipationEvent, guards: ParticipationGuards): Pa
       return participationTransitions[2];
     case 'left':
       return 'ignored';
+    case 'fork-seen':
+      return participationTransitions[9];
   }
 }
 
@@ -161,6 +201,8 @@ function whenLearner(event: ParticipationEvent): ParticipationAnswer {
       return participationTransitions[3];
     case 'left':
       return participationTransitions[6];
+    case 'fork-seen':
+      return participationTransitions[10];
   }
 }
 
@@ -172,6 +214,8 @@ function whenRebuilding(event: ParticipationEvent): ParticipationAnswer {
       return participationTransitions[4];
     case 'left':
       return participationTransitions[7];
+    case 'fork-seen':
+      return participationTransitions[11];
   }
 }
 
@@ -183,6 +227,18 @@ function whenVoting(event: ParticipationEvent): ParticipationAnswer {
       return 'ignored';
     case 'left':
       return participationTransitions[8];
+    case 'fork-seen':
+      return participationTransitions[12];
+  }
+}
+
+function whenFrozen(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+    case 'admitted-as-voter':
+    case 'left':
+    case 'fork-seen':
+      return 'ignored';
   }
 }
 
@@ -191,6 +247,7 @@ function whenRemoved(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
     case 'admitted-as-voter':
     case 'left':
+    case 'fork-seen':
       return 'ignored';
   }
 }

@@ -53,6 +53,8 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly recovered: RecoveredState;
   readonly limits?: Partial<Limits>;
+  /** Frozen before this start: it takes no part, whatever its configurations say. */
+  readonly frozen?: boolean;
 }
 
 export class Replica {
@@ -98,7 +100,8 @@ export class Replica {
       },
     });
     this.#loadEntries(recovered);
-    this.#updateParticipation();
+    if (options.frozen === true) this.#freeze();
+    else this.#updateParticipation();
   }
 
   #loadEntries(recovered: RecoveredState): void {
@@ -114,14 +117,39 @@ export class Replica {
   step(input: Input): readonly Effect[] {
     const { log, outbox } = this.#context;
     this.#context.now = this.#settleBootClock(input.at);
+    if (this.#isFrozen()) return this.#stepFrozen(input);
     this.#coordinator.checkLease();
     this.#dispatch(input);
+    if (this.#isFrozen()) return outbox.take(log.chosenUpTo);
     this.#apply();
     this.#coordinator.tick();
     this.#catchUp.tick();
     this.#coordinator.endStep();
     this.#wake(input.kind === 'woken');
     return outbox.take(log.chosenUpTo);
+  }
+
+  #isFrozen(): boolean {
+    return this.#participation === 'frozen';
+  }
+
+  /** Nothing is promised, accepted, learned or applied any more; what was asked for has no effect and is told so. */
+  #stepFrozen(input: Input): readonly Effect[] {
+    const { log, outbox } = this.#context;
+    if (input.kind === 'submit') this.#coordinator.submit(input.submissions);
+    else if (input.kind === 'change-configuration') {
+      this.#coordinator.changeConfiguration(input.request, input.configuration);
+    } else if (input.kind === 'persisted') outbox.persisted(input.write);
+    return outbox.take(log.chosenUpTo);
+  }
+
+  #freeze(): void {
+    const transition = participationMove(this.#participation, 'fork-seen', { newIncarnation: false });
+    if (transition === 'ignored') return;
+    invariant(transition !== 'impossible', 'a fork may be seen in any state', { state: this.#participation });
+    this.#coordinator.freeze();
+    this.#participation = transition.to;
+    this.#context.outbox.push({ kind: 'transition', transition, cause: 'evidence' });
   }
 
   /**
@@ -152,6 +180,8 @@ export class Replica {
         return this.#onSnapshotInstalled(input.handle);
       case 'snapshot-failed':
         return this.#catchUp.fetched();
+      case 'freeze':
+        return this.#freeze();
       case 'hand-over':
         return this.#coordinator.handOver(input.to);
       case 'change-configuration':
@@ -192,6 +222,8 @@ export class Replica {
         return this.#onCatchUpReply(from, message);
       case 'release':
         return this.#coordinator.onRelease(from, message.release);
+      case 'frozen':
+        return;
       default:
         return unreachable(message);
     }

@@ -116,6 +116,18 @@ export interface ReplicaStatus {
   };
   readonly readOnly: boolean;
   readonly warnings: readonly string[];
+  /** Why the cell is frozen (design §4); null or absent while it is not. */
+  readonly frozen?: FrozenStatus | null;
+}
+
+export interface FrozenStatus {
+  readonly cause: string;
+  readonly generation: number;
+  readonly seenBy: string;
+  /** RFC 3339. */
+  readonly seenAt: string;
+  readonly text: string;
+  readonly facts: Readonly<Record<string, string | number>>;
 }
 
 export interface ReplicaService {
