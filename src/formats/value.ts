@@ -4,7 +4,7 @@
  * One value has one encoding, so its digest identifies it. Bytes of submitted items are never copied on reading.
  */
 import { type Ballot, roundMax } from '../core/consensus/ballot.ts';
-import type { Configuration, ConfigurationFrom, Member } from '../core/consensus/configuration.ts';
+import type { Configuration, ConfigurationFrom, Member, MemberRole } from '../core/consensus/configuration.ts';
 import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { memberNamePattern } from '../core/consensus/identity.ts';
 import type { Value } from '../core/consensus/value.ts';
@@ -13,6 +13,8 @@ import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 
 const kinds = { noop: 0, mastership: 1, configuration: 2, submitted: 3 } as const;
+/** By their number. */
+const roles: readonly MemberRole[] = ['learner', 'voter', 'rebuilding'];
 const membersMax = 31;
 const itemsMax = 65_535;
 
@@ -45,10 +47,7 @@ function checkedBallot(round: number, name: string, incarnation: number): Ballot
 export function writeConfiguration(to: ByteWriter, configuration: Configuration): void {
   to.u32(configuration.alpha).u32(configuration.leaseMs).u32(configuration.driftPpm).u8(configuration.members.length);
   for (const member of configuration.members) {
-    to.text(member.name)
-      .safe(member.incarnation)
-      .u8(member.role === 'voter' ? 1 : 0)
-      .text(member.url);
+    to.text(member.name).safe(member.incarnation).u8(roles.indexOf(member.role)).text(member.url);
   }
 }
 
@@ -64,9 +63,9 @@ export function readConfiguration(from: ByteReader): Configuration {
     const name = from.text();
     if (!memberNamePattern.test(name)) throw new FormatError('a member of a bad name');
     const incarnation = from.safe();
-    const role = from.u8();
-    if (role > 1) throw new FormatError('a member of an unknown role');
-    members.push({ name, incarnation, role: role === 1 ? 'voter' : 'learner', url: from.text() });
+    const role = roles[from.u8()];
+    if (role === undefined) throw new FormatError('a member of an unknown role');
+    members.push({ name, incarnation, role, url: from.text() });
   }
   return { members, alpha, leaseMs, driftPpm };
 }

@@ -272,16 +272,19 @@ export class Schedule {
     const outside = members.filter(({ id, gone }) => !gone && !hasSeat(present, id));
     if (outside.length > 0 && this.#chance(0.6)) {
       const member = outside[this.#below(outside.length)] as Member;
-      return withSeat(present, member, this.#chance(0.6) ? 'voter' : 'learner');
+      return withSeat(present, member, this.#chance(0.6) ? 'voter' : idleRole(member));
     }
     const { name, incarnation, role } = present.members[this.#below(present.members.length)] as Seat;
     const member = members.find(({ id }) => id === `${name}#${incarnation}`);
     if (member === undefined) return null;
-    if (role === 'learner') return withSeat(present, member, 'voter');
+    if (role !== 'voter') return withSeat(present, member, 'voter');
     if (this.#chance(0.2)) return { ...present, alpha: 1 + this.#below(4) };
     return present.members.length > 2 ? without(present, member) : null;
   }
 }
+
+/** Who takes the place of an incarnation that is dead rebuilds what that one knew. */
+const idleRole = ({ id }: Member): Seat['role'] => (parseReplicaId(id).incarnation > 1 ? 'rebuilding' : 'learner');
 
 const without = (configuration: Configuration, { id }: Member): Configuration => ({
   ...configuration,

@@ -33,7 +33,7 @@ const value: fc.Arbitrary<Value> = fc.oneof(
         fc.record({
           name,
           incarnation: safe,
-          role: fc.constantFrom('voter' as const, 'learner' as const),
+          role: fc.constantFrom('voter' as const, 'learner' as const, 'rebuilding' as const),
           url: fc.webUrl(),
         }),
         { maxLength: 7 },

@@ -15,7 +15,12 @@ type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 /** Instances asked for at once; the reply is bounded by bytes too. */
 const instancesPerRequestMax = 4096;
 
+/** Leases in which a replica without a vote hears nothing before it asks by itself. */
+const silentLeasesMax = 2;
+
 export interface CatchUpHooks {
+  /** Nobody need speak to this replica, and it will not speak up to be elected: without a vote, and not known to be out. */
+  mustInquire(): boolean;
   /** Entries became known as chosen. */
   onChosen(entry: AcceptedEntry): void;
 }
@@ -32,10 +37,13 @@ export class CatchUp {
   #nonce = 0;
   #askedMs: number | null = null;
   #fetching = false;
+  /** When a master was last heard, or asked after. */
+  #heardMs: number;
 
   constructor(context: ReplicaContext, hooks: CatchUpHooks) {
     this.#context = context;
     this.#hooks = hooks;
+    this.#heardMs = context.now.monotonicMs;
   }
 
   /** How far behind this replica knows itself to be, in instances. */
@@ -47,9 +55,36 @@ export class CatchUp {
     return Math.max(50, this.#context.configurations.latest.configuration.leaseMs / 2);
   }
 
+  get #silentMs(): number {
+    return silentLeasesMax * this.#context.configurations.latest.configuration.leaseMs;
+  }
+
+  /** A master spoke to this replica. */
+  heard(): void {
+    this.#heardMs = this.#context.now.monotonicMs;
+  }
+
+  /**
+   * A voter that hears nothing asks for votes, and is told what it missed, that it is out perhaps (pitfall P47). A learner would
+   * wait for ever: it asks whether there is more, anybody that it knows.
+   */
+  #inquire(): void {
+    const { configurations, log, now, outbox, random, self } = this.#context;
+    if (!this.#hooks.mustInquire() || now.monotonicMs < this.#heardMs + this.#silentMs) return;
+    this.#heardMs = now.monotonicMs;
+    const others = configurations.othersFrom(log.chosenUpTo + 1, self);
+    const asked = others[random.below(Math.max(1, others.length))];
+    if (asked === undefined) return;
+    this.#asked = asked;
+    this.#nonce++;
+    const next = (log.chosenUpTo + 1) as Instance;
+    outbox.send(asked, { kind: 'catch-up', nonce: this.#nonce, from: next, to: next });
+  }
+
   /** When to look again, or null. */
   get dueMs(): number | null {
-    if (this.behind === 0 || this.#fetching) return null;
+    if (this.#fetching) return null;
+    if (this.behind === 0) return this.#hooks.mustInquire() ? this.#heardMs + this.#silentMs : null;
     return this.#askedMs === null ? this.#context.now.monotonicMs : this.#askedMs + this.#retryMs;
   }
 
@@ -67,9 +102,10 @@ export class CatchUp {
   tick(): void {
     const { log, outbox, now } = this.#context;
     if (this.behind === 0) {
+      // What was asked without being behind may still be answered.
+      if (this.#askedMs !== null) this.#asked = null;
       this.#askedMs = null;
-      this.#asked = null;
-      return;
+      return this.#inquire();
     }
     if (this.#fetching || this.#knower === null) return;
     if (this.#askedMs !== null && now.monotonicMs < this.#askedMs + this.#retryMs) return;
@@ -113,7 +149,10 @@ export class CatchUp {
       if (entry.instance > log.chosenUpTo + 1) break;
       if (entry.instance === log.chosenUpTo + 1) this.#adopt(entry);
     }
-    if (message.chosenUpTo > this.#target) this.#target = message.chosenUpTo;
+    if (message.chosenUpTo > this.#target) {
+      this.#target = message.chosenUpTo;
+      this.#knower ??= from;
+    }
     if (log.chosenUpTo > before) {
       // Whoever helped is asked on: it has the rest, or says what it has.
       if (message.chosenUpTo > log.chosenUpTo) this.#knower = from;

@@ -7,11 +7,13 @@
 import type { Instance, ReplicaId } from './identity.ts';
 import { replicaId } from './identity.ts';
 
+export type MemberRole = 'voter' | 'learner' | 'rebuilding';
+
 export interface Member {
   readonly name: string;
   readonly incarnation: number;
-  /** A learner takes part without a vote. */
-  readonly role: 'voter' | 'learner';
+  /** A learner takes part without a vote; one that is rebuilding takes the place of an incarnation that was a voter. */
+  readonly role: MemberRole;
   /** `http://host:port` where it is reached; a hint for transport, never part of its identity. */
   readonly url: string;
 }
@@ -28,6 +30,20 @@ export interface Configuration {
 }
 
 export const memberId = (member: Member): ReplicaId => replicaId(member.name, member.incarnation);
+
+/**
+ * Of a member whose incarnation is numbered by the instance of the change that admits it (design §3): nobody can know it
+ * before that is proposed.
+ */
+export const incarnationToCome = 0;
+
+/** `configuration` as it is proposed for `instance`. Proposed again there by another master it is the same. */
+export function numberedAt(configuration: Configuration, instance: Instance): Configuration {
+  if (configuration.members.every(({ incarnation }) => incarnation !== incarnationToCome)) return configuration;
+  const numbered = (member: Member): Member =>
+    member.incarnation === incarnationToCome ? { ...member, incarnation: instance } : member;
+  return { ...configuration, members: configuration.members.map(numbered) };
+}
 
 /** One configuration with the first instance that it governs. */
 export interface ConfigurationFrom {

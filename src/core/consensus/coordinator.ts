@@ -341,8 +341,10 @@ export class Coordinator {
   /** Everything that is due by the clock. */
   tick(): void {
     const now = this.#nowMs;
-    // Who was removed leads nobody from where that governs (pitfall P47); the others wait for its lease to end.
+    // Who was removed leads nobody from where that governs (pitfall P47); the others wait for its lease to end. What it alone
+    // knows as chosen it tells first: whoever follows need not find it out again.
     if (isProposing(this.#state) && !voters(this.#configuration).has(this.#context.self)) {
+      this.#proposer.tellChosen();
       this.#move('outvoted', 'removed');
     }
     switch (this.#state) {

@@ -11,7 +11,7 @@ export type ParticipationState =
   | 'waiting'
   /** Catches up and stays warm, without a vote. */
   | 'learner'
-  /** A learner that replaces an incarnation whose disk was lost. */
+  /** A learner that replaces an incarnation that voted and whose disk was lost. */
   | 'rebuilding'
   /** Promises and accepts. */
   | 'voting'
@@ -31,7 +31,7 @@ export type ParticipationEvent =
   | 'fork-seen';
 
 export interface ParticipationGuards {
-  /** This incarnation is not the member's first. */
+  /** It was admitted in the place of an incarnation that voted. */
   readonly newIncarnation: boolean;
 }
 

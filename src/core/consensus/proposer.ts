@@ -11,7 +11,7 @@ import type { Acceptor } from './acceptor.ts';
 import { type Ballot, ballotsEqual, compareBallots, zeroBallot } from './ballot.ts';
 import type { Campaign } from './campaign.ts';
 import { CellClock } from './cell-clock.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, numberedAt } from './configuration.ts';
 import { presentConfiguration, type ReplicaContext, resendMs } from './context.ts';
 import { type CoordinatorState, isMaster, isProposing } from './coordinator-machine.ts';
 import type { CellTimeMs, Instance, ReplicaId, RequestId } from './identity.ts';
@@ -220,7 +220,7 @@ export class Proposer {
       const { request, configuration } = this.#change;
       this.#change = null;
       this.#fillUpTo = next + this.#context.configurations.at(next).alpha - 1;
-      this.#propose(next, { kind: 'configuration', configuration }, [request]);
+      this.#propose(next, { kind: 'configuration', configuration: numberedAt(configuration, next) }, [request]);
       return true;
     }
     const { limits, epoch, now } = this.#context;
@@ -246,6 +246,7 @@ export class Proposer {
     const message: Message = { kind: 'accept', ballot: this.#ballot, instance, value, chosenUpTo, leaseMs };
     // To the others first: they flush while this replica does (PML §4.2).
     for (const to of configurations.othersFrom(instance, self)) outbox.send(to, message);
+    this.#tellDeparted(instance);
     const write = this.#acceptor.accept({ instance, ballot: this.#ballot, value }, leaseMs);
     this.#acceptor.granted.grant(this.#ballot, now.monotonicMs, leaseMs);
     this.#proposals.add({ instance, value, sentAt: now, lastSentMs: this.#nowMs, write, requests });
@@ -363,15 +364,24 @@ export class Proposer {
     return Math.min(renew > now ? renew : resend, resend);
   }
 
-  /** Commits ride on accepts; only what none has told is told alone. */
+  /** Who is in no configuration from `instance` on gets no accept any more: the last word is what makes it know that. */
+  #tellDeparted(instance: Instance): void {
+    const { log, outbox, configurations, self } = this.#context;
+    if (configurations.at(this.#toldUpTo + 1) === configurations.at(instance)) return;
+    for (const to of configurations.othersFrom(this.#toldUpTo + 1, self)) {
+      if (configurations.isMemberFrom(instance, to)) continue;
+      outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo: log.chosenUpTo });
+    }
+  }
+
+  /** Commits ride on accepts; only what none has told is told alone, also to those who are out with it. */
   tellChosen(): void {
     const { log, outbox, configurations, self } = this.#context;
     const { chosenUpTo } = log;
     if (this.#toldUpTo >= chosenUpTo) return;
+    const others = configurations.othersFrom(this.#toldUpTo + 1, self);
     this.#toldUpTo = chosenUpTo;
-    for (const to of configurations.othersFrom(chosenUpTo + 1, self)) {
-      outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo });
-    }
+    for (const to of others) outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo });
   }
 
   #drawId(): string {

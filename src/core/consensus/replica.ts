@@ -17,15 +17,7 @@ import { presentConfiguration, type ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorState } from './coordinator-machine.ts';
 import type { Effect, PromiseRecord } from './effect.ts';
-import {
-  type CellTimeMs,
-  type Epoch,
-  type Instance,
-  type MonotonicMs,
-  parseReplicaId,
-  type ReplicaId,
-  type WriteId,
-} from './identity.ts';
+import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, WriteId } from './identity.ts';
 import type { Clocks, Input, SnapshotHandle } from './input.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { AcceptedEntry, Message } from './message.ts';
@@ -94,6 +86,7 @@ export class Replica {
       onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
     });
     this.#catchUp = new CatchUp(this.#context, {
+      mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',
       onChosen: (entry) => {
         this.#coordinator.onChosenElsewhere(entry.ballot);
         this.#coordinator.onLearned();
@@ -270,6 +263,7 @@ export class Replica {
   #onAccept(from: ReplicaId, message: Extract<Message, { kind: 'accept' }>): void {
     if (!this.#acceptor.onAccept(from, message)) return;
     this.#heard = { from, ballot: message.ballot, atMs: this.#context.now.monotonicMs };
+    this.#catchUp.heard();
     this.#coordinator.onMasterHeard();
     this.#onCommit(from, message.ballot, message.chosenUpTo);
   }
@@ -345,7 +339,7 @@ export class Replica {
       .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
       .map(({ role }) => role);
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
-    const newIncarnation = parseReplicaId(self).incarnation > 1;
+    const newIncarnation = roles.includes('rebuilding');
     const transition = participationMove(this.#participation, event, { newIncarnation });
     if (transition === 'ignored') return;
     invariant(transition !== 'impossible', 'an event comes only where the machine expects it', { event });

@@ -1,11 +1,11 @@
 /**
- * Members that are replaced while everything else goes wrong: the old incarnation is removed by one logged change, the next one
- * admitted as a learner by another and as a voter by a third, each through whoever is master then.
+ * Members that are replaced while everything else goes wrong: one logged change removes the old incarnation and admits the next one
+ * without a vote, numbered by its instance; another gives it the vote. Each goes through whoever is master then.
  *
  * Source: design §3 "Membership", "Incarnations"; pitfalls P20, P44, P47, P48, N12. One at a time, as an operator would; a step that had
  * no effect is tried again, and one whose fate is not known is looked at again.
  */
-import { type Configuration, type Member, memberId } from '../../core/consensus/configuration.ts';
+import { type Configuration, incarnationToCome, type Member, memberId } from '../../core/consensus/configuration.ts';
 import type { Random } from '../../core/random.ts';
 import type { Machine } from '../machine.ts';
 import type { FaultWorld } from './world.ts';
@@ -54,10 +54,10 @@ function nextMembers(
 ): readonly Member[] | null | 'wait' {
   const { name } = machine;
   const mine = members.find((member) => member.name === name);
-  if (mine?.incarnation === old) return without(members, name);
-  const incarnation = old + 1;
-  const url = `http://${name}.simulated`;
-  if (mine === undefined) return sorted([...members, { name, incarnation, role: 'learner', url }]);
+  if (mine === undefined) return null;
+  if (mine.incarnation === old) {
+    return sorted([...without(members, name), { ...mine, incarnation: incarnationToCome, role: 'rebuilding' }]);
+  }
   if (mine.role === 'voter') return null;
   const log = machine.vacant ? null : machine.log;
   const master = present(world);
@@ -91,7 +91,7 @@ function goOn(world: FaultWorld, replacement: Replacement, random: Random): void
   // Until then the majorities of the one before it count, in which the new voter is none: nobody else may be lost.
   if (members === null && !master.inForce) return again();
   if (members === null) {
-    world.note(machine.name, 'replaced', old + 1);
+    world.note(machine.name, 'replaced', mine?.incarnation ?? 0);
     world.atlas.returned(machine.name, 'replace-member');
     world.count('replace-member');
     return world.release();

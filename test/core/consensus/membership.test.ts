@@ -1,6 +1,6 @@
 /** Membership as a value in the log: pitfalls P44-P47, as far as the core decides them. */
 import { describe, expect, test } from 'vitest';
-import { memberId } from '../../../src/core/consensus/configuration.ts';
+import { incarnationToCome, memberId } from '../../../src/core/consensus/configuration.ts';
 import { ConfigurationHistory } from '../../../src/core/consensus/configuration-history.ts';
 import type { CellTimeMs, Epoch, Instance, RequestId } from '../../../src/core/consensus/identity.ts';
 import type { SnapshotHandle } from '../../../src/core/consensus/input.ts';
@@ -345,6 +345,53 @@ describe('P47: removed members', () => {
     expect(ballotText(cell.runUntilServing().core.ballot)).not.toContain('a');
   });
 
+  test('a learner that was cut off while it was removed asks, and learns it', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const learning = configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha });
+    cell.runUntilOutcome(a, a.changeConfiguration(learning));
+    const d = cell.member('d');
+    cell.runUntil('d learns', () => d.core.participation === 'learner');
+    cell.run(400);
+    cell.isolate('d');
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b', 'c'], { alpha })));
+    cell.run(2000);
+    expect(a.core.configuration.members).toHaveLength(3);
+    expect(d.core.participation).toBe('learner');
+    cell.mend();
+    cell.runUntil('d knows', () => d.core.participation === 'removed');
+    cell.sent.clear();
+    cell.run(5000);
+    expect(cell.checker.masterChanges).toBe(1);
+    // Who is out has nothing to ask any more.
+    expect(cell.sent.get('catch-up') ?? 0).toBe(0);
+  });
+
+  test('who is removed is told with the last word that concerns it, and need not ask', () => {
+    const cell = threeReplicaCell({ alpha });
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    cell.sent.clear();
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b'], { alpha })));
+    cell.runUntil('c knows', () => cell.member('c').core.participation === 'removed', 200);
+    expect(cell.sent.get('pre-vote') ?? 0).toBe(0);
+    expect(cell.sent.get('catch-up') ?? 0).toBe(0);
+  });
+
+  test('a master that is removed tells the others what it knows as chosen before it falls silent', () => {
+    const cell = threeReplicaCell({ alpha });
+    const a = cell.elect('a');
+    cell.runUntilEqual();
+    const at = a.core.chosenUpTo + 1;
+    cell.sent.clear();
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['b', 'c'], { alpha })));
+    cell.runUntil('a stops', () => a.core.participation === 'removed', 50);
+    for (const name of ['b', 'c']) {
+      cell.runUntil(`${name} knows`, () => cell.member(name).core.chosenUpTo === at + alpha - 1, 50);
+    }
+    expect(cell.sent.get('catch-up') ?? 0).toBe(0);
+  });
+
   test('a learner catches up, accepts and never votes', () => {
     const cell = growing();
     const a = cell.member('a');
@@ -373,6 +420,51 @@ describe('P47: removed members', () => {
     c.deliver('a#2', acceptedOf(c.lastSent('accept')));
     c.deliver('b#2', acceptedOf(c.lastSent('accept')));
     expect(c.core.chosenUpTo).toBe(before);
+  });
+});
+
+describe('a change that makes no sense is refused', () => {
+  test.each([
+    ['another window', configurationOf(['a', 'b', 'c', 'd'], { alpha: alpha + 1 })],
+    ['two lives of one member', configurationOf(['a', 'b', 'c', memberNamed('c', 'rebuilding', 2)], { alpha })],
+    ['names out of order', { ...four, members: [...four.members].reverse() }],
+    ['nobody who votes', configurationOf([memberNamed('a', 'learner')], { alpha })],
+  ])('%s', (_what, configuration) => {
+    const cell = growing();
+    const a = cell.member('a');
+    const request = a.changeConfiguration(configuration);
+    cell.run(50);
+    expect(a.outcome(request)).toEqual({ kind: 'settled', reason: 'configuration-refused' });
+    expect(a.core.configuration.members).toHaveLength(3);
+  });
+});
+
+describe('P48: incarnations', () => {
+  test('a life is numbered by the instance of the change that admits it, so that none comes twice', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const admitted = (): number => a.core.configuration.members.find(({ name }) => name === 'c')?.incarnation ?? -1;
+    for (let life = 0; life < 3; life++) {
+      const change = configurationOf(['a', 'b', memberNamed('c', 'rebuilding', incarnationToCome)], { alpha });
+      const outcome = cell.runUntilOutcome(a, a.changeConfiguration(change));
+      cell.run(400);
+      expect(admitted()).toBe((outcome as { instance: number }).instance);
+      expect(cell.member('b').core.configuration).toEqual(a.core.configuration);
+    }
+  });
+
+  test('proposed again by the next master, the change admits the same life', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const at = a.core.chosenUpTo + 1;
+    const stop = cell.drop(({ to, message }) => message.kind === 'accepted' && to === id('a'));
+    a.changeConfiguration(configurationOf(['a', 'b', 'c', memberNamed('d', 'learner', incarnationToCome)], { alpha }));
+    cell.run(20);
+    a.crash();
+    stop();
+    const master = cell.runUntilServing();
+    cell.run(300);
+    expect(master.core.configuration.members.map(memberId)).toContain(id(`d#${at}`));
   });
 });
 

@@ -76,11 +76,12 @@ function comesTo(self: string, ...memberships: readonly (readonly Member[])[]): 
 }
 
 const others = [memberNamed('a'), memberNamed('b')];
-const learning = (incarnation = 1): readonly Member[] => [...others, memberNamed('c', 'learner', incarnation)];
+const learning = (): readonly Member[] => [...others, memberNamed('c', 'learner')];
+const rebuilding: readonly Member[] = [...others, memberNamed('c', 'rebuilding', 2)];
 const voting = (incarnation = 1): readonly Member[] => [...others, memberNamed('c', 'voter', incarnation)];
 
 test('the next incarnation of a member rebuilds before it votes', () => {
-  expect(comesTo('c#2', learning(2), voting(2))).toEqual([
+  expect(comesTo('c#2', rebuilding, voting(2))).toEqual([
     'waiting.admitted-as-learner[new-incarnation].rebuilding',
     'rebuilding.admitted-as-voter.voting',
   ]);
@@ -96,7 +97,7 @@ test('a first incarnation learns, votes, and may lose its vote again', () => {
 
 test.each([
   ['a learner', 'c', learning(), 'learner.left.removed'],
-  ['one that rebuilds', 'c#2', learning(2), 'rebuilding.left.removed'],
+  ['one that rebuilds', 'c#2', rebuilding, 'rebuilding.left.removed'],
   ['a voter', 'c', voting(), 'voting.left.removed'],
 ])(
   '%s that no configuration has any more is removed, and nothing brings this incarnation back',
