@@ -181,7 +181,7 @@ export class Coordinator {
   }
 
   onAccepted(from: ReplicaId, message: Of<'accepted'>): void {
-    this.#peers.heard(from, message.appliedUpTo, this.#context.now.monotonicMs);
+    if (ballotsEqual(message.ballot, this.ballot)) this.#peers.heard(from, message, this.#context.now.monotonicMs);
     this.#proposer.onAccepted(from, message);
   }
 

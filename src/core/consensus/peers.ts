@@ -5,17 +5,26 @@ import { voters } from './quorum.ts';
 
 interface Progress {
   heardMs: number;
+  /** Highest instance acknowledged. */
+  instance: number;
   appliedUpTo: number;
+}
+
+interface Acknowledged {
+  readonly instance: Instance;
+  readonly appliedUpTo: Instance;
 }
 
 export class Peers {
   readonly #progress = new Map<ReplicaId, Progress>();
 
-  heard(from: ReplicaId, appliedUpTo: Instance, now: MonotonicMs): void {
+  /** A copy of an earlier acknowledgement, however late it comes, shows no life (pitfall N2): only a higher instance does. */
+  heard(from: ReplicaId, { instance, appliedUpTo }: Acknowledged, now: MonotonicMs): void {
     const known = this.#progress.get(from);
-    if (known === undefined) this.#progress.set(from, { heardMs: now, appliedUpTo });
-    else {
-      known.heardMs = now;
+    if (known === undefined) this.#progress.set(from, { heardMs: now, instance, appliedUpTo });
+    else if (instance >= known.instance) {
+      if (instance > known.instance) known.heardMs = now;
+      known.instance = instance;
       known.appliedUpTo = appliedUpTo;
     }
   }

@@ -479,4 +479,21 @@ describe('P50: voters that are not there', () => {
     cell.member('d').start();
     cell.runUntil('d is heard', () => a.core.unheard(a.clocks()).length === 0);
   });
+
+  test('a copy of an acknowledgement that comes late does not make a silent voter heard', () => {
+    const master = new LoneReplica({ names: ['a', 'b', 'c'] });
+    master.becomeMaster(['a', 'b']);
+    master.submit('x');
+    master.persist();
+    const early = acceptedOf(master.lastSent('accept'));
+    master.deliver('a#1', early);
+    master.deliver('b#1', early);
+    for (let n = 0; n < 8; n++) {
+      master.wait(master.core.configuration.leaseMs / 3);
+      master.persist();
+      master.deliver('a#1', acceptedOf(master.lastSent('accept')));
+      master.deliver('b#1', early);
+    }
+    expect(master.core.unheard(master.clocks)).toEqual(['b#1']);
+  });
 });
