@@ -15,6 +15,7 @@ import type {
   PutDocument,
   ReplicaStatusDocument,
   SessionDocument,
+  StartedCheckDocument,
   TransferDocument,
 } from '../formats/http-body.ts';
 import { Batcher } from './batcher.ts';
@@ -323,6 +324,19 @@ export class PaxosClient {
       repeatable: request.dryRun === true,
     };
     return parsed<TransferDocument>(await this.#call(call, options));
+  }
+
+  /**
+   * Logs an instance at which every replica digests all that it stores. Sent again it names another instance, which does
+   * no harm; what each replica found is asked of it: `GET /v1/checksums?instance=`.
+   */
+  async startCheck(
+    request: { readonly deep?: boolean } = {},
+    options: CallOptions = {},
+  ): Promise<StartedCheckDocument> {
+    const body = JSON.stringify(request);
+    const call: Call = { method: 'POST', path: '/v1/checksums', headers: json, body, repeatable: true };
+    return parsed<StartedCheckDocument>(await this.#call(call, options));
   }
 
   /** A session: its writes are safe to send again, and are, across failovers. Close it, or the client. */

@@ -287,6 +287,12 @@ export const catalogue = {
 
   // Checks and their results.
   PAXOS_CHECK_FAILED: entry(null, 4, 'A check found databases that differ, or corruption.', 'Follow the message.'),
+  PAXOS_CHECK_GONE: entry(
+    410,
+    8,
+    'This replica has no check at that instance, or keeps it no longer.',
+    'Check again: `paxosctl verify checksums`.',
+  ),
   PAXOS_CHECK_INCOMPLETE: entry(
     null,
     8,

@@ -5,6 +5,7 @@
  *     multiop  = flags(1) [session sequence(8)] [ifEpoch(8)] tests operations operations
  *     tests    = count(2) { kind(1) key [value | revision(8)] }
  *     operations = count(2) { kind(1) key [value] }
+ *     checksum = deep(1)
  *
  * One command has one encoding. What {@link encodeCommand} writes, {@link decodeCommand} reads: both refuse what is beyond
  * the limits, so that nothing is ever proposed that a replica could not read (pitfall P51).
@@ -39,7 +40,14 @@ export class UnknownCommandError extends Error {
   }
 }
 
-const tags = { multiop: 1, 'open-session': 2, 'close-session': 3, 'keep-session': 4, 'expire-sessions': 5 } as const;
+const tags = {
+  multiop: 1,
+  'open-session': 2,
+  'close-session': 3,
+  'keep-session': 4,
+  'expire-sessions': 5,
+  checksum: 6,
+} as const;
 const flagSession = 1;
 const flagIfEpoch = 2;
 const testKinds = { absent: 0, present: 1, equals: 2, less: 3, greater: 4, revision: 5 } as const;
@@ -68,6 +76,9 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'expire-sessions':
       to.u16(atMost(command.sessions.length, sessionsExpiredAtOnceMax, 'sessions'));
       for (const session of command.sessions) to.text(sessionName(session));
+      break;
+    case 'checksum':
+      to.u8(command.deep ? 1 : 0);
       break;
     default:
       return unreachable(command);
@@ -102,6 +113,8 @@ function readCommand(from: ByteReader): Command {
       const count = atMost(from.u16(), sessionsExpiredAtOnceMax, 'sessions');
       return { kind: 'expire-sessions', sessions: Array.from({ length: count }, () => sessionName(from.text())) };
     }
+    case tags.checksum:
+      return { kind: 'checksum', deep: atMost(from.u8(), 1, 'in a flag') === 1 };
     default:
       throw new UnknownCommandError(`a command of unknown kind ${tag}`);
   }

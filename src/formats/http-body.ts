@@ -238,13 +238,84 @@ export interface FrozenDocument {
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
-/** `GET /v1/checksums`: this replica's digests at its last applied instance. */
+/** What one replica found when it digested everything that it stores, at the instance of a logged `checksum`. */
+export interface CheckDocument {
+  readonly instance: number;
+  readonly deep: boolean;
+  /** 64 hex digits: over all values chosen up to the instance. */
+  readonly log: string;
+  /** 32 hex digits: of what is stored. */
+  readonly database: string;
+  /** 32 hex digits: the sum that is kept up with each operation; another one shows damage in memory by itself. */
+  readonly kept: string;
+  readonly entries: number;
+  /** Entries that are no longer what was written; some of their keys. */
+  readonly rotten: { readonly count: number; readonly keys: readonly string[] };
+  readonly tookMs: number;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/**
+ * `GET /v1/checksums`: this replica's digests at its last applied instance, and its check at `?instance=`, or the newest one.
+ * `state` is that of the instance that was asked for: `none` when it was not reached yet, or was jumped over by a snapshot.
+ */
 export interface ChecksumDocument {
   readonly member: string;
   readonly incarnation: number;
+  readonly version: string;
+  readonly role: string;
   readonly cell: string | null;
   readonly instance: number;
   readonly entries: number;
   readonly log: string;
   readonly database: string;
+  readonly state: 'done' | 'running' | 'none';
+  readonly check: CheckDocument | null;
+}
+
+/** `POST /v1/checksums`. */
+export interface StartCheckBody {
+  readonly deep?: boolean | undefined;
+}
+
+/** The instance at which every replica compares what it holds. */
+export interface StartedCheckDocument {
+  readonly instance: number;
+  readonly epoch: number;
+  readonly deep: boolean;
+}
+
+/** Digest of all records of one kind, or of the entries up to and with key `to`. */
+export interface RangeDocument {
+  readonly kind: 'system' | 'counters' | 'epochs' | 'sessions' | 'entries';
+  readonly to: string | null;
+  readonly records: number;
+  readonly digest: string;
+}
+
+/** `GET /v1/checksums/ranges?instance=`. */
+export interface RangesDocument {
+  readonly instance: number;
+  readonly ranges: readonly RangeDocument[];
+}
+
+/** One entry as it is stored; the value only when it was asked for. */
+export interface ScannedEntryDocument {
+  readonly key: string;
+  readonly revision: number;
+  readonly createRevision: number;
+  readonly version: number;
+  readonly bytes: number;
+  readonly digest: string;
+  /** False: its contents are no longer what was written. */
+  readonly sound: boolean;
+  readonly valueBase64?: string;
+}
+
+/** `GET /v1/checksums/entries?instance=`. `next` goes into `after` of the next page; null at the end. */
+export interface ScannedEntriesDocument {
+  readonly instance: number;
+  readonly entries: readonly ScannedEntryDocument[];
+  readonly next: string | null;
 }

@@ -25,6 +25,8 @@ export interface Delivery {
   readonly epoch: Epoch;
   readonly value: Value;
   readonly current: boolean;
+  /** Digest over all chosen values up to and with this one, 32 bytes (design §5). */
+  readonly logChain: Uint8Array;
 }
 
 export interface ApplicationView {

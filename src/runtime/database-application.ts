@@ -18,6 +18,7 @@ import { decodeCommand, UnknownCommandError } from '../formats/command.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Delivery, LogApplication } from './application.ts';
+import type { ChecksumPoint } from './database-checks.ts';
 
 /** Records restored before the event loop gets its turn: some two milliseconds. */
 const restoreSliceRecords = 1_000;
@@ -26,16 +27,20 @@ export interface DatabaseApplicationOptions {
   readonly digest: DigestPort;
   /** Calls back in the next turn of the event loop (`ClockPort.nextTurn`); without it a restore does not pause. */
   readonly nextTurn?: (callback: () => void) => void;
+  /** A logged `checksum` was applied: the state after its instance is to be compared (design §5). */
+  readonly onChecksum?: (point: ChecksumPoint) => void;
 }
 
 export class DatabaseApplication implements LogApplication<CommandResult> {
   readonly #ports: DatabasePorts;
   readonly #nextTurn: ((callback: () => void) => void) | null;
+  readonly #onChecksum: ((point: ChecksumPoint) => void) | null;
   #machine: StateMachine;
 
   constructor(options: DatabaseApplicationOptions) {
     this.#ports = { codec: databaseRecordCodec, digest: options.digest };
     this.#nextTurn = options.nextTurn ?? null;
+    this.#onChecksum = options.onChecksum ?? null;
     this.#machine = new StateMachine(new Database(this.#ports));
   }
 
@@ -48,7 +53,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     this.#database.initialize(identity);
   }
 
-  apply({ instance, epoch, value, current }: Delivery): readonly CommandResult[] {
+  apply({ instance, epoch, value, current, logChain }: Delivery): readonly CommandResult[] {
     const machineValue = toMachineValue(value, current);
     // Two layers keep the epoch, and they must agree on who is guarded by it (PML §5.3).
     if (value.kind === 'submitted') {
@@ -59,7 +64,17 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
         valueEpoch: value.epoch,
       });
     }
-    return this.#machine.apply(instance, machineValue).results;
+    const { results } = this.#machine.apply(instance, machineValue);
+    if (machineValue.kind === 'submitted') this.#takePoint({ instance, logChain }, machineValue.commands);
+    return results;
+  }
+
+  /** After all of the value: which of its items named the instance makes no difference. */
+  #takePoint(at: Pick<Delivery, 'instance' | 'logChain'>, commands: readonly Command[]): void {
+    if (this.#onChecksum === null) return;
+    const asked = commands.filter((command) => command.kind === 'checksum');
+    if (asked.length === 0) return;
+    this.#onChecksum({ ...at, deep: asked.some(({ deep }) => deep), view: this.view() });
   }
 
   view(): DatabaseView {

@@ -16,8 +16,7 @@ import type { AcceptedEntry, Message } from '../core/consensus/message.ts';
 import { type RecoveredState, Replica } from '../core/consensus/replica.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
 import type { Random } from '../core/random.ts';
-import { ByteWriter } from '../formats/bytes.ts';
-import { encodeValue } from '../formats/value.ts';
+import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { NetworkPort } from '../ports/network.ts';
@@ -111,7 +110,7 @@ export class LogReplica<Result> {
 
   constructor(options: LogReplicaOptions<Result>) {
     this.#options = options;
-    this.#logChain = options.snapshot?.logChain ?? new Uint8Array(32);
+    this.#logChain = options.snapshot?.logChain ?? chainBefore;
     const { self, random, recovered, limits } = options;
     this.#appliedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
@@ -410,10 +409,10 @@ export class LogReplica<Result> {
 
   #apply(effect: Extract<Effect, { kind: 'apply' }>): void {
     const { instance, epoch, value, current, requests } = effect;
-    const results = this.#options.application.apply({ instance, epoch, value, current });
+    this.#logChain = chained(this.#options.digest, this.#logChain, { instance, value });
+    const { logChain } = this;
+    const results = this.#options.application.apply({ instance, epoch, value, current, logChain });
     this.#appliedUpTo = instance;
-    const place = new ByteWriter(8).safe(instance).finish();
-    this.#logChain = this.#options.digest.sha256(this.#logChain, place, encodeValue(value));
     if (value.kind === 'configuration') this.#updatePeers();
     requests?.forEach((request, i) => {
       const result = results[i];

@@ -9,6 +9,7 @@ import type { CommandResult } from '../core/database/command.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
 import { DatabaseApplication } from './database-application.ts';
+import { DatabaseChecks } from './database-checks.ts';
 import { EventLoopLag } from './event-loop-lag.ts';
 import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
@@ -59,6 +60,7 @@ class ReplicaProcess {
   readonly #front: HttpFront;
   readonly #switch: ServiceSwitch;
   readonly #lag = new EventLoopLag();
+  readonly #checks: DatabaseChecks;
   readonly #startedMs: number;
   #service: DatabaseService | null = null;
   #exit: { resolve: (code: number) => void; reject: (error: unknown) => void } = { resolve() {}, reject() {} };
@@ -70,6 +72,7 @@ class ReplicaProcess {
     this.#world = world;
     this.#logger = logger;
     this.#startedMs = world.clocks.now().monotonicMs;
+    this.#checks = new DatabaseChecks({ clocks: world.clocks, logger });
     this.exited = new Promise((resolve, reject) => {
       this.#exit = { resolve, reject };
     });
@@ -77,7 +80,11 @@ class ReplicaProcess {
     const { digest, clocks } = world;
     this.#member = new Member(options, world, logger, {
       makeApplication: (manifest) => {
-        const database = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+        const database = new DatabaseApplication({
+          digest,
+          nextTurn: (callback) => clocks.nextTurn(callback),
+          onChecksum: (point) => this.#checks.begin(point),
+        });
         database.initialize(databaseIdentity(manifest));
         return database;
       },
@@ -134,6 +141,7 @@ class ReplicaProcess {
       self: log.self,
       log,
       database,
+      checks: this.#checks,
       clocks: this.#world.clocks,
       host: this.#hostFacts(joined),
     });

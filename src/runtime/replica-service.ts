@@ -15,6 +15,7 @@ import type { ErrorCode } from '../errors/catalogue.ts';
 import { encodeCommand } from '../formats/command.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
+import type { DatabaseChecks } from './database-checks.ts';
 import type { ReadState, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MastershipHistory } from './mastership-history.ts';
@@ -47,6 +48,7 @@ export interface DatabaseServiceOptions {
   readonly self: ReplicaId;
   readonly log: LogReplica<CommandResult>;
   readonly database: DatabaseApplication;
+  readonly checks: DatabaseChecks;
   readonly clocks: ClockPort;
   readonly host: HostFacts;
 }
@@ -74,6 +76,7 @@ export class DatabaseService implements ReplicaService {
 
   close(): void {
     this.#sweep?.cancel();
+    this.#options.checks.close();
   }
 
   /** From now on new data requests are sent elsewhere; what is under way is finished. */
@@ -122,6 +125,10 @@ export class DatabaseService implements ReplicaService {
 
   read(): ReadState {
     return this.#options.database;
+  }
+
+  checks(): DatabaseChecks {
+    return this.#options.checks;
   }
 
   changesAfter(from: Revision): readonly RevisionChanges[] | null {

@@ -37,6 +37,9 @@ export class ServiceSwitch implements ReplicaService {
   transfer(...args: Parameters<ReplicaService['transfer']>): ReturnType<ReplicaService['transfer']> {
     return this.#service.transfer(...args);
   }
+  checks(): ReturnType<ReplicaService['checks']> {
+    return this.#service.checks();
+  }
   changesAfter(...args: Parameters<ReplicaService['changesAfter']>): ReturnType<ReplicaService['changesAfter']> {
     return this.#service.changesAfter(...args);
   }
@@ -89,6 +92,10 @@ export class WaitingService implements ReplicaService {
 
   async transfer(): ReturnType<ReplicaService['transfer']> {
     return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message: `${this.#facts.name} is not the master.` };
+  }
+
+  checks(): null {
+    return null;
   }
 
   changesAfter(): null {

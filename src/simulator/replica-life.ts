@@ -12,6 +12,7 @@ import type { Random } from '../core/random.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
+import { DatabaseChecks } from '../runtime/database-checks.ts';
 import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
 import type { LogStorage } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -85,9 +86,11 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     ...recovered,
     snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
   });
+  const checks = new DatabaseChecks({ clocks: process, logger });
   const database = new DatabaseApplication({
     digest: simulatedDigest,
     nextTurn: (callback) => process.nextTurn(callback),
+    onChecksum: (point) => checks.begin(point),
   });
   if (snapshot === null) database.initialize(identity);
   else await restoreFrom(database, snapshot);
@@ -125,6 +128,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     self: observed.id,
     log,
     database,
+    checks,
     clocks: process,
     host: {
       version: '0.0.0',

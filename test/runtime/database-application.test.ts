@@ -3,6 +3,7 @@ import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../../src/core/cons
 import type { Value } from '../../src/core/consensus/value.ts';
 import { InvariantViolation } from '../../src/core/invariant.ts';
 import { encodeCommand, UnknownCommandError } from '../../src/formats/command.ts';
+import { chainBefore } from '../../src/formats/log-chain.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
 import { digest, identity, multiOp, put, recomputed } from '../core/database/support.ts';
 
@@ -19,7 +20,7 @@ function applied(application: DatabaseApplication, from: number, ...values: Valu
   return values.map((value, i) => {
     const { epoch } = application;
     const current = value.kind !== 'submitted' || value.epoch === epoch;
-    return application.apply({ instance: (from + i) as Instance, epoch, value, current });
+    return application.apply({ instance: (from + i) as Instance, epoch, value, current, logChain: chainBefore });
   });
 }
 
@@ -68,7 +69,13 @@ describe('the database as the application of the log', () => {
 
   it('does not go on when the log thinks another epoch in force', () => {
     const application = new DatabaseApplication({ digest });
-    const delivery = { instance: 1 as Instance, epoch: 4 as Epoch, value: submitted(4, putItem('a')), current: true };
+    const delivery = {
+      instance: 1 as Instance,
+      epoch: 4 as Epoch,
+      value: submitted(4, putItem('a')),
+      current: true,
+      logChain: chainBefore,
+    };
     expect(() => application.apply(delivery)).toThrow(InvariantViolation);
   });
 

@@ -237,6 +237,10 @@ export class FakeReplicaService implements ReplicaService {
     return { kind: 'done', from: this.name, to: to ?? 'n2', epoch: this.epoch + 1 };
   }
 
+  checks(): null {
+    return null;
+  }
+
   changesAfter(): null {
     return null;
   }

@@ -48,7 +48,9 @@ export type Command =
   /** Proves that the client lives: moves the session's expiry to cell time + ttl. */
   | { readonly kind: 'keep-session'; readonly session: string }
   /** Proposed by the master; ends those that are still due at the cell time of apply. */
-  | { readonly kind: 'expire-sessions'; readonly sessions: readonly string[] };
+  | { readonly kind: 'expire-sessions'; readonly sessions: readonly string[] }
+  /** Names an instance at which all replicas compare what they hold (design §5); with `deep` also their files. */
+  | { readonly kind: 'checksum'; readonly deep: boolean };
 
 export interface Entry {
   readonly value: Uint8Array;

@@ -66,6 +66,8 @@ export function validateCommand(command: Command): readonly CommandProblem[] {
     case 'expire-sessions':
       checkExpiry(command.sessions, problems);
       break;
+    case 'checksum':
+      break;
     default:
       return unreachable(command);
   }

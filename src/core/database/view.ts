@@ -3,7 +3,6 @@
  * and exports read, in slices.
  */
 import type { CellTimeMs, Epoch } from '../consensus/identity.ts';
-import { DigestSum, digestOf } from './checksum.ts';
 import type { Entry, Revision } from './command.ts';
 import { type StoredEntry, unpackEntry } from './entry-table.ts';
 import type { EpochTable } from './epoch-table.ts';
@@ -103,21 +102,21 @@ export class DatabaseView {
     for (const [key, stored] of entries.from('')) yield entryRecord(key, stored);
   }
 
-  /**
-   * The checksum computed anew from every record, `sliceRecords` at a time: yields after each slice, returns 32 hex
-   * digits. Unequal to {@link DatabaseView.checksum}: memory or the bookkeeping is damaged (pitfalls P-11).
-   */
-  *recompute(sliceRecords = 1_000): Generator<void, string> {
-    const sum = new DigestSum();
-    const { ports } = this.#open();
-    let inSlice = 0;
+  /** Everything but the user's entries, in canonical order. */
+  *systemContents(): IterableIterator<DatabaseRecord> {
     for (const record of this.contents()) {
-      sum.add(digestOf(ports, record));
-      if (++inSlice < sliceRecords) continue;
-      inSlice = 0;
-      yield;
+      if (record.kind === 'entry') return;
+      yield record;
     }
-    return sum.hex();
+  }
+
+  /** The user's entries above `after` as they lie in memory, each with the digest that was kept when it was written. */
+  *storedEntries(after: string | null): IterableIterator<readonly [key: string, stored: StoredEntry]> {
+    for (const pair of this.#open().entries.from(after ?? '')) if (pair[0] !== after) yield pair;
+  }
+
+  get ports(): DatabasePorts {
+    return this.#open().ports;
   }
 
   /** It must not be read any more. */
@@ -133,7 +132,7 @@ export class DatabaseView {
 
 export const epochRecord = (epoch: EpochRecord): DatabaseRecord => ({ kind: 'epoch', epoch });
 
-const entryRecord = (key: string, stored: StoredEntry): DatabaseRecord => ({
+export const entryRecord = (key: string, stored: StoredEntry): DatabaseRecord => ({
   kind: 'entry',
   key,
   createRevision: stored.createRevision,

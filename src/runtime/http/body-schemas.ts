@@ -10,6 +10,7 @@ import type {
   MultiOpBody,
   OpenSessionBody,
   OperationBody,
+  StartCheckBody,
   TestBody,
   TransferBody,
 } from '../../formats/http-body.ts';
@@ -72,6 +73,8 @@ export const transferSchema = z.strictObject({
   to: z.string().regex(memberNamePattern).optional(),
   dryRun: z.boolean().optional(),
 }) satisfies z.ZodType<TransferBody>;
+
+export const startCheckSchema = z.strictObject({ deep: z.boolean().optional() }) satisfies z.ZodType<StartCheckBody>;
 
 export const emptySchema = z.strictObject({});
 

@@ -90,7 +90,11 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
 }
 
 /** Submits one command for one request; `answer` runs only for a plain result, everything else is answered here. */
-export function propose(exchange: Exchange, command: Command, answer: (result: PlainResult) => void): void {
+export function propose(
+  exchange: Exchange,
+  command: Command,
+  answer: (result: PlainResult, place: { readonly instance: number; readonly epoch: number }) => void,
+): void {
   exchange.proposed();
   exchange.service.submit(
     command,
@@ -98,8 +102,8 @@ export function propose(exchange: Exchange, command: Command, answer: (result: P
       exchange.settled();
       if (exchange.answered) return;
       const result = understand(outcome);
-      if ('kind' in result) answer(result);
-      else answerRefusal(exchange, result, () => propose(exchange, command, answer));
+      if (!('kind' in result)) answerRefusal(exchange, result, () => propose(exchange, command, answer));
+      else if (outcome.kind === 'result') answer(result, outcome);
     }),
   );
 }

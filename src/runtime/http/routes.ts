@@ -1,6 +1,7 @@
 /** The route table: routing, validation, metrics and the OpenAPI document all come from it. */
 import { batchRoutes } from './batch-route.ts';
 import { batchSchema } from './body-schemas.ts';
+import { checksumRoutes } from './checksum-routes.ts';
 import { kvRoutes } from './kv-routes.ts';
 import type { HttpLimits } from './limits.ts';
 import { listRoutes } from './list-route.ts';
@@ -17,5 +18,6 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...batchRoutes(batchSchema(limits.batchOperationsMax)),
   ...sessionRoutes(limits),
   ...statusRoutes,
+  ...checksumRoutes,
   ...processRoutes,
 ];

@@ -7,6 +7,7 @@
 
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
+import type { DatabaseChecks } from '../database-checks.ts';
 
 export type Serving =
   | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
@@ -130,6 +131,9 @@ export interface FrozenStatus {
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
+/** The checks of one replica at logged instances (design §5). */
+export type CheckedDatabase = Pick<DatabaseChecks, 'at' | 'state' | 'entries' | 'last' | 'newest'>;
+
 export interface ReplicaService {
   serving(): Serving;
   /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
@@ -156,6 +160,8 @@ export interface ReplicaService {
     | { readonly kind: 'done'; readonly from: string; readonly to: string; readonly epoch: number }
     | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   >;
+  /** The checks of this replica; null while there is no database. */
+  checks(): CheckedDatabase | null;
   /** Changes after `from`, oldest first, or null when compacted away. */
   changesAfter(from: Revision): readonly RevisionChanges[] | null;
 }

@@ -1,6 +1,6 @@
 /** What this replica says of itself and of the cell. Served in every role, without lease and without waiting. */
 import { catalogued } from '../../errors/catalogue.ts';
-import type { ChecksumDocument, MembersDocument } from '../../formats/http-body.ts';
+import type { MembersDocument } from '../../formats/http-body.ts';
 import { readJson } from './body-reader.ts';
 import { transferSchema } from './body-schemas.ts';
 import type { Exchange } from './exchange.ts';
@@ -41,12 +41,6 @@ function cell(exchange: Exchange): void {
     seenBy: status.name,
     members,
   });
-}
-
-function checksums(exchange: Exchange): void {
-  const { name, incarnation, cell, entries, checksum } = exchange.service.status();
-  const document: ChecksumDocument = { member: name, incarnation, cell: cell.id, entries, ...checksum };
-  exchange.json(document);
 }
 
 function snapshots(exchange: Exchange): void {
@@ -104,14 +98,6 @@ export const statusRoutes: readonly Route[] = [
     summary: 'The members of the configuration in force.',
     answer: '{"version","quorum","tolerates","members":[…]}.',
     handle: (exchange) => exchange.json(membersDocument(exchange.service.status())),
-  },
-  {
-    method: 'GET',
-    path: '/v1/checksums',
-    operation: 'checksums',
-    summary: "This replica's digests of log and database at its last applied instance.",
-    answer: '{"member","incarnation","cell","instance","entries","log","database"}.',
-    handle: checksums,
   },
   {
     method: 'GET',

@@ -5,6 +5,7 @@ import type { Command, CommandResult, MultiOp, Operation, Test } from '../../../
 import { Database } from '../../../src/core/database/database.ts';
 import type { CellIdentity, DatabasePorts } from '../../../src/core/database/record.ts';
 import { DatabaseRestore } from '../../../src/core/database/restore.ts';
+import { type ScanResult, scanDatabase } from '../../../src/core/database/scan.ts';
 import type { DatabaseView } from '../../../src/core/database/view.ts';
 import { type Applied, type MachineValue, StateMachine } from '../../../src/core/state-machine.ts';
 import { databaseRecordCodec } from '../../../src/formats/database-record.ts';
@@ -107,7 +108,11 @@ export function restored(view: DatabaseView): Database {
 }
 
 export function recomputed(view: DatabaseView): string {
-  const scan = view.recompute(3);
+  return scanned(view).checksum;
+}
+
+export function scanned(view: DatabaseView): ScanResult {
+  const scan = scanDatabase(view);
   for (;;) {
     const step = scan.next();
     if (step.done === true) return step.value;
