@@ -21,8 +21,11 @@ With --every it repeats until interrupted, as one JSON document a line with --js
   ];
 
   static override flags = {
-    deep: Flags.boolean({ description: 'Also read again every file that the manifest names, on every member.' }),
-    values: Flags.boolean({ description: 'Show the values of keys that differ.' }),
+    deep: Flags.boolean({
+      default: false,
+      description: 'Also read again every file that the manifest names, on every member.',
+    }),
+    values: Flags.boolean({ default: false, description: 'Show the values of keys that differ.' }),
     every: durationFlag({ description: 'Check again after this time, until Ctrl-C.' }),
   };
 
@@ -33,7 +36,7 @@ With --every it repeats until interrupted, as one JSON document a line with --js
     const look = async () => {
       const progress = checksumsProgress();
       try {
-        return await verifyChecksums(flags, { ...flags, onProgress: progress.update });
+        return await verifyChecksums(flags, { deep: flags.deep, values: flags.values, onProgress: progress.update });
       } finally {
         progress.stop();
       }

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ReplicaId } from '../core/consensus/identity.ts';
+import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { ClockPort } from './clocks.ts';
 import type { DigestPort } from './digest.ts';
 import type { Disk } from './disk.ts';
@@ -47,6 +48,8 @@ export interface World {
   readonly clocks: ClockPort;
   readonly randomness: RandomnessPort;
   readonly digest: DigestPort;
+  /** Where the user's entries lie in memory; the core's own tree where absent. */
+  readonly makeEntryStore?: EntryStoreMaker;
   /** Makes the directory when it is absent. @throws {DirectoryHeldError} */
   openDirectory(path: string): Promise<OpenDirectory>;
   createNetwork(options: NetworkOptions): HostedNetwork;

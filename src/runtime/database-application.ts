@@ -9,7 +9,7 @@ import type { Value } from '../core/consensus/value.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../core/database/command.ts';
 import { Database } from '../core/database/database.ts';
 import type { EntryList, ListQuery } from '../core/database/listing.ts';
-import type { CellIdentity, DatabasePorts, EpochRecord } from '../core/database/record.ts';
+import type { CellIdentity, DatabasePorts, EntryStoreMaker, EpochRecord } from '../core/database/record.ts';
 import { DatabaseRestore } from '../core/database/restore.ts';
 import type { DatabaseView } from '../core/database/view.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
@@ -27,6 +27,8 @@ export interface DatabaseApplicationOptions {
   readonly digest: DigestPort;
   /** Calls back in the next turn of the event loop (`ClockPort.nextTurn`); without it a restore does not pause. */
   readonly nextTurn?: (callback: () => void) => void;
+  /** Where the entries lie in memory; of the core's own making where absent. */
+  readonly makeEntryStore?: EntryStoreMaker | undefined;
   /** A logged `checksum` was applied: the state after its instance is to be compared (design §5). */
   readonly onChecksum?: (point: ChecksumPoint) => void;
 }
@@ -38,7 +40,8 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
   #machine: StateMachine;
 
   constructor(options: DatabaseApplicationOptions) {
-    this.#ports = { codec: databaseRecordCodec, digest: options.digest };
+    const { digest, makeEntryStore } = options;
+    this.#ports = { codec: databaseRecordCodec, digest, ...(makeEntryStore === undefined ? {} : { makeEntryStore }) };
     this.#nextTurn = options.nextTurn ?? null;
     this.#onChecksum = options.onChecksum ?? null;
     this.#machine = new StateMachine(new Database(this.#ports));

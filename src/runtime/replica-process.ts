@@ -82,6 +82,7 @@ class ReplicaProcess {
       makeApplication: (manifest) => {
         const database = new DatabaseApplication({
           digest,
+          makeEntryStore: world.makeEntryStore,
           nextTurn: (callback) => clocks.nextTurn(callback),
           onChecksum: (point) => this.#checks.begin(point),
         });

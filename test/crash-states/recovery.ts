@@ -7,6 +7,7 @@ import type { MonotonicMs } from '../../src/core/consensus/identity.ts';
 import { replicaId } from '../../src/core/consensus/identity.ts';
 import { Replica } from '../../src/core/consensus/replica.ts';
 import { Random } from '../../src/core/random.ts';
+import { chainBefore } from '../../src/formats/log-chain.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
 import { recoveredState } from '../../src/runtime/log-replica.ts';
 import { restoreFrom } from '../../src/runtime/storage-adapter.ts';
@@ -76,7 +77,7 @@ export async function replayProblem(
     const expected = reference.at(instance);
     applied = instance;
     if (expected?.digest !== valueDigest(value)) return `instance ${instance} is not the one that was chosen`;
-    database.apply({ instance, epoch, value, current });
+    database.apply({ instance, epoch, value, current, logChain: chainBefore });
     if (database.checksumHex() !== expected.checksum) return `the state at ${instance} is another`;
   }
   return applied >= recovered.chosenUpTo ? null : `applied up to ${applied}, chosen up to ${recovered.chosenUpTo}`;

@@ -38,6 +38,8 @@ describe('a command in bytes', () => {
       { kind: 'close-session', session: 's12-3' },
       { kind: 'keep-session', session: 's12-3' },
       { kind: 'expire-sessions', sessions: ['s12-3', 's12-4'] },
+      { kind: 'checksum', deep: false },
+      { kind: 'checksum', deep: true },
     ];
     expect(all.map((command) => hex(encodeCommand(command)))).toMatchInlineSnapshot(`
       [
@@ -80,7 +82,7 @@ describe('a command in bytes', () => {
   });
 
   it('of a kind that this version does not know is told apart from damage', () => {
-    expect(() => decodeCommand(new Uint8Array([6]))).toThrow(UnknownCommandError);
+    expect(() => decodeCommand(new Uint8Array([7]))).toThrow(UnknownCommandError);
     expect(() => decodeCommand(new Uint8Array([]))).toThrow(FormatError);
     expect(() => decodeCommand(new Uint8Array([1, 4]))).toThrow(FormatError);
   });

@@ -45,7 +45,8 @@ export class Database {
 
   constructor(ports: DatabasePorts) {
     this.#ports = ports;
-    this.#entries = new EntryTable(new BtreeStateStore<StoredEntry>(), this.#sum, ports);
+    const entries = ports.makeEntryStore?.() ?? new BtreeStateStore<StoredEntry>();
+    this.#entries = new EntryTable(entries, this.#sum, ports);
     this.#sessions = new SessionTable(new BtreeStateStore<Session>(), this.#sum, ports);
   }
 

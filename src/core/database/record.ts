@@ -6,6 +6,8 @@
  */
 import type { CellTimeMs, Epoch, Instance } from '../consensus/identity.ts';
 import type { CommandResult, Revision } from './command.ts';
+import type { StoredEntry } from './entry-table.ts';
+import type { StateStore } from './state-store.ts';
 
 /**
  * Bytes in the form that the codec keeps them in memory. Opaque here: a million small typed arrays would cost the garbage
@@ -82,4 +84,8 @@ export type Digest = readonly [number, number, number, number];
 export interface DatabasePorts {
   readonly codec: RecordCodec;
   readonly digest: { entry(bytes: Uint8Array): Digest };
+  /** Where each new database keeps the user's entries; a tree of its own where absent. */
+  readonly makeEntryStore?: EntryStoreMaker;
 }
+
+export type EntryStoreMaker = () => StateStore<StoredEntry>;
