@@ -4,7 +4,7 @@ import { durationFlag } from '../../src/render/flags.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class VerifyChecksums extends CellCommand {
-  static override summary = 'Do all replicas hold the same database at the same instance?';
+  static override summary = 'Tell whether all replicas hold the same database at the same instance.';
 
   static override description =
     prose`The master logs an instance; every replica digests all that it stores there, in the background, and every configured member is
@@ -15,7 +15,7 @@ Exit code 0: every configured member agrees. 4: they differ. 8: a configured mem
 With --every it repeats until interrupted, as one JSON document a line with --json.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --endpoints http://127.0.0.1:7401',
     '<%= config.bin %> <%= command.id %> --deep --timeout 2m --json',
     '<%= config.bin %> <%= command.id %> --every 1h --values',
   ];
