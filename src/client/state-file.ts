@@ -184,11 +184,17 @@ export class StoredMarks implements MarkStore {
     this.#point = mark === null ? null : readPositionMark(mark);
   }
 
-  /** With the newest mark of the cell that was met at the first of these endpoints that is known. */
-  static async load(state: StateFile, endpoints: readonly string[]): Promise<StoredMarks> {
+  /**
+   * With the newest mark of the cell that was met at the first of these endpoints that is known; one of a generation before
+   * `acceptedGeneration` is left where it is until a newer one replaces it, and not sent.
+   */
+  static async load(state: StateFile, endpoints: readonly string[], acceptedGeneration = 0): Promise<StoredMarks> {
     for (const endpoint of endpoints) {
       const cell = await state.cellAt(endpoint);
-      if (cell !== null) return new StoredMarks(state, await state.newestMark(cell));
+      if (cell === null) continue;
+      const mark = await state.newestMark(cell);
+      const point = mark === null ? null : readPositionMark(mark);
+      return new StoredMarks(state, point !== null && point.generation < acceptedGeneration ? null : mark);
     }
     return new StoredMarks(state, null);
   }

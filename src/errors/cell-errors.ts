@@ -74,7 +74,7 @@ export class CellRolledBackError extends OperatorError {
   constructor(message: string, options?: OperatorErrorOptions) {
     super('PAXOS_CELL_ROLLED_BACK', message, {
       ...options,
-      suggestions: options?.suggestions ?? ['paxosctl recover plan', 'paxosctl status'],
+      suggestions: options?.suggestions ?? ['paxosctl status', 'paxosctl recover plan --keep-present'],
     });
   }
 }

@@ -54,6 +54,15 @@ export function problemFrom(status: number, body: unknown): Problem {
   };
 }
 
+/** How long ago the evidence was seen that froze the cell; nothing where the facts do not say. */
+function ageOf(facts: Facts = {}): string {
+  const seenAt = isRecord(facts.frozen) ? Date.parse(String(facts.frozen.seenAt)) : Number.NaN;
+  const minutes = Math.floor((Date.now() - seenAt) / 60_000);
+  if (!(minutes >= 0)) return '';
+  const age = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+  return ` (${minutes === 0 ? 'just now' : `${age} ago`})`;
+}
+
 /** The error that a caller of the client gets for a problem. */
 export function errorFromProblem(problem: Problem): OperatorError {
   const known = catalogued(problem.code, problem.status);
@@ -75,7 +84,7 @@ export function errorFromProblem(problem: Problem): OperatorError {
     case 12:
       return new NotAllowedError(problem.detail, coded);
     case 13:
-      return new CellRolledBackError(problem.detail, options);
+      return new CellRolledBackError(`${problem.detail}${ageOf(problem.facts)}`, options);
     default:
       return new OperatorError(problem.code, problem.detail, options);
   }

@@ -12,6 +12,15 @@ export function suggestionsFor(code: string, facts: Readonly<Record<string, unkn
       ];
     case 'PAXOS_TRANSFER_FAILED':
       return ['paxosctl master status'];
+    case 'PAXOS_CELL_FROZEN':
+      return ['paxosctl status', 'paxosctl recover plan --keep-present'];
+    case 'PAXOS_GENERATION_CHANGED':
+      return [
+        'paxosctl status',
+        ...(typeof facts.generation === 'number'
+          ? [`paxosctl kv get KEY --accept-generation ${facts.generation}`]
+          : []),
+      ];
     case 'PAXOS_MEMBER_UNKNOWN':
       return ['paxosctl status'];
     default:

@@ -90,6 +90,7 @@ function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>
       break;
     case 'epoch':
       to.safe(record.epoch.epoch).safe(record.epoch.instance).text(record.epoch.id).text(record.epoch.owner);
+      to.safe(record.epoch.revision);
       break;
     case 'session':
       to.text(record.session).u32(record.ttlMs).safe(record.expiresCellTimeMs).safe(record.floor);
@@ -120,7 +121,7 @@ function readRecord(from: ByteReader): DatabaseRecord {
     case kinds.epoch: {
       const epoch = from.safe() as Epoch;
       const instance = from.safe() as Instance;
-      return { kind: 'epoch', epoch: { epoch, instance, id: from.text(), owner: from.text() } };
+      return { kind: 'epoch', epoch: { epoch, instance, id: from.text(), owner: from.text(), revision: from.safe() } };
     }
     case kinds.session: {
       const session = from.text();

@@ -17,12 +17,14 @@ export interface MarkedPoint {
   /** Random id that the epoch was born with. */
   readonly epochId: string;
   readonly instance: number;
+  /** Of the database at that point: what was acknowledged, counted. */
+  readonly revision: number;
 }
 
 /** What the proof of a mark is made over. */
 export function encodePoint(point: MarkedPoint): Buffer {
   const to = new ByteWriter(160).u8(markFormat).text(point.cellId).safe(point.generation).text(point.generationId);
-  return to.safe(point.epoch).text(point.epochId).safe(point.instance).finish();
+  return to.safe(point.epoch).text(point.epochId).safe(point.instance).safe(point.revision).finish();
 }
 
 /** Point and proof of a mark, unchecked; null when it is none, or of a newer format. */
@@ -47,8 +49,9 @@ function decodePoint(body: Uint8Array): MarkedPoint | null {
     const epoch = from.safe();
     const epochId = from.text();
     const instance = from.safe();
+    const revision = from.safe();
     from.end();
-    return { cellId, generation, generationId, epoch, epochId, instance };
+    return { cellId, generation, generationId, epoch, epochId, instance, revision };
   } catch (error) {
     if (error instanceof FormatError) return null;
     throw error;

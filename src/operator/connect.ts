@@ -6,13 +6,15 @@
 import type { PaxosClient } from '../client/client.ts';
 import type { KnownCell } from '../client/find-master.ts';
 import { StateFile, StoredMarks } from '../client/state-file.ts';
-import { ConditionFailedError, UsageError } from '../errors/index.ts';
+import { ConditionFailedError, RefusedError, UsageError } from '../errors/index.ts';
 import type { ReplicaStatusDocument } from '../formats/http-body.ts';
 
 export interface CellFlags {
   readonly endpoints: readonly string[];
   /** Milliseconds for each call, waiting for a master included. */
   readonly timeout: number;
+  /** What was seen in generations before this one is not held against the cell any more, if this is its generation. */
+  readonly 'accept-generation'?: number | undefined;
 }
 
 export interface ConnectOptions {
@@ -24,21 +26,35 @@ export interface ConnectOptions {
 
 /** Runs `work` with a client; what was seen of the cell is remembered afterwards, also when `work` failed. */
 export async function withCell<Result>(
-  { endpoints, timeout }: CellFlags,
+  { endpoints, timeout, 'accept-generation': accepted }: CellFlags,
   work: (cell: PaxosClient) => Promise<Result>,
   { connections = 8, batch = false }: ConnectOptions = {},
 ): Promise<Result> {
   const { PaxosClient } = await import('../client/client.ts');
   const state = new StateFile();
-  const marks = await StoredMarks.load(state, endpoints);
+  const marks = await StoredMarks.load(state, endpoints, accepted ?? 0);
   const cell = await state.cellMetAt(endpoints);
   const client = new PaxosClient({ endpoints, timeoutMs: timeout, marks, connections, batch, cell });
   try {
+    if (accepted !== undefined) await refuseOtherGeneration(client, accepted);
     return await work(client);
   } finally {
     await client.close();
     await remember(state, marks, { endpoints, met: client.cell });
   }
+}
+
+/** @throws {RefusedError} (exit 5), before anything was done, when the cell is of another generation than was accepted. */
+async function refuseOtherGeneration(client: PaxosClient, accepted: number): Promise<void> {
+  const { generation } = (await client.cellStatus()).cell;
+  if (generation === accepted) return;
+  throw new RefusedError(
+    `The cell is of generation ${generation}, not of generation ${accepted}, which was accepted.`,
+    {
+      facts: { generation, accepted },
+      suggestions: ['paxosctl status'],
+    },
+  );
 }
 
 /**

@@ -56,6 +56,12 @@ export abstract class CellCommand extends BaseCommand {
       default: 30_000,
       defaultHelp: async () => '30s',
     }),
+    'accept-generation': Flags.integer({
+      description: 'Forget what was seen in older generations: the cell gave it up when generation N began.',
+      helpGroup: 'CELL',
+      helpValue: 'N',
+      min: 2,
+    }),
   };
 
   /** From here on an interrupt cannot be said to have changed nothing. */

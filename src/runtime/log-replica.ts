@@ -293,6 +293,11 @@ export class LogReplica<Result> {
     this.#feed({ kind: 'hand-over', at: this.#now(), to });
   }
 
+  /** Gives up the lease and proves mastership anew, in a new epoch; another replica may become master instead. */
+  renounce(): void {
+    this.#feed({ kind: 'renounce', at: this.#now() });
+  }
+
   /** Calls back when `instance` is applied here; at once when it is. */
   whenApplied(instance: Instance, done: () => void): { cancel(): void } {
     if (this.#appliedUpTo >= instance) {

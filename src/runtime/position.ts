@@ -21,6 +21,7 @@ export interface Position extends MarkedPoint {
 export interface History {
   readonly identity: CellIdentity | null;
   readonly epoch: Epoch;
+  readonly revision: number;
   epochAt(epoch: Epoch): EpochRecord | null;
   epochAfter(epoch: Epoch): EpochRecord | null;
 }
@@ -33,8 +34,8 @@ export type PositionVerdict =
   /** Not part of this history: at a master with a lease, proof that the cell went back or forked. */
   | 'foreign'
   | 'other-cell'
-  | 'other-generation'
-  | 'malformed';
+  /** Of an older generation, above the point where a newer one began: given up when that was decided. */
+  | 'given-up';
 
 export class PositionMarks {
   readonly #history: History;
@@ -49,11 +50,11 @@ export class PositionMarks {
   /** The mark of the applied point `instance`; empty before the first epoch. */
   current(instance: Instance): string {
     if (this.#last?.instance === instance) return this.#last.mark;
-    const { identity, epoch } = this.#history;
+    const { identity, epoch, revision } = this.#history;
     const record = epoch > 0 ? this.#history.epochAt(epoch) : null;
     if (identity === null || record === null) return '';
     const { cellId, generation, generationId } = identity;
-    const mark = this.#seal({ cellId, generation, generationId, epoch, epochId: record.id, instance });
+    const mark = this.#seal({ cellId, generation, generationId, epoch, epochId: record.id, instance, revision });
     this.#last = { instance, mark };
     return mark;
   }
@@ -90,7 +91,9 @@ export class PositionMarks {
     const { identity } = this.#history;
     if (identity === null) return 'ahead';
     if (position.cellId !== identity.cellId) return 'other-cell';
-    if (position.generation !== identity.generation) return 'other-generation';
+    if (position.generation < identity.generation) return this.#isInherited(position) ? 'applied' : 'given-up';
+    // A newer generation than this, or another of the same number: a state from before it began has come back.
+    if (position.generation > identity.generation) return 'foreign';
     if (position.generationId !== identity.generationId) return 'foreign';
     const record = this.#history.epochAt(position.epoch);
     if (record === null) return position.epoch > this.#history.epoch ? 'ahead' : 'foreign';
@@ -98,5 +101,13 @@ export class PositionMarks {
     const next = this.#history.epochAfter(position.epoch);
     if (next !== null) return position.instance < next.instance ? 'applied' : 'foreign';
     return position.instance <= appliedUpTo ? 'applied' : 'ahead';
+  }
+
+  /** The epoch with which a generation begins starts right above the point where it left its parent. */
+  #isInherited(position: Position): boolean {
+    const record = this.#history.epochAt(position.epoch);
+    const next = this.#history.epochAfter(position.epoch);
+    if (record === null || next === null || record.id !== position.epochId) return false;
+    return position.instance >= record.instance && position.instance < next.instance;
   }
 }

@@ -12,12 +12,14 @@ import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
 import type { ErrorCode } from '../errors/catalogue.ts';
+import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
 import type { ReadState, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
+import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import { PositionMarks } from './position.ts';
 
@@ -56,6 +58,7 @@ export interface DatabaseServiceOptions {
 export class DatabaseService implements ReplicaService {
   readonly #options: DatabaseServiceOptions;
   readonly #marks: PositionMarks;
+  readonly #judge: MarkJudge;
   readonly #history = new MastershipHistory();
   #sweep: Timer | null = null;
   #sweeping = false;
@@ -70,13 +73,16 @@ export class DatabaseService implements ReplicaService {
 
   constructor(options: DatabaseServiceOptions) {
     this.#options = options;
-    this.#marks = new PositionMarks(options.database);
+    const { log, database, clocks } = options;
+    this.#marks = new PositionMarks(database);
+    this.#judge = new MarkJudge({ log, history: database, marks: this.#marks, clocks });
     this.#scheduleSweep();
   }
 
   close(): void {
     this.#sweep?.cancel();
     this.#options.checks.close();
+    this.#judge.close();
   }
 
   /** From now on new data requests are sent elsewhere; what is under way is finished. */
@@ -194,42 +200,7 @@ export class DatabaseService implements ReplicaService {
   }
 
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
-    const serving = this.#frozenRefusal();
-    if (serving !== null) return serving;
-    const refuse = (
-      status: 400 | 403 | 409,
-      code: string,
-      message: string,
-    ): ReturnType<ReplicaService['judgePosition']> => ({
-      kind: 'refuse',
-      status,
-      code,
-      message,
-    });
-    const position = this.#marks.open(mark);
-    if (position === null)
-      return refuse(400, 'PAXOS_POSITION_INVALID', 'The position mark is not one of this cell, or is damaged.');
-    const { log } = this.#options;
-    const verdict = this.#marks.judge(position, log.appliedUpTo);
-    if (verdict === 'applied') return { kind: 'serve' };
-    if (verdict === 'other-cell') return refuse(403, 'PAXOS_WRONG_CELL', 'The position mark is of another cell.');
-    // Only a master with a lease knows everything that was ever chosen: others wait or send the client there.
-    if (!log.isServing()) return { kind: 'wait', instance: position.instance };
-    if (verdict === 'other-generation') {
-      return refuse(409, 'PAXOS_GENERATION_CHANGED', 'The position mark is of another generation of this cell.');
-    }
-    if (verdict === 'ahead' && position.epoch === log.core.epoch) {
-      return refuse(
-        400,
-        'PAXOS_POSITION_INVALID',
-        'The position mark names an instance that this epoch has not reached.',
-      );
-    }
-    return refuse(
-      409,
-      'PAXOS_CELL_ROLLED_BACK',
-      `The cell does not have what it acknowledged in epoch ${position.epoch} at instance ${position.instance}.`,
-    );
+    return this.#frozenRefusal() ?? this.#judge.judge(mark);
   }
 
   #frozenRefusal(): Extract<ReturnType<ReplicaService['judgePosition']>, { kind: 'refuse' }> | null {
@@ -258,6 +229,10 @@ export class DatabaseService implements ReplicaService {
   onMastership(event: { readonly role: 'master' | 'candidate' | 'replica'; readonly cause: string }): void {
     const { clocks, log } = this.#options;
     if (event.role === 'master') this.#history.explain(log.core.epoch, event.cause);
+    // Requests wait: it is about to be master again.
+    if (event.cause === 'renounced') {
+      this.#movingUntilMs = clocks.now().monotonicMs + log.core.configuration.leaseMs;
+    }
     if (event.cause === 'released') {
       this.#releasedInEpoch = log.core.epoch;
       this.#movingUntilMs = clocks.now().monotonicMs + log.core.configuration.leaseMs / 2;
@@ -399,9 +374,10 @@ export class DatabaseService implements ReplicaService {
 }
 
 /** What everybody is told by a frozen replica, and `status` shows. */
-function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; readonly message: string } {
+function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; readonly message: string; facts: Facts } {
   const code = evidence.cause === 'log-fork' ? 'PAXOS_CELL_FROZEN' : 'PAXOS_CELL_ROLLED_BACK';
-  return { code, message: `The cell is frozen: ${evidence.text}` };
+  const frozen = frozenDocument(evidence);
+  return { code, message: `The cell is frozen since ${frozen?.seenAt}: ${evidence.text}`, facts: { frozen } };
 }
 
 function frozenDocument(evidence: FreezeEvidence | null): NonNullable<ReplicaStatus['frozen']> | null {

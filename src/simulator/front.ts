@@ -48,6 +48,7 @@ export function answer(options: FrontOptions, request: ClientRequest, reply: (re
     const { mark } = request;
     const verdict = service.judgePosition(mark);
     if (verdict.kind === 'refuse') return reply({ kind: 'mark-refused', code: verdict.code });
+    if (verdict.kind === 'hold') return reply({ kind: 'none', retryAfterMs: 20 });
     if (verdict.kind === 'wait') {
       service.whenApplied(verdict.instance, options.waitMs, (applied) => {
         const now = applied ? service.judgePosition(mark) : verdict;

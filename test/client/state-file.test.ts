@@ -9,7 +9,15 @@ import { PositionMarks } from '../../src/runtime/position.ts';
 
 /** As a replica writes one, with a proof that no client looks at. */
 function mark(instance: number, { cell = 'c1', generation = 1, epoch = 1 } = {}): string {
-  const body = new ByteWriter().u8(1).text(cell).safe(generation).text('g').safe(epoch).text('e').safe(instance);
+  const body = new ByteWriter()
+    .u8(1)
+    .text(cell)
+    .safe(generation)
+    .text('g')
+    .safe(epoch)
+    .text('e')
+    .safe(instance)
+    .safe(0);
   return Buffer.concat([body.finish(), Buffer.alloc(16, 7)]).toString('base64url');
 }
 
@@ -36,7 +44,13 @@ describe('marks', () => {
   it('are read as replicas write them', () => {
     const identity = { cellId: 'c1', generation: 2, generationId: 'g', rootSecret: Buffer.alloc(32) } as never;
     const record = { id: 'e', instance: 3 } as never;
-    const marks = new PositionMarks({ identity, epoch: 5 as never, epochAt: () => record, epochAfter: () => null });
+    const marks = new PositionMarks({
+      identity,
+      epoch: 5 as never,
+      epochAt: () => record,
+      epochAfter: () => null,
+      revision: 0,
+    });
     expect(readPositionMark(marks.current(17 as never))).toEqual({
       cellId: 'c1',
       generation: 2,
@@ -44,6 +58,7 @@ describe('marks', () => {
       epoch: 5,
       epochId: 'e',
       instance: 17,
+      revision: 0,
     });
   });
 

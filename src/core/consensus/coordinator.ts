@@ -82,6 +82,10 @@ export class Coordinator {
     return isMaster(this.#state);
   }
 
+  get proposedUpTo(): Instance {
+    return isProposing(this.#state) ? this.#proposer.proposedUpTo : this.#context.log.chosenUpTo;
+  }
+
   get pendingItems(): number {
     return this.#proposer.pendingItems;
   }
@@ -249,6 +253,13 @@ export class Coordinator {
 
   onLearned(): void {
     this.#proposer.onLearned();
+  }
+
+  /** Its lease ends here; it campaigns at once, and only a majority's promises make it master again. */
+  renounce(): void {
+    if (!isMaster(this.#state)) return;
+    this.#move('outvoted', 'renounced');
+    this.#election.hurry();
   }
 
   /** Leads nobody and holds no lease from this moment on. */

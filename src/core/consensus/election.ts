@@ -99,6 +99,12 @@ export class Election {
     this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#nowMs + (restMs ?? this.#jitterMs));
   }
 
+  /** No rest before the next attempt: the last mastership ended of its own will. */
+  hurry(): void {
+    this.#jitterMs = 0;
+    this.#notBeforeMs = this.#nowMs;
+  }
+
   /**
    * Another candidate has this replica's promise: it gets half a lease to become master before this one campaigns, or a
    * successor that was handed the mastership would be overtaken by whoever it freed from its grant.

@@ -39,6 +39,8 @@ export type Input =
   | { readonly kind: 'snapshot-failed'; readonly at: Clocks }
   /** Evidence was seen that the cell went back or forked: nothing more is promised, accepted, proposed or applied. */
   | { readonly kind: 'freeze'; readonly at: Clocks }
+  /** A master gives up its lease and goes through phase 1 again, into a new epoch: nothing that it believed is relied on. */
+  | { readonly kind: 'renounce'; readonly at: Clocks }
   /** Hand mastership over, to the most caught-up voter when `to` is absent. */
   | { readonly kind: 'hand-over'; readonly at: Clocks; readonly to: ReplicaId | null }
   /** Propose one membership change. The caller has checked what an operator must be told; the core checks the rest. */

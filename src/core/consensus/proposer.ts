@@ -87,6 +87,10 @@ export class Proposer {
     return this.#openingInstance;
   }
 
+  get proposedUpTo(): Instance {
+    return (this.#next - 1) as Instance;
+  }
+
   get lastProposedMs(): number {
     return this.#lastProposedMs;
   }

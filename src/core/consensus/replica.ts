@@ -175,6 +175,8 @@ export class Replica {
         return this.#catchUp.fetched();
       case 'freeze':
         return this.#freeze();
+      case 'renounce':
+        return this.#coordinator.renounce();
       case 'hand-over':
         return this.#coordinator.handOver(input.to);
       case 'change-configuration':
@@ -444,6 +446,11 @@ export class Replica {
 
   get appliedUpTo(): Instance {
     return this.#context.appliedUpTo;
+  }
+
+  /** At a master the highest instance that it has proposed, in this epoch or by recovery; else what is chosen. */
+  get proposedUpTo(): Instance {
+    return this.#coordinator.proposedUpTo;
   }
 
   get firstRetained(): Instance {

@@ -90,7 +90,7 @@ export class Database {
   /** Opens the next epoch (PML §5.3). */
   openEpoch(opened: { readonly instance: Instance; readonly id: string; readonly owner: ReplicaId }): void {
     const { instance, id, owner } = opened;
-    this.loadEpoch({ epoch: (this.#epoch + 1) as Epoch, instance, id, owner });
+    this.loadEpoch({ epoch: (this.#epoch + 1) as Epoch, instance, id, owner, revision: this.#revision });
     this.#epoch = (this.#epoch + 1) as Epoch;
   }
 

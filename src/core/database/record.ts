@@ -33,6 +33,8 @@ export interface EpochRecord {
   /** 32 hex digits drawn by the master. */
   readonly id: string;
   readonly owner: string;
+  /** Of the database when it began: what a branch that left this history in it has in common with it, at most. */
+  readonly revision: Revision;
 }
 
 export type DatabaseRecord =

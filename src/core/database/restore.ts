@@ -29,7 +29,7 @@ export class DatabaseRestore {
   readonly #database: Database;
   #rank = -1;
   #counters: RecordOf<'counters'> | null = null;
-  #epochLast = { epoch: 0, instance: -1 };
+  #epochLast = { epoch: 0, instance: -1, revision: 0 };
   #session: { readonly id: string; readonly session: Session; sequence: number } | null = null;
   #keyLast: string | null = null;
   #finished = false;
@@ -75,6 +75,10 @@ export class DatabaseRestore {
     const last = this.#epochLast;
     check(epoch.epoch > last.epoch && epoch.instance > last.instance, 'epochs out of order');
     check(epoch.epoch <= this.#database.epoch, 'an epoch above the present one');
+    check(
+      epoch.revision >= last.revision && epoch.revision <= this.#database.revision,
+      'revisions of epochs out of order',
+    );
     this.#epochLast = epoch;
     this.#database.loadEpoch(epoch);
   }

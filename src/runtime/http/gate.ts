@@ -4,6 +4,7 @@
  * Keeps: `then` runs in the same synchronous step as the lease check and the judgement of the mark (pitfall P32).
  */
 import type { Epoch } from '../../core/consensus/identity.ts';
+import type { Facts } from '../../errors/operator-error.ts';
 import { epochFrom } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
 import { isFault } from './query.ts';
@@ -34,7 +35,7 @@ export function onMaster(exchange: Exchange, then: (exchange: Exchange, epoch: E
       if (exchange.hold()) whenMoved(exchange, performance.now(), () => onMaster(exchange, then));
       return;
     case 'refused':
-      exchange.problem(serving.code, serving.message);
+      exchange.problem(serving.code, serving.message, factsOf(serving));
   }
 }
 
@@ -58,7 +59,7 @@ export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => v
   if (exchange.answered) return;
   const serving = exchange.service.serving();
   if (serving.kind === 'refused') {
-    exchange.problem(serving.code, serving.message);
+    exchange.problem(serving.code, serving.message, factsOf(serving));
   } else if (exchange.headers.paxosPosition === null) {
     then(exchange);
   } else {
@@ -78,7 +79,11 @@ function judged(exchange: Exchange, again: () => void, then: () => void): void {
       then();
       return;
     case 'refuse':
-      exchange.problem(verdict.code, verdict.message, { status: verdict.status });
+      exchange.problem(verdict.code, verdict.message, { status: verdict.status, ...factsOf(verdict) });
+      return;
+    case 'hold':
+      // Ends with the request's own deadline, if nothing is decided before.
+      if (exchange.hold()) setTimeout(again, exchange.front.limits.movingPollMs);
       return;
     case 'wait':
       // Applied here, and still not judged: the mark may be of another history, and only a master can tell.
@@ -93,6 +98,9 @@ function judged(exchange: Exchange, again: () => void, then: () => void): void {
       });
   }
 }
+
+const factsOf = ({ facts }: { readonly facts?: Facts }): { readonly facts?: Facts } =>
+  facts === undefined ? {} : { facts };
 
 const remainingMs = (exchange: Exchange): number =>
   Math.max(1, Math.min(exchange.deadlineMs - performance.now(), exchange.front.limits.answerTimeoutMs) * 0.9);

@@ -7,6 +7,7 @@
 
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
+import type { Facts } from '../../errors/operator-error.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 
 export type Serving =
@@ -18,7 +19,7 @@ export type Serving =
   /** Nobody is known as master: 503 with Retry-After. */
   | { readonly kind: 'no-master'; readonly retryAfterMs: number }
   /** This replica answers no data at all (frozen, halted, waiting, removed …). */
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly facts?: Facts };
 
 export type WriteOutcome =
   | { readonly kind: 'result'; readonly result: CommandResult; readonly instance: Instance; readonly epoch: Epoch }
@@ -144,12 +145,18 @@ export interface ReplicaService {
   /** The opaque value of the `Paxos-Position` header for the present applied point. */
   position(): string;
   /** What to do with a mark that a client sent. 'wait': call again after `whenApplied`. */
-  judgePosition(
-    mark: string,
-  ):
+  judgePosition(mark: string):
     | { readonly kind: 'serve' }
     | { readonly kind: 'wait'; readonly instance: Instance }
-    | { readonly kind: 'refuse'; readonly status: 400 | 403 | 409; readonly code: string; readonly message: string };
+    /** The master proves itself anew before it says more: ask again a moment later. */
+    | { readonly kind: 'hold' }
+    | {
+        readonly kind: 'refuse';
+        readonly status: 400 | 403 | 409;
+        readonly code: string;
+        readonly message: string;
+        readonly facts?: Facts;
+      };
   /** Calls back once, when `instance` was applied here (true) or `timeoutMs` has passed (false). */
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
   /** Hands mastership over; answers when the successor serves, or why not. */

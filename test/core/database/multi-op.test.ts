@@ -159,8 +159,20 @@ describe('the epoch guard', () => {
     machine.restart();
     const { database } = machine;
     expect(database.epoch).toBe(2);
-    expect(database.epochAt(1 as never)).toEqual({ epoch: 1, instance: 1, id: '1'.repeat(32), owner: 'n1#1' });
-    expect(database.epochAfter(1 as never)).toEqual({ epoch: 2, instance: 3, id: '2'.repeat(32), owner: 'n2#7' });
+    expect(database.epochAt(1 as never)).toEqual({
+      epoch: 1,
+      instance: 1,
+      id: '1'.repeat(32),
+      owner: 'n1#1',
+      revision: 0,
+    });
+    expect(database.epochAfter(1 as never)).toEqual({
+      epoch: 2,
+      instance: 3,
+      id: '2'.repeat(32),
+      owner: 'n2#7',
+      revision: 1,
+    });
     expect([database.epochAt(0 as never), database.epochAt(3 as never), database.epochAfter(2 as never)]).toEqual([
       null,
       null,

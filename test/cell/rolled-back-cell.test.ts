@@ -1,0 +1,91 @@
+/**
+ * The whole cell put back to an older state: *Paxos Made Live*'s third incident, in which a cell came up on months-old
+ * snapshots and served for half an hour until somebody noticed. Here one client that remembers is enough (design §4).
+ */
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cli } from '../commands/run-cli.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
+import { until } from '../support/until.ts';
+
+/** As one operator at one machine, who remembers what the tool has seen. */
+function operatorOf(cell: CellProcess, name = 'operator') {
+  const env = {
+    XDG_STATE_HOME: path.join(cell.folder, name),
+    PAXOSCTL_ENDPOINTS: cell.urls.join(','),
+    PAXOSCTL_TIMEOUT: '15s',
+  };
+  return (...args: string[]) => cli(args, { env });
+}
+
+/** All members stopped cleanly, and a copy made of every directory, as a careful operator would. */
+async function backUp(cell: CellProcess): Promise<string> {
+  const folder = path.join(cell.folder, 'backup');
+  for (const member of cell.members) await member.terminate();
+  mkdirSync(folder);
+  for (const member of cell.members) {
+    cpSync(member.directory, path.join(folder, member.name), { recursive: true, preserveTimestamps: true });
+  }
+  cell.startAll();
+  return folder;
+}
+
+async function putBack(cell: CellProcess, folder: string): Promise<void> {
+  for (const member of cell.members) await member.terminate();
+  for (const member of cell.members) {
+    rmSync(member.directory, { recursive: true });
+    cpSync(path.join(folder, member.name), member.directory, { recursive: true, preserveTimestamps: true });
+  }
+  cell.startAll();
+}
+
+const allFrozen = (cell: CellProcess): Promise<unknown> =>
+  until('all members are frozen', async () => {
+    const statuses = await cell.statuses();
+    return statuses.every((it) => it?.role === 'frozen' && it.frozen != null) ? statuses : null;
+  });
+
+describe('a cell whose members were all put back to an older state', () => {
+  it('is found out by a client that remembers, freezes, and stays frozen over restarts', async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const paxosctl = operatorOf(cell);
+      expect((await paxosctl('kv', 'put', 'order', 'first')).code).toBe(0);
+      const backup = await backUp(cell);
+      expect((await paxosctl('kv', 'put', 'order', 'second')).code).toBe(0);
+      await putBack(cell, backup);
+      await cell.master();
+      // It has moved on since, through somebody who remembers nothing: being ahead does not hide it.
+      const stranger = operatorOf(cell, 'stranger');
+      for (const value of ['a', 'b', 'c']) expect((await stranger('kv', 'put', 'other', value)).code).toBe(0);
+
+      const read = await paxosctl('kv', 'get', 'order', '--json');
+      expect(read.code).toBe(13);
+      expect(JSON.parse(read.stdout).error).toMatchObject({
+        code: 'PAXOS_CELL_ROLLED_BACK',
+        facts: { frozen: { cause: 'mark-outside-history' } },
+        suggestions: [expect.stringMatching(/ status$/), expect.stringMatching(/ recover plan --keep-present$/)],
+      });
+      await allFrozen(cell);
+      // To everybody from then on, stale reads too.
+      expect((await stranger('kv', 'get', 'other')).code).toBe(13);
+      expect((await stranger('kv', 'get', 'other', '--stale')).code).toBe(13);
+      expect((await stranger('kv', 'put', 'other', 'd')).code).toBe(13);
+
+      await cell.killAll();
+      cell.startAll();
+      await allFrozen(cell);
+      expect((await stranger('kv', 'get', 'other')).code).toBe(13);
+      const status = await paxosctl('status', '--json');
+      expect(status.code).toBe(3);
+      expect(JSON.parse(status.stdout).cell).toMatchObject({
+        health: 'unavailable',
+        frozen: { cause: 'mark-outside-history', facts: { markRevision: 2 } },
+      });
+      for (const member of cell.members) {
+        expect((await fetch(`${member.url}/healthz`)).status).toBe(200);
+        expect((await fetch(`${member.url}/readyz`)).status).toBe(503);
+      }
+    });
+  });
+});
