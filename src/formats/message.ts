@@ -5,12 +5,13 @@
  * is allocated for it, and nothing that writing would not produce is accepted (pitfalls I18, N11; bad inputs 25, 26).
  * Large values go by reference in both directions: what was read keeps its input alive.
  */
+import type { BadItem, ItemIdentity } from '../core/consensus/bad-item.ts';
 import type { Ballot } from '../core/consensus/ballot.ts';
 import { type Instance, memberNamePattern, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { AcceptedEntry, Message, Release } from '../core/consensus/message.ts';
 import { unreachable } from '../core/invariant.ts';
 import { ByteParts } from './byte-parts.ts';
-import { ByteReader, FormatError } from './bytes.ts';
+import { ByteReader, type ByteWriter, FormatError } from './bytes.ts';
 import { readFreezeEvidence, writeFreezeEvidence } from './freeze-evidence.ts';
 import { decodeValue, encodeValue, readBallot, writeBallot } from './value.ts';
 
@@ -28,12 +29,17 @@ const kinds = {
   'catch-up-reply': 10,
   release: 11,
   frozen: 20,
+  'item-request': 12,
+  item: 13,
+  settled: 14,
 } as const satisfies Record<Message['kind'], number>;
 
 const rejectReasons = ['promised', 'lease', 'behind'] as const;
 
 /** Entries of one promise page or catch-up reply. A responder with more sends several. */
 export const messageEntriesMax = 65_535;
+/** First and last instance, and whether there is an identity. */
+const badItemBytesMin = 8 + 8 + 1;
 /** Instance, shortest ballot, length and kind of the shortest value: what one entry takes at least. */
 const entryBytesMin = 8 + 18 + 4 + 1;
 
@@ -81,6 +87,7 @@ export function writeMessage(to: ByteParts, message: Message): void {
       writer.safe(message.nonce).safe(message.from).u32(message.page);
       writer.u8(message.last ? 1 : 0).safe(message.chosenUpTo);
       writeEntries(to, message.entries);
+      writeBadItems(writer, message.bad);
       return;
     case 'reject':
       writeBallot(writer, message.ballot);
@@ -107,6 +114,22 @@ export function writeMessage(to: ByteParts, message: Message): void {
     case 'catch-up-reply':
       writer.safe(message.nonce).safe(message.chosenUpTo).safe(message.firstRetained);
       writeEntries(to, message.entries);
+      return;
+    case 'item-request':
+      writer.safe(message.nonce).safe(message.instance);
+      writeIdentity(writer, message.identity);
+      return;
+    case 'item':
+      writer
+        .safe(message.nonce)
+        .safe(message.instance)
+        .safe(message.chosenUpTo)
+        .u8(message.chosen ? 1 : 0);
+      writeEntries(to, message.entry === null ? [] : [message.entry]);
+      return;
+    case 'settled':
+      writeBallot(writer, message.ballot);
+      writer.safe(message.above);
       return;
     case 'release':
       writeRelease(to, message.release);
@@ -152,6 +175,7 @@ export function readMessage(from: ByteReader): Message {
         last: readFlag(from),
         chosenUpTo: readInstance(from),
         entries: readEntries(from),
+        bad: readBadItems(from),
       };
     case kinds.reject:
       return {
@@ -178,6 +202,12 @@ export function readMessage(from: ByteReader): Message {
       return { kind: 'catch-up', nonce: from.safe(), from: readInstance(from), to: readInstance(from) };
     case kinds['catch-up-reply']:
       return readCatchUpReply(from);
+    case kinds['item-request']:
+      return { kind: 'item-request', nonce: from.safe(), instance: readInstance(from), identity: readIdentity(from) };
+    case kinds.item:
+      return readItem(from);
+    case kinds.settled:
+      return { kind: 'settled', ballot: readBallot(from), above: readInstance(from) };
     case kinds.release:
       return { kind: 'release', release: readRelease(from) };
     case kinds.frozen:
@@ -200,6 +230,54 @@ function readCatchUpReply(from: ByteReader): Message {
   const chosenUpTo = readInstance(from);
   const firstRetained = readInstance(from);
   return { kind: 'catch-up-reply', nonce, entries: readEntries(from), chosenUpTo, firstRetained };
+}
+
+function readItem(from: ByteReader): Message {
+  const nonce = from.safe();
+  const instance = readInstance(from);
+  const chosenUpTo = readInstance(from);
+  const chosen = readFlag(from);
+  const [entry = null, ...more] = readEntries(from);
+  if (more.length > 0 || (entry !== null && entry.instance !== instance) || (entry === null && chosen)) {
+    throw new FormatError('an item that is not the one asked for');
+  }
+  return { kind: 'item', nonce, instance, entry, chosen, chosenUpTo };
+}
+
+function writeIdentity(to: ByteWriter, identity: ItemIdentity | null): void {
+  to.u8(identity === null ? 0 : 1);
+  if (identity === null) return;
+  writeBallot(to, identity.ballot);
+  for (const word of identity.digest) to.u32(word);
+}
+
+function readIdentity(from: ByteReader): ItemIdentity | null {
+  if (!readFlag(from)) return null;
+  return { ballot: readBallot(from), digest: [from.u32(), from.u32(), from.u32(), from.u32()] };
+}
+
+function writeBadItems(to: ByteWriter, items: readonly BadItem[]): void {
+  if (items.length > messageEntriesMax) throw new FormatError(`${items.length} bad items in one message`);
+  to.u16(items.length);
+  for (const { instance, upTo, identity } of items) {
+    to.safe(instance).safe(upTo);
+    writeIdentity(to, identity);
+  }
+}
+
+function readBadItems(from: ByteReader): BadItem[] {
+  const count = from.u16();
+  if (count * badItemBytesMin > from.remaining) throw new FormatError(`${count} bad items cannot be in what is left`);
+  const items: BadItem[] = [];
+  let above = -1;
+  for (let i = 0; i < count; i++) {
+    const item = { instance: readInstance(from), upTo: readInstance(from), identity: readIdentity(from) };
+    const single = item.identity === null || item.upTo === item.instance;
+    if (item.instance <= above || item.upTo < item.instance || !single) throw new FormatError('bad items that overlap');
+    above = item.upTo;
+    items.push(item);
+  }
+  return items;
 }
 
 function writeEntries(to: ByteParts, entries: readonly AcceptedEntry[]): void {

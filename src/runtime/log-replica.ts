@@ -6,6 +6,8 @@
  * Keeps: a message that must wait for a write leaves only when that write is durable (pitfall P01); after a failed write
  * or a violated invariant nothing more is sent, written or answered (P14).
  */
+
+import type { BadItem } from '../core/consensus/bad-item.ts';
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { Effect } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
@@ -383,11 +385,22 @@ export class LogReplica<Result> {
         const { machine, from, event, to, section } = effect.transition;
         return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
       }
+      case 'halted':
+        return this.#onHalted(effect.item);
       case 'fetch-snapshot':
         return void this.#fetchSnapshot(effect.provider, effect.above);
       default:
         return unreachable(effect);
     }
+  }
+
+  /** Whoever waits for an answer here gets none from the log any more. */
+  #onHalted(item: BadItem): void {
+    this.#options.logger.error(
+      { instance: item.instance, identity: item.identity },
+      'an item of the log is lost: halted',
+    );
+    this.stop();
   }
 
   #wakeAt(at: MonotonicMs): void {

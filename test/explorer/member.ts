@@ -177,6 +177,8 @@ export class Member {
         return;
       case 'mastership':
         return this.#world.mastership(this, effect);
+      case 'halted':
+        throw new Error('nothing of a disk is ever bad here');
       case 'transition':
         return this.#world.transition(effect);
       case 'wake':

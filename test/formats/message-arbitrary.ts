@@ -1,5 +1,6 @@
 /** Any message that a replica may send, for property tests. */
 import fc from 'fast-check';
+import type { BadItem, ItemIdentity } from '../../src/core/consensus/bad-item.ts';
 import { type Ballot, roundMax } from '../../src/core/consensus/ballot.ts';
 import type { CellTimeMs, Epoch, Instance } from '../../src/core/consensus/identity.ts';
 import { replicaId } from '../../src/core/consensus/identity.ts';
@@ -47,6 +48,22 @@ const value: fc.Arbitrary<Value> = fc.oneof(
 
 const entries: fc.Arbitrary<AcceptedEntry[]> = fc.array(fc.record({ instance, ballot, value }), { maxLength: 6 });
 const release: fc.Arbitrary<Release> = fc.record({ ballot, successor: id });
+const word = fc.integer({ min: 0, max: 0xffff_ffff });
+const identity: fc.Arbitrary<ItemIdentity> = fc.record({ ballot, digest: fc.tuple(word, word, word, word) });
+/** Ascending, none overlapping; those with an identity are single ones. */
+const bad: fc.Arbitrary<BadItem[]> = fc
+  .array(fc.record({ gap: fc.nat({ max: 1000 }), length: fc.nat({ max: 1000 }), identity: fc.option(identity) }), {
+    maxLength: 6,
+  })
+  .map((items) => {
+    let next = 0;
+    return items.map((item) => {
+      const first = next + item.gap;
+      const last = item.identity === null ? first + item.length : first;
+      next = last + 1;
+      return { instance: first as Instance, upTo: last as Instance, identity: item.identity };
+    });
+  });
 const kind = <Kind extends Message['kind']>(text: Kind) => fc.constant(text);
 
 /** One arbitrary for each kind, so that a test can insist on every one of them. */
@@ -76,6 +93,7 @@ export const messageOf: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messa
     last: fc.boolean(),
     chosenUpTo: instance,
     entries,
+    bad,
   }),
   reject: fc.record({
     kind: kind('reject'),
@@ -96,6 +114,23 @@ export const messageOf: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messa
     chosenUpTo: instance,
     firstRetained: instance,
   }),
+  'item-request': fc.record({ kind: kind('item-request'), nonce: safe, instance, identity: fc.option(identity) }),
+  item: fc
+    .record({
+      nonce: safe,
+      entry: fc.option(fc.record({ instance, ballot, value })),
+      chosen: fc.boolean(),
+      other: instance,
+    })
+    .map(({ nonce, entry, chosen, other }) => ({
+      kind: 'item' as const,
+      nonce,
+      instance: entry?.instance ?? other,
+      entry,
+      chosen: chosen && entry !== null,
+      chosenUpTo: other,
+    })),
+  settled: fc.record({ kind: kind('settled'), ballot, above: instance }),
   release: fc.record({ kind: kind('release'), release }),
   frozen: fc.record({
     kind: kind('frozen'),

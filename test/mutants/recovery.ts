@@ -70,8 +70,8 @@ export const recovery: readonly Mutant[] = [
     edits: [
       {
         file: consensus('election'),
-        find: 'for (const entry of log.acceptedFrom(log.chosenUpTo + 1)) campaign.consider(entry);',
-        replace: 'void log;',
+        find: 'const entries = log.acceptedFrom(log.chosenUpTo + 1);',
+        replace: 'const entries: never[] = [];',
       },
     ],
     killedBy: [phaseOne],

@@ -1,4 +1,5 @@
 /** The core's data as short text: for labels of values, transcripts and messages of failures. */
+import { type BadItem, endless, type ValueDigest } from '../../src/core/consensus/bad-item.ts';
 import type { Ballot } from '../../src/core/consensus/ballot.ts';
 import type { Configuration, Member } from '../../src/core/consensus/configuration.ts';
 import type { Effect } from '../../src/core/consensus/effect.ts';
@@ -50,6 +51,19 @@ function makeValueText(value: Value): string {
   }
 }
 
+/** 128 bits of a value's text. Pure, as the core wants it. */
+export function digestOf(value: Value): ValueDigest {
+  const words: [number, number, number, number] = [1, 2, 3, 4];
+  const text = valueText(value);
+  for (let i = 0; i < text.length; i++) {
+    words[i % 4] = (Math.imul(words[i % 4] as number, 31) ^ text.charCodeAt(i)) >>> 0;
+  }
+  return words;
+}
+
+const badText = ({ instance, upTo, identity }: BadItem): string =>
+  `${instance}${upTo === instance ? '' : upTo === endless ? '..' : `..${upTo}`}${identity === null ? '' : `@${ballotText(identity.ballot)}`}`;
+
 const entryText = ({ instance, ballot, value }: AcceptedEntry): string =>
   `${instance}@${ballotText(ballot)}=${valueText(value)}`;
 
@@ -66,7 +80,7 @@ export function messageText(message: Message): string {
     case 'prepare':
       return `prepare ballot=${ballotText(message.ballot)} from=${message.from}${releaseText(message.release)}`;
     case 'promise':
-      return `promise ballot=${ballotText(message.ballot)} from=${message.from} page=${message.page}${message.last ? '(last)' : ''} accepted={${message.entries.map(entryText).join(' ')}}`;
+      return `promise ballot=${ballotText(message.ballot)} from=${message.from} page=${message.page}${message.last ? '(last)' : ''} accepted={${message.entries.map(entryText).join(' ')}}${message.bad.length === 0 ? '' : ` bad={${message.bad.map(badText).join(' ')}}`}`;
     case 'reject':
       return `reject ballot=${ballotText(message.ballot)} reason=${message.reason} promised=${ballotText(message.promised)} chosen=${message.chosenUpTo}`;
     case 'accept':
@@ -79,6 +93,12 @@ export function messageText(message: Message): string {
       return `catch-up instances=${message.from}..${message.to}`;
     case 'catch-up-reply':
       return `catch-up-reply entries={${message.entries.map(entryText).join(' ')}} chosen=${message.chosenUpTo} first-retained=${message.firstRetained}`;
+    case 'item-request':
+      return `item-request instance=${message.instance}${message.identity === null ? '' : ` ballot=${ballotText(message.identity.ballot)}`}`;
+    case 'item':
+      return `item ${message.entry === null ? `${message.instance} none` : entryText(message.entry)}${message.chosen ? ' chosen' : ''}`;
+    case 'settled':
+      return `settled ballot=${ballotText(message.ballot)} above=${message.above}`;
     case 'release':
       return `release${releaseText(message.release)}`;
     case 'frozen':
@@ -109,6 +129,8 @@ export function effectText(effect: Effect): string {
       return `fetch-snapshot from=${idText(effect.provider)} above=${effect.above}`;
     case 'mastership':
       return `now ${effect.role} ballot=${ballotText(effect.ballot)} cause=${JSON.stringify(effect.cause)}`;
+    case 'halted':
+      return `halted item=${badText(effect.item)}`;
     case 'transition': {
       const { machine, from, event, to } = effect.transition;
       const cause = effect.cause === event ? '' : ` cause=${JSON.stringify(effect.cause)}`;

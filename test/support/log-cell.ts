@@ -38,6 +38,8 @@ export interface Held {
 
 export interface CellOptions {
   readonly names?: readonly string[];
+  /** Members without a vote, besides. */
+  readonly learners?: readonly string[];
   readonly seed?: number | string;
   readonly leaseMs?: number;
   readonly alpha?: number;
@@ -83,7 +85,8 @@ export class LogCell {
   constructor(options: CellOptions = {}) {
     this.random = new Random(options.seed ?? 1);
     this.limits = options.limits ?? {};
-    this.formation = configurationOf(options.names ?? ['a', 'b', 'c'], options);
+    const learners = (options.learners ?? []).map((name) => memberNamed(name, 'learner'));
+    this.formation = configurationOf([...(options.names ?? ['a', 'b', 'c']), ...learners], options);
     this.checker = new LogChecker(this.formation, () => this.#members.values());
     this.#transcript = options.record === true ? [] : null;
     for (const { name } of this.formation.members) this.addMember(name);

@@ -5,6 +5,7 @@
  * durable. Messages that wait for a write leave when it is. Clocks run at `rate`; their starting points differ with each
  * boot, so that nothing of one process can be mistaken for something of another.
  */
+import { type BadItem, endless, type ItemIdentity } from '../../src/core/consensus/bad-item.ts';
 import { zeroBallot } from '../../src/core/consensus/ballot.ts';
 import { type Configuration, memberId } from '../../src/core/consensus/configuration.ts';
 import type { Effect, PromiseRecord, WriteRequest } from '../../src/core/consensus/effect.ts';
@@ -20,7 +21,7 @@ import type { Clocks, Input, SnapshotHandle } from '../../src/core/consensus/inp
 import type { AcceptedEntry, Message } from '../../src/core/consensus/message.ts';
 import { Replica } from '../../src/core/consensus/replica.ts';
 import { unreachable } from '../../src/core/invariant.ts';
-import { itemOf, valueText } from './core-text.ts';
+import { digestOf, itemOf, valueText } from './core-text.ts';
 import type { Cancel } from './event-queue.ts';
 import type { LogCell } from './log-cell.ts';
 
@@ -46,6 +47,9 @@ export class LogMember {
   promise: PromiseRecord = { ballot: zeroBallot, leaseMsMax: 0 };
   readonly entries = new Map<number, AcceptedEntry>();
   durableChosenUpTo = 0 as Instance;
+  /** What it holds and cannot give back: single instances, each until a later entry takes its place. */
+  readonly bad = new Map<number, ItemIdentity | null>();
+  #endlessFrom: Instance | null = null;
   snapshot: Snapshot;
   /** Milliseconds until a write is durable. */
   flushMs: () => number = () => 0.5;
@@ -124,6 +128,10 @@ export class LogMember {
     this.appliedUpTo = this.snapshot.handle.instance;
     this.applied.clear();
     const { handle } = this.snapshot;
+    const chosenUpTo = Math.max(this.durableChosenUpTo, handle.instance) as Instance;
+    // As the write-ahead log does: from now on it vouches only for what is there.
+    const first = Math.min(...this.bad.keys());
+    if (first <= this.durableChosenUpTo) this.durableChosenUpTo = (first - 1) as Instance;
     this.#core = new Replica({
       self: this.id,
       at: this.clocks(),
@@ -132,9 +140,11 @@ export class LogMember {
       recovered: {
         promise: this.promise,
         entries: [...this.entries.values()].sort((a, b) => a.instance - b.instance),
-        chosenUpTo: Math.max(this.durableChosenUpTo, handle.instance) as Instance,
+        chosenUpTo,
         handle,
+        bad: this.#badItems(),
       },
+      digestOf,
     });
     this.feed({ kind: 'woken' });
   }
@@ -238,6 +248,7 @@ export class LogMember {
       case 'mastership':
         if (effect.role === 'master') this.#cell.checker.onMaster(this);
         return;
+      case 'halted':
       case 'transition':
         return;
       case 'wake':
@@ -316,9 +327,44 @@ export class LogMember {
 
   #makeDurable(request: WriteRequest): void {
     if (request.promise !== null) this.promise = request.promise;
-    for (const entry of request.entries) this.entries.set(entry.instance, entry);
+    for (const entry of request.entries) {
+      this.entries.set(entry.instance, entry);
+      this.bad.delete(entry.instance);
+    }
     this.durableChosenUpTo = Math.max(this.durableChosenUpTo, request.chosenUpTo) as Instance;
     this.#cell.checker.onDurable(this, request);
+  }
+
+  /** The entry at `instance` can be read no more; what it was is still known, or not. */
+  damage(instance: number, known: 'identity known' | 'identity lost'): void {
+    const entry = this.entries.get(instance);
+    if (entry === undefined) throw new Error(`${this.id} has nothing at ${instance}`);
+    this.entries.delete(instance);
+    const { ballot, value } = entry;
+    this.bad.set(instance, known === 'identity known' ? { ballot, digest: digestOf(value) } : null);
+  }
+
+  /** The newest `count` entries are gone, and so is how many there were. */
+  loseEnd(count: number): void {
+    const instances = [...this.entries.keys()].sort((a, b) => a - b).slice(-count);
+    for (const instance of instances) this.entries.delete(instance);
+    this.#endlessFrom = instances[0] as Instance;
+    this.durableChosenUpTo = Math.min(this.durableChosenUpTo, this.#endlessFrom - 1) as Instance;
+  }
+
+  #badItems(): BadItem[] {
+    const single = [...this.bad].map(([at, identity]) => ({
+      instance: at as Instance,
+      upTo: at as Instance,
+      identity,
+    }));
+    if (this.#endlessFrom !== null) single.push({ instance: this.#endlessFrom, upTo: endless, identity: null });
+    return single.sort((a, b) => a.instance - b.instance);
+  }
+
+  /** Whether it stopped for good because an item is lost, and which. */
+  get lost(): number | null {
+    return this.#core?.lost?.instance ?? null;
   }
 
   // --- snapshots ------------------------------------------------------------------------------------------------------

@@ -96,6 +96,7 @@ export const promiseTo = (message: Of<'prepare'>, entries: readonly string[] = [
   last: true,
   chosenUpTo: 0 as Instance,
   entries: entries.map(entry),
+  bad: [],
 });
 
 export const voteFor = (message: Of<'pre-vote'>, granted = true, chosen = 0): Of<'pre-vote-reply'> => ({

@@ -1,8 +1,10 @@
 /**
  * The acceptor's half of one replica: what it has promised, accepted and granted.
  *
- * Source: PMS §2.2 (P1a); PML §4.1, §5.2. Difference: ballots are (round, name, incarnation); a prepare from a candidate
- * that knows less than this replica is answered with how far it is behind. See docs/DIVERGENCE.md.
+ * Source: PMS §2.2 (P1a); PML §4.1, §5.2; design §4 "Repair by item". Difference: ballots are (round, name, incarnation);
+ * a prepare from a candidate that knows less than this replica is answered with how far it is behind. See
+ * docs/DIVERGENCE.md. A promise says what of this replica's log is bad; at a bad instance it accepts as anywhere else,
+ * since what stood there was of a ballot that it had promised.
  * Keeps: `promised` never decreases, across restarts too; every accepted ballot is at or below it.
  */
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots, roundMax } from './ballot.ts';
@@ -100,11 +102,12 @@ export class Acceptor {
     pages.forEach((entries, page) => {
       const last = page === pages.length - 1;
       const { ballot, nonce, from } = message;
-      const { chosenUpTo } = log;
+      const chosenUpTo = log.sureUpTo;
+      const bad = last ? log.badFrom(from) : [];
       // Entries reported must be durable too, or a crash here could take back what the promise said.
       outbox.send(
         to,
-        { kind: 'promise', ballot, nonce, from, page, last, chosenUpTo, entries },
+        { kind: 'promise', ballot, nonce, from, page, last, chosenUpTo, entries, bad },
         this.#writeOf(entries),
       );
     });

@@ -2,8 +2,10 @@
  * Learning chosen values that this replica missed, from whoever has them.
  *
  * Source: PML §4 (catch-up), §5.5. Keeps: only values that the giver knows as chosen are taken (pitfall P29); they are
- * durable here with the write that counts them as chosen; nothing here grants a lease (P40) or raises a promise.
+ * durable here with the write that counts them as chosen; nothing here grants a lease (P40) or raises a promise. What is
+ * chosen and bad in the own log is repaired in the same way (design §4): it is missing, as if it had never arrived.
  */
+import { isCopy } from './bad-item.ts';
 import { ballotsEqual } from './ballot.ts';
 import { valueBytes } from './chosen-log.ts';
 import type { ReplicaContext } from './context.ts';
@@ -48,7 +50,8 @@ export class CatchUp {
 
   /** How far behind this replica knows itself to be, in instances. */
   get behind(): number {
-    return Math.max(0, this.#target - this.#context.log.chosenUpTo);
+    const { log } = this.#context;
+    return Math.max(0, Math.max(this.#target, log.knownChosenUpTo) - log.chosenUpTo);
   }
 
   get #retryMs(): number {
@@ -100,21 +103,36 @@ export class CatchUp {
 
   /** Asks, or asks again when the last request was not answered: of another member then, and of the knower again next. */
   tick(): void {
-    const { log, outbox, now } = this.#context;
+    const { log, outbox, now, self } = this.#context;
     if (this.behind === 0) {
       // What was asked without being behind may still be answered.
       if (this.#askedMs !== null) this.#asked = null;
       this.#askedMs = null;
       return this.#inquire();
     }
-    if (this.#fetching || this.#knower === null) return;
+    if (this.#fetching) return;
     if (this.#askedMs !== null && now.monotonicMs < this.#askedMs + this.#retryMs) return;
-    this.#asked = this.#asked === this.#knower ? this.#another(this.#knower) : this.#knower;
+    // What is bad in the own log is asked for before anybody says that he has it.
+    const knower = this.#knower ?? this.#another(self);
     this.#askedMs = now.monotonicMs;
+    if (knower === self) return;
+    this.#asked = this.#asked === this.#knower && this.#knower !== null ? this.#another(knower) : knower;
     this.#nonce++;
     const from = (log.chosenUpTo + 1) as Instance;
-    const to = Math.min(this.#target, from + instancesPerRequestMax - 1) as Instance;
+    const to = Math.min(this.#lastWanted(), from + instancesPerRequestMax - 1) as Instance;
     outbox.send(this.#asked, { kind: 'catch-up', nonce: this.#nonce, from, to });
+  }
+
+  /** Where only some places are bad, no more is asked for than the first of them: a repair moves little. */
+  #lastWanted(): number {
+    const { log } = this.#context;
+    const target = Math.max(this.#target, log.knownChosenUpTo);
+    let last = log.chosenUpTo + 1;
+    while (last < target && !log.isChosen(last + 1)) {
+      if (last >= log.knownChosenUpTo) return target;
+      last++;
+    }
+    return last;
   }
 
   #another(than: ReplicaId): ReplicaId {
@@ -128,9 +146,9 @@ export class CatchUp {
     const { log, outbox, limits } = this.#context;
     const entries: AcceptedEntry[] = [];
     let bytes = 0;
-    const last = Math.min(message.to, log.chosenUpTo, message.from + instancesPerRequestMax - 1);
+    const last = Math.min(message.to, log.knownChosenUpTo, message.from + instancesPerRequestMax - 1);
     for (let i = message.from; i <= last; i++) {
-      const entry = log.get(i);
+      const entry = log.isChosen(i) ? log.get(i) : undefined;
       if (entry === undefined) break;
       bytes += valueBytes(entry.value);
       if (entries.length > 0 && bytes > limits.pageBytesMax) break;
@@ -139,6 +157,22 @@ export class CatchUp {
     const { nonce } = message;
     const { chosenUpTo, firstRetained } = log;
     outbox.send(from, { kind: 'catch-up-reply', nonce, entries, chosenUpTo, firstRetained });
+  }
+
+  /** Gives the chosen value of one instance, or the very entry that `identity` names (pitfall P29); null for neither. */
+  onItemRequest(from: ReplicaId, message: Of<'item-request'>): void {
+    const { log, outbox, digestOf } = this.#context;
+    const { nonce, instance, identity } = message;
+    const known = log.get(instance);
+    const chosen = log.isChosen(instance);
+    const entry = known === undefined ? null : { instance, ballot: known.ballot, value: known.value };
+    const given = entry !== null && (chosen || (identity !== null && isCopy(identity, entry, digestOf))) ? entry : null;
+    const after = known === undefined || given === null ? null : known.write;
+    outbox.send(
+      from,
+      { kind: 'item', nonce, instance, entry: given, chosen: chosen && given !== null, chosenUpTo: log.chosenUpTo },
+      after,
+    );
   }
 
   onReply(from: ReplicaId, message: Of<'catch-up-reply'>): void {
@@ -183,9 +217,10 @@ export class CatchUp {
     const known = log.get(entry.instance);
     if (known === undefined || !ballotsEqual(known.ballot, entry.ballot)) {
       const write = outbox.persistEntry(entry);
-      log.accept(entry.instance, { ballot: entry.ballot, value: entry.value, write });
+      log.adopt(entry.instance, { ballot: entry.ballot, value: entry.value, write });
     }
     log.advance();
+    log.advanceOverKnown();
     this.#hooks.onChosen(entry);
   }
 

@@ -2,9 +2,11 @@
  * What this replica has accepted and what it knows as chosen, instance by instance.
  *
  * Source: PML §3 (the log), §4.2; PMS §3. Keeps: everything from `firstRetained` to `chosenUpTo` is present and is the
- * chosen value; above that, an entry is the one accepted in the highest ballot.
+ * chosen value; above that, an entry is the one accepted in the highest ballot. Places that could not be read back at the
+ * start are bad until an entry is there again (design §4 "Repair by item").
  */
 import { invariant } from '../invariant.ts';
+import type { BadItem } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
 import type { Instance, WriteId } from './identity.ts';
 import type { AcceptedEntry } from './message.ts';
@@ -23,6 +25,12 @@ export class ChosenLog {
   #chosenUpTo: number;
   #highest: number;
   #removals = 0;
+  /** Bad where no entry is. */
+  #bad: readonly BadItem[] = [];
+  /** Everything up to here is known as chosen, also what is missing here. */
+  #knownChosenUpTo = 0;
+  /** Accepted anew at or below `#knownChosenUpTo`, where something bad had stood: not known to be what was chosen. */
+  readonly #unsure = new Set<number>();
 
   constructor(startsAfter: Instance) {
     this.#firstRetained = startsAfter + 1;
@@ -57,11 +65,79 @@ export class ChosenLog {
     return this.#entries.get(instance);
   }
 
+  /** What the disk could not give back. `chosenUpTo` counts over what is missing; entries loaded below it are the chosen ones. */
+  damaged(bad: readonly BadItem[], chosenUpTo: Instance): void {
+    this.#bad = bad;
+    this.#knownChosenUpTo = Math.max(this.#chosenUpTo, chosenUpTo);
+  }
+
+  /** Values up to here are chosen, whether they are present or not. */
+  get knownChosenUpTo(): Instance {
+    return Math.max(this.#knownChosenUpTo, this.#chosenUpTo) as Instance;
+  }
+
+  /** Up to here each entry that is present is the chosen value. */
+  get sureUpTo(): Instance {
+    let first: number = this.knownChosenUpTo + 1;
+    for (const instance of this.#unsure) if (instance < first) first = instance;
+    return (first - 1) as Instance;
+  }
+
+  /** Whether the entry at `instance` is here and is the chosen one. */
+  isChosen(instance: number): boolean {
+    return instance <= this.knownChosenUpTo && !this.#unsure.has(instance) && this.#entries.has(instance);
+  }
+
+  /** Something stood at `instance` that cannot be read any more, and nothing came in its place. */
+  isBad(instance: number): boolean {
+    if (instance <= this.#chosenUpTo || this.#entries.has(instance)) return false;
+    return (
+      instance <= this.#knownChosenUpTo || this.#bad.some((item) => item.instance <= instance && instance <= item.upTo)
+    );
+  }
+
+  /** Bad items from `from` on, which is above `chosenUpTo`: ascending, not overlapping. */
+  badFrom(from: number): readonly BadItem[] {
+    const first = Math.max(from, this.#chosenUpTo + 1);
+    const items = [...this.#bad, rangeOf(first, this.#knownChosenUpTo)].filter(({ upTo }) => upTo >= first);
+    if (items.length === 0) return [];
+    const single = items.filter(({ instance, identity }) => identity !== null && !this.#entries.has(instance));
+    const taken = [...this.#entries.keys(), ...single.map(({ instance }) => instance as number)].sort((a, b) => a - b);
+    const ranges: BadItem[] = [];
+    let at = first;
+    for (const item of items.filter(({ identity }) => identity === null).sort((a, b) => a.instance - b.instance)) {
+      at = Math.max(at, item.instance);
+      for (const instance of taken) {
+        if (instance < at || instance > item.upTo) continue;
+        if (instance > at) ranges.push(rangeOf(at, instance - 1));
+        at = instance + 1;
+      }
+      if (at <= item.upTo) ranges.push(rangeOf(at, item.upTo));
+      at = Math.max(at, item.upTo + 1);
+    }
+    return [...single, ...ranges].sort((a, b) => a.instance - b.instance);
+  }
+
+  /** Nothing that was bad above `instance` matters any more. */
+  forgetBadAbove(instance: number): void {
+    this.#bad = this.#bad.flatMap((item) => {
+      if (item.instance > instance) return [];
+      return [{ ...item, upTo: Math.min(item.upTo, instance) as Instance }];
+    });
+  }
+
   /** Replaces what was accepted at an instance that is not yet known as chosen. */
   accept(instance: Instance, entry: LogEntry): void {
     invariant(instance > this.#chosenUpTo, 'only an instance not yet chosen is accepted', { instance });
+    if (instance <= this.#knownChosenUpTo) this.#unsure.add(instance);
     this.#entries.set(instance, entry);
     if (instance > this.#highest) this.#highest = instance;
+  }
+
+  /** The chosen value of an instance, learned from whoever knows it as chosen. */
+  adopt(instance: Instance, entry: LogEntry): void {
+    this.accept(instance, entry);
+    this.#unsure.delete(instance);
   }
 
   /** The entry of the next instance is the chosen one. */
@@ -69,6 +145,12 @@ export class ChosenLog {
     const next = this.#chosenUpTo + 1;
     invariant(this.#entries.has(next), 'a chosen instance has its value here', { instance: next });
     this.#chosenUpTo = next;
+    this.#unsure.delete(next);
+  }
+
+  /** Goes on over everything that is known as chosen and present. */
+  advanceOverKnown(): void {
+    while (this.#chosenUpTo < this.#knownChosenUpTo && this.isChosen(this.#chosenUpTo + 1)) this.advance();
   }
 
   /** Accepted entries from `from` on, ascending. */
@@ -97,8 +179,15 @@ export class ChosenLog {
     this.#firstRetained = instance + 1;
     this.#chosenUpTo = instance;
     this.#highest = Math.max(this.#highest, instance);
+    for (const at of this.#unsure) if (at <= instance) this.#unsure.delete(at);
   }
 }
+
+const rangeOf = (from: number, upTo: number): BadItem => ({
+  instance: from as Instance,
+  upTo: upTo as Instance,
+  identity: null,
+});
 
 /** Rough size of a value in messages, for paging. */
 export function valueBytes(value: Value): number {

@@ -1,6 +1,7 @@
 /** What the parts of one replica share. Only `replica.ts` makes one. */
 
 import type { Random } from '../random.ts';
+import type { DigestOfValue } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
 import type { ChosenLog } from './chosen-log.ts';
 import type { Configuration } from './configuration.ts';
@@ -24,6 +25,8 @@ export interface ReplicaContext {
   /** Raised by each applied mastership value. */
   epoch: Epoch;
   cellTimeMs: CellTimeMs;
+  /** Of values, for telling copies of what is bad (design §4). */
+  readonly digestOf: DigestOfValue;
   /** The acceptor raised its promise: a coordinator at a lower ballot is out. */
   onPromised(ballot: Ballot): void;
 }

@@ -8,6 +8,7 @@
  */
 import { invariant } from '../invariant.ts';
 import type { Acceptor } from './acceptor.ts';
+import type { BadItem } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import type { Campaign } from './campaign.ts';
 import type { Configuration } from './configuration.ts';
@@ -37,6 +38,8 @@ export interface CoordinatorHooks {
   onChosen(): void;
   /** `from` knows more chosen values than this replica. */
   onBehind(from: ReplicaId, chosenUpTo: Instance): void;
+  /** All members have answered, and what was accepted at this place cannot be known any more. */
+  onLost(item: BadItem): void;
 }
 
 export class Coordinator {
@@ -67,6 +70,7 @@ export class Coordinator {
       move: (event, cause) => this.#move(event, cause),
       won: (campaign) => this.#lead(campaign),
       onBehind: hooks.onBehind,
+      onLost: hooks.onLost,
     });
   }
 
@@ -149,6 +153,10 @@ export class Coordinator {
 
   onPromise(from: ReplicaId, message: Of<'promise'>): void {
     this.#election.onPromise(from, message);
+  }
+
+  onItem(from: ReplicaId, message: Of<'item'>): void {
+    this.#election.onItem(from, message);
   }
 
   onRelease(from: ReplicaId, release: Release): void {
@@ -263,8 +271,8 @@ export class Coordinator {
   }
 
   /** Leads nobody and holds no lease from this moment on. */
-  freeze(): void {
-    if (this.#state !== 'following') this.#move('outvoted', 'frozen');
+  setAside(cause: string): void {
+    if (this.#state !== 'following') this.#move('outvoted', cause);
   }
 
   /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */

@@ -1,4 +1,5 @@
 /** Everything a replica of the log asks of the world, as data, in order. The runtime carries effects out in this order. */
+import type { BadItem } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
 import type { AcceptedEntry, Message } from './message.ts';
@@ -57,6 +58,8 @@ export type Effect =
       readonly cause: string;
       readonly ballot: Ballot;
     }
+  /** All members have answered, and of `item` nobody can tell what was accepted: this replica does nothing any more. */
+  | { readonly kind: 'halted'; readonly item: BadItem }
   /** One of this replica's state machines moved; for the log and for coverage, nothing depends on it. */
   | { readonly kind: 'transition'; readonly transition: Transition; readonly cause: string }
   /** Call `step({kind: 'woken'})` at or soon after `at`; replaces the wake asked for before. */

@@ -5,9 +5,11 @@
  * Source: PMS §2.2; PML §4.1, §5.2 (boost). Pre-vote and release are ours: design §3. The states stand in
  * `coordinator.machine`; the coordinator owns the present one and is moved through `hooks`.
  * Keeps: no ballot is used twice (P03), since the own promise is durable before the first prepare leaves; nobody's
- * promise is raised before a pre-vote was won or a release received (P42).
+ * promise is raised before a pre-vote was won or a release received (P42); nothing is proposed while an instance that is
+ * bad somewhere has no majority of reports (P16, P17).
  */
 import type { Acceptor } from './acceptor.ts';
+import type { BadItem } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { Campaign } from './campaign.ts';
 import type { Configuration } from './configuration.ts';
@@ -27,6 +29,8 @@ export interface ElectionHooks {
   won(campaign: Campaign): void;
   /** `from` knows more chosen values than this replica. */
   onBehind(from: ReplicaId, chosenUpTo: Instance): void;
+  /** All members have answered, and no majority can say any more what was accepted there. */
+  onLost(item: BadItem): void;
 }
 
 /** Failed attempts in a row double the pause, up to this factor: who is cut off from the master asks, but not all the time. */
@@ -43,6 +47,8 @@ export class Election {
   #notBeforeMs: number;
   #jitterMs: number;
   #failures = 0;
+  /** The last attempt that was won, and above which instance its majority had reported nothing. */
+  #won: { readonly ballot: Ballot; readonly nonce: number; readonly above: Instance } | null = null;
   /** The present attempt, or mastership, began with a release, not with a pre-vote. */
   byRelease = false;
 
@@ -168,6 +174,7 @@ export class Election {
       from: (this.#context.log.chosenUpTo + 1) as Instance,
       release,
       nowMs: this.#nowMs,
+      digestOf: this.#context.digestOf,
     });
     this.#campaign = campaign;
     return campaign;
@@ -272,6 +279,7 @@ export class Election {
       if (campaign.promises.has(to)) continue;
       this.#context.outbox.send(to, { kind: 'prepare', ballot, nonce, from, release }, campaign.ownWrite);
     }
+    if (campaign.promises.has(this.#context.self)) this.#askForItem(campaign);
   }
 
   #preparing(): Campaign | null {
@@ -280,6 +288,7 @@ export class Election {
   }
 
   onPromise(from: ReplicaId, message: Of<'promise'>): void {
+    if (message.bad.length > 0 && message.nonce === this.#won?.nonce) this.#settle(from);
     const campaign = this.#preparing();
     if (campaign === null) return;
     if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
@@ -296,11 +305,54 @@ export class Election {
     campaign.promises.add(self);
     if (!campaign.hasPromises(configurations.from(campaign.from))) return;
     // This replica's own entries are read now: it accepts nothing below its own promise meanwhile.
-    for (const entry of log.acceptedFrom(log.chosenUpTo + 1)) campaign.consider(entry);
+    const entries = log.acceptedFrom(log.chosenUpTo + 1);
+    campaign.report(self, { entries, chosenUpTo: log.sureUpTo, bad: log.badFrom(campaign.from) });
+    const undecided = campaign.undecided(configurations);
+    if (undecided !== null) {
+      if (campaign.allHaveAnswered(undecided, configurations, self)) this.#hooks.onLost(undecided);
+      else if (!campaign.hasAskedFor(undecided.instance)) this.#askForItem(campaign);
+      return;
+    }
     this.#campaign = null;
+    this.#won = { ballot: campaign.ballot, nonce: campaign.nonce, above: campaign.settledAbove };
+    for (const id of campaign.damaged) this.#settle(id);
     this.#failures = 0;
     this.#ledRound = campaign.ballot.round;
     this.#hooks.won(campaign);
+  }
+
+  // --- what is bad ----------------------------------------------------------------------------------------------------
+
+  /** Of everybody, learners too: whoever has a copy, or knows the chosen value, ends the matter. */
+  #askForItem(campaign: Campaign): void {
+    const { configurations, outbox } = this.#context;
+    if (!campaign.hasPromises(configurations.from(campaign.from))) return;
+    const undecided = campaign.undecided(configurations);
+    if (undecided === null) return;
+    const { nonce } = campaign;
+    const { instance, identity } = undecided;
+    for (const to of campaign.askFor(instance, this.#others())) {
+      outbox.send(to, { kind: 'item-request', nonce, instance, identity });
+    }
+  }
+
+  /** What a majority has not reported cannot be chosen below the ballot won: whoever lost it may forget that it did. */
+  #settle(id: ReplicaId): void {
+    const { log, outbox, self } = this.#context;
+    if (this.#won === null) return;
+    const { ballot, above } = this.#won;
+    if (id === self) log.forgetBadAbove(above);
+    else outbox.send(id, { kind: 'settled', ballot, above });
+  }
+
+  onItem(from: ReplicaId, message: Of<'item'>): void {
+    const campaign = this.#preparing();
+    if (campaign === null || message.nonce !== campaign.nonce || !this.#others().includes(from)) return;
+    if (message.chosenUpTo > this.#context.log.chosenUpTo) this.#hooks.onBehind(from, message.chosenUpTo);
+    // It may have the value in a snapshot alone: catching up is what ends the matter then.
+    if (message.entry === null && message.chosenUpTo >= message.instance) return;
+    campaign.onItem(from, message);
+    this.checkPromises();
   }
 
   /** Somebody refused the campaign under way. False when the refusal is about something else. */

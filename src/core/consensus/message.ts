@@ -3,6 +3,7 @@
  *
  * Source: PML §4 (propose, promise, accept, acknowledge, commit), PMS §2. Pre-vote and catch-up are ours: design §3.
  */
+import type { BadItem, ItemIdentity } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
 import type { FreezeEvidence } from './freeze.ts';
 import type { Instance, ReplicaId } from './identity.ts';
@@ -55,8 +56,11 @@ export type Message =
       readonly from: Instance;
       readonly page: number;
       readonly last: boolean;
+      /** Entries up to here are the chosen values. Above the asked `from` only where something in between is bad. */
       readonly chosenUpTo: Instance;
       readonly entries: readonly AcceptedEntry[];
+      /** What this replica had and can read no more: no evidence that nothing was accepted. On the last page. */
+      readonly bad: readonly BadItem[];
     }
   /** Refusal of a prepare or accept at `ballot`; `promised` is higher, or a lease forbids, or the candidate is behind. */
   | {
@@ -94,6 +98,24 @@ export type Message =
       readonly chosenUpTo: Instance;
       readonly firstRetained: Instance;
     }
+  /** Who has a copy of what `identity` names, or knows the chosen value? `nonce` names the attempt of phase 1. */
+  | {
+      readonly kind: 'item-request';
+      readonly nonce: number;
+      readonly instance: Instance;
+      readonly identity: ItemIdentity | null;
+    }
+  /** `entry` is null without one. `chosen`: it is the chosen value. `chosenUpTo` as in a pre-vote's answer. */
+  | {
+      readonly kind: 'item';
+      readonly nonce: number;
+      readonly instance: Instance;
+      readonly entry: AcceptedEntry | null;
+      readonly chosen: boolean;
+      readonly chosenUpTo: Instance;
+    }
+  /** Above `above` nothing accepted below `ballot` can be chosen any more: whatever was bad there does not matter. */
+  | { readonly kind: 'settled'; readonly ballot: Ballot; readonly above: Instance }
   /** The master gave up its lease for good; `successor` may prepare at once with it. */
   | { readonly kind: 'release'; readonly release: Release }
   /** The sender is frozen; whoever hears it freezes too. Handled by the runtime, which makes it durable first. */

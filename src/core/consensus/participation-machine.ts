@@ -18,7 +18,9 @@ export type ParticipationState =
   /** A rollback or fork of the cell was seen; only a new generation goes on. */
   | 'frozen'
   /** No configuration names it any more; a next incarnation may be admitted. */
-  | 'removed';
+  | 'removed'
+  /** Cannot go on safely, and says why. */
+  | 'halted';
 
 export type ParticipationEvent =
   /** A configuration in force or to come has it as a learner. */
@@ -28,7 +30,9 @@ export type ParticipationEvent =
   /** No configuration in force or to come has it. */
   | 'left'
   /** Two values are chosen for one instance, or a mark belongs to no history of this cell. */
-  | 'fork-seen';
+  | 'fork-seen'
+  /** All members have answered, and what its disk lost is nowhere. */
+  | 'cannot-go-on';
 
 export interface ParticipationGuards {
   /** It was admitted in the place of an incarnation that voted. */
@@ -152,6 +156,14 @@ export const participationTransitions = [
     to: 'frozen',
     section: 'design §4-5',
   },
+  {
+    id: 'participation.voting.cannot-go-on.halted',
+    machine: 'participation',
+    from: 'voting',
+    event: 'cannot-go-on',
+    to: 'halted',
+    section: 'PML §5.1; design §4',
+  },
 ] as const satisfies readonly ParticipationTransition[];
 
 /** A move, nothing, or: it cannot happen there, and whoever fed it is wrong. */
@@ -176,6 +188,8 @@ export function participationMove(
       return whenFrozen(event);
     case 'removed':
       return whenRemoved(event);
+    case 'halted':
+      return whenHalted(event);
   }
 }
 
@@ -190,6 +204,8 @@ function whenWaiting(event: ParticipationEvent, guards: ParticipationGuards): Pa
       return 'ignored';
     case 'fork-seen':
       return participationTransitions[9];
+    case 'cannot-go-on':
+      return 'impossible';
   }
 }
 
@@ -203,6 +219,8 @@ function whenLearner(event: ParticipationEvent): ParticipationAnswer {
       return participationTransitions[6];
     case 'fork-seen':
       return participationTransitions[10];
+    case 'cannot-go-on':
+      return 'impossible';
   }
 }
 
@@ -216,6 +234,8 @@ function whenRebuilding(event: ParticipationEvent): ParticipationAnswer {
       return participationTransitions[7];
     case 'fork-seen':
       return participationTransitions[11];
+    case 'cannot-go-on':
+      return 'impossible';
   }
 }
 
@@ -229,6 +249,8 @@ function whenVoting(event: ParticipationEvent): ParticipationAnswer {
       return participationTransitions[8];
     case 'fork-seen':
       return participationTransitions[12];
+    case 'cannot-go-on':
+      return participationTransitions[13];
   }
 }
 
@@ -238,6 +260,7 @@ function whenFrozen(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
     case 'left':
     case 'fork-seen':
+    case 'cannot-go-on':
       return 'ignored';
   }
 }
@@ -248,6 +271,18 @@ function whenRemoved(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
     case 'left':
     case 'fork-seen':
+    case 'cannot-go-on':
+      return 'ignored';
+  }
+}
+
+function whenHalted(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+    case 'admitted-as-voter':
+    case 'left':
+    case 'fork-seen':
+    case 'cannot-go-on':
       return 'ignored';
   }
 }

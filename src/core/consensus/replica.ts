@@ -8,7 +8,8 @@
 import { invariant, unreachable } from '../invariant.ts';
 import type { Random } from '../random.ts';
 import { Acceptor } from './acceptor.ts';
-import { type Ballot, ballotOwner, ballotsEqual } from './ballot.ts';
+import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
+import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
 import { ChosenLog } from './chosen-log.ts';
 import { type Configuration, type ConfigurationFrom, memberId } from './configuration.ts';
@@ -22,19 +23,23 @@ import type { Clocks, Input, SnapshotHandle } from './input.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { AcceptedEntry, Message } from './message.ts';
 import { Outbox } from './outbox.ts';
-import { type ParticipationState, participationMove } from './participation-machine.ts';
+import { type ParticipationEvent, type ParticipationState, participationMove } from './participation-machine.ts';
 import type { Value } from './value.ts';
 
 /** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
 const appliedPerStepMax = 512;
+
+const noDigest = (): ValueDigest => [0, 0, 0, 0];
 
 /** What the disk still knows when a replica starts. */
 export interface RecoveredState {
   readonly promise: PromiseRecord;
   /** Accepted or chosen, ascending; the newest for each instance. */
   readonly entries: readonly AcceptedEntry[];
-  /** Everything up to here is chosen and, above the snapshot, present in `entries`. */
+  /** Everything up to here is chosen and, above the snapshot, the newest entry of each instance is the chosen one. */
   readonly chosenUpTo: Instance;
+  /** What the disk could not give back, ascending; none overlap. No entry before it in the log is among `entries`. */
+  readonly bad?: readonly BadItem[];
   /** The snapshot that the application was restored from; for a new cell its first configuration at instance 0. */
   readonly handle: SnapshotHandle;
 }
@@ -47,6 +52,8 @@ export interface ReplicaOptions {
   readonly limits?: Partial<Limits>;
   /** Frozen before this start: it takes no part, whatever its configurations say. */
   readonly frozen?: boolean;
+  /** Of values, pure. Without one all digests are 0. */
+  readonly digestOf?: DigestOfValue;
 }
 
 export class Replica {
@@ -63,6 +70,9 @@ export class Replica {
   /** How far the last check of the invariants has found the log present, and after how many removals from it. */
   #presentUpTo = 0;
   #presentRemovals = -1;
+  /** Whatever the disk lost was accepted at or below this ballot. */
+  readonly #damagedBelow: Ballot;
+  #lost: BadItem | null = null;
 
   constructor(options: ReplicaOptions) {
     const { recovered } = options;
@@ -78,13 +88,16 @@ export class Replica {
       appliedUpTo: handle.instance,
       epoch: handle.epoch,
       cellTimeMs: handle.cellTimeMs,
+      digestOf: options.digestOf ?? noDigest,
       onPromised: (ballot) => this.#coordinator.onPromised(ballot),
     };
     this.#acceptor = new Acceptor(this.#context, recovered.promise);
     this.#coordinator = new Coordinator(this.#context, this.#acceptor, {
       onChosen: () => this.#apply(),
       onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
+      onLost: (item) => this.#halt(item),
     });
+    this.#damagedBelow = recovered.promise.ballot;
     this.#catchUp = new CatchUp(this.#context, {
       mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',
       onChosen: (entry) => {
@@ -103,17 +116,18 @@ export class Replica {
       if (entry.instance <= recovered.handle.instance) continue;
       log.accept(entry.instance, { ballot: entry.ballot, value: entry.value, write: 0 as WriteId });
     }
-    while (log.chosenUpTo < recovered.chosenUpTo) log.advance();
+    log.damaged(recovered.bad ?? [], recovered.chosenUpTo);
+    log.advanceOverKnown();
   }
 
   /** Feeds one input. The effects are carried out in order. */
   step(input: Input): readonly Effect[] {
     const { log, outbox } = this.#context;
     this.#context.now = this.#settleBootClock(input.at);
-    if (this.#isFrozen()) return this.#stepFrozen(input);
+    if (this.#isSetAside()) return this.#stepSetAside(input);
     this.#coordinator.checkLease();
     this.#dispatch(input);
-    if (this.#isFrozen()) return outbox.take(log.chosenUpTo);
+    if (this.#isSetAside()) return outbox.take(log.chosenUpTo);
     this.#apply();
     this.#coordinator.tick();
     this.#catchUp.tick();
@@ -122,12 +136,12 @@ export class Replica {
     return outbox.take(log.chosenUpTo);
   }
 
-  #isFrozen(): boolean {
-    return this.#participation === 'frozen';
+  #isSetAside(): boolean {
+    return this.#participation === 'frozen' || this.#participation === 'halted';
   }
 
   /** Nothing is promised, accepted, learned or applied any more; what was asked for has no effect and is told so. */
-  #stepFrozen(input: Input): readonly Effect[] {
+  #stepSetAside(input: Input): readonly Effect[] {
     const { log, outbox } = this.#context;
     if (input.kind === 'submit') this.#coordinator.submit(input.submissions);
     else if (input.kind === 'change-configuration') {
@@ -137,12 +151,7 @@ export class Replica {
   }
 
   #freeze(): void {
-    const transition = participationMove(this.#participation, 'fork-seen', { newIncarnation: false });
-    if (transition === 'ignored') return;
-    invariant(transition !== 'impossible', 'a fork may be seen in any state', { state: this.#participation });
-    this.#coordinator.freeze();
-    this.#participation = transition.to;
-    this.#context.outbox.push({ kind: 'transition', transition, cause: 'evidence' });
+    if (this.#participate('fork-seen', false, 'evidence')) this.#coordinator.setAside('frozen');
   }
 
   /**
@@ -215,6 +224,12 @@ export class Replica {
         return this.#catchUp.onRequest(from, message);
       case 'catch-up-reply':
         return this.#onCatchUpReply(from, message);
+      case 'item-request':
+        return this.#catchUp.onItemRequest(from, message);
+      case 'item':
+        return this.#coordinator.onItem(from, message);
+      case 'settled':
+        return this.#onSettled(from, message);
       case 'release':
         return this.#coordinator.onRelease(from, message.release);
       case 'frozen':
@@ -287,6 +302,22 @@ export class Replica {
     this.#catchUp.learn(from, chosenUpTo);
   }
 
+  // --- damage -------------------------------------------------------------------------------------------------------
+
+  /** What was lost here was of a ballot promised before this start: no value of it is chosen there any more. */
+  #onSettled(from: ReplicaId, { ballot, above }: Extract<Message, { kind: 'settled' }>): void {
+    if (ballotOwner(ballot) !== from || compareBallots(ballot, this.#damagedBelow) <= 0) return;
+    this.#context.log.forgetBadAbove(above);
+  }
+
+  /** Nobody can tell what was accepted at `item`, and any guess could undo a write that was acknowledged (PAR). */
+  #halt(item: BadItem): void {
+    this.#lost = item;
+    this.#participate('cannot-go-on');
+    this.#coordinator.setAside('an item is lost');
+    this.#context.outbox.push({ kind: 'halted', item });
+  }
+
   // --- applying -----------------------------------------------------------------------------------------------------
 
   /** Executes what is chosen, in order and without gaps, a bounded number at a time. */
@@ -335,18 +366,24 @@ export class Replica {
   }
 
   #updateParticipation(): void {
-    const { configurations, self, appliedUpTo, outbox } = this.#context;
+    const { configurations, self, appliedUpTo } = this.#context;
     const roles = configurations
       .from(appliedUpTo + 1)
       .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
       .map(({ role }) => role);
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
     const newIncarnation = roles.includes('rebuilding');
+    this.#participate(event, newIncarnation);
+  }
+
+  /** False when the machine has nothing to say to it. */
+  #participate(event: ParticipationEvent, newIncarnation = false, cause: string = event): boolean {
     const transition = participationMove(this.#participation, event, { newIncarnation });
-    if (transition === 'ignored') return;
+    if (transition === 'ignored') return false;
     invariant(transition !== 'impossible', 'an event comes only where the machine expects it', { event });
     this.#participation = transition.to;
-    outbox.push({ kind: 'transition', transition, cause: event });
+    this.#context.outbox.push({ kind: 'transition', transition, cause });
+    return true;
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------------
@@ -426,6 +463,22 @@ export class Replica {
 
   get participation(): ParticipationState {
     return this.#participation;
+  }
+
+  /** Why it halted: the item of which nobody can tell any more what was accepted. */
+  get lost(): BadItem | null {
+    return this.#lost;
+  }
+
+  /** What of its log could not be read and is not repaired yet, ascending. */
+  get bad(): readonly BadItem[] {
+    const { log } = this.#context;
+    return log.badFrom(log.chosenUpTo + 1);
+  }
+
+  /** Values up to here are known as chosen, though some may be missing here: nothing is served from before them. */
+  get knownChosenUpTo(): Instance {
+    return this.#context.log.knownChosenUpTo;
   }
 
   get promised(): Ballot {

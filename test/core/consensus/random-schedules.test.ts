@@ -43,7 +43,7 @@ describe('under random schedules', () => {
   );
 
   test(
-    'every move of the state machines happens, but for those of rare-moves.test.ts',
+    'every move of the state machines happens, but for those of rare-moves.test.ts and bad-items.test.ts',
     () => {
       const rare = [
         'coordinator.asking.release-received.preparing',
@@ -55,6 +55,7 @@ describe('under random schedules', () => {
         'participation.voting.admitted-as-learner.learner',
         'participation.learner.left.removed',
         'participation.rebuilding.left.removed',
+        'participation.voting.cannot-go-on.halted',
       ];
       const transitions = new TransitionCounts();
       for (const memberships of [false, true]) transitions.add(exploreAll(memberships).toRecord());
