@@ -112,7 +112,7 @@ export const recovery: readonly Mutant[] = [
     edits: [
       {
         file: consensus('campaign'),
-        find: 'if (pages.last === null || pages.entries.size !== pages.last + 1) return;',
+        find: 'if (pages.last === null || pages.pages.size !== pages.last + 1) return;',
         replace: 'if (pages.last === null) return;',
       },
     ],
@@ -171,8 +171,13 @@ export const recovery: readonly Mutant[] = [
     edits: [
       {
         file: consensus('catch-up'),
-        find: 'Math.min(message.to, log.chosenUpTo, message.from',
+        find: 'Math.min(message.to, log.knownChosenUpTo, message.from',
         replace: 'Math.min(message.to, log.highest, message.from',
+      },
+      {
+        file: consensus('catch-up'),
+        find: 'log.isChosen(i) ? log.get(i) : undefined',
+        replace: 'log.get(i)',
       },
     ],
     killedBy: ['test/core/consensus/catch-up.test.ts'],
