@@ -306,6 +306,32 @@ export const catalogue = {
     'See `why` in `paxosctl status`.',
   ),
 
+  // Snapshots.
+  PAXOS_SNAPSHOT_NOT_FOUND: entry(
+    404,
+    6,
+    'The replica has no good snapshot as new as the one that is asked for.',
+    'See `paxosctl snapshot list`; take one: `paxosctl snapshot take`.',
+  ),
+  PAXOS_SNAPSHOT_FAILED: entry(
+    503,
+    3,
+    'A snapshot could not be written; the earlier ones stand, and the log goes on.',
+    'See the log of the replica; the disk is full or fails.',
+  ),
+  PAXOS_SNAPSHOT_REFUSED: entry(
+    409,
+    5,
+    'The replica is frozen or quarantined: a snapshot that it keeps would cut evidence from its log.',
+    'Save a copy instead: `paxosctl snapshot save FILE --member NAME`.',
+  ),
+  PAXOS_SNAPSHOT_CORRUPT: entry(
+    null,
+    4,
+    'The file is no whole snapshot.',
+    'Use another copy; `paxosctl snapshot inspect FILE` says whether one is good.',
+  ),
+
   // `node start` ends with one of these.
   PAXOS_DATA_DIRECTORY_LOST: entry(
     null,

@@ -52,6 +52,11 @@ export interface TransferBody {
   readonly dryRun?: boolean | undefined;
 }
 
+/** `POST /v1/snapshots`. */
+export interface TakeSnapshotBody {
+  readonly dryRun?: boolean | undefined;
+}
+
 /** What a value looks like in an answer: `value` when it is UTF-8, else `valueBase64`. */
 export interface EntryDocument {
   readonly key: string;
@@ -254,6 +259,33 @@ export interface CheckDocument {
   readonly tookMs: number;
   /** RFC 3339. */
   readonly at: string;
+}
+
+/** A snapshot of one member; null where its header cannot be read. */
+export interface SnapshotDocument {
+  /** Null: a file, whoever wrote it. */
+  readonly member: string | null;
+  readonly instance: number;
+  readonly epoch: number | null;
+  readonly generation: number | null;
+  readonly entries: number | null;
+  readonly bytes: number;
+  /** Of the database: what loading it arrives at. */
+  readonly checksum: string | null;
+  /** Of the file. */
+  readonly digest: string;
+  readonly createdAt: string;
+  readonly verified: boolean;
+}
+
+/** `GET` and `POST /v1/snapshots`. */
+export interface SnapshotsDocument {
+  readonly snapshots: readonly SnapshotDocument[];
+  /** Of a dry run: whether one would be taken. */
+  readonly dryRun?: boolean;
+  readonly wouldTake?: boolean;
+  /** False when the present one holds everything already. */
+  readonly taken?: boolean;
 }
 
 /**

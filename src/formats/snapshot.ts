@@ -43,6 +43,8 @@ export interface SnapshotHeader {
   /** Of the database, as {@link ApplicationView.checksum} gives it. */
   readonly checksum: string;
   readonly records: number;
+  /** The user's entries among the records. */
+  readonly entries: number;
 }
 
 export interface SnapshotTrailer {
@@ -57,7 +59,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Buffer {
   to.text(header.cellId).safe(header.generation);
   to.safe(handle.instance).safe(handle.epoch).safe(handle.cellTimeMs);
   writeConfigurationsFrom(to, handle.configurations);
-  to.u32(header.level).bytes(header.logChain).text(header.checksum).safe(header.records);
+  to.u32(header.level).bytes(header.logChain).text(header.checksum).safe(header.records).safe(header.entries);
   to.patchU32(8, to.length + 4);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
@@ -94,8 +96,10 @@ export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
     logChain: Buffer.from(from.bytes()),
     checksum: from.text(),
     records: from.safe(),
+    entries: from.safe(),
   };
   from.end();
+  if (header.entries > header.records) throw new FormatError('a snapshot header with more entries than records');
   return header;
 }
 

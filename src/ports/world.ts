@@ -15,6 +15,17 @@ export interface OpenDirectory {
   release(): Promise<void>;
 }
 
+/** What a look at files needs, while no replica runs on them: nothing that is reached through it can be changed. */
+export interface OfflineWorld {
+  readonly digest: DigestPort;
+  /** Milliseconds since 1970. */
+  wallMs(): number;
+  /** @throws {DiskError} 'not-found' or 'denied'. */
+  openReadOnly(path: string): Promise<Disk>;
+  /** Whether a process on this machine has the directory now. */
+  inUse(path: string): Promise<boolean>;
+}
+
 /** The directory is held by another process. */
 export class DirectoryHeldError extends Error {
   readonly pid: number | null;

@@ -22,7 +22,7 @@ import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { NetworkPort } from '../ports/network.ts';
-import type { LogApplication } from './application.ts';
+import type { ApplicationView, LogApplication } from './application.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -41,6 +41,19 @@ export type SubmitOutcome<Result> =
 
 /** Of a change of the configuration. `refused`: it had no effect; `unknown`: it may be chosen yet. */
 export type ChangeOutcome = 'changed' | 'refused' | 'unknown';
+
+/** What a snapshot stands for, and the state that it holds. */
+export interface SnapshotPoint {
+  readonly handle: RecoveredState['handle'];
+  readonly logChain: Uint8Array;
+  readonly view: ApplicationView;
+}
+
+/** `failed`: the snapshots are as they were. `unavailable`: there is no state of this moment. */
+export type SnapshotOutcome =
+  | { readonly kind: 'taken'; readonly instance: Instance }
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'failed'; readonly error: unknown };
 
 export type SubmitCallback<Result> = (outcome: SubmitOutcome<Result>) => void;
 
@@ -100,7 +113,7 @@ export class LogReplica<Result> {
   #logChain: Uint8Array;
   /** What the application holds. Behind the core's own mark while the effects of a step are being carried out. */
   #appliedUpTo: Instance;
-  #snapshotting = false;
+  #snapshotting: Promise<SnapshotOutcome> | null = null;
   #snapshotNotBeforeMs = 0;
   #restoring = false;
   /** From the first moment on nothing more is said to anybody; `#frozen` follows when that is durable. */
@@ -505,30 +518,47 @@ export class LogReplica<Result> {
   // --- snapshots ----------------------------------------------------------------------------------------------------
 
   #snapshotWhenDue(): void {
-    if (this.#snapshotting || this.#options.storage.walBytesSinceSnapshot() < this.#options.snapshotLogBytes) return;
+    if (this.#snapshotting !== null || this.#options.storage.walBytesSinceSnapshot() < this.#options.snapshotLogBytes)
+      return;
     if (this.#now().monotonicMs >= this.#snapshotNotBeforeMs) void this.takeSnapshot();
   }
 
-  /** Takes one now; false when one is under way or it failed (then nothing changed). */
-  async takeSnapshot(): Promise<boolean> {
-    if (this.#snapshotting || this.#stopped || !this.#isCurrent()) return false;
-    this.#snapshotting = true;
+  /** Takes one now, or joins the one that is under way. */
+  takeSnapshot(): Promise<SnapshotOutcome> {
+    if (this.#snapshotting !== null) return this.#snapshotting;
+    const point = this.snapshotPoint();
+    if (point === null) return Promise.resolve({ kind: 'unavailable' });
+    const taking = this.#takeSnapshot(point).finally(() => {
+      this.#snapshotting = null;
+    });
+    this.#snapshotting = taking;
+    return taking;
+  }
+
+  /**
+   * What a snapshot of this moment stands for and holds; its view is to be closed. Null while there is no such moment: in the
+   * middle of a step, while another state is being restored, and after the replica has stopped.
+   */
+  snapshotPoint(): SnapshotPoint | null {
+    if (this.#stopped || !this.#isCurrent()) return null;
     const handle = this.#core.handle();
     // Handle, chain and view belong together, or a restart would go on from one state at the place of another.
     invariant(handle.instance === this.#appliedUpTo, 'a snapshot is of what the application holds', { handle });
-    const view = this.#options.application.view();
+    return { handle, logChain: this.#logChain, view: this.#options.application.view() };
+  }
+
+  async #takeSnapshot({ handle, logChain, view }: SnapshotPoint): Promise<SnapshotOutcome> {
     try {
-      const { instance, bytes } = await this.#options.storage.takeSnapshot({ handle, logChain: this.#logChain, view });
+      const { instance, bytes } = await this.#options.storage.takeSnapshot({ handle, logChain, view });
       this.#options.logger.info({ instance, bytes }, 'snapshot taken');
       this.#feed({ kind: 'snapshot-taken', at: this.#now(), instance });
-      return true;
+      return { kind: 'taken', instance };
     } catch (error) {
       this.#options.logger.error({ err: error, instance: handle.instance }, 'snapshot failed; the previous one stands');
       this.#snapshotNotBeforeMs = this.#now().monotonicMs + snapshotRetryMs;
-      return false;
+      return { kind: 'failed', error };
     } finally {
       view.close();
-      this.#snapshotting = false;
     }
   }
 

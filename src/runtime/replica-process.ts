@@ -15,6 +15,7 @@ import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
 import { type JoinedMember, Member, type MemberOptions } from './member.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
+import { ReplicaSnapshots } from './replica-snapshots.ts';
 import { ServiceSwitch, WaitingService } from './waiting-service.ts';
 
 /** A stopping master gives the hand-over this long, and requests under way as long again. */
@@ -145,6 +146,7 @@ class ReplicaProcess {
       checks: this.#checks,
       clocks: this.#world.clocks,
       host: this.#hostFacts(joined),
+      snapshots: new ReplicaSnapshots({ log, storage: joined.storage, clocks: this.#world.clocks }),
     });
     this.#switch.set(this.#service);
     this.#watchSpace(joined);

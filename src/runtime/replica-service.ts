@@ -17,7 +17,14 @@ import { encodeCommand } from '../formats/command.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
-import type { ReadState, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
+import type {
+  ReadState,
+  ReplicaService,
+  ReplicaStatus,
+  Serving,
+  SnapshotService,
+  WriteOutcome,
+} from './http/service.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
@@ -53,6 +60,8 @@ export interface DatabaseServiceOptions {
   readonly checks: DatabaseChecks;
   readonly clocks: ClockPort;
   readonly host: HostFacts;
+  /** Null where nobody asks for them. */
+  readonly snapshots: SnapshotService | null;
 }
 
 export class DatabaseService implements ReplicaService {
@@ -139,6 +148,10 @@ export class DatabaseService implements ReplicaService {
 
   changesAfter(from: Revision): readonly RevisionChanges[] | null {
     return this.#options.database.changesAfter(from);
+  }
+
+  snapshots(): SnapshotService | null {
+    return this.#options.snapshots;
   }
 
   // --- writing ------------------------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ export class ServiceSwitch implements ReplicaService {
   whenApplied(...args: Parameters<ReplicaService['whenApplied']>): void {
     this.#service.whenApplied(...args);
   }
+  snapshots(): ReturnType<ReplicaService['snapshots']> {
+    return this.#service.snapshots();
+  }
   transfer(...args: Parameters<ReplicaService['transfer']>): ReturnType<ReplicaService['transfer']> {
     return this.#service.transfer(...args);
   }
@@ -88,6 +91,10 @@ export class WaitingService implements ReplicaService {
 
   whenApplied(_instance: unknown, _timeoutMs: number, done: (applied: boolean) => void): void {
     done(false);
+  }
+
+  snapshots(): null {
+    return null;
   }
 
   async transfer(): ReturnType<ReplicaService['transfer']> {

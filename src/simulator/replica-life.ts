@@ -130,6 +130,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     database,
     checks,
     clocks: process,
+    snapshots: null,
     host: {
       version: '0.0.0',
       level: simulatedCell.level,

@@ -21,6 +21,7 @@ import { type Formation, type Inspection, inspect, markFormed, writeForming } fr
 import { GroupCommit } from './group-commit.ts';
 import { checkAgreement, chooseStart, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
+import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import {
   type LoadedSnapshot,
   type SnapshotReceiver,
@@ -32,6 +33,7 @@ import type { SnapshotView } from './snapshot-writer.ts';
 import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
+export type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 export type { LoadedSnapshot, SnapshotReceiver, TakenSnapshot } from './snapshot-store.ts';
 export type { SnapshotView } from './snapshot-writer.ts';
 
@@ -265,6 +267,21 @@ export class ReplicaStorage {
       this.#walBytesAtSnapshot = wal.written;
     }
     return taken;
+  }
+
+  /** Newest first, with what the files say of themselves; also those found bad. */
+  snapshotDetails(): Promise<readonly SnapshotDetails[]> {
+    return this.#parts.snapshots.details();
+  }
+
+  /** The good snapshot of `instance`, the newest for null, to be read and closed; null when there is none. */
+  openKeptSnapshot(instance: number | null): Promise<OpenSnapshot | null> {
+    return this.#parts.snapshots.openKept(instance);
+  }
+
+  /** A snapshot of `view` that nobody keeps: it is gone when it is closed. @throws whatever went wrong, with nothing left behind. */
+  exportSnapshot(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<OpenSnapshot> {
+    return this.#parts.snapshots.export(handle, view, options);
   }
 
   receiveSnapshot(): Promise<SnapshotReceiver> {

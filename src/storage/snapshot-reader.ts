@@ -35,11 +35,11 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
-/** Reads every byte. @throws {SnapshotCorruptError} for anything bad, and for a snapshot of another cell or generation. */
+/** Reads every byte; whose snapshot it is does not matter without `origin`. @throws {SnapshotCorruptError} for anything bad, and for a snapshot of another cell or generation. */
 export function verifySnapshot(
   disk: Disk,
   path: string,
-  origin: SnapshotOrigin,
+  origin: SnapshotOrigin | null,
   digest: DigestPort,
 ): Promise<VerifiedSnapshot> {
   return readingFile(
@@ -47,7 +47,7 @@ export function verifySnapshot(
     path,
     async (file) => {
       const { header, bytes: headerBytes } = await readHeader(file);
-      if (header.cellId !== origin.cellId || header.generation !== origin.generation) {
+      if (origin !== null && (header.cellId !== origin.cellId || header.generation !== origin.generation)) {
         throw new FormatError(`it is of cell ${header.cellId}, generation ${header.generation}`);
       }
       const seed = snapshotSeed(headerBytes);
@@ -76,6 +76,15 @@ export function verifySnapshot(
     (error) => bad(path, error),
   );
 }
+
+/** What the file says it stands for; nothing after the header is looked at. @throws {SnapshotCorruptError} */
+export const readSnapshotHeader = (disk: Disk, path: string): Promise<SnapshotHeader> =>
+  readingFile(
+    disk,
+    path,
+    async (file) => (await readHeader(file)).header,
+    (error) => bad(path, error),
+  );
 
 /** The records in their order, chunk by chunk, each checked before it is handed out. */
 export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator<Uint8Array> {

@@ -14,6 +14,13 @@ import type { DataDirectory } from './data-directory.ts';
 import { SnapshotCorruptError, StorageClosedError } from './errors.ts';
 import { inScratch, scratch, snapshotName } from './files.ts';
 import { Serial } from './serial.ts';
+import {
+  describeExport,
+  describeSnapshots,
+  type OpenSnapshot,
+  openExport,
+  type SnapshotDetails,
+} from './snapshot-details.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
 import { SnapshotBeingReceived } from './snapshot-receiver.ts';
 import { ReceivedFile, type SnapshotView, writeSnapshot } from './snapshot-writer.ts';
@@ -71,7 +78,10 @@ export class SnapshotStore {
   readonly #receivers = new Set<SnapshotReceiver>();
   /** What {@link close} waits for. */
   readonly #running = new Set<Promise<unknown>>();
+  /** Being read by an operator. */
+  readonly #open = new Set<OpenSnapshot>();
   #reserved = 0;
+  #exported = 0;
   #closed = false;
 
   constructor(directory: DataDirectory, digest: DigestPort, wallMs: () => number) {
@@ -132,6 +142,7 @@ export class SnapshotStore {
     this.#closed = true;
     await Promise.allSettled(this.#running);
     await Promise.all([...this.#receivers].map((receiver) => receiver.abort()));
+    await Promise.allSettled([...this.#open].map((opened) => opened.close()));
   }
 
   #run<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -154,6 +165,26 @@ export class SnapshotStore {
   ): Promise<TakenSnapshot> {
     invariant(options.logChain.length === 32, 'a log chain has 32 bytes', { bytes: options.logChain.length });
     if (handle.instance <= this.newestInstance()) return { outcome: 'superseded', instance: handle.instance, bytes: 0 };
+    const name = this.#reserve();
+    try {
+      const verified = await this.#write(name, handle, view, options);
+      await beforeInstall();
+      const entry = await this.#install(name, verified, 'taken');
+      if (entry === null) await this.#discard(name);
+      return { outcome: entry === null ? 'superseded' : 'taken', instance: handle.instance, bytes: verified.bytes };
+    } catch (error) {
+      await this.#discard(name);
+      throw error;
+    }
+  }
+
+  /** Into scratch/, and read back. @throws whatever went wrong, with what there is of it left in scratch/. */
+  async #write(
+    name: string,
+    handle: SnapshotHandle,
+    view: SnapshotView,
+    options: TakeOptions,
+  ): Promise<VerifiedSnapshot> {
     const { cell, level } = this.#directory.manifest;
     const header = {
       cellId: cell.id,
@@ -163,25 +194,57 @@ export class SnapshotStore {
       logChain: options.logChain,
       checksum: view.checksum,
       records: view.count,
+      entries: view.entryCount ?? view.count,
     };
-    const name = this.#reserve();
-    try {
-      const pause = async (): Promise<void> => {
-        this.#refuseClosed();
-        await options.pause();
-        this.#refuseClosed();
-      };
-      const source = { header, records: view.records(), pause };
-      await writeSnapshot(this.#directory.disk, name, source, this.#digest);
-      const verified = await this.#verifyScratch(name);
-      await beforeInstall();
-      const entry = await this.#install(name, verified, 'taken');
-      if (entry === null) await this.#discard(name);
-      return { outcome: entry === null ? 'superseded' : 'taken', instance: handle.instance, bytes: verified.bytes };
-    } catch (error) {
-      await this.#discard(name);
-      throw error;
-    }
+    const pause = async (): Promise<void> => {
+      this.#refuseClosed();
+      await options.pause();
+      this.#refuseClosed();
+    };
+    await writeSnapshot(this.#directory.disk, name, { header, records: view.records(), pause }, this.#digest);
+    return this.#verifyScratch(name);
+  }
+
+  /** Newest first, with what the files say of themselves; also those found bad. */
+  details(): Promise<readonly SnapshotDetails[]> {
+    return describeSnapshots(this.#directory.disk, this.list());
+  }
+
+  /** The good snapshot of `instance`, the newest without one; null when there is none. */
+  async openKept(instance: number | null): Promise<OpenSnapshot | null> {
+    const entry = this.#verified().find((it) => instance === null || it.instance === instance);
+    if (entry === undefined) return null;
+    const [details] = await describeSnapshots(this.#directory.disk, [entry]);
+    if (details === undefined || !details.verified) return null;
+    return this.#openFor(entry.file, details, () => Promise.resolve());
+  }
+
+  /**
+   * A snapshot of `view` that is kept by nobody: written in scratch/, read back, streamed, and gone when it is closed. The
+   * snapshots and the log stay as they are, so that saving a copy is never what cuts away evidence.
+   */
+  export(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<OpenSnapshot> {
+    return this.#run(async () => {
+      this.#exported++;
+      const name = `export-${this.#exported}`;
+      try {
+        const verified = await this.#write(name, handle, view, options);
+        const details = describeExport(verified, new Date(this.#wallMs()).toISOString());
+        return await this.#openFor(inScratch(name), details, () => this.#discard(name));
+      } catch (error) {
+        await this.#discard(name);
+        throw error;
+      }
+    });
+  }
+
+  async #openFor(path: string, details: SnapshotDetails, closed: () => Promise<void>): Promise<OpenSnapshot> {
+    const opened = await openExport(this.#directory.disk, path, details, async () => {
+      this.#open.delete(opened);
+      await closed();
+    });
+    this.#open.add(opened);
+    return opened;
   }
 
   async #receive(): Promise<SnapshotReceiver> {

@@ -23,6 +23,8 @@ const receivedFlushBytes = 256 * 1024;
 export interface SnapshotView {
   /** Number of records that `records` will yield. */
   readonly count: number;
+  /** The user's entries among them; absent where the application does not tell them apart: all. */
+  readonly entryCount?: number;
   /** 32 hex digits, equal on two replicas iff their state is. */
   readonly checksum: string;
   /** Canonical records in one order. */

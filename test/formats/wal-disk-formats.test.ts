@@ -88,6 +88,7 @@ const snapshotHeader = {
   logChain: Buffer.alloc(32, 5),
   checksum: 'ab'.repeat(16),
   records: 3,
+  entries: 2,
 };
 const headerBytes = encodeSnapshotHeader(snapshotHeader);
 const seed = snapshotSeed(headerBytes);

@@ -189,8 +189,8 @@ export const durability: readonly Mutant[] = [
       },
       {
         file: 'src/runtime/log-replica.ts',
-        find: 'if (this.#snapshotting || this.#stopped || !this.#isCurrent()) return false;',
-        replace: 'if (this.#snapshotting || this.#stopped) return false;',
+        find: 'if (this.#stopped || !this.#isCurrent()) return null;',
+        replace: 'if (this.#stopped) return null;',
       },
       {
         file: 'src/runtime/log-replica.ts',
@@ -242,14 +242,14 @@ export const durability: readonly Mutant[] = [
     }
   }
 
-  async #receive`,
+  /** Into scratch/, and read`,
         replace: `    } catch {
       await this.#discard(name);
       return { outcome: 'taken', instance: handle.instance, bytes: 0 };
     }
   }
 
-  async #receive`,
+  /** Into scratch/, and read`,
       },
     ],
     killedBy: [snapshots],

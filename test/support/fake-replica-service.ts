@@ -12,6 +12,7 @@ import type {
   ReplicaService,
   ReplicaStatus,
   Serving,
+  SnapshotService,
   WriteOutcome,
 } from '../../src/runtime/http/service.ts';
 
@@ -229,6 +230,13 @@ export class FakeReplicaService implements ReplicaService {
     const ready = this.#waiting.filter((it) => it.at <= this.instance);
     this.#waiting = this.#waiting.filter((it) => it.at > this.instance);
     for (const it of ready) it.done();
+  }
+
+  /** Null: there is no state yet. */
+  snapshotService: SnapshotService | null = null;
+
+  snapshots(): SnapshotService | null {
+    return this.snapshotService;
   }
 
   async transfer(to: string | null, dryRun: boolean): ReturnType<ReplicaService['transfer']> {

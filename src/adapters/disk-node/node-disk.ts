@@ -11,7 +11,7 @@ import { toDiskError } from './errors.ts';
 import { NodeDiskFile } from './node-file.ts';
 
 const open = promisify(fs.open);
-const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
 const noFollow = fs.constants.O_NOFOLLOW ?? 0;
 const directoryMode = 0o700;
 const fileMode = 0o600;
@@ -20,8 +20,25 @@ export class NodeDisk implements Disk {
   /** Absolute. */
   readonly root: string;
 
-  private constructor(root: string) {
+  readonly #readOnly: boolean;
+
+  private constructor(root: string, readOnly = false) {
     this.root = root;
+    this.#readOnly = readOnly;
+  }
+
+  /** A folder that is there, to be read and never changed: files are opened for reading alone, and whatever would change something is refused. */
+  static async openReadOnly(root: string): Promise<NodeDisk> {
+    try {
+      const real = await fsPromises.realpath(root);
+      if (!(await fsPromises.stat(real)).isDirectory()) {
+        throw new DiskError('denied', root, `${root} is not a directory`);
+      }
+      await fsPromises.access(real, fs.constants.R_OK | fs.constants.X_OK);
+      return new NodeDisk(real, true);
+    } catch (error) {
+      throw toDiskError(error, root);
+    }
   }
 
   /** Makes the folder, and those above it, durably when they are absent. @throws {DiskError} 'denied' when it is something else or not accessible. */
@@ -41,17 +58,23 @@ export class NodeDisk implements Disk {
   open(file: string, { create }: { readonly create: false | 'exclusive' }): Promise<DiskFile> {
     return this.#mapped(file, async () => {
       const fullPath = this.#resolve(file);
-      const flags = O_RDWR | noFollow | (create === 'exclusive' ? O_CREAT | O_EXCL : 0);
+      if (create === 'exclusive') this.#refuseReadOnly(file);
+      const access = this.#readOnly ? O_RDONLY : O_RDWR;
+      const flags = access | noFollow | (create === 'exclusive' ? O_CREAT | O_EXCL : 0);
       return new NodeDiskFile(file, fullPath, await open(fullPath, flags, fileMode));
     });
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#mapped(from, () => fsPromises.rename(this.#resolve(from), this.#resolve(to)));
+    return this.#mapped(from, async () => {
+      this.#refuseReadOnly(from);
+      await fsPromises.rename(this.#resolve(from), this.#resolve(to));
+    });
   }
 
   remove(file: string): Promise<void> {
     return this.#mapped(file, async () => {
+      this.#refuseReadOnly(file);
       try {
         await fsPromises.unlink(this.#resolve(file));
       } catch (error) {
@@ -62,6 +85,7 @@ export class NodeDisk implements Disk {
 
   makeDirectory(folder: string): Promise<void> {
     return this.#mapped(folder, async () => {
+      this.#refuseReadOnly(folder);
       const fullPath = this.#resolve(folder);
       try {
         await fsPromises.mkdir(fullPath, { mode: directoryMode });
@@ -88,6 +112,7 @@ export class NodeDisk implements Disk {
 
   flushDirectory(folder: string): Promise<void> {
     return this.#mapped(folder, async () => {
+      this.#refuseReadOnly(folder);
       await flushFolder(this.#resolve(folder));
     });
   }
@@ -118,6 +143,10 @@ export class NodeDisk implements Disk {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       throw error;
     }
+  }
+
+  #refuseReadOnly(what: string): void {
+    if (this.#readOnly) throw new DiskError('denied', what, `${this.root} was opened for reading alone`);
   }
 
   #resolve(relative: string): string {

@@ -11,6 +11,7 @@ import type {
   OpenSessionBody,
   OperationBody,
   StartCheckBody,
+  TakeSnapshotBody,
   TestBody,
   TransferBody,
 } from '../../formats/http-body.ts';
@@ -75,6 +76,9 @@ export const transferSchema = z.strictObject({
 }) satisfies z.ZodType<TransferBody>;
 
 export const startCheckSchema = z.strictObject({ deep: z.boolean().optional() }) satisfies z.ZodType<StartCheckBody>;
+export const takeSnapshotSchema = z.strictObject({
+  dryRun: z.boolean().optional(),
+}) satisfies z.ZodType<TakeSnapshotBody>;
 
 export const emptySchema = z.strictObject({});
 

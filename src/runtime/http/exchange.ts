@@ -127,6 +127,11 @@ export class Exchange implements Waiting {
     }
   }
 
+  /** What follows may take longer than any request may wait: no deadline ends it, and it counts as in flight no more. */
+  unheld(): void {
+    this.#release();
+  }
+
   #release(): void {
     if (!this.#inFlight) return;
     this.#inFlight = false;
@@ -182,6 +187,16 @@ export class Exchange implements Waiting {
     const position = this.service.position();
     if (position !== '') headers.push('Paxos-Position', position);
     writeValue(this.res, headers, value);
+  }
+
+  /** The head of an answer of `bytes` bytes, which the caller writes; null when nobody waits for it any more. */
+  stream(headers: RawHeaders, bytes: number): ServerResponse | null {
+    if (!this.#begin(200)) return null;
+    const position = this.service.position();
+    const all = [...headers, 'Content-Length', String(bytes)];
+    if (position !== '') all.push('Paxos-Position', position);
+    this.res.writeHead(200, all);
+    return this.res;
   }
 
   problem(code: string, detail: string, details?: ProblemDetails): void {

@@ -48,6 +48,12 @@ export interface HttpLimits {
   readonly listViewsMax: number;
   readonly listViewMs: number;
   readonly sessionTtlMsDefault: number;
+  /** Of a snapshot that is read by an operator, at once. */
+  readonly snapshotChunkBytes: number;
+  /** Pace of one such stream; 0 for as fast as it goes. */
+  readonly snapshotBytesPerSecond: number;
+  /** A reader that takes nothing for this long has gone. */
+  readonly snapshotStallMs: number;
 }
 
 export const defaultHttpLimits: HttpLimits = {
@@ -77,4 +83,7 @@ export const defaultHttpLimits: HttpLimits = {
   listViewsMax: 16,
   listViewMs: 60_000,
   sessionTtlMsDefault: 10 * 60_000,
+  snapshotChunkBytes: 64 * 1024,
+  snapshotBytesPerSecond: 64 * 1024 * 1024,
+  snapshotStallMs: 10_000,
 };

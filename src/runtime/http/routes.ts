@@ -9,6 +9,7 @@ import { multiOpRoutes } from './multiop-routes.ts';
 import { processRoutes } from './process-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { snapshotRoutes } from './snapshot-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 
 export const routeTable = (limits: HttpLimits): readonly Route[] => [
@@ -19,5 +20,6 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...sessionRoutes(limits),
   ...statusRoutes,
   ...checksumRoutes,
+  ...snapshotRoutes,
   ...processRoutes,
 ];

@@ -134,6 +134,58 @@ export interface FrozenStatus {
 
 /** The checks of one replica at logged instances (design §5). */
 export type CheckedDatabase = Pick<DatabaseChecks, 'at' | 'state' | 'entries' | 'last' | 'newest'>;
+/** What one member tells of a snapshot. */
+export interface MemberSnapshot {
+  readonly member: string;
+  readonly instance: number;
+  /** Null, here and below, where its header cannot be read. */
+  readonly epoch: number | null;
+  readonly generation: number | null;
+  readonly entries: number | null;
+  readonly bytes: number;
+  /** Of the database. */
+  readonly checksum: string | null;
+  /** Of the file. */
+  readonly digest: string;
+  readonly createdAt: string;
+  readonly verified: boolean;
+}
+
+export interface SnapshotRefusal {
+  readonly kind: 'refused';
+  readonly code: string;
+  readonly message: string;
+}
+
+export type SnapshotTaking =
+  /** `taken` is false when one that holds everything was there already. */
+  | { readonly kind: 'done'; readonly snapshot: MemberSnapshot; readonly taken: boolean }
+  /** A dry run: it would be taken at this instance or a later one. */
+  | { readonly kind: 'would'; readonly instance: number }
+  | SnapshotRefusal;
+
+/** A snapshot file while it is read; it stays whole until it is closed. */
+export interface SnapshotDownload {
+  readonly snapshot: MemberSnapshot;
+  readonly bytes: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** The snapshots of one replica. */
+export interface SnapshotService {
+  /** Newest first. */
+  list(): Promise<readonly MemberSnapshot[]>;
+  take(dryRun: boolean): Promise<SnapshotTaking>;
+  /**
+   * `current`: of this moment, kept by nobody afterwards; a number: the kept one of that instance. Refused when it holds
+   * less than instance `atLeast`.
+   */
+  open(
+    which: 'current' | 'newest' | number,
+    atLeast: number,
+  ): Promise<{ readonly kind: 'open'; readonly download: SnapshotDownload } | SnapshotRefusal>;
+}
 
 export interface ReplicaService {
   serving(): Serving;
@@ -159,6 +211,8 @@ export interface ReplicaService {
       };
   /** Calls back once, when `instance` was applied here (true) or `timeoutMs` has passed (false). */
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
+  /** Null while there is no state to speak of. */
+  snapshots(): SnapshotService | null;
   /** Hands mastership over; answers when the successor serves, or why not. */
   transfer(
     to: string | null,

@@ -43,12 +43,6 @@ function cell(exchange: Exchange): void {
   });
 }
 
-function snapshots(exchange: Exchange): void {
-  const { name, cell, instances } = exchange.service.status();
-  const newest = { member: name, instance: instances.snapshot, generation: cell.generation };
-  exchange.json({ snapshots: instances.snapshot > 0 ? [newest] : [] });
-}
-
 function transfer(exchange: Exchange): void {
   readJson(exchange, transferSchema, { optional: true }, (body) => {
     onMasterSince(exchange, () => {
@@ -98,14 +92,6 @@ export const statusRoutes: readonly Route[] = [
     summary: 'The members of the configuration in force.',
     answer: '{"version","quorum","tolerates","members":[…]}.',
     handle: (exchange) => exchange.json(membersDocument(exchange.service.status())),
-  },
-  {
-    method: 'GET',
-    path: '/v1/snapshots',
-    operation: 'snapshots',
-    summary: 'The newest snapshot of this replica.',
-    answer: '{"snapshots":[{"member","instance","generation"}]}.',
-    handle: snapshots,
   },
   {
     method: 'POST',

@@ -3,7 +3,9 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { AddressInUseError } from '../../../src/errors/index.ts';
 import { HttpFront } from '../../../src/runtime/http/server.ts';
+import type { MemberSnapshot, SnapshotService } from '../../../src/runtime/http/service.ts';
 import { FakeReplicaService } from '../../support/fake-replica-service.ts';
+import { until } from '../../support/until.ts';
 import { eventually, startFront } from './front.ts';
 
 const json = (value: unknown): Record<string, unknown>[] => value as Record<string, unknown>[];
@@ -244,9 +246,8 @@ describe('the operator’s side', () => {
     expect((await ask('GET', '/v1/members')).json()).toMatchObject({ version: 7, quorum: 2, tolerates: 1 });
     expect((await ask('GET', '/v1/cell')).json()).toMatchObject({ cell: { id: 'cell-1', quorum: 2 }, seenBy: 'n1' });
     expect((await ask('GET', '/v1/checksums')).json()).toMatchObject({ member: 'n1', database: '11' });
-    expect((await ask('GET', '/v1/snapshots')).json()).toEqual({
-      snapshots: [{ member: 'n1', instance: 5, generation: 1 }],
-    });
+    service.snapshotService = fakeSnapshots([snapshot(5)]);
+    expect((await ask('GET', '/v1/snapshots')).json()).toEqual({ snapshots: [snapshot(5)] });
   });
 
   it('mastership is handed over on request, and only talked about in a dry run', async () => {
@@ -325,6 +326,7 @@ describe('the operator’s side', () => {
       'GET /v1/kv/{key}',
       'GET /v1/members',
       'GET /v1/snapshots',
+      'GET /v1/snapshots/{which}',
       'GET /v1/status',
       'POST /v1/batch',
       'POST /v1/checksums',
@@ -332,6 +334,7 @@ describe('the operator’s side', () => {
       'POST /v1/multiop',
       'POST /v1/sessions',
       'POST /v1/sessions/{id}/keep-alive',
+      'POST /v1/snapshots',
       'PUT /v1/kv/{key}',
     ]);
     const content = document.paths['/v1/multiop']?.post?.requestBody?.content as Record<string, { schema: object }>;
@@ -470,4 +473,84 @@ it('measured times of the status carry at most two decimals', async () => {
   service.statusChanges = { load };
   const status = (await ask('GET', '/v1/status')).json();
   expect(status.load).toMatchObject({ eventLoopLagMsP99: 0.3, flushMsP50: 1.23, flushMsP99: 3 });
+});
+
+const snapshot = (instance: number): MemberSnapshot => ({
+  member: 'n1',
+  instance,
+  epoch: 2,
+  generation: 1,
+  entries: 3,
+  bytes: 200_000,
+  checksum: 'ab',
+  digest: 'cd',
+  createdAt: '2026-01-02T03:04:05.000Z',
+  verified: true,
+});
+
+/** Bytes that say where they stand, so that a piece in a wrong place shows. */
+const fileBytes = Buffer.from(Array.from({ length: 200_000 }, (_, at) => at % 251));
+
+function fakeSnapshots(
+  kept: readonly MemberSnapshot[],
+  { closed = () => {}, breakAt = Number.POSITIVE_INFINITY } = {},
+) {
+  const service: SnapshotService = {
+    list: async () => kept,
+    take: async (dryRun) =>
+      dryRun ? { kind: 'would', instance: 9 } : { kind: 'done', snapshot: snapshot(9), taken: true },
+    open: async (which, atLeast) => {
+      const instance = typeof which === 'number' ? which : 9;
+      if (instance < atLeast) return { kind: 'refused', code: 'PAXOS_SNAPSHOT_NOT_FOUND', message: 'Too old.' };
+      return {
+        kind: 'open',
+        download: {
+          snapshot: snapshot(instance),
+          bytes: fileBytes.length,
+          read: async (offset, length) => {
+            if (offset >= breakAt) throw new Error('the disk failed');
+            return fileBytes.subarray(offset, offset + length);
+          },
+          close: async () => closed(),
+        },
+      };
+    },
+  };
+  return service;
+}
+
+describe('snapshots', () => {
+  it('are read as the bytes of the file, with what they are in the head, and closed afterwards', async () => {
+    const { ask, service } = await startFront();
+    let closed = 0;
+    service.snapshotService = fakeSnapshots([], { closed: () => closed++ });
+    for (const which of ['current', 'newest', '9']) {
+      const { status, headers, bytes } = await ask('GET', `/v1/snapshots/${which}?atLeast=9`);
+      expect([status, headers['paxos-snapshot-instance'], headers['paxos-snapshot-digest']]).toEqual([200, '9', 'cd']);
+      expect(bytes.equals(fileBytes)).toBe(true);
+    }
+    expect((await ask('HEAD', '/v1/snapshots/newest')).headers['content-length']).toBe('200000');
+    await until('all are closed', () => closed === 4);
+  });
+
+  it('that cannot be read to the end are cut off, never padded or ended as if they were whole', async () => {
+    const { ask, service } = await startFront();
+    let closed = 0;
+    service.snapshotService = fakeSnapshots([], { closed: () => closed++, breakAt: 100_000 });
+    await expect(ask('GET', '/v1/snapshots/current')).rejects.toThrow();
+    await until('it is closed', () => closed === 1);
+  });
+
+  it('are refused by their own codes, and while there is no state at all', async () => {
+    const { ask, post, service } = await startFront();
+    expect((await ask('GET', '/v1/snapshots')).json().code).toBe('PAXOS_NOT_SERVING');
+    service.snapshotService = fakeSnapshots([]);
+    const codeOf = async (path: string): Promise<unknown> => (await ask('GET', path)).json().code;
+    expect(await codeOf('/v1/snapshots/7?atLeast=8')).toBe('PAXOS_SNAPSHOT_NOT_FOUND');
+    expect(await codeOf('/v1/snapshots/07')).toBe('PAXOS_NOT_FOUND');
+    expect(await codeOf('/v1/snapshots/newest?atLeast=x')).toBe('PAXOS_BAD_QUERY');
+    expect((await post('/v1/snapshots', { dryRun: true })).json()).toMatchObject({ wouldTake: true, snapshots: [] });
+    expect((await post('/v1/snapshots', '')).json()).toEqual({ snapshots: [snapshot(9)], taken: true });
+    expect((await post('/v1/snapshots', { now: true })).json().code).toBe('PAXOS_BAD_BODY');
+  });
 });
