@@ -1,30 +1,30 @@
 /**
- * The cell at a glance: every member is asked about itself, and the answers are put together (contract §1 `status`).
+ * The cell at a glance: every member's answer about itself, put together (contract §1 `status`).
  *
- * The endpoints are a hint; the members that replicas name are the truth. Who does not answer counts as down, never as
- * "not asked"; and a replica that answers under another name than expected is not that member (PML §7: one misspelled
- * name cost a cell one of its spare failures for months).
+ * The first question is how many failures the cell survives *now*, and why fewer than it was made for: what lowers it is named,
+ * whoever was asked, within the time of one look (pitfalls P50, L4).
  */
-import { UnreachableError } from '../errors/cell-errors.ts';
-import type { FrozenDocument, MemberDocument, ReplicaStatusDocument } from '../formats/http-body.ts';
+import type {
+  FrozenDocument,
+  LastCheckDocument,
+  NewestSnapshotDocument,
+  ReplicaStatusDocument,
+} from '../formats/http-body.ts';
+import { type BrokenLink, brokenLinks, cutOffAtLeast } from './link-status.ts';
+import { compareChecksums, type MemberStatusDocument, memberStatus } from './member-status.ts';
+import { type AskStatus, isSilent, nobodyAnswers, type Survey, survey } from './survey.ts';
 
-export type ChecksumVerdict = 'agrees' | 'differs' | 'unknown';
+export { type ChecksumVerdict, lagInstancesMax, type MemberStatusDocument } from './member-status.ts';
+export type { Answer, AskStatus, Survey } from './survey.ts';
 
-export interface MemberStatusDocument {
-  readonly name: string;
-  readonly url: string;
-  /** As the replica says; 'unreachable' when it did not. */
-  readonly role: string;
-  readonly voting: boolean;
-  readonly incarnation: number;
-  readonly version: string | null;
-  readonly applied: number | null;
-  /** Instances behind the furthest. */
-  readonly lag: number | null;
-  readonly answered: boolean;
-  /** What is wrong with it; null when nothing is. */
-  readonly detail: string | null;
-  readonly checksum: ChecksumVerdict;
+/** What the last full check of all replicas said. */
+export interface LastChecksumDocument {
+  /** `agree`: every configured member, at one instance; `incomplete`: those who were checked agree. */
+  readonly verdict: 'agree' | 'differ' | 'incomplete';
+  readonly instance: number;
+  readonly at: string;
+  readonly ageMs: number;
+  readonly agreeing: readonly string[];
 }
 
 export interface CellStatusDocument {
@@ -42,28 +42,32 @@ export interface CellStatusDocument {
     readonly why: readonly string[];
     readonly master: string | null;
     readonly epoch: number | null;
+    readonly voters: number;
+    readonly votersAnswering: number;
+    readonly leaseMs: number | null;
     readonly leaseRemainingMs: number | null;
+    /** Of the present mastership, RFC 3339; as the master saw it since it started. */
+    readonly masterSince: string | null;
+    readonly changes: {
+      readonly lastHour: number | null;
+      readonly lastDay: number | null;
+      /** Of the last day. */
+      readonly causes: Readonly<Record<string, number>>;
+    };
     readonly revision: number | null;
     readonly entries: number | null;
+    /** Null before the first full check, and from replicas that tell of none. */
+    readonly checksum: LastChecksumDocument | null;
+    /** The newest that was read back and found good, on any member. */
+    readonly snapshot:
+      | (NewestSnapshotDocument & { readonly ageMs: number; readonly members: readonly string[] })
+      | null;
+    readonly pendingMembership: { readonly from: number; readonly members: readonly string[] } | null;
     readonly warnings: readonly string[];
     /** Why the cell is frozen, as the first member that is says; null while none is. */
     readonly frozen: FrozenDocument | null;
   };
   readonly members: readonly MemberStatusDocument[];
-}
-
-/** Asks one replica; rejects when it does not answer. */
-export type AskStatus = (url: string, timeoutMs: number) => Promise<ReplicaStatusDocument>;
-
-/** One that hangs must not hide the others for as long as a write may wait. */
-const answerMsMax = 2000;
-/** Closer than this a replica is called caught up: writes are under way all the time. */
-export const lagInstancesMax = 100;
-
-interface Answer {
-  readonly url: string;
-  readonly status: ReplicaStatusDocument | null;
-  readonly why: string | null;
 }
 
 /** @throws {UnreachableError} when nobody answers. */
@@ -72,54 +76,46 @@ export async function cellStatus(
   ask: AskStatus,
   timeoutMs: number,
 ): Promise<CellStatusDocument> {
-  const limit = Math.min(timeoutMs, answerMsMax);
-  const one = async (url: string): Promise<Answer> => {
-    try {
-      return { url, status: await ask(url, limit), why: null };
-    } catch (error) {
-      return { url, status: null, why: (error as Error).message };
-    }
-  };
-  const first = await Promise.all(endpoints.map(one));
-  const asked = new Set(endpoints);
-  const named = first.flatMap(({ status }) => status?.members.map(({ url }) => url) ?? []);
-  const others = [...new Set(named)].filter((url) => !asked.has(url) && !asked.has(url.replace(/\/$/, '')));
-  const answers = [...first, ...(await Promise.all(others.map(one)))];
-  if (answers.every(({ status }) => status === null)) {
-    const facts = { endpoints: answers.map(({ url, why }) => ({ url, why })) };
-    const what = answers.map(({ url, why }) => `${url}: ${why}`).join('; ');
-    throw new UnreachableError(`No replica answers (${what}).`, { facts });
-  }
-  return cellStatusOf(answers);
+  const asked = await survey(endpoints, ask, timeoutMs);
+  if (isSilent(asked)) throw nobodyAnswers(asked);
+  return cellStatusOf(asked);
+}
+
+/** The answers of the cell that is meant: the one that most of them belong to, and of two the one that was asked first. */
+export function answersOfCell({ answers }: Survey): readonly ReplicaStatusDocument[] {
+  const statuses = answers.flatMap(({ status }) => (status === null ? [] : [status]));
+  const counts = new Map<string | null, number>();
+  for (const { cell } of statuses) if (cell.id !== null) counts.set(cell.id, (counts.get(cell.id) ?? 0) + 1);
+  const [[id] = [null]] = [...counts].sort(([, m], [, n]) => n - m);
+  return statuses.filter(({ cell }) => cell.id === id);
 }
 
 /** What the answers say together. */
-export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
-  const statuses = answers.flatMap(({ status }) => (status === null ? [] : [status]));
-  const best = [...statuses].sort((a, b) => b.instances.applied - a.instances.applied)[0] ?? null;
-  const master = masterOf(statuses);
-  const own = statuses.filter((it) => it.cell.id === best?.cell.id);
+export function cellStatusOf(asked: Survey): CellStatusDocument {
+  const { answers } = asked;
+  const own = answersOfCell(asked);
+  const best = [...own].sort((a, b) => b.instances.applied - a.instances.applied)[0] ?? null;
+  const master = currentMaster(own);
   const checksums = compareChecksums(own);
   const furthest = best?.instances.applied ?? 0;
-  const members = (best?.members ?? []).map((it) => memberStatus(it, answers, own, { furthest, checksums, master }));
+  const whole = { answers, own, furthest, checksums, master };
+  const members = (best?.members ?? []).map((it) => memberStatus(it, whole));
+  const formed = best !== null && best.cell.id !== null;
 
-  const voters = members.filter(({ voting }) => voting);
+  // A cell that is not formed yet is meant to have those who are listed.
+  const voters = formed ? members.filter(({ voting }) => voting) : members;
   const quorum = Math.floor(voters.length / 2) + 1;
   const answering = voters.filter(({ answered }) => answered).length;
-  const well = voters.filter(({ answered, detail }) => answered && detail === null).length;
+  const well = new Set(voters.filter(({ answered, detail }) => answered && detail === null).map(({ name }) => name));
+  const links = brokenLinks(own).filter(({ from, to }) => well.has(from) && well.has(to));
   const frozen = earliestFreeze(own);
   const serves = master !== null && answering >= quorum && frozen === null;
   const intended = Math.max(0, voters.length - quorum);
-  const tolerates = serves ? Math.max(0, well - quorum) : 0;
-  const why = members.flatMap(({ name, detail }) => (detail === null ? [] : [`${name} ${detail}`]));
-  if (master === null) why.unshift('no master: nobody holds the lease');
-  if (answering < quorum)
-    why.unshift(`no quorum: ${answering} of ${voters.length} voters answer, ${quorum} are needed`);
-  if (frozen !== null) {
-    const others = own.filter((it) => it.role !== 'frozen').map(({ name }) => name);
-    const notYet = others.length === 0 ? '' : ` (not yet: ${others.join(', ')})`;
-    why.unshift(`frozen since ${frozen.seenAt}${notYet}, ${frozen.cause}, seen by ${frozen.seenBy}: ${frozen.text}`);
-  }
+  const tolerates = serves ? Math.max(0, well.size - cutOffAtLeast(links) - quorum) : 0;
+  const why = formed
+    ? whyNot({ members, own, links, frozen, master, answering, voters: voters.length, quorum })
+    : whyNotFormed(own, members);
+  const { mastership } = master ?? {};
   return {
     cell: {
       id: best?.cell.id ?? null,
@@ -132,10 +128,22 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
       why,
       master: master?.name ?? null,
       epoch: (master ?? best)?.epoch ?? null,
+      voters: voters.length,
+      votersAnswering: answering,
+      leaseMs: best?.leaseMs ?? null,
       leaseRemainingMs: master?.lease.remainingMs ?? null,
+      masterSince: mastership?.since ?? null,
+      changes: {
+        lastHour: mastership?.changesLastHour ?? null,
+        lastDay: mastership?.changesLastDay ?? null,
+        causes: mastership?.causes ?? {},
+      },
       revision: (master ?? best)?.revision ?? null,
       entries: (master ?? best)?.entries ?? null,
-      warnings: statuses.flatMap(({ name, warnings }) => warnings.map((warning) => `${name}: ${warning}`)).sort(),
+      checksum: lastChecksum(asked, own, members),
+      snapshot: newestSnapshot(asked, own),
+      pendingMembership: best?.pendingMembership ?? null,
+      warnings: own.flatMap(({ name, warnings }) => (warnings ?? []).map((it) => `${name}: ${it}`)).sort(),
       frozen,
     },
     members,
@@ -143,94 +151,83 @@ export function cellStatusOf(answers: readonly Answer[]): CellStatusDocument {
 }
 
 /** Who says that it is master and holds the lease; of two, which a paused one may cause, that of the later epoch. */
-const masterOf = (statuses: readonly ReplicaStatusDocument[]): ReplicaStatusDocument | null =>
+export const currentMaster = (statuses: readonly ReplicaStatusDocument[]): ReplicaStatusDocument | null =>
   statuses.filter(({ role, lease }) => role === 'master' && lease.held).sort((a, b) => b.epoch - a.epoch)[0] ?? null;
 
 /** The oldest evidence is the one that counts; the others were told of it, or came to the same by themselves. */
 const earliestFreeze = (statuses: readonly ReplicaStatusDocument[]): FrozenDocument | null =>
   statuses.flatMap(({ frozen }) => frozen ?? []).sort((a, b) => (a.seenAt < b.seenAt ? -1 : 1))[0] ?? null;
 
-interface Whole {
-  readonly furthest: number;
-  readonly checksums: ReadonlyMap<string, ChecksumVerdict>;
+interface Trouble {
+  readonly members: readonly MemberStatusDocument[];
+  readonly own: readonly ReplicaStatusDocument[];
+  readonly links: readonly BrokenLink[];
+  readonly frozen: FrozenDocument | null;
   readonly master: ReplicaStatusDocument | null;
+  readonly answering: number;
+  readonly voters: number;
+  readonly quorum: number;
 }
 
-function memberStatus(
-  member: MemberDocument,
-  answers: readonly Answer[],
+/** One sentence a reason, worst first. */
+function whyNot({ members, own, links, frozen, master, answering, voters, quorum }: Trouble): string[] {
+  const why: string[] = [];
+  if (frozen !== null) {
+    const others = own.filter((it) => it.role !== 'frozen').map(({ name }) => name);
+    const notYet = others.length === 0 ? '' : ` (not yet: ${others.join(', ')})`;
+    why.push(`frozen since ${frozen.seenAt}${notYet}, ${frozen.cause}, seen by ${frozen.seenBy}: ${frozen.text}`);
+  }
+  if (answering < quorum) why.push(`no quorum: ${answering} of ${voters} voters answer, ${quorum} are needed`);
+  if (master === null) why.push('no master: nobody holds the lease');
+  for (const { name, detail } of members) if (detail !== null) why.push(`${name} ${detail}`);
+  for (const link of links) why.push(linkText(link));
+  return why;
+}
+
+export function linkText({ from, to, bothWays, url, trouble }: BrokenLink): string {
+  const reason = trouble === null ? '' : ` (${trouble})`;
+  if (bothWays) return `${from} and ${to} do not reach each other, though both run${reason}`;
+  return `${from} does not reach ${to} at ${url}${reason}, though ${to} reaches ${from}`;
+}
+
+/** Nobody is a member yet: what each one waits for is all there is to say. */
+function whyNotFormed(own: readonly ReplicaStatusDocument[], members: readonly MemberStatusDocument[]): string[] {
+  const silent = members.filter(({ answered }) => !answered).map(({ name, detail }) => `${name} ${detail}`);
+  const waiting = own.flatMap(({ name, warnings }) => (warnings ?? []).map((it) => `${name} waits: ${it}`));
+  return ['the cell is not formed yet: it is formed when all that are listed answer and agree', ...silent, ...waiting];
+}
+
+const ageMs = (at: string, { answers }: Survey): number => {
+  const now = Math.max(...answers.map(({ at: { wallMs } }) => wallMs));
+  return Math.max(0, Math.round(now - Date.parse(at)));
+};
+
+/** The newest instance at which anybody was checked in full. */
+function lastChecksum(
+  asked: Survey,
   own: readonly ReplicaStatusDocument[],
-  whole: Whole,
-): MemberStatusDocument {
-  const { name, url, voting, incarnation } = member;
-  const status = own.find((it) => it.name === name) ?? null;
-  const checksum = whole.checksums.get(name) ?? 'unknown';
-  const applied = status?.instances.applied ?? null;
+  members: readonly MemberStatusDocument[],
+): LastChecksumDocument | null {
+  const checks = own.flatMap(({ name, lastCheck }) => (lastCheck == null ? [] : [{ name, ...lastCheck }]));
+  const newest = checks.reduce((top, { instance }) => Math.max(top, instance), 0);
+  const there = checks.filter(({ instance }) => instance === newest);
+  const [first] = there as readonly (LastCheckDocument & { readonly name: string })[];
+  if (first === undefined) return null;
+  const differ = there.some(({ database, log }) => database !== first.database || log !== first.log);
+  const all = members.every(({ name }) => there.some((it) => it.name === name));
   return {
-    name,
-    url,
-    role: status?.role ?? 'unreachable',
-    voting,
-    incarnation: status?.incarnation ?? incarnation,
-    version: status?.version ?? null,
-    applied,
-    lag: applied === null ? null : whole.furthest - applied,
-    answered: status !== null,
-    detail: status === null ? whyAbsent(member, answers) : whatIsWrong(status, member, checksum, whole),
-    checksum,
+    verdict: differ ? 'differ' : all ? 'agree' : 'incomplete',
+    instance: newest,
+    at: first.at,
+    ageMs: ageMs(first.at, asked),
+    agreeing: differ ? [] : there.map(({ name }) => name).sort(),
   };
 }
 
-function whyAbsent({ url }: MemberDocument, answers: readonly Answer[]): string {
-  const answer = answers.find((it) => it.url === url || it.url === url.replace(/\/$/, ''));
-  if (answer?.status != null) {
-    const { name, cell } = answer.status;
-    return `is not at ${url}: ${name} of cell ${cell.id ?? 'none'} answers there`;
-  }
-  return `does not answer at ${url}${answer?.why == null ? '' : ` (${answer.why})`}`;
-}
-
-const wellRoles: ReadonlySet<string> = new Set(['master', 'replica', 'candidate']);
-
-function whatIsWrong(
-  status: ReplicaStatusDocument,
-  member: MemberDocument,
-  checksum: ChecksumVerdict,
-  { furthest, master }: Whole,
-): string | null {
-  // Learners are not counted on; they are well while they are on their way.
-  if (!member.voting && status.role === 'learner') return null;
-  if (checksum === 'differs') return `holds another database than the majority at instance ${status.checksum.instance}`;
-  if (!wellRoles.has(status.role)) return `is ${status.role}`;
-  if (status.incarnation !== member.incarnation) {
-    return `runs as incarnation ${status.incarnation}, the cell counts on ${member.incarnation}`;
-  }
-  if (!status.voting) return 'does not vote yet';
-  if (status.readOnly) return 'is read-only: its disk is nearly full';
-  const lag = furthest - status.instances.applied;
-  if (lag > lagInstancesMax) return `is ${lag} instances behind`;
-  const linked = master === null || master.name === status.name || master.peers.includes(status.name);
-  const unheard: unknown = (master as { readonly unheard?: unknown } | null)?.unheard;
-  if (Array.isArray(unheard) && unheard.includes(status.name)) {
-    return `was not heard by the master ${master?.name} for more than two leases`;
-  }
-  return linked ? null : `has no connection from the master ${master.name}`;
-}
-
-/** Compares those that stand at the same instance. The odd one out differs; without a majority all do. */
-function compareChecksums(statuses: readonly ReplicaStatusDocument[]): Map<string, ChecksumVerdict> {
-  const verdicts = new Map<string, ChecksumVerdict>();
-  const byInstance = new Map<number, ReplicaStatusDocument[]>();
-  for (const status of statuses) {
-    const { instance } = status.checksum;
-    if (instance > 0) byInstance.set(instance, [...(byInstance.get(instance) ?? []), status]);
-  }
-  for (const group of byInstance.values()) {
-    if (group.length < 2) continue;
-    for (const status of group) {
-      const alike = group.filter((it) => it.checksum.database === status.checksum.database).length;
-      verdicts.set(status.name, alike * 2 > group.length ? 'agrees' : 'differs');
-    }
-  }
-  return verdicts;
+function newestSnapshot(asked: Survey, own: readonly ReplicaStatusDocument[]): CellStatusDocument['cell']['snapshot'] {
+  const good = own.flatMap(({ name, newestSnapshot: it }) => (it?.verified ? [{ name, ...it }] : []));
+  const [newest] = [...good].sort((a, b) => b.instance - a.instance);
+  if (newest === undefined) return null;
+  const { name: _, ...snapshot } = newest;
+  return { ...snapshot, ageMs: ageMs(snapshot.createdAt, asked), members: good.map(({ name }) => name).sort() };
 }

@@ -25,6 +25,7 @@ export {
   type ChecksumVerdict,
   cellStatus,
   cellStatusOf,
+  type LastChecksumDocument,
   type MemberStatusDocument,
 } from './cell-status.ts';
 export { connect, PaxosClient } from './client.ts';

@@ -5,6 +5,10 @@
  * Values are bytes: `value` carries them when they are UTF-8, `valueBase64` always can. More keys may be added.
  */
 
+import type { OperatingDocument } from './operating-body.ts';
+
+export type * from './operating-body.ts';
+
 /** Exactly one of the two; the server refuses none and both. */
 export interface ValueFields {
   readonly value?: string | undefined;
@@ -190,7 +194,7 @@ export type RoleDocument =
   | 'halted';
 
 /** `GET /v1/status`: this replica's own view (contract §2). */
-export interface ReplicaStatusDocument {
+export interface ReplicaStatusDocument extends OperatingDocument {
   readonly name: string;
   readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
   readonly role: RoleDocument;
@@ -214,11 +218,17 @@ export interface ReplicaStatusDocument {
   readonly level: number;
   readonly uptimeMs: number;
   readonly members: readonly MemberDocument[];
+  /** First instance that the present membership governs. */
+  readonly membershipFrom?: number;
   readonly peers: readonly string[];
+  /** At a master: voters that have acknowledged nothing for two leases, though they may answer others. */
+  readonly unheard?: readonly string[];
   readonly mastership: {
     readonly since: string | null;
     readonly changesLastHour: number;
     readonly changesLastDay: number;
+    /** Changes of the last day, by cause. */
+    readonly causes?: Readonly<Record<string, number>>;
     readonly lastChange: { readonly at: string; readonly cause: string } | null;
   };
   readonly load: {

@@ -69,6 +69,22 @@ export interface PeerRefusal {
   readonly authentic: boolean;
 }
 
+/** How one peer is connected, in each direction. */
+export interface PeerLink {
+  readonly id: ReplicaId;
+  readonly url: string;
+  /** We can send to it. */
+  readonly outbound: boolean;
+  /** It can send to us. */
+  readonly inbound: boolean;
+  /** How long one of the two has been missing; 0 while both are open. */
+  readonly brokenMs: number;
+  /** Either was open at some time since this network was made. */
+  readonly met: boolean;
+  /** Why there is no connection to it; null while there is one. */
+  readonly trouble: string | null;
+}
+
 /** A network that also tells what its peers say about themselves. Handlers are called before any message that follows. */
 export interface AttestedNetworkPort extends NetworkPort {
   onPeerHello(handler: (hello: PeerHello) => void): void;

@@ -6,7 +6,7 @@ import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { ClockPort } from './clocks.ts';
 import type { DigestPort } from './digest.ts';
 import type { Disk } from './disk.ts';
-import type { Admission, AttestedNetworkPort, PeerHello } from './network.ts';
+import type { Admission, AttestedNetworkPort, PeerHello, PeerLink } from './network.ts';
 import type { RandomnessPort } from './randomness.ts';
 
 /** A data directory that no other process can open until it is released or this process ends. */
@@ -39,6 +39,8 @@ export class DirectoryHeldError extends Error {
 
 /** The peer network of one replica; its listener is the HTTP front's. */
 export interface HostedNetwork extends AttestedNetworkPort {
+  /** One for each peer that was set, sorted by id. */
+  links(): readonly PeerLink[];
   /** Answers a request below `/peer/v1/`; false when the path is not its own. */
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): boolean;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;

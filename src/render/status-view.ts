@@ -1,48 +1,15 @@
 /** `paxosctl status` for people. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CellStatusDocument } from '../client/cell-status.ts';
 import { reportError } from './error-report.ts';
 import { printable } from './escape.ts';
 import { onInterrupt } from './interrupt.ts';
 import { coloured, writeResult } from './output.ts';
 import { table } from './table.ts';
-import { duration, grouped } from './units.ts';
+import { bytes, duration, grouped } from './units.ts';
 
-/** The part of the `status` document (contract §1) that is shown. */
-export interface StatusView {
-  readonly cell: {
-    readonly id: string | null;
-    readonly name: string | null;
-    readonly generation: number | null;
-    readonly level: number | null;
-    readonly health: 'healthy' | 'degraded' | 'unavailable';
-    readonly tolerates: number;
-    readonly intended: number;
-    readonly why: readonly string[];
-    readonly master: string | null;
-    readonly epoch: number | null;
-    readonly leaseRemainingMs: number | null;
-    readonly revision: number | null;
-    readonly entries: number | null;
-    readonly votersAnswering: number;
-    readonly voters: number;
-    readonly warnings: readonly string[];
-  };
-  readonly members: readonly {
-    readonly name: string;
-    readonly url: string;
-    readonly role: string;
-    readonly voting: boolean;
-    readonly version: string | null;
-    readonly applied: number | null;
-    readonly lag: number | null;
-    readonly answered: boolean;
-    readonly detail: string | null;
-    readonly checksum: string;
-    readonly checksumInstance: number | null;
-    readonly uptimeMs: number | null;
-    readonly flushMsP99: number | null;
-  }[];
-}
+/** The document of `status` (contract §1). */
+export type StatusView = CellStatusDocument;
 
 const healthColours = { healthy: 'green', degraded: 'yellow', unavailable: 'red' } as const;
 const none = '–';
@@ -89,8 +56,10 @@ export function statusText({ cell, members }: StatusView): string {
     ),
     ...cell.why.map((reason) => row('', `why: ${printable(reason)}`)),
     row('master', masterText(cell)),
-    row('digest', digestText(members)),
+    row('digest', digestText(cell, members)),
+    row('snap', snapshotText(cell)),
     row('data', cell.revision === null ? none : `revision ${grouped(cell.revision)}, ${entriesText(cell.entries)}`),
+    ...(cell.pendingMembership === null ? [] : [row('change', pendingText(cell.pendingMembership))]),
     ...cell.warnings.map((warning) => row('warn', printable(warning))),
   ];
   return `${lines.join('\n')}\n\n${membersTable(members)}\n`;
@@ -100,20 +69,50 @@ const row = (label: string, text: string): string => `${coloured('dim', label.pa
 const entriesText = (entries: number | null) =>
   entries === null ? '' : `${grouped(entries)} ${entries === 1 ? 'entry' : 'entries'}`;
 
-function masterText({ master, epoch, leaseRemainingMs }: StatusView['cell']): string {
+function masterText({ master, epoch, leaseRemainingMs, masterSince, changes }: StatusView['cell']): string {
   if (master === null) return coloured('red', 'none');
+  const held = masterSince === null ? '' : `  for ${duration(Math.max(0, Date.now() - Date.parse(masterSince)))}`;
   const lease = leaseRemainingMs === null ? '' : `  lease ${duration(leaseRemainingMs)}`;
-  return `${printable(master)}  epoch ${epoch ?? none}${lease}`;
+  return `${printable(master)}  epoch ${epoch ?? none}${held}${lease}${changesText(changes)}`;
 }
 
-function digestText(members: StatusView['members']): string {
-  const differing = members.filter(({ checksum }) => checksum === 'differs').map(({ name }) => printable(name));
-  if (differing.length > 0) return coloured('red', `DIFFERS on ${differing.join(', ')}`);
-  const agreeing = members.filter(({ checksum }) => checksum === 'agrees');
-  if (agreeing.length === 0) return 'not compared: no two replicas stand at one instance just now';
-  const at = Math.max(...agreeing.map(({ checksumInstance }) => checksumInstance ?? 0));
-  return `agrees at instance ${grouped(at)} (${agreeing.length} of ${members.length})`;
+/** Such as `changes 1/h 3/24h (election 2, hand-over 1)`. */
+function changesText({ lastHour, lastDay, causes }: StatusView['cell']['changes']): string {
+  if (lastHour === null || lastDay === null) return '';
+  const each = Object.entries(causes).map(([cause, n]) => `${printable(cause)} ${n}`);
+  return `  changes ${lastHour}/h ${lastDay}/24h${each.length === 0 ? '' : ` (${each.sort().join(', ')})`}`;
 }
+
+function digestText({ checksum }: StatusView['cell'], members: StatusView['members']): string {
+  const differing = members.filter((it) => it.checksum === 'differs').map(({ name }) => printable(name));
+  if (differing.length > 0) return coloured('red', `DIFFERS on ${differing.join(', ')}`);
+  return [runningText(members), fullCheckText(checksum, members.length)].join('; ');
+}
+
+/** The sums that are kept up with each operation, where replicas happen to stand at one instance. */
+function runningText(members: StatusView['members']): string {
+  const agreeing = members.filter(({ checksum }) => checksum === 'agrees');
+  if (agreeing.length === 0) return 'sums not compared: no two replicas stand at one instance just now';
+  const at = Math.max(...agreeing.map(({ checksumInstance }) => checksumInstance ?? 0));
+  return `sums agree at instance ${grouped(at)} (${agreeing.length} of ${members.length})`;
+}
+
+function fullCheckText(checksum: StatusView['cell']['checksum'], members: number): string {
+  if (checksum === null) return 'never checked in full';
+  const { verdict, instance, ageMs, agreeing } = checksum;
+  const when = `at instance ${grouped(instance)}, ${duration(ageMs)} ago`;
+  if (verdict === 'differ') return coloured('red', `full check DIFFERS ${when}`);
+  return `full check agrees ${when} (${agreeing.length} of ${members})`;
+}
+
+function snapshotText({ snapshot }: StatusView['cell']): string {
+  if (snapshot === null) return 'none yet';
+  const { instance, ageMs, members, bytes: size } = snapshot;
+  return `newest verified ${duration(ageMs)} ago at instance ${grouped(instance)}, ${bytes(size)} (${members.map(printable).join(', ')})`;
+}
+
+const pendingText = ({ from, members }: NonNullable<StatusView['cell']['pendingMembership']>): string =>
+  `${members.map(printable).join(', ')} from instance ${grouped(from)} on`;
 
 function membersTable(members: StatusView['members']): string {
   return table(
@@ -125,6 +124,7 @@ function membersTable(members: StatusView['members']): string {
       { title: 'APPLIED', align: 'right' },
       { title: 'LAG', align: 'right' },
       { title: 'FLUSH p99', align: 'right' },
+      { title: 'DISK FREE', align: 'right' },
       { title: 'UP', align: 'right' },
       { title: 'STATE' },
     ],
@@ -136,10 +136,16 @@ function membersTable(members: StatusView['members']): string {
       member.applied === null ? none : grouped(member.applied),
       member.lag === null ? none : grouped(member.lag),
       member.flushMsP99 === null ? none : `${member.flushMsP99.toFixed(1)}ms`,
+      freeText(member),
       member.uptimeMs === null ? none : duration(member.uptimeMs),
       stateText(member),
     ]),
   );
+}
+
+function freeText({ diskFreeBytes, diskBytes }: StatusView['members'][number]): string {
+  if (diskFreeBytes === null || diskBytes === null || diskBytes === 0) return none;
+  return `${Math.floor((diskFreeBytes / diskBytes) * 100)}%`;
 }
 
 function stateText(member: StatusView['members'][number]): string {
@@ -148,5 +154,6 @@ function stateText(member: StatusView['members'][number]): string {
   if (!member.answered) return coloured('red', printable(detail ?? 'does not answer'));
   if (member.checksum === 'differs') return coloured('red', 'database differs');
   if (detail !== null) return coloured('yellow', printable(detail));
+  if (member.drain !== null) return coloured('yellow', `drained for ${duration(member.drain.remainingMs)}`);
   return coloured('green', 'ok');
 }

@@ -31,7 +31,8 @@ import { logStorage, restoreFrom } from './storage-adapter.ts';
 /** Formats and behaviour that a new cell may use. */
 export const level = 1;
 const formationPath = '/peer/v1/formation';
-const snapshotLogBytesDefault = 64 * 1024 * 1024;
+/** A snapshot is taken when the log since the last one is so long. */
+export const snapshotLogBytesDefault = 64 * 1024 * 1024;
 /** PML §5.2 gives no figure; shorter leases lapse under garbage collection on busy machines. */
 const cellDefaults = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
 

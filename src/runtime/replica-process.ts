@@ -13,7 +13,9 @@ import { DatabaseChecks } from './database-checks.ts';
 import { EventLoopLag } from './event-loop-lag.ts';
 import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
-import { type JoinedMember, Member, type MemberOptions } from './member.ts';
+import { MachineFacts } from './machine-facts.ts';
+import { type JoinedMember, Member, type MemberOptions, snapshotLogBytesDefault } from './member.ts';
+import { OperatingFacts } from './operating-facts.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
 import { ReplicaSnapshots } from './replica-snapshots.ts';
 import { ServiceSwitch, WaitingService } from './waiting-service.ts';
@@ -62,6 +64,8 @@ class ReplicaProcess {
   readonly #switch: ServiceSwitch;
   readonly #lag = new EventLoopLag();
   readonly #checks: DatabaseChecks;
+  readonly #machine: MachineFacts;
+  #operating: OperatingFacts | null = null;
   readonly #startedMs: number;
   #service: DatabaseService | null = null;
   #exit: { resolve: (code: number) => void; reject: (error: unknown) => void } = { resolve() {}, reject() {} };
@@ -72,6 +76,7 @@ class ReplicaProcess {
     this.#options = options;
     this.#world = world;
     this.#logger = logger;
+    this.#machine = new MachineFacts(options.dataDir);
     this.#startedMs = world.clocks.now().monotonicMs;
     this.#checks = new DatabaseChecks({ clocks: world.clocks, logger });
     this.exited = new Promise((resolve, reject) => {
@@ -153,8 +158,18 @@ class ReplicaProcess {
     log.start();
   }
 
-  #hostFacts({ manifest, storage, network }: JoinedMember<CommandResult, DatabaseApplication>): HostFacts {
+  #hostFacts(joined: JoinedMember<CommandResult, DatabaseApplication>): HostFacts {
+    const { manifest, storage, network } = joined;
     const { id, name, generation } = manifest.cell;
+    const operating = new OperatingFacts({
+      storage,
+      network,
+      machine: this.#machine,
+      snapshotLogBytes: this.#options.snapshotLogBytes ?? snapshotLogBytesDefault,
+      hintsDiffer: () => this.#hintsDiffer(),
+      lastCheck: () => this.#checks.last,
+    });
+    this.#operating = operating;
     return {
       version: this.#options.version,
       level: manifest.level,
@@ -170,6 +185,7 @@ class ReplicaProcess {
       readOnly: () => storage.readOnly,
       peers: () => network.connected(),
       warnings: () => this.#warnings(storage),
+      operating: () => operating.document(),
     };
   }
 
@@ -181,13 +197,18 @@ class ReplicaProcess {
     for (const [peer, why] of this.#member.joined?.refusals ?? []) {
       warnings.push(`${parseReplicaId(peer).name} refuses this replica: ${why}`);
     }
-    const members = this.#member.joined?.log.core.configuration.members ?? [];
-    for (const { name, url } of this.#options.cell) {
-      const member = members.find((candidate) => candidate.name === name);
-      if (member === undefined) warnings.push(`--cell lists ${name}, which is not a member.`);
-      else if (member.url !== url) warnings.push(`--cell gives ${url} for ${name}; the membership says ${member.url}.`);
-    }
+    warnings.push(...this.#hintsDiffer());
     return warnings;
+  }
+
+  /** `--cell` is never obeyed over the recorded membership; a difference is somebody's wrong belief (contract §1). */
+  #hintsDiffer(): readonly string[] {
+    const members = this.#member.joined?.log.core.configuration.members ?? [];
+    return this.#options.cell.flatMap(({ name, url }) => {
+      const member = members.find((candidate) => candidate.name === name);
+      if (member === undefined) return [`--cell lists ${name}, which is not a member.`];
+      return member.url === url ? [] : [`--cell gives ${url} for ${name}; the membership says ${member.url}.`];
+    });
   }
 
   /** A disk that is nearly full stops writes before the log is hurt, and lets them on again when there is room. */
@@ -224,6 +245,8 @@ class ReplicaProcess {
     await this.#member.close();
     await front;
     this.#lag.close();
+    this.#machine.close();
+    this.#operating?.close();
   }
 
   /** Resolves when no request waits for the database any more, or the grace is over. */

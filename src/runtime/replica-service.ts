@@ -14,6 +14,7 @@ import type { Command, CommandResult, Revision, RevisionChanges } from '../core/
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
+import type { OperatingDocument } from '../formats/operating-body.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
@@ -51,6 +52,8 @@ export interface HostFacts {
   readOnly(): boolean;
   peers(): readonly ReplicaId[];
   warnings(): readonly string[];
+  /** What only a replica on a real machine can tell. */
+  operating?(): OperatingDocument;
 }
 
 export interface DatabaseServiceOptions {
@@ -315,6 +318,11 @@ export class DatabaseService implements ReplicaService {
     this.#instances++;
   }
 
+  /** Epochs that this replica saw begin since it started, by cause. */
+  epochCauses(): ReadonlyMap<string, number> {
+    return this.#history.totals();
+  }
+
   status(): ReplicaStatus {
     const { host, log, clocks, self, database } = this.#options;
     const now = clocks.now();
@@ -323,6 +331,7 @@ export class DatabaseService implements ReplicaService {
     const master = this.#master();
     const held = log.isServing();
     const flush = host.flushMs();
+    const [, pending] = core.configurations;
     return {
       name,
       cell: host.cell,
@@ -370,6 +379,13 @@ export class DatabaseService implements ReplicaService {
       },
       readOnly: host.readOnly(),
       warnings: host.warnings(),
+      ...host.operating?.(),
+      at: new Date(now.wallMs).toISOString(),
+      leaseMs: core.configuration.leaseMs,
+      pendingMembership:
+        pending === undefined
+          ? null
+          : { from: pending.from, members: pending.configuration.members.map((member) => member.name) },
       frozen: frozenDocument(log.frozen),
     };
   }

@@ -194,6 +194,18 @@ export async function unknownFiles(disk: Disk, manifest: Manifest | null): Promi
   return unknown;
 }
 
+/**
+ * What somebody will have to look at: unknown files, and what lies in the folders of things set aside and of upgrades. Sorted;
+ * a folder as `quarantine/LABEL`.
+ */
+export async function leftovers(disk: Disk, manifest: Manifest | null): Promise<readonly string[]> {
+  const found = (await unknownFiles(disk, manifest)).map(({ name }) => name);
+  for (const folder of ['attempts', 'quarantine']) {
+    for (const { name } of await disk.list(folder)) found.push(`${folder}/${name}`);
+  }
+  return found.sort();
+}
+
 const looks: Readonly<Record<string, UnknownFile['look']>> = {
   PXSN: 'snapshot',
   PXWL: 'log segment',

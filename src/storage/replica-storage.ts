@@ -15,7 +15,7 @@ import type { DigestPort } from '../ports/digest.ts';
 import { type Disk, DiskError } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
-import { DataDirectory, quarantine, unknownFiles } from './data-directory.ts';
+import { DataDirectory, leftovers, quarantine, unknownFiles } from './data-directory.ts';
 import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -329,6 +329,11 @@ export class ReplicaStorage {
   /** Files that do not belong, for status and doctor. */
   unknownFiles(): Promise<readonly UnknownFile[]> {
     return unknownFiles(this.#parts.directory.disk, this.manifest);
+  }
+
+  /** Unknown files, and what was set aside; see {@link leftovers}. */
+  leftovers(): Promise<readonly string[]> {
+    return leftovers(this.#parts.directory.disk, this.manifest);
   }
 
   /** Number of the last durable flush; read for every frame to a peer. */

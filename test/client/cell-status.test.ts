@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { cellStatus, UnreachableError } from '../../src/client/index.ts';
-import type { ReplicaStatusDocument } from '../../src/formats/http-body.ts';
+import type { LinkDocument, ReplicaStatusDocument } from '../../src/formats/http-body.ts';
 import { FakeReplicaService } from '../support/fake-replica-service.ts';
 
 const names = ['n1', 'n2', 'n3'];
 const urlOf = (name: string): string => `http://${name}`;
+
+const link = (name: string): LinkDocument => ({
+  name,
+  incarnation: 1,
+  url: urlOf(name),
+  reached: true,
+  reaches: true,
+  brokenMs: 0,
+  met: true,
+  trouble: null,
+});
 
 /** Three healthy members with n1 as master; `changes` makes it another story, null a member that is down. */
 function cell(changes: Record<string, Partial<ReplicaStatusDocument> | null> = {}) {
@@ -91,6 +102,76 @@ describe('the status of a cell', () => {
   it('a member that the master has no connection to is named, although it answers', async () => {
     const { cell: it } = await cell({ n1: { peers: ['n2'] } });
     expect(it.why).toEqual(['n3 has no connection from the master n1']);
+  });
+
+  it('a pair of which one does not reach the other costs a spare failure, once that has lasted', async () => {
+    const blind = (brokenMs: number) => ({
+      n1: { links: [link('n2'), link('n3')] },
+      n2: { links: [link('n1'), { ...link('n3'), reached: false, brokenMs, trouble: 'connection refused' }] },
+      n3: { links: [link('n1'), { ...link('n2'), reaches: false, brokenMs }] },
+    });
+    const { cell: it } = await cell(blind(60_000));
+    expect(it).toMatchObject({ health: 'degraded', tolerates: 0, intended: 1 });
+    expect(it.why).toEqual(['n2 does not reach n3 at http://n3 (connection refused), though n3 reaches n2']);
+    expect((await cell(blind(500))).cell).toMatchObject({ health: 'healthy', tolerates: 1 });
+  });
+
+  it('a member that does not answer is said to be silent for as long as the others have not met it', async () => {
+    const gone = { ...link('n3'), reached: false, reaches: false, brokenMs: 372_000 };
+    const whyOf = async (met: boolean): Promise<string | undefined> => {
+      const links = [{ ...gone, met }];
+      return (await cell({ n1: { links }, n2: { links }, n3: null })).cell.why[0];
+    };
+    const sentence = 'n3 does not answer at http://n3 (connection refused)';
+    expect(await whyOf(true)).toBe(`${sentence}; not heard by the others for 6m`);
+    expect(await whyOf(false)).toBe(`${sentence}; no replica has met it since they started`);
+  });
+
+  it('a cell that is being formed is unavailable, and says what each replica waits for', async () => {
+    const waiting = (warning: string): Partial<ReplicaStatusDocument> => ({
+      role: 'waiting',
+      voting: false,
+      cell: { id: null, name: 'default', generation: 0 },
+      lease: { held: false, remainingMs: 0 },
+      members: names.map((it) => ({ name: it, url: urlOf(it), role: 'waiting', voting: false, incarnation: 0 })),
+      warnings: [warning],
+    });
+    const { cell: it } = await cell({
+      n1: waiting('http://n3 answers as n4, not as n3'),
+      n2: waiting('http://n3 answers as n4, not as n3'),
+      n3: { ...waiting('the cell is being formed'), name: 'n4' },
+    });
+    expect(it).toMatchObject({ id: null, health: 'unavailable', tolerates: 0, intended: 1 });
+    expect(it.why).toContain('n3 is not at http://n3: n4 of cell none answers there');
+    expect(it.why).toContain('n1 waits: http://n3 answers as n4, not as n3');
+  });
+
+  it('tells the newest full check of all, its age, and whether every member was part of it', async () => {
+    const at = new Date(Date.now() - 60_000).toISOString();
+    const lastCheck = { instance: 900, at, log: 'aa', database: 'bb' };
+    const all = await cell({ n1: { lastCheck }, n2: { lastCheck }, n3: { lastCheck } });
+    expect(all.cell.checksum).toMatchObject({ verdict: 'agree', instance: 900, agreeing: names });
+    expect(all.cell.checksum?.ageMs).toBeGreaterThanOrEqual(60_000);
+    const some = await cell({ n1: { lastCheck }, n2: { lastCheck } });
+    expect(some.cell.checksum).toMatchObject({ verdict: 'incomplete', agreeing: ['n1', 'n2'] });
+    const odd = await cell({
+      n1: { lastCheck },
+      n2: { lastCheck },
+      n3: { lastCheck: { ...lastCheck, database: 'x' } },
+    });
+    expect(odd.cell.checksum).toMatchObject({ verdict: 'differ', agreeing: [] });
+    expect((await cell()).cell.checksum).toBeNull();
+  });
+
+  it('a replica of another cell among the endpoints does not speak for this one', async () => {
+    const { cell: it } = await cell({
+      n1: {
+        cell: { id: 'other', name: 'x', generation: 1 },
+        instances: { chosen: 9e9, applied: 9e9, firstRetained: 1, snapshot: 0 },
+      },
+    });
+    expect(it).toMatchObject({ id: 'cell-1', health: 'unavailable' });
+    expect(it.why).toContain('n1 is not at http://n1: n1 of cell other answers there');
   });
 
   it('a replica that answers under another name is not the member', async () => {

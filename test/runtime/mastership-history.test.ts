@@ -15,8 +15,13 @@ test('every new epoch is a change of mastership, also when the same replica goes
     since: '2026-01-01T00:02:00.000Z',
     changesLastHour: 2,
     changesLastDay: 2,
+    causes: { election: 1, 'hand-over': 1 },
     lastChange: { at: '2026-01-01T00:02:00.000Z', cause: 'hand-over' },
   });
+  expect([...history.totals()]).toEqual([
+    ['election', 2],
+    ['hand-over', 1],
+  ]);
   expect(history.summary(at + 61.5 * minute)).toMatchObject({ changesLastHour: 1, changesLastDay: 2 });
 });
 

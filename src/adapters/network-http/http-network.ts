@@ -14,6 +14,7 @@ import {
   type AttestedNetworkPort,
   NetworkError,
   type PeerHello,
+  type PeerLink,
   type PeerMark,
   type PeerRefusal,
   type SnapshotStream,
@@ -21,6 +22,7 @@ import {
 import { Acceptor, type Refused, sendRefusal } from './acceptor.ts';
 import { PeerCounters } from './counters.ts';
 import { InboundPeers } from './inbound-peers.ts';
+import { LinkWatch } from './link-watch.ts';
 import { defaultPeerLimits, type HttpNetworkOptions } from './options.ts';
 import { OutboundPeer } from './outbound-peer.ts';
 import { refusals } from './problem.ts';
@@ -40,6 +42,7 @@ export class HttpNetwork implements AttestedNetworkPort {
   readonly #snapshots: SnapshotServer;
   readonly #outbound = new Map<ReplicaId, OutboundPeer>();
   readonly #fetches = new Set<SnapshotFetch>();
+  readonly #watch = new LinkWatch();
   /** Peers with something queued in this turn. */
   #dirty = new Set<OutboundPeer>();
   #pulse: Timer;
@@ -140,6 +143,15 @@ export class HttpNetwork implements AttestedNetworkPort {
     return [...new Set([...outbound, ...this.#inbound.connected()])].sort();
   }
 
+  links(): readonly PeerLink[] {
+    const inbound = new Set(this.#inbound.connected());
+    const links = [...this.#outbound.values()].map(({ id, url, connected, trouble }) => {
+      return { id, url, outbound: connected, inbound: inbound.has(id), trouble };
+    });
+    links.sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#watch.look(links, this.#context.options.clocks.now().monotonicMs);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#pulse.cancel();
@@ -196,6 +208,7 @@ export class HttpNetwork implements AttestedNetworkPort {
     return clocks.schedule(at as MonotonicMs, () => {
       for (const peer of this.#outbound.values()) peer.tick();
       this.#inbound.tick();
+      this.links();
       if (!this.#closed) this.#pulse = this.#schedulePulse();
     });
   }

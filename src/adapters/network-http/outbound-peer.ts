@@ -69,6 +69,11 @@ export class OutboundPeer {
     return this.#stream?.open === true;
   }
 
+  /** Why there is no connection; null while there is one, or while the first dial is under way. */
+  get trouble(): string | null {
+    return this.connected || this.#lastTrouble === '' ? null : this.#lastTrouble;
+  }
+
   get address(): PeerAddress | null {
     return this.#address;
   }

@@ -8,6 +8,7 @@
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
+import type { OperatingDocument } from '../../formats/operating-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 
 export type Serving =
@@ -61,7 +62,7 @@ export interface MemberStatus {
 }
 
 /** `GET /v1/status` (contract §2). More keys may be added. */
-export interface ReplicaStatus {
+export interface ReplicaStatus extends OperatingDocument {
   readonly name: string;
   readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
   readonly role:
@@ -107,6 +108,8 @@ export interface ReplicaStatus {
     readonly since: string | null;
     readonly changesLastHour: number;
     readonly changesLastDay: number;
+    /** Changes of the last day, by cause. */
+    readonly causes?: Readonly<Record<string, number>>;
     readonly lastChange: { readonly at: string; readonly cause: string } | null;
   };
   readonly load: {

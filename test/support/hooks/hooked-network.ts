@@ -9,6 +9,7 @@ import type { Message } from '../../../src/core/consensus/message.ts';
 import {
   NetworkError,
   type PeerHello,
+  type PeerLink,
   type PeerMark,
   type PeerRefusal,
   type SnapshotStream,
@@ -113,6 +114,15 @@ export class HookedNetwork implements HostedNetwork {
 
   connected(): readonly ReplicaId[] {
     return this.#network.connected();
+  }
+
+  /** A cut peer looks as one on the other side of a firewall: connected or not, nothing arrives. */
+  links(): readonly PeerLink[] {
+    return this.#network.links().map((link) => ({
+      ...link,
+      outbound: link.outbound && this.#cuts.reaches(link.id),
+      inbound: link.inbound && this.#cuts.hears(link.id),
+    }));
   }
 
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): boolean {
