@@ -14,6 +14,10 @@ anywhere else.
 A cell is formed once: when all listed members answer, agree on the list and have empty data directories. Later starts
 rejoin it, and --cell then only hints at addresses.
 
+With --join instead it waits, answering its status alone, until "members add" admits it; the order of the two does not matter.
+With --rebuild a member whose disk was lost or damaged comes back as a new incarnation without a vote, gets everything from the
+others, and then its vote; what was on the disk is set aside in its quarantine folder.
+
 Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that do not belong; 22 version out of range;
 23 removed from the cell; 24 directory of another cell or member; 25 corrupt data; 26 disk full; 27 address in use;
 28 data directory in use. A supervisor must not restart 20 to 25 in a loop.`;
@@ -21,6 +25,7 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
   static override examples = [
     `<%= config.bin %> <%= command.id %> --name n1 --data-dir ./n1 --listen 127.0.0.1:7401 \\
       --cell n1=http://127.0.0.1:7401,n2=http://127.0.0.1:7402,n3=http://127.0.0.1:7403`,
+    '<%= config.bin %> <%= command.id %> --name n4 --data-dir ./n4 --listen 127.0.0.1:7404 --join http://127.0.0.1:7401',
     `<%= config.bin %> <%= command.id %> --name n1 --data-dir /var/lib/paxosctl --listen 10.0.0.1:7401 --secret-file /etc/paxosctl/secret \\
       --cell n1=http://10.0.0.1:7401,n2=http://10.0.0.2:7401,n3=http://10.0.0.3:7401`,
   ];
@@ -45,7 +50,7 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       exclusive: ['join'],
     }),
     join: Flags.string({
-      description: 'Wait to be admitted to a formed cell by "members add". Not available yet.',
+      description: 'Members of a formed cell: wait there to be admitted by "members add".',
       helpValue: 'URL[,URL]',
     }),
     'cell-name': Flags.string({ description: 'Fixed when the cell is formed.', default: 'default' }),
@@ -60,7 +65,7 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
     insecure: Flags.boolean({ description: 'Listen where others can reach it without a secret.' }),
     rebuild: Flags.boolean({
       description:
-        'Rebuild a lost or damaged disk from the others. Not available yet; changes nothing for a healthy directory.',
+        'Rebuild a lost, older or damaged disk from the others, without asking; changes nothing for a healthy one.',
     }),
     'quarantine-leftovers': Flags.boolean({
       description: 'Move files that do not belong to the data directory aside; nothing is deleted.',
@@ -79,16 +84,19 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
 
   async run(): Promise<undefined> {
     const { flags } = await this.parse(NodeStart);
-    const { parseListen, parseMembers, parseName, protectionOf, refuseUnavailable, withoutRebuild } = await import(
+    const { parseListen, parseMembers, parseName, protectionOf, refuseUnavailable } = await import(
       '../../src/operator/start-options.ts'
     );
-    const { parseEndpoint } = await import('../../src/render/flags.ts');
+    const { parseEndpoint, parseEndpoints } = await import('../../src/render/flags.ts');
     const { UsageError } = await import('../../src/errors/index.ts');
-    refuseUnavailable(flags, ['join', 'moved']);
-    if (flags.cell === undefined) throw new UsageError('Missing required flag --cell: who are the members?');
+    refuseUnavailable(flags, ['moved']);
+    if (flags.cell === undefined && flags.join === undefined) {
+      throw new UsageError('Missing flag --cell (who are the members?) or --join (who is to admit this one?).');
+    }
     const name = parseName(flags.name);
-    const cell = parseMembers(flags.cell, parseEndpoint);
-    if (!cell.some((member) => member.name === name)) {
+    const join = flags.join === undefined ? {} : { join: parseEndpoints(flags.join) };
+    const cell = flags.cell === undefined ? [] : parseMembers(flags.cell, parseEndpoint);
+    if (flags.cell !== undefined && !cell.some((member) => member.name === name)) {
       throw new UsageError(`--cell does not list ${name}, the member that is to be started.`);
     }
     const listen = parseListen(flags.listen);
@@ -101,6 +109,8 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
     const options = {
       name,
       cell,
+      ...join,
+      rebuild: flags.rebuild,
       ...listen,
       version,
       dataDir: path.resolve(flags['data-dir']),
@@ -113,8 +123,7 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       { name, level: flags['log-level'], json: this.jsonEnabled() },
       async (logger) => {
         for (const warning of protection.warnings) logger.warn({}, warning);
-        const starting = startReplica(options, await createNodeWorld(logger), logger);
-        const replica = await (flags.rebuild ? withoutRebuild(starting) : starting);
+        const replica = await startReplica(options, await createNodeWorld(logger), logger);
         logger.info({ url: `http://${replica.address.host}:${replica.address.port}`, version }, 'listening');
         return replica;
       },

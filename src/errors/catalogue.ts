@@ -256,6 +256,48 @@ export const catalogue = {
     'The successor did not become master in time; another member may have.',
     'See `paxosctl master status`, then try again.',
   ),
+  PAXOS_MEMBERSHIP_CHANGING: entry(
+    409,
+    5,
+    'Another change of the membership is under way; there is one at a time.',
+    'Wait for it: `paxosctl members list`; then run the command again.',
+  ),
+  PAXOS_MEMBER_EXISTS: entry(
+    409,
+    5,
+    'The name or the address belongs to a member already.',
+    'Choose another, or remove that member first: `paxosctl members list`.',
+  ),
+  PAXOS_MEMBER_NOT_READY: entry(
+    409,
+    5,
+    'The replica that is to be added does not wait there, is another one, has data, or is not reached by a voter.',
+    'Start it with `paxosctl node start … --join URL`, and let every member reach its address.',
+  ),
+  PAXOS_MEMBER_BEHIND: entry(
+    409,
+    5,
+    'The member cannot have a vote yet: it does not answer, is not caught up, or was not compared.',
+    'Wait until it is: `paxosctl wait caught-up=NAME`; `paxosctl members add` does so by itself.',
+  ),
+  PAXOS_MEMBER_DIFFERS: entry(
+    409,
+    4,
+    "The member's database is not the master's at an instance that both have applied; it gets no vote.",
+    'Keep it as evidence and rebuild it: `paxosctl members rebuild NAME`.',
+  ),
+  PAXOS_QUORUM_AT_RISK: entry(
+    409,
+    5,
+    'Afterwards fewer voters would answer and be caught up than the new quorum needs: the cell would stop.',
+    'Bring members back first; the message names those that answer.',
+  ),
+  PAXOS_NO_SPARE: entry(
+    409,
+    5,
+    'The cell survives a failure now and would survive none afterwards.',
+    'Add a member first: `paxosctl members replace OLD NEW --url URL`; or say that it is wanted: --allow-no-spare.',
+  ),
   PAXOS_MEMBER_UNKNOWN: entry(404, 5, 'The configuration has no member of this name.', 'See `paxosctl status`.'),
   PAXOS_GENERATION_CHANGED: entry(
     409,

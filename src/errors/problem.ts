@@ -66,10 +66,9 @@ function ageOf(facts: Facts = {}): string {
 /** The error that a caller of the client gets for a problem. */
 export function errorFromProblem(problem: Problem): OperatorError {
   const known = catalogued(problem.code, problem.status);
-  const options = {
-    facts: { status: problem.status, ...problem.facts },
-    outcome: problem.outcome,
-  };
+  const { next, ...facts } = problem.facts ?? {};
+  const suggestions = Array.isArray(next) && next.length > 0 ? { suggestions: next.map(String) } : {};
+  const options = { facts: { status: problem.status, ...facts }, outcome: problem.outcome, ...suggestions };
   const coded = { ...options, code: problem.code as never };
   if (problem.outcome === 'unknown') return new OutcomeUnknownError(problem.detail, coded);
   switch (known.exit) {

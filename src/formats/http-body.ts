@@ -61,6 +61,18 @@ export interface TakeSnapshotBody {
   readonly dryRun?: boolean | undefined;
 }
 
+/** `POST /v1/members`: beside the name an `url` (add), `role: 'voter'` (promote) or `rebuild: true`. */
+export interface MembersChangeBody {
+  readonly name: string;
+  readonly url?: string | undefined;
+  readonly role?: 'learner' | 'voter' | undefined;
+  readonly replaces?: string | undefined;
+  readonly rebuild?: boolean | undefined;
+  readonly incarnation?: number | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly allowNoSpare?: boolean | undefined;
+}
+
 /** What a value looks like in an answer: `value` when it is UTF-8, else `valueBase64`. */
 export interface EntryDocument {
   readonly key: string;
@@ -178,6 +190,31 @@ export interface MembersDocument {
   /** How many voters may fail while the cell goes on, were all of them well now. */
   readonly tolerates: number;
   readonly members: readonly MemberDocument[];
+}
+
+export interface MembershipSizeDocument {
+  readonly voters: number;
+  readonly quorum: number;
+  readonly tolerates: number;
+}
+
+/** `POST /v1/members`, `DELETE /v1/members/{name}`. */
+export interface MembersChangeDocument {
+  readonly action: 'add' | 'promote' | 'rebuild' | 'remove';
+  readonly name: string;
+  /** Nothing was changed: this is what would be. */
+  readonly dryRun: boolean;
+  /** False when it was so already. */
+  readonly changed: boolean;
+  /** First instance that the membership governs. */
+  readonly version: number;
+  /** As it is now; null when there is none of this name. */
+  readonly member: MemberDocument | null;
+  readonly before: MembershipSizeDocument;
+  readonly after: MembershipSizeDocument;
+  /** Who reached the replica that is to be added. */
+  readonly probes: readonly { readonly from: string; readonly ok: boolean; readonly detail: string }[];
+  readonly warnings: readonly string[];
 }
 
 export type RoleDocument =

@@ -95,6 +95,7 @@ export async function openLog<Result>(options: LogOptions<Result>): Promise<Repl
     {
       makeApplication: () => new HostedApplication(options.application, world.digest),
       onFatal: (error) => void closeAll().then(() => settle.reject(error)),
+      onRemoved: (error) => void closeAll().then(() => settle.reject(error)),
     },
   );
   const server = createServer((request, response) => {

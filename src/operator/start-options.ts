@@ -1,6 +1,6 @@
 /** The flags of `node start` as values, each refused with what to write instead. */
 import { readFileSync, statSync } from 'node:fs';
-import { OperatorError, UsageError } from '../errors/index.ts';
+import { UsageError } from '../errors/index.ts';
 
 /** As in core/consensus/identity.ts; the tests compare them. */
 export const memberNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -113,18 +113,5 @@ export function refuseUnavailable(flags: Readonly<Record<string, unknown>>, name
     throw new UsageError(`--${name} is not available in this version of paxosctl; nothing was started.`, {
       facts: { flag: name },
     });
-  }
-}
-
-/** `--rebuild` may stay in a unit file; where it would be needed, that it does nothing yet has to be said. */
-export async function withoutRebuild<Started>(starting: Promise<Started>): Promise<Started> {
-  try {
-    return await starting;
-  } catch (error) {
-    if (!(error instanceof OperatorError) || (error.exitCode !== 20 && error.exitCode !== 25)) throw error;
-    const { code, exitCode, outcome, facts, cause } = error;
-    const suggestions = error.suggestions.filter((it) => !it.includes('--rebuild'));
-    const message = `${error.message} --rebuild was given, but rebuilding is not available in this version yet; nothing was changed.`;
-    throw new OperatorError(code, message, { facts, suggestions, exitCode, outcome, cause });
   }
 }

@@ -16,6 +16,8 @@ export interface LogApplication<Result> {
   apply(delivery: Delivery): readonly Result[];
   /** A point-in-time view in O(1), unaffected by later `apply`s. */
   view(): ApplicationView;
+  /** As that of a view, now; absent where there is none to compare. Asked for after every instance. */
+  checksumHex?(): string;
   /** Replaces the whole state with what a view produced, record by record in the same order. */
   restore(records: AsyncIterable<Uint8Array>): Promise<void>;
 }

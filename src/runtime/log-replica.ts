@@ -26,12 +26,15 @@ import type { ApplicationView, LogApplication } from './application.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
+import { RecentDigests } from './recent-digests.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
 /** A frozen member says so again and again: who comes back later must hear it before anything else. */
 const tellFrozenEveryMs = 500;
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
 const snapshotRetryMs = 10_000;
+/** Who is out is spoken to for so many instances more, so that it hears that it is. */
+const partingInstances = 4;
 
 export type SubmitOutcome<Result> =
   | { readonly kind: 'applied'; readonly result: Result; readonly instance: Instance; readonly epoch: Epoch }
@@ -83,6 +86,10 @@ export interface LogReplicaOptions<Result> {
   readonly onFrozen?: (evidence: FreezeEvidence) => void;
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
+  /** No configuration in force or to come has this replica any more. */
+  readonly onLeft?: () => void;
+  /** Members that the log does not name yet, and where they are reached. */
+  readonly acquaintances?: () => ReadonlyMap<ReplicaId, string>;
   readonly onMastership?: (event: MastershipEvent) => void;
   /** A mastership value was applied that was not known as chosen when this replica started. */
   readonly onEpoch?: (epoch: Epoch, owner: ReplicaId) => void;
@@ -111,6 +118,9 @@ export class LogReplica<Result> {
   #timer: Timer | null = null;
   #stopped = false;
   #logChain: Uint8Array;
+  readonly recentDigests = new RecentDigests();
+  /** From where the newest configuration governs, while those that are out by it are still connected; else 0. */
+  #partingAt = 0;
   /** What the application holds. Behind the core's own mark while the effects of a step are being carried out. */
   #appliedUpTo: Instance;
   #snapshotting: Promise<SnapshotOutcome> | null = null;
@@ -145,7 +155,7 @@ export class LogReplica<Result> {
       else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
     network.onSnapshotRequest((above) => storage.serveNewest(above));
-    this.#updatePeers();
+    this.updatePeers();
     this.#feed({ kind: 'woken', at: this.#now() });
     if (this.#frozen !== null) this.#tellFrozen(this.#frozen);
   }
@@ -396,6 +406,7 @@ export class LogReplica<Result> {
         return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
       case 'transition': {
         const { machine, from, event, to, section } = effect.transition;
+        if (machine === 'participation' && to === 'removed') this.#options.onLeft?.();
         return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
       }
       case 'halted':
@@ -444,7 +455,14 @@ export class LogReplica<Result> {
     const { logChain } = this;
     const results = this.#options.application.apply({ instance, epoch, value, current, logChain });
     this.#appliedUpTo = instance;
-    if (value.kind === 'configuration') this.#updatePeers();
+    this.recentDigests.applied(instance, this.#logChain, this.#options.application.checksumHex?.() ?? '');
+    if (value.kind === 'configuration') {
+      this.updatePeers();
+      this.#partingAt = this.#core.configurations.at(-1)?.from ?? 0;
+    } else if (this.#partingAt > 0 && instance >= this.#partingAt + partingInstances) {
+      this.#partingAt = 0;
+      this.updatePeers();
+    }
     requests?.forEach((request, i) => {
       const result = results[i];
       if (value.kind === 'configuration') this.#changed(request, 'changed');
@@ -503,9 +521,10 @@ export class LogReplica<Result> {
     for (const request of requests) this.#answer(request, outcome);
   }
 
-  #updatePeers(): void {
-    const { self, network } = this.#options;
-    const peers = new Map<ReplicaId, string>();
+  /** Whom to reach, and where, has changed. */
+  updatePeers(): void {
+    const { self, network, acquaintances } = this.#options;
+    const peers = new Map<ReplicaId, string>(acquaintances?.());
     for (const { configuration } of this.#core.configurations) {
       for (const { name, incarnation, url } of configuration.members) {
         peers.set(`${name}#${incarnation}` as ReplicaId, url);
@@ -601,12 +620,13 @@ export class LogReplica<Result> {
       this.#restoring = false;
     }
     this.#logChain = snapshot.logChain;
+    this.recentDigests.clear();
     this.#appliedUpTo = snapshot.handle.instance;
     // Before anything that waited: the core must not apply on the new state what came after the old one.
     this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
     this.#inputs.unshift({ kind: 'snapshot-installed', at: this.#now(), handle: snapshot.handle });
     this.#feed({ kind: 'woken', at: this.#now() });
-    this.#updatePeers();
+    this.updatePeers();
     this.#wakeWaiters(this.#core.appliedUpTo);
   }
 

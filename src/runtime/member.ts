@@ -10,26 +10,41 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { memberId } from '../core/consensus/configuration.ts';
 import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
-import { instance, replicaId } from '../core/consensus/identity.ts';
+import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import { Random } from '../core/random.ts';
 import { DataDirectoryForeignError, MemberRemovedError, OperatorError } from '../errors/index.ts';
 import type { Manifest } from '../formats/manifest.ts';
-import type { Admission, PeerHello } from '../ports/network.ts';
+import type { Timer } from '../ports/clocks.ts';
+import type { Admission as PeerAdmission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
 import { quarantine } from '../storage/data-directory.ts';
 import type { Inspection } from '../storage/formation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
+import { setAside } from '../storage/set-aside.ts';
 import type { LogApplication } from './application.ts';
 import { toOperatorError } from './directory-errors.ts';
 import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
 import { LogReplica, type LogReplicaOptions, recoveredState } from './log-replica.ts';
 import type { Logger } from './logger.ts';
+import { Admission } from './membership/admission.ts';
+import {
+  type Acquaintance,
+  type AdmissionDocument,
+  type IdentityDocument,
+  type JoinQuestion,
+  paths,
+} from './membership/documents.ts';
+import { MembershipService } from './membership/membership-service.ts';
+import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
+import { PeerQuestions } from './membership/peer-questions.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
 
 /** Formats and behaviour that a new cell may use. */
 export const level = 1;
+/** Between two questions of one that rebuilds, whether it may vote. */
+const askForVoteMs = 300;
 const formationPath = '/peer/v1/formation';
 /** A snapshot is taken when the log since the last one is so long. */
 export const snapshotLogBytesDefault = 64 * 1024 * 1024;
@@ -46,6 +61,10 @@ export interface MemberOptions {
   /** Proves membership beyond loopback; null on loopback. */
   readonly secret: Uint8Array | null;
   readonly quarantineLeftovers: boolean;
+  /** Where members of the cell are that is to admit this replica; `cell` is empty then. */
+  readonly join?: readonly string[];
+  /** A lost, older or damaged disk is rebuilt from the others, as a new incarnation. Changes nothing for a sound one. */
+  readonly rebuild?: boolean;
   readonly version: string;
   readonly snapshotLogBytes?: number;
   readonly segmentBytes?: number;
@@ -58,6 +77,8 @@ export interface MemberHooks<Result, Application extends LogApplication<Result>>
   makeApplication(manifest: Manifest): Application;
   /** The log stopped for good. */
   onFatal(error: unknown): void;
+  /** The cell has this member no more; its manifest says so by now. Its process ends, not before others could look at it. */
+  onRemoved(error: MemberRemovedError): void;
 }
 
 export interface JoinedMember<Result, Application> {
@@ -68,6 +89,7 @@ export interface JoinedMember<Result, Application> {
   readonly application: Application;
   /** Members that refuse this replica's connection, and why they say so. */
   readonly refusals: ReadonlyMap<ReplicaId, string>;
+  readonly membership: MembershipService;
 }
 
 export class Member<Result, Application extends LogApplication<Result>> {
@@ -79,14 +101,47 @@ export class Member<Result, Application extends LogApplication<Result>> {
   #formation: Formation | null = null;
   #manifest: Manifest | null = null;
   #joined: JoinedMember<Result, Application> | null = null;
+  #admission: Admission | null = null;
   #waitingFor = 'its data directory is being opened';
   #stopped = false;
+  #removed = false;
+  readonly #desk: PeerDesk;
+  /** Tells this process from another one of the same name. */
+  readonly #token: string;
+  /** Members that the log of this one does not name yet. */
+  readonly #acquaintances = new Map<ReplicaId, string>();
+  /** Heard from since this process began. */
+  readonly #lived = new Set<ReplicaId>();
+  #promotion: Timer | null = null;
+  #deskMember: DeskMember | null = null;
+  #rebuilds = false;
 
   constructor(options: MemberOptions, world: World, logger: Logger, hooks: MemberHooks<Result, Application>) {
     this.#options = options;
     this.#world = world;
     this.#logger = logger;
     this.#hooks = hooks;
+    this.#token = Buffer.from(world.randomness.bytes(16)).toString('hex');
+    this.#desk = new PeerDesk({
+      world,
+      clocks: world.clocks,
+      operatorSecret: options.secret,
+      identity: () => this.#identity(),
+      member: () => this.#deskMember,
+    });
+  }
+
+  /** Waits for the log to admit it, as a new member or in the place of an incarnation that has ended. */
+  get awaitsAdmission(): boolean {
+    return this.#admission !== null;
+  }
+
+  get rebuilds(): boolean {
+    return this.#rebuilds;
+  }
+
+  get removed(): boolean {
+    return this.#removed;
   }
 
   /** Why it does not take part yet. */
@@ -113,10 +168,27 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
   async #join(): Promise<JoinedMember<Result, Application> | null> {
     this.#directory = await this.#world.openDirectory(this.#options.dataDir);
-    const { disk } = this.#directory;
-    const found = await this.#inspect(this.#directory);
+    try {
+      return await this.#enter(this.#directory);
+    } catch (error) {
+      const why = toOperatorError(error, this.#options.dataDir, this.#world.clocks.now().wallMs);
+      if (!(why instanceof OperatorError) || !endsIncarnation(why)) throw error;
+      if (!(await this.#beginAnew(why, this.#directory))) {
+        if (this.#stopped) return null;
+        throw why;
+      }
+      return this.#enter(this.#directory);
+    }
+  }
+
+  async #enter(directory: OpenDirectory): Promise<JoinedMember<Result, Application> | null> {
+    const { disk } = directory;
+    const found = await this.#inspect(directory);
     this.#refuseForeign(found, this.#options.expectCell);
-    if (found.state !== 'formed') await this.#form(found, this.#directory);
+    if (found.state !== 'formed') {
+      if (this.#options.join === undefined) await this.#form(found, directory);
+      else await this.#beAdmitted(directory);
+    }
     if (this.#stopped) return null;
     const manifest = (await ReplicaStorage.inspect(disk)).manifest as Manifest;
     this.#manifest = manifest;
@@ -125,8 +197,90 @@ export class Member<Result, Application extends LogApplication<Result>> {
       throw new MemberRemovedError({ member: name, incarnation, cell: manifest.cell.id });
     }
     await this.#refuseOtherCell(manifest);
-    this.#joined = await this.#open(manifest, this.#directory);
+    this.#joined = await this.#open(manifest, directory);
     return this.#joined;
+  }
+
+  // --- being admitted -------------------------------------------------------------------------------------------------
+
+  /** `node start --join`: waits until the log has admitted this member, and begins as what it says. */
+  async #beAdmitted({ disk }: OpenDirectory): Promise<void> {
+    const document = await this.#askToJoin(this.#options.join ?? [], undefined, (admission) => admission.run());
+    if (document !== null) await this.#beginAs(document, disk);
+  }
+
+  /**
+   * The incarnation on this disk has ended. Where an operator has had the next one admitted, or `--rebuild` asks for that, it
+   * begins; what the directory held is set aside, whole. False when nobody has decided that.
+   */
+  async #beginAnew(why: OperatorError, { disk }: OpenDirectory): Promise<boolean> {
+    const manifest = (await ReplicaStorage.inspect(disk).catch(() => null))?.manifest ?? null;
+    const listed = manifest?.configurations[0]?.configuration.members ?? [];
+    const urls = [...this.#options.cell, ...listed]
+      .filter(({ name }) => name !== this.#options.name)
+      .map(({ url }) => url);
+    const all = [...new Set([...(this.#options.join ?? []), ...urls])];
+    if (all.length === 0) return false;
+    // Who was removed comes back only where the cell wants it, whatever a unit file says.
+    const asks = this.#options.rebuild === true && why.exitCode !== 23;
+    const rebuild = { incarnation: manifest?.member.incarnation ?? 0, why: why.message };
+    if (asks) this.#logger.warn({ code: why.code }, `${why.message} It is rebuilt from the others.`);
+    this.#rebuilds = asks;
+    const document = await this.#askToJoin(all, asks ? rebuild : undefined, (admission) =>
+      asks ? admission.run() : admission.once(),
+    );
+    if (document === null) return false;
+    if (manifest !== null && document.incarnation <= manifest.member.incarnation) return false;
+    if (manifest !== null && manifest.cell.id !== document.cell.id) return false;
+    const names = await setAside(disk, this.#quarantineLabel());
+    this.#logger.warn({ files: names.length, incarnation: document.incarnation }, 'what was on the disk is set aside');
+    await this.#beginAs(document, disk);
+    return true;
+  }
+
+  async #askToJoin(
+    urls: readonly string[],
+    rebuild: JoinQuestion['rebuild'],
+    ask: (admission: Admission) => Promise<AdmissionDocument | null>,
+  ): Promise<AdmissionDocument | null> {
+    const { name, dataDir: directory, expectCell, secret } = this.#options;
+    const { clocks } = this.#world;
+    this.#waitingFor = 'it waits to be admitted';
+    this.#admission = new Admission({
+      question: { name, token: this.#token, ...(rebuild === undefined ? {} : { rebuild }) },
+      directory,
+      urls,
+      expectCell,
+      ask: (url, question) => this.#world.askPeer(url, paths.join, question, secret),
+      onWaiting: (reason) => {
+        this.#waitingFor = reason;
+      },
+      clocks,
+      logger: this.#logger,
+    });
+    try {
+      return await ask(this.#admission);
+    } finally {
+      this.#admission = null;
+    }
+  }
+
+  /** The two steps of every formation, so that it may be cut short anywhere. */
+  async #beginAs(document: AdmissionDocument, disk: OpenDirectory['disk']): Promise<void> {
+    const { cell, configurations, incarnation, level: formats, members } = document;
+    const member = { name: this.#options.name, incarnation };
+    await ReplicaStorage.writeForming(disk, { cell, member, configurations, level: formats });
+    await ReplicaStorage.markFormed(disk);
+    for (const { id, url } of members) this.#acquaintances.set(id, url);
+    this.#logger.info({ cell: cell.id, ...member }, 'admitted');
+  }
+
+  #identity(): IdentityDocument {
+    const { name, version } = this.#options;
+    const cell = this.#manifest?.cell.id ?? null;
+    const waits = this.#admission !== null;
+    const state = waits ? 'waiting' : cell !== null ? 'member' : this.#formation !== null ? 'founding' : 'opening';
+    return { name, token: this.#token, version, state, cell: waits ? null : cell };
   }
 
   async #inspect({ disk }: OpenDirectory): Promise<Inspection> {
@@ -217,6 +371,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
   /** Requests below `/peer/v1/`. */
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): void {
     if (request.url === formationPath) void this.#answerFormation(request, response);
+    else if (this.#desk.handle(request, response)) return;
     else if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
       response.writeHead(503, { 'Retry-After': '1' }).end();
     }
@@ -271,10 +426,12 @@ export class Member<Result, Application extends LogApplication<Result>> {
     const application = this.#hooks.makeApplication(manifest);
     if (recovered.snapshot !== null) await restoreFrom(application, recovered.snapshot);
     const self = replicaId(manifest.member.name, manifest.member.incarnation);
+    const cellSecret = peerSecret(manifest.cell.secretHex, options.secret);
+    const questions = new PeerQuestions(this.#world, { operator: options.secret, cell: cellSecret });
     const network = this.#world.createNetwork({
       self,
       cell: manifest.cell.id,
-      secret: peerSecret(manifest.cell.secretHex, options.secret),
+      secret: cellSecret,
       generation: manifest.cell.generation,
       boot: recovered.boot,
       programVersion: options.version,
@@ -282,8 +439,14 @@ export class Member<Result, Application extends LogApplication<Result>> {
       flushNumber: () => storage.flushNumber,
     });
     const refusals = new Map<ReplicaId, string>();
-    network.onPeerRefusal((from, { code, message }) => refusals.set(from, `${code}: ${message}`));
-    network.onPeerHello(({ id, direction }) => direction === 'outbound' && refusals.delete(id));
+    network.onPeerRefusal((from, refusal) => {
+      refusals.set(from, `${refusal.code}: ${refusal.message}`);
+      if (refusal.authentic) this.#onRefused(from, refusal.code, questions);
+    });
+    network.onPeerHello(({ id, direction }) => {
+      this.#lived.add(id);
+      if (direction === 'outbound') refusals.delete(id);
+    });
     const { onMastership, onEpoch, onDelivered } = this.#hooks;
     const log = new LogReplica<Result>({
       self,
@@ -299,6 +462,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
       frozen: recovered.manifest.freeze,
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest) }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
+      onLeft: () => this.#onLeft(),
+      acquaintances: () => this.#unknownToTheLog(),
       ...(onMastership === undefined ? {} : { onMastership }),
       ...(onEpoch === undefined ? {} : { onEpoch }),
       ...(onDelivered === undefined ? {} : { onDelivered }),
@@ -306,14 +471,97 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
     const { boot, chosenUpTo } = recovered;
     this.#logger.info({ member: self, cell: manifest.cell.id, boot: boot.number, chosenUpTo }, 'replica started');
-    return { manifest, storage, network, log, application, refusals };
+    const membership = new MembershipService({ log, questions, clocks, logger: this.#logger });
+    this.#deskMember = {
+      manifest,
+      log,
+      membership,
+      questions,
+      cellSecret,
+      lived: this.#lived,
+      connected: () => network.connected(),
+      meet: ({ id, url }) => {
+        this.#acquaintances.set(id, url);
+        log.updatePeers();
+      },
+    };
+    this.#scheduleAskForVote();
+    return { manifest, storage, network, log, application, refusals, membership };
+  }
+
+  // --- who is in ------------------------------------------------------------------------------------------------------
+
+  /** Those that the log has come to are named by it, or are out. */
+  #unknownToTheLog(): ReadonlyMap<ReplicaId, string> {
+    const upTo = this.#joined?.log.core.appliedUpTo ?? 0;
+    for (const id of this.#acquaintances.keys()) {
+      if (parseReplicaId(id).incarnation <= upTo && upTo > 0) this.#acquaintances.delete(id);
+    }
+    return this.#acquaintances;
+  }
+
+  /** A member did not let this one in, and has proved that it is one. */
+  #onRefused(from: ReplicaId, code: string, questions: PeerQuestions): void {
+    if (code === 'PAXOS_MEMBER_REMOVED') return this.#onLeft();
+    const log = this.#joined?.log;
+    if (code !== 'PAXOS_MEMBER_UNKNOWN' || log === undefined) return;
+    const members = log.core.configurations.flatMap(({ configuration }) => configuration.members);
+    const own = members.find((member) => memberId(member) === log.self);
+    const peer = members.find((member) => memberId(member) === from);
+    // It missed the change that admitted this one: told where, it asks here for what it missed.
+    if (own === undefined || peer === undefined) return;
+    void questions.introduce(peer.url, { id: log.self, url: own.url } satisfies Acquaintance);
+  }
+
+  /** The cell has this incarnation no more: that is kept, and nothing brings it back. */
+  #onLeft(): void {
+    const joined = this.#joined;
+    if (this.#removed || joined === null) return;
+    this.#removed = true;
+    const { name, incarnation } = joined.manifest.member;
+    const error = new MemberRemovedError({ member: name, incarnation, cell: joined.manifest.cell.id });
+    this.#logger.warn({ member: name, incarnation }, error.message);
+    joined.storage.setFlags({ removed: true }).then(
+      () => this.#hooks.onRemoved(error),
+      (failure: unknown) => {
+        this.#logger.warn({ err: failure }, 'that this member was removed could not be written down');
+        this.#hooks.onRemoved(error);
+      },
+    );
+  }
+
+  /** Who takes the place of an incarnation that voted asks for its vote until it has it. */
+  #scheduleAskForVote(): void {
+    const { clocks } = this.#world;
+    this.#promotion = clocks.schedule((clocks.now().monotonicMs + askForVoteMs) as Ms, () => {
+      if (this.#stopped || this.#removed) return;
+      void this.#askForVote().finally(() => {
+        if (!this.#stopped) this.#scheduleAskForVote();
+      });
+    });
+  }
+
+  async #askForVote(): Promise<void> {
+    const own = this.#deskMember;
+    if (own === null || own.log.core.participation !== 'rebuilding') return;
+    const { log, cellSecret } = own;
+    const master = log.core.master(this.#world.clocks.now());
+    const { members } = log.core.configuration;
+    const url = members.find((member) => memberId(member) === master)?.url;
+    if (url === undefined) return;
+    const asked = { id: log.self, url } satisfies Acquaintance;
+    await this.#world.askPeer(url, paths.promotion, asked, cellSecret);
   }
 
   /** Only members of a configuration that is in force or to come are listened to. */
-  #admit({ id }: PeerHello): Admission {
+  #admit({ id }: PeerHello): PeerAdmission {
     const configurations = this.#joined?.log.core.configurations ?? [];
     const known = configurations.some(({ configuration }) => configuration.members.some((it) => memberId(it) === id));
-    if (known) return { ok: true };
+    if (known || this.#acquaintances.has(id)) return { ok: true };
+    // Every life is numbered by the instance that admits it: one that was come to, and is in no configuration, is out.
+    if (parseReplicaId(id).incarnation <= (this.#joined?.log.core.appliedUpTo ?? 0)) {
+      return { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: `${id} was removed from this cell.` };
+    }
     return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
   }
 
@@ -342,6 +590,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
   async close(): Promise<void> {
     this.#stopped = true;
     this.#formation?.stop();
+    this.#admission?.stop();
+    this.#promotion?.cancel();
     const joined = this.#joined;
     if (joined !== null) {
       joined.log.stop();
@@ -354,6 +604,9 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#directory = null;
   }
 }
+
+/** 20 and 25, and 23 when a next incarnation was admitted since: what the disk holds is not gone on from. */
+const endsIncarnation = ({ exitCode }: OperatorError): boolean => exitCode === 20 || exitCode === 23 || exitCode === 25;
 
 type Ms = ReturnType<World['clocks']['now']>['monotonicMs'];
 

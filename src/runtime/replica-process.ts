@@ -24,6 +24,8 @@ import { ServiceSwitch, WaitingService } from './waiting-service.ts';
 const handOverMs = 1_500;
 const stopGraceMs = 2_000;
 const spaceCheckMs = 5_000;
+/** A member that was removed says so in its status for so long before it ends (contract §2: within 10 s). */
+const removedLingerMs = 3_000;
 
 export interface ReplicaProcessOptions extends MemberOptions {
   readonly host: string;
@@ -99,6 +101,7 @@ class ReplicaProcess {
       onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
       onDelivered: (items) => this.#service?.onApplied(items),
       onFatal: (error) => void this.#end(error),
+      onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
     });
     const { name, cellName, version, cell } = options;
     const facts = {
@@ -108,6 +111,7 @@ class ReplicaProcess {
       members: cell,
       uptimeMs: () => this.#uptimeMs(),
       reason: () => this.#member.waitingFor,
+      rebuilds: () => this.#member.rebuilds,
     };
     this.#switch = new ServiceSwitch(new WaitingService(facts));
     this.#front = new HttpFront({
@@ -152,6 +156,7 @@ class ReplicaProcess {
       clocks: this.#world.clocks,
       host: this.#hostFacts(joined),
       snapshots: new ReplicaSnapshots({ log, storage: joined.storage, clocks: this.#world.clocks }),
+      membership: joined.membership,
     });
     this.#switch.set(this.#service);
     this.#watchSpace(joined);
@@ -183,6 +188,7 @@ class ReplicaProcess {
       },
       snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
       readOnly: () => storage.readOnly,
+      removed: () => this.#member.removed,
       peers: () => network.connected(),
       warnings: () => this.#warnings(storage),
       operating: () => operating.document(),

@@ -29,6 +29,7 @@ import type {
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
+import type { MembershipService } from './membership/membership-service.ts';
 import { PositionMarks } from './position.ts';
 
 /** Between looks for sessions that are due. */
@@ -50,6 +51,8 @@ export interface HostFacts {
   flushMs(): { readonly p50: number; readonly p99: number };
   snapshotInstance(): number;
   readOnly(): boolean;
+  /** The cell has this member no more. */
+  removed(): boolean;
   peers(): readonly ReplicaId[];
   warnings(): readonly string[];
   /** What only a replica on a real machine can tell. */
@@ -65,6 +68,8 @@ export interface DatabaseServiceOptions {
   readonly host: HostFacts;
   /** Null where nobody asks for them. */
   readonly snapshots: SnapshotService | null;
+  /** Absent where nobody changes members through this service. */
+  readonly membership?: MembershipService;
 }
 
 export class DatabaseService implements ReplicaService {
@@ -302,6 +307,22 @@ export class DatabaseService implements ReplicaService {
     return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message };
   }
 
+  // --- membership -----------------------------------------------------------------------------------------------------
+
+  /** A master that would go itself hands mastership over first: its successor carries the request out (contract §1). */
+  async changeMembers(
+    ...args: Parameters<ReplicaService['changeMembers']>
+  ): ReturnType<ReplicaService['changeMembers']> {
+    const result = (await this.#options.membership?.change(...args)) ?? { kind: 'not-master' };
+    if (result.kind === 'hand-over') {
+      const handed = await this.transfer(null, false);
+      if (handed.kind === 'refused') return { ...handed, facts: {}, suggestions: ['paxosctl status'] };
+    } else if (result.kind !== 'not-master') return result;
+    const master = this.#master();
+    if (master === null || master.id === this.#options.self) return { kind: 'no-master' };
+    return { kind: 'redirect', name: master.name, url: master.url };
+  }
+
   #memberByName(name: string): ReplicaId | null {
     for (const { configuration } of this.#options.log.core.configurations) {
       const member = configuration.members.find((candidate) => candidate.name === name && candidate.role === 'voter');
@@ -336,7 +357,7 @@ export class DatabaseService implements ReplicaService {
       name,
       cell: host.cell,
       role: this.#role(held),
-      voting: core.participation === 'voting' && !log.stopped,
+      voting: core.participation === 'voting' && !log.stopped && !host.removed(),
       incarnation,
       boot: host.boot,
       epoch: core.epoch,
@@ -393,6 +414,7 @@ export class DatabaseService implements ReplicaService {
   #role(serving: boolean): ReplicaStatus['role'] {
     const { log } = this.#options;
     const { core } = log;
+    if (this.#options.host.removed()) return 'removed';
     if (log.stopped) return 'halted';
     if (core.participation !== 'voting') return core.participation;
     if (serving || core.state === 'handing-over') return 'master';

@@ -43,6 +43,9 @@ export class ServiceSwitch implements ReplicaService {
   checks(): ReturnType<ReplicaService['checks']> {
     return this.#service.checks();
   }
+  changeMembers(...args: Parameters<ReplicaService['changeMembers']>): ReturnType<ReplicaService['changeMembers']> {
+    return this.#service.changeMembers(...args);
+  }
   changesAfter(...args: Parameters<ReplicaService['changesAfter']>): ReturnType<ReplicaService['changesAfter']> {
     return this.#service.changesAfter(...args);
   }
@@ -54,6 +57,8 @@ export interface WaitingFacts {
   readonly version: string;
   readonly members: readonly { readonly name: string; readonly url: string }[];
   uptimeMs(): number;
+  /** Its disk is to be rebuilt as a new incarnation. */
+  rebuilds(): boolean;
   /** What it waits for, for status. */
   reason(): string;
 }
@@ -104,6 +109,10 @@ export class WaitingService implements ReplicaService {
   checks(): null {
     return null;
   }
+  async changeMembers(): ReturnType<ReplicaService['changeMembers']> {
+    const message = `${this.#facts.name} is not the master.`;
+    return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message, facts: {}, suggestions: [] };
+  }
 
   changesAfter(): null {
     return null;
@@ -114,7 +123,7 @@ export class WaitingService implements ReplicaService {
     return {
       name,
       cell: { id: null, name: cellName, generation: 0 },
-      role: 'waiting',
+      role: this.#facts.rebuilds() ? 'rebuilding' : 'waiting',
       voting: false,
       incarnation: 0,
       boot: { number: 0, id: '' },

@@ -142,6 +142,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
       snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
       readOnly: () => storage.readOnly,
       peers: () => port.connected(),
+      removed: () => false,
       warnings: () => [],
     },
   });

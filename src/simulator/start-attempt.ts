@@ -69,6 +69,7 @@ export class StartAttempt {
           throw new WouldTakePart();
         },
         onFatal: () => undefined,
+        onRemoved: () => undefined,
       },
     );
   }

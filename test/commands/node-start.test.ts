@@ -77,9 +77,10 @@ describe('node start', () => {
     ['without members', ['--name', 'n1', '--listen', '127.0.0.1:0']],
     ['as a member that is not listed', ['--name', 'n9', '--listen', '127.0.0.1:0', '--cell', cell]],
     [
-      'with --join, which is not available yet',
-      ['--name', 'n1', '--listen', '127.0.0.1:0', '--join', 'http://127.0.0.1:1'],
+      'with --cell and --join at once',
+      ['--name', 'n1', '--listen', '127.0.0.1:0', '--cell', cell, '--join', 'http://127.0.0.1:1'],
     ],
+    ['with an address to join that is none', ['--name', 'n1', '--listen', '127.0.0.1:0', '--join', 'ftp://a']],
     [
       'with --moved, which is not available yet',
       ['--name', 'n1', '--listen', '127.0.0.1:0', '--cell', cell, '--moved', 'b1'],

@@ -35,6 +35,14 @@ export class FakeReplicaService implements ReplicaService {
   /** Marks are `<cell>:<instance>`; those that are ahead wait. */
   marks = true;
   statusChanges: Partial<ReplicaStatus> = {};
+  membersChanged: object[] = [];
+  membersAnswer: Awaited<ReturnType<ReplicaService['changeMembers']>> = {
+    kind: 'refused',
+    code: 'PAXOS_QUORUM_AT_RISK',
+    message: 'Afterwards 2 of 2 voters would be needed, and 1 answer.',
+    facts: { quorum: 2 },
+    suggestions: ['paxosctl status'],
+  };
   transferred: { to: string | null; dryRun: boolean }[] = [];
   #answers = new Map<string, Map<number, CommandResult>>();
   #waiting: { readonly at: Instance; readonly done: () => void }[] = [];
@@ -247,6 +255,14 @@ export class FakeReplicaService implements ReplicaService {
 
   checks(): null {
     return null;
+  }
+
+  async changeMembers(
+    request: Parameters<ReplicaService['changeMembers']>[0],
+    options: Parameters<ReplicaService['changeMembers']>[1],
+  ): ReturnType<ReplicaService['changeMembers']> {
+    this.membersChanged.push({ request, ...options });
+    return this.membersAnswer;
   }
 
   changesAfter(): null {

@@ -7,6 +7,7 @@ import { memberNamePattern } from '../../core/consensus/identity.ts';
 import type {
   BatchBody,
   BatchOperationBody,
+  MembersChangeBody,
   MultiOpBody,
   OpenSessionBody,
   OperationBody,
@@ -79,6 +80,25 @@ export const startCheckSchema = z.strictObject({ deep: z.boolean().optional() })
 export const takeSnapshotSchema = z.strictObject({
   dryRun: z.boolean().optional(),
 }) satisfies z.ZodType<TakeSnapshotBody>;
+
+const memberName = z.string().regex(memberNamePattern);
+
+export const membersSchema = z.strictObject({
+  name: memberName,
+  url: z
+    .string()
+    .regex(/^https?:\/\/[^/?#@\s]+\/?$/)
+    .optional()
+    .describe('Where the replica that is to be added is reached by every member'),
+  role: z.enum(['learner', 'voter']).optional().describe('voter: the member gets its vote'),
+  replaces: memberName.optional().describe('A dead member that goes in the same step'),
+  rebuild: z.boolean().optional().describe('The next incarnation of this member is admitted'),
+  incarnation: z.int().min(1).optional().describe('Only if this is the present one'),
+  dryRun: z.boolean().optional(),
+  allowNoSpare: z.boolean().optional(),
+}) satisfies z.ZodType<MembersChangeBody>;
+
+export type MembersBody = z.infer<typeof membersSchema>;
 
 export const emptySchema = z.strictObject({});
 

@@ -5,6 +5,7 @@ import { checksumRoutes } from './checksum-routes.ts';
 import { kvRoutes } from './kv-routes.ts';
 import type { HttpLimits } from './limits.ts';
 import { listRoutes } from './list-route.ts';
+import { memberRoutes } from './member-routes.ts';
 import { multiOpRoutes } from './multiop-routes.ts';
 import { processRoutes } from './process-routes.ts';
 import type { Route } from './route.ts';
@@ -21,5 +22,6 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...statusRoutes,
   ...checksumRoutes,
   ...snapshotRoutes,
+  ...memberRoutes,
   ...processRoutes,
 ];

@@ -11,6 +11,9 @@ import type { Facts } from '../../errors/operator-error.ts';
 import type { OperatingDocument } from '../../formats/operating-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 
+import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
+import type { MemberRequest } from '../membership/plan.ts';
+
 export type Serving =
   | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
   /** Another replica is master: answer 307. */
@@ -190,6 +193,12 @@ export interface SnapshotService {
   ): Promise<{ readonly kind: 'open'; readonly download: SnapshotDownload } | SnapshotRefusal>;
 }
 
+export type MembersAnswer =
+  | Exclude<ChangeResult, { kind: 'hand-over' | 'not-master' }>
+  /** Mastership has moved: there the same request is carried out. */
+  | { readonly kind: 'redirect'; readonly name: string; readonly url: string }
+  | { readonly kind: 'no-master' };
+
 export interface ReplicaService {
   serving(): Serving;
   /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
@@ -226,6 +235,8 @@ export interface ReplicaService {
   >;
   /** The checks of this replica; null while there is no database. */
   checks(): CheckedDatabase | null;
+  /** Carries out one step of a change of the membership, or says what it would do; refused, nothing was proposed. */
+  changeMembers(request: MemberRequest, options: ChangeOptions): Promise<MembersAnswer>;
   /** Changes after `from`, oldest first, or null when compacted away. */
   changesAfter(from: Revision): readonly RevisionChanges[] | null;
 }

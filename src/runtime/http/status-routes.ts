@@ -1,10 +1,10 @@
 /** What this replica says of itself and of the cell. Served in every role, without lease and without waiting. */
 import { catalogued } from '../../errors/catalogue.ts';
-import type { MembersDocument } from '../../formats/http-body.ts';
 import { readJson } from './body-reader.ts';
 import { transferSchema } from './body-schemas.ts';
 import type { Exchange } from './exchange.ts';
 import { onMasterSince } from './gate.ts';
+import { membersDocument } from './member-routes.ts';
 import type { Route } from './route.ts';
 import type { ReplicaStatus } from './service.ts';
 
@@ -20,17 +20,6 @@ const statusDocument = (status: ReplicaStatus): ReplicaStatus => ({
     flushMsP99: hundredths(status.load.flushMsP99),
   },
 });
-
-function membersDocument(status: ReplicaStatus): MembersDocument {
-  const voters = status.members.filter((it) => it.voting).length;
-  const quorum = Math.floor(voters / 2) + 1;
-  return {
-    version: status.membershipFrom ?? 0,
-    quorum,
-    tolerates: Math.max(0, voters - quorum),
-    members: status.members,
-  };
-}
 
 function cell(exchange: Exchange): void {
   const status = exchange.service.status();
@@ -84,14 +73,6 @@ export const statusRoutes: readonly Route[] = [
     summary: 'The cell as this replica sees it; `paxosctl status` asks every member instead.',
     answer: '{"cell":{…},"seenBy","members":[…]}.',
     handle: cell,
-  },
-  {
-    method: 'GET',
-    path: '/v1/members',
-    operation: 'members',
-    summary: 'The members of the configuration in force.',
-    answer: '{"version","quorum","tolerates","members":[…]}.',
-    handle: (exchange) => exchange.json(membersDocument(exchange.service.status())),
   },
   {
     method: 'POST',

@@ -313,6 +313,7 @@ describe('the operator’s side', () => {
     );
     expect(operations.sort()).toEqual([
       'DELETE /v1/kv/{key}',
+      'DELETE /v1/members/{name}',
       'DELETE /v1/sessions/{id}',
       'GET /healthz',
       'GET /metrics',
@@ -331,6 +332,7 @@ describe('the operator’s side', () => {
       'POST /v1/batch',
       'POST /v1/checksums',
       'POST /v1/master/transfer',
+      'POST /v1/members',
       'POST /v1/multiop',
       'POST /v1/sessions',
       'POST /v1/sessions/{id}/keep-alive',

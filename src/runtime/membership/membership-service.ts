@@ -1,0 +1,263 @@
+/**
+ * Changes of the membership at the master: asks everybody how they are, judges, proposes one logged change, and answers when
+ * it governs. One request at a time; what was done already is done.
+ *
+ * Source: design §3 "Membership"; contract §2 (`/v1/members`); pitfalls P39, P45, P47, P49, O9-O11.
+ */
+import { type Configuration, type Member, memberId } from '../../core/consensus/configuration.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import type { Facts } from '../../errors/operator-error.ts';
+import type { ClockPort } from '../../ports/clocks.ts';
+import type { LogReplica } from '../log-replica.ts';
+import type { Logger } from '../logger.ts';
+import type { PeerQuestions } from './peer-questions.ts';
+import { type MemberCondition, type MemberRequest, type PlannedChange, planChange, type Situation } from './plan.ts';
+
+/** How long a change may take to be chosen and to govern; a healthy cell takes some round trips. */
+const changeMsMax = 6_000;
+const pollMs = 5;
+/** How long another change that is under way is waited for before this one is refused. */
+const othersMsMax = 2_000;
+
+export interface ChangeOptions {
+  readonly dryRun: boolean;
+  readonly allowNoSpare: boolean;
+}
+
+/** What a replica found out about another one's address. */
+export interface Probe {
+  /** Who asked. */
+  readonly from: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface ChangeReport {
+  readonly plan: PlannedChange;
+  /** From which instance the present membership governs. */
+  readonly version: number;
+  /** The member that it was about, as it is now. */
+  readonly member: Member | null;
+  readonly probes: readonly Probe[];
+  readonly warnings: readonly string[];
+}
+
+export type ChangeResult =
+  | { readonly kind: 'done'; readonly report: ChangeReport }
+  | {
+      readonly kind: 'refused';
+      readonly code: string;
+      readonly message: string;
+      readonly facts: Facts;
+      readonly suggestions: readonly string[];
+    }
+  /** This replica would have to go itself: somebody else must lead first. */
+  | { readonly kind: 'hand-over' }
+  | { readonly kind: 'not-master' }
+  /** Proposed, and its fate is not known; asked again, it says. */
+  | { readonly kind: 'unknown' };
+
+/** What of the log is needed here, whatever application stands on it. */
+export type MemberLog = Pick<
+  LogReplica<unknown>,
+  'self' | 'core' | 'appliedUpTo' | 'stopped' | 'isServing' | 'changeConfiguration' | 'recentDigests'
+>;
+
+export interface MembershipOptions {
+  readonly log: MemberLog;
+  readonly questions: PeerQuestions;
+  readonly clocks: ClockPort;
+  readonly logger: Logger;
+}
+
+export class MembershipService {
+  readonly #options: MembershipOptions;
+  #busy: Promise<unknown> | null = null;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Carries out `request`, or says what it would do. */
+  async change(request: MemberRequest, options: ChangeOptions): Promise<ChangeResult> {
+    if (options.dryRun) return this.#change(request, options);
+    const deadline = this.#nowMs + othersMsMax;
+    while (this.#busy !== null) {
+      if (this.#nowMs >= deadline) {
+        const message = 'Another change of the membership is being carried out.';
+        return { kind: 'refused', code: 'PAXOS_MEMBERSHIP_CHANGING', message, facts: {}, suggestions: [] };
+      }
+      await this.#pause();
+    }
+    const work = this.#change(request, options);
+    this.#busy = work;
+    try {
+      return await work;
+    } finally {
+      this.#busy = null;
+    }
+  }
+
+  async #change(request: MemberRequest, { dryRun, allowNoSpare }: ChangeOptions): Promise<ChangeResult> {
+    const { log } = this.#options;
+    if (!log.isServing()) return { kind: 'not-master' };
+    await this.#settled(othersMsMax);
+    const asked = request.kind === 'add' ? await this.#probe(request) : { notReady: null, probes: [] };
+    const conditions = await this.#conditions();
+    if (!log.isServing()) return { kind: 'not-master' };
+    const plan = planChange(request, this.#situation(conditions, asked.notReady, allowNoSpare));
+    if (plan.kind === 'refused') return { ...plan, facts: { ...plan.facts, probes: asked.probes } };
+    if (dryRun || plan.kind === 'nothing') return this.#done(request, plan, asked);
+    if (!plan.configuration.members.some((member) => memberId(member) === log.self && member.role === 'voter')) {
+      return { kind: 'hand-over' };
+    }
+    const outcome = await this.#propose(plan.configuration);
+    if (outcome !== 'changed') return outcome === 'refused' ? this.#lost() : { kind: 'unknown' };
+    await this.#settled(changeMsMax);
+    this.#options.logger.info({ ...request, ...plan.after }, 'the membership has changed');
+    return this.#done(request, plan, asked);
+  }
+
+  #lost(): ChangeResult {
+    if (!this.#options.log.isServing()) return { kind: 'not-master' };
+    const message = 'Another change of the membership is under way.';
+    return { kind: 'refused', code: 'PAXOS_MEMBERSHIP_CHANGING', message, facts: {}, suggestions: [] };
+  }
+
+  #done(request: MemberRequest, plan: PlannedChange, { probes }: Asked): ChangeResult {
+    const { configuration, from } = this.#latest();
+    const member = configuration.members.find(({ name }) => name === request.name) ?? null;
+    const silent = probes
+      .filter(({ ok }) => !ok)
+      .map(({ from: who, detail }) => `${who} could not be asked: ${detail}`);
+    const warnings = [...plan.warnings, ...silent];
+    return { kind: 'done', report: { plan, version: from, member, probes, warnings } };
+  }
+
+  #latest(): { readonly configuration: Configuration; readonly from: number } {
+    return this.#options.log.core.configurations.at(-1) as { configuration: Configuration; from: number };
+  }
+
+  #situation(
+    conditions: ReadonlyMap<ReplicaId, MemberCondition>,
+    notReady: string | null,
+    allowNoSpare: boolean,
+  ): Situation {
+    const { log } = this.#options;
+    return {
+      configuration: this.#latest().configuration,
+      settled: this.#isSettled,
+      master: log.self,
+      appliedUpTo: log.appliedUpTo,
+      conditions,
+      notReady,
+      allowNoSpare,
+    };
+  }
+
+  /** Every member is asked now: what was heard of it before says nothing about this moment. */
+  async #conditions(): Promise<ReadonlyMap<ReplicaId, MemberCondition>> {
+    const { log, questions } = this.#options;
+    const others = this.#latest().configuration.members.filter((member) => memberId(member) !== log.self);
+    const answers = await Promise.all(others.map((member) => questions.condition(member)));
+    return new Map(
+      others.map((member, i) => {
+        const answer = answers[i] ?? null;
+        const condition: MemberCondition =
+          answer === null
+            ? { silent: `it does not answer at ${member.url}`, voting: false, appliedUpTo: 0, agrees: null }
+            : {
+                silent: null,
+                voting: answer.participation === 'voting',
+                appliedUpTo: answer.appliedUpTo,
+                agrees: log.recentDigests.agreesWith(answer.digests),
+              };
+        return [memberId(member), condition];
+      }),
+    );
+  }
+
+  /** Before anything is proposed: is it the replica that is meant, with nothing on its disk, and does every voter reach it? */
+  async #probe({ name, url }: Extract<MemberRequest, { kind: 'add' }>): Promise<Asked> {
+    const { log, questions } = this.#options;
+    const known = this.#latest().configuration.members;
+    if (known.some((member) => member.name === name)) return { notReady: null, probes: [] };
+    const identity = await questions.identity(url);
+    const own = (ok: boolean, detail: string): Probe => ({ from: nameOf(known, log.self), ok, detail });
+    if (identity === null) {
+      const notReady = `no replica answers at ${url} with the right secret`;
+      return { notReady, probes: [own(false, notReady)] };
+    }
+    const wrong = problemOf(identity, name, url);
+    if (wrong !== null) return { notReady: wrong, probes: [own(false, wrong)] };
+    const probes = [own(true, `version ${identity.version}, data directory empty`)];
+    const voters = known.filter((member) => member.role === 'voter' && memberId(member) !== log.self);
+    const { token } = identity;
+    const answers = await Promise.all(voters.map((voter) => questions.probe(voter, { url, name, token })));
+    let notReady: string | null = null;
+    for (const [i, voter] of voters.entries()) {
+      const answer = answers[i] ?? null;
+      if (answer === null) probes.push({ from: voter.name, ok: false, detail: 'it does not answer' });
+      else if (answer.problem === null) probes.push({ from: voter.name, ok: true, detail: 'reached' });
+      else {
+        notReady ??= `${voter.name} does not reach it at ${url}: ${answer.problem}`;
+        probes.push({ from: voter.name, ok: false, detail: answer.problem });
+      }
+    }
+    return { notReady, probes };
+  }
+
+  async #propose(configuration: Configuration): Promise<'changed' | 'refused' | 'unknown'> {
+    const { log } = this.#options;
+    const deadline = this.#nowMs + changeMsMax;
+    for (;;) {
+      const outcome = await new Promise<'changed' | 'refused' | 'unknown'>((resolve) =>
+        log.changeConfiguration(configuration, resolve),
+      );
+      // Refused until the lease was renewed in the configuration in force (pitfall P39): a heartbeat does that.
+      const again = outcome === 'refused' && log.isServing() && this.#isSettled && this.#nowMs < deadline;
+      if (!again) return outcome;
+      await this.#pause();
+    }
+  }
+
+  get #isSettled(): boolean {
+    return this.#options.log.core.configurations.length === 1;
+  }
+
+  /** Until the newest configuration governs the next instance, or the time is over. */
+  async #settled(msMax: number): Promise<void> {
+    const deadline = this.#nowMs + msMax;
+    while (!this.#isSettled && this.#nowMs < deadline && !this.#options.log.stopped) await this.#pause();
+  }
+
+  get #nowMs(): number {
+    return this.#options.clocks.now().monotonicMs;
+  }
+
+  #pause(): Promise<void> {
+    const { clocks } = this.#options;
+    const at = (clocks.now().monotonicMs + pollMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    return new Promise((resolve) => void clocks.schedule(at, resolve));
+  }
+}
+
+interface Asked {
+  readonly notReady: string | null;
+  readonly probes: readonly Probe[];
+}
+
+const nameOf = (members: readonly Member[], id: ReplicaId): string =>
+  members.find((member) => memberId(member) === id)?.name ?? id;
+
+/** Why the replica that answers is not the one that may be admitted as `name`; null when it is. */
+export function problemOf(
+  identity: { readonly name: string; readonly state: string; readonly cell: string | null },
+  name: string,
+  url: string,
+): string | null {
+  if (identity.name !== name) return `${url} answers as ${identity.name}, not as ${name}`;
+  if (identity.state === 'waiting') return null;
+  if (identity.cell !== null) return `${url} answers as a member of cell ${identity.cell}`;
+  return `${identity.name} at ${url} does not wait to be admitted: start it with --join`;
+}

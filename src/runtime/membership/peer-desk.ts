@@ -1,0 +1,219 @@
+/**
+ * Answers what other replicas ask about the membership: who this is, how it is, and whether one that waits is admitted.
+ *
+ * An identity is handed out by the master alone, under its lease; only for an incarnation that has no vote and that nobody was
+ * seen to live; and only to the process that answers at the member's own address. So no two processes get one incarnation, and
+ * none that had a vote begins anew with an empty disk (pitfalls P20, P48).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Member, memberId } from '../../core/consensus/configuration.ts';
+import { parseReplicaId, type ReplicaId } from '../../core/consensus/identity.ts';
+import type { Manifest } from '../../formats/manifest.ts';
+import type { ClockPort } from '../../ports/clocks.ts';
+import type { World } from '../../ports/world.ts';
+import {
+  type Acquaintance,
+  type AdmissionDocument,
+  type ConditionDocument,
+  type IdentityDocument,
+  isAcquaintance,
+  isJoinQuestion,
+  isProbeQuestion,
+  type JoinAnswer,
+  type JoinQuestion,
+  type ProbeAnswer,
+  paths,
+} from './documents.ts';
+import { type MemberLog, type MembershipService, problemOf } from './membership-service.ts';
+import type { PeerQuestions } from './peer-questions.ts';
+
+/** What there is once this replica takes part. */
+export interface DeskMember {
+  readonly manifest: Manifest;
+  readonly log: MemberLog;
+  readonly membership: MembershipService;
+  readonly questions: PeerQuestions;
+  /** What members prove to each other. */
+  readonly cellSecret: Uint8Array;
+  /** Incarnations that were heard from since this process began. */
+  readonly lived: ReadonlySet<ReplicaId>;
+  connected(): readonly ReplicaId[];
+  /** From now on this replica is reached there, until the log names it. */
+  meet(acquaintance: Acquaintance): void;
+}
+
+export interface DeskOptions {
+  readonly world: Pick<World, 'readPeerRequest' | 'answerPeer'>;
+  readonly clocks: ClockPort;
+  readonly operatorSecret: Uint8Array | null;
+  identity(): IdentityDocument;
+  member(): DeskMember | null;
+}
+
+export class PeerDesk {
+  readonly #options: DeskOptions;
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the request, and returns true, when its path is one of these. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    const { operatorSecret, identity } = this.#options;
+    const member = this.#options.member();
+    switch (request.url) {
+      case paths.identity:
+        void this.#answer(request, response, operatorSecret, async () => identity());
+        return true;
+      case paths.join:
+        void this.#answer(request, response, operatorSecret, (asked) => this.#join(asked));
+        return true;
+      case paths.condition:
+        return this.#asMember(request, response, member, async (_, own) => conditionOf(own));
+      case paths.probe:
+        return this.#asMember(request, response, member, (asked, own) => this.#probe(asked, own));
+      case paths.promotion:
+        return this.#asMember(request, response, member, (asked, own) => promoted(asked, own));
+      case paths.introduction:
+        return this.#asMember(request, response, member, async (asked, own) => introduced(asked, own));
+      default:
+        return false;
+    }
+  }
+
+  #asMember(
+    request: IncomingMessage,
+    response: ServerResponse,
+    member: DeskMember | null,
+    answer: (asked: unknown, member: DeskMember) => Promise<object | null>,
+  ): boolean {
+    if (member === null) return false;
+    void this.#answer(request, response, member.cellSecret, (asked) => answer(asked, member));
+    return true;
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    secret: Uint8Array | null,
+    answer: (asked: unknown) => Promise<object | null>,
+  ): Promise<void> {
+    const { world } = this.#options;
+    const asked = await world.readPeerRequest(request, secret);
+    const document = asked === null ? null : await answer(asked).catch(() => null);
+    const status = asked === null ? 401 : document === null ? 503 : 200;
+    world.answerPeer(request, response, { status, document: document ?? {}, secret });
+  }
+
+  async #probe(asked: unknown, { log, questions }: DeskMember): Promise<ProbeAnswer | null> {
+    if (!isProbeQuestion(asked)) return null;
+    const { url, name, token } = asked;
+    const identity = await questions.identity(url);
+    const own = parseReplicaId(log.self).name;
+    if (identity === null) return { name: own, problem: 'no replica answers there with the right secret' };
+    const wrong = problemOf(identity, name, url);
+    if (wrong !== null || identity.token === token) return { name: own, problem: wrong };
+    return { name: own, problem: `another replica of the name ${name} answers there` };
+  }
+
+  // --- admitting ----------------------------------------------------------------------------------------------------
+
+  async #join(asked: unknown): Promise<JoinAnswer | null> {
+    if (!isJoinQuestion(asked)) return null;
+    const own = this.#options.member();
+    if (own === null) return { kind: 'wait', reason: `${this.#options.identity().name} is not up yet`, urls: [] };
+    const { log } = own;
+    if (!log.isServing()) return this.#elsewhere(own);
+    const member = memberNamed(own, asked.name);
+    if (member === undefined) {
+      const reason = `${asked.name} is not a member: paxosctl members add ${asked.name} --url URL`;
+      return { kind: 'stranger', reason, urls: urlsOf(own) };
+    }
+    const identity = await own.questions.identity(member.url);
+    if (identity?.token !== asked.token) {
+      return this.#wait(own, `the cell knows ${asked.name} at ${member.url}, and this replica does not answer there`);
+    }
+    return this.#admit(asked, own);
+  }
+
+  async #admit(asked: JoinQuestion, own: DeskMember): Promise<JoinAnswer> {
+    const member = memberNamed(own, asked.name);
+    if (!own.log.isServing() || member === undefined) return this.#elsewhere(own);
+    const id = memberId(member);
+    const { incarnation } = member;
+    if (member.role !== 'voter' && !own.lived.has(id)) {
+      return { kind: 'admitted', document: admissionOf(member, own) };
+    }
+    if (asked.rebuild === undefined) {
+      return { kind: 'lost', cell: own.manifest.cell.id, incarnation, appliedUpTo: own.log.appliedUpTo };
+    }
+    const { name } = member;
+    const options = { dryRun: false, allowNoSpare: false };
+    const result = await own.membership.change({ kind: 'rebuild', name, incarnation }, options);
+    switch (result.kind) {
+      case 'done':
+        return this.#admit(asked, own);
+      case 'refused':
+        return this.#wait(own, result.message);
+      default:
+        return this.#wait(own, `${id} is being replaced by its next incarnation`);
+    }
+  }
+
+  /** Who is master is asked for; where nobody is, whom that may be due to. */
+  #elsewhere(own: DeskMember): JoinAnswer {
+    const { log } = own;
+    const master = log.core.master(this.#options.clocks.now());
+    const { members } = log.core.configuration;
+    const known = members.find((member) => memberId(member) === master);
+    if (known !== undefined && master !== log.self) return { kind: 'elsewhere', url: known.url };
+    const linked = new Set<ReplicaId>([...own.connected(), log.self]);
+    const missing = members.filter((member) => member.role === 'voter' && !linked.has(memberId(member)));
+    const names = missing.map(({ name }) => name).join(', ');
+    return this.#wait(own, missing.length === 0 ? 'no master yet' : `no master yet: ${names} cannot be reached`);
+  }
+
+  #wait(own: DeskMember, reason: string): JoinAnswer {
+    return { kind: 'wait', reason, urls: urlsOf(own) };
+  }
+}
+
+const urlsOf = ({ log }: DeskMember): readonly string[] => log.core.configuration.members.map(({ url }) => url);
+
+const memberNamed = ({ log }: DeskMember, name: string): Member | undefined =>
+  log.core.configurations.at(-1)?.configuration.members.find((member) => member.name === name);
+
+function admissionOf({ incarnation }: Member, { manifest, log }: DeskMember): AdmissionDocument {
+  const { cell, level, configurations } = manifest;
+  const present = log.core.configurations.flatMap(({ configuration }) => configuration.members);
+  const members = present.map((member) => ({ id: memberId(member), url: member.url }));
+  return { cell, level, configurations, incarnation, members };
+}
+
+const conditionOf = ({ log, manifest }: DeskMember): ConditionDocument => ({
+  id: log.self,
+  participation: log.stopped ? 'halted' : log.core.participation,
+  appliedUpTo: log.appliedUpTo,
+  version: manifest.lastVersion,
+  digests: log.recentDigests.told(),
+});
+
+/** One that takes the place of a voter gets its vote back without an operator; a spare waits to be asked for. */
+async function promoted(asked: unknown, { log, membership }: DeskMember): Promise<object | null> {
+  if (!isAcquaintance(asked) || !log.isServing()) return null;
+  const members = log.core.configurations.at(-1)?.configuration.members ?? [];
+  const member = members.find((candidate) => memberId(candidate) === asked.id);
+  if (member?.role !== 'rebuilding') return null;
+  const result = await membership.change(
+    { kind: 'promote', name: member.name },
+    { dryRun: false, allowNoSpare: false },
+  );
+  return { reason: result.kind === 'refused' ? result.message : null };
+}
+
+/** Only one that this replica has not come to yet: whom its log has passed over is out. */
+function introduced(asked: unknown, own: DeskMember): object | null {
+  if (!isAcquaintance(asked)) return null;
+  if (parseReplicaId(asked.id).incarnation > own.log.core.chosenUpTo) own.meet(asked);
+  return {};
+}
