@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../src/render/base-command.ts';
@@ -101,7 +100,8 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
     }
     const listen = parseListen(flags.listen);
     const protection = protectionOf(listen, { secretFile: flags['secret-file'], insecure: flags.insecure });
-    const { version } = JSON.parse(await readFile(path.join(this.config.root, 'package.json'), 'utf8'));
+    const { ownVersion } = await import('../../src/render/own-version.ts');
+    const version = await ownVersion(this.config.root);
 
     const { inForeground } = await import('../../src/render/replica-screen.ts');
     const { createNodeWorld } = await import('../../src/adapters/node-world.ts');

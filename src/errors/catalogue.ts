@@ -73,6 +73,7 @@ export const catalogue = {
     'The lifetime of the session is out of range.',
     'Ask for 1 second to 24 hours, in milliseconds.',
   ),
+  PAXOS_SYSTEM_ENTRY_INVALID: entry(400, 2, 'A system entry has a bad name or is too large.', 'Follow the message.'),
   PAXOS_TOO_MANY_SESSIONS: entry(400, 2, 'Too many sessions are named at once.', 'Name fewer.'),
   PAXOS_BAD_QUERY: entry(
     400,
@@ -243,6 +244,12 @@ export const catalogue = {
 
   // Refused to protect data.
   PAXOS_REFUSED: entry(409, 5, 'A precondition does not hold; nothing was done.', 'Follow the message.'),
+  PAXOS_LEVEL_TOO_LOW: entry(
+    409,
+    5,
+    'The cell is at a level whose members do not all know this request; nothing was done.',
+    'See the level in `paxosctl status`; `paxosctl upgrade finalize` raises it.',
+  ),
   PAXOS_NO_SUCCESSOR: entry(
     409,
     5,

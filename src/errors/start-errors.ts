@@ -48,7 +48,29 @@ export class VersionRefusedError extends OperatorError {
     super(
       'PAXOS_VERSION_REFUSED',
       `Data directory ${facts.directory} is of ${facts.found}; this version supports ${facts.supported}. The data is as it was.`,
-      { facts },
+      { facts, suggestions: ['paxosctl upgrade status', 'paxosctl upgrade history'] },
+    );
+  }
+}
+
+/** Exit 22: this version made something else of the data than the version before it had recorded. */
+export class RehearsalFailedError extends OperatorError {
+  constructor(
+    facts: {
+      readonly directory: string;
+      readonly member: string;
+      readonly version: string;
+      readonly lastVersion: string;
+      readonly instance: number;
+      readonly problem: string;
+    },
+    cause?: unknown,
+  ) {
+    const { directory, instance, lastVersion, problem, version } = facts;
+    super(
+      'PAXOS_VERSION_REFUSED',
+      `Version ${version} does not make of data directory ${directory} what version ${lastVersion} recorded: at instance ${instance} ${problem}. The data is as it was.`,
+      { facts, cause, suggestions: [`paxosctl verify data-dir ${directory}`, 'paxosctl upgrade status'] },
     );
   }
 }

@@ -16,6 +16,7 @@ const kinds = {
   skipped: 5,
   'session-expired': 6,
   'sessions-full': 7,
+  system: 8,
 } as const;
 const flagSucceeded = 1;
 const flagForgotten = 2;
@@ -36,6 +37,11 @@ export function encodeCommandResult(result: CommandResult): Uint8Array {
       break;
     case 'session':
       to.text(result.session).safe(result.expiresCellTimeMs);
+      break;
+    case 'system':
+      to.u8(result.succeeded ? flagSucceeded : 0).u16(result.guard.length);
+      for (const held of result.guard) to.u8(held ? 1 : 0);
+      to.safe(result.instance).safe(result.epoch);
       break;
     case 'epoch-changed':
     case 'skipped':
@@ -76,9 +82,19 @@ function readCommandResult(from: ByteReader): CommandResult {
       return { kind: 'session-expired' };
     case kinds['sessions-full']:
       return { kind: 'sessions-full' };
+    case kinds.system:
+      return readSystemResult(from);
     default:
       throw new FormatError(`a result of unknown kind ${kind}`);
   }
+}
+
+function readSystemResult(from: ByteReader): CommandResult {
+  const succeeded = readFlag(from);
+  const tests = from.u16();
+  const guard: boolean[] = [];
+  for (let i = 0; i < tests; i++) guard.push(readFlag(from));
+  return { kind: 'system', succeeded, guard, instance: from.safe() as Instance, epoch: from.safe() as Epoch };
 }
 
 function readMultiOpResult(from: ByteReader): CommandResult {

@@ -6,6 +6,7 @@
  *     tests    = count(2) { kind(1) key [value | revision(8)] }
  *     operations = count(2) { kind(1) key [value] }
  *     checksum = deep(1)
+ *     system   = flags(1) [ifEpoch(8)] count(2) { key instance(8) } count(2) { key present(1) [value] }
  *
  * One command has one encoding. What {@link encodeCommand} writes, {@link decodeCommand} reads: both refuse what is beyond
  * the limits, so that nothing is ever proposed that a replica could not read (pitfall P51).
@@ -23,6 +24,14 @@ import {
   valueBytesMax,
 } from '../core/database/command.ts';
 import { sessionIdPattern, sessionsExpiredAtOnceMax } from '../core/database/session-limits.ts';
+import {
+  levelKey,
+  levelOf,
+  type SystemCommand,
+  systemKeyPattern,
+  systemPartsMax,
+  systemValueBytesMax,
+} from '../core/database/system-entry.ts';
 import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { readKey, writeKey } from './key-bytes.ts';
@@ -47,6 +56,7 @@ const tags = {
   'keep-session': 4,
   'expire-sessions': 5,
   checksum: 6,
+  system: 7,
 } as const;
 const flagSession = 1;
 const flagIfEpoch = 2;
@@ -79,6 +89,9 @@ export function encodeCommand(command: Command): Uint8Array {
       break;
     case 'checksum':
       to.u8(command.deep ? 1 : 0);
+      break;
+    case 'system':
+      writeSystem(to, command);
       break;
     default:
       return unreachable(command);
@@ -115,6 +128,8 @@ function readCommand(from: ByteReader): Command {
     }
     case tags.checksum:
       return { kind: 'checksum', deep: atMost(from.u8(), 1, 'in a flag') === 1 };
+    case tags.system:
+      return readSystem(from);
     default:
       throw new UnknownCommandError(`a command of unknown kind ${tag}`);
   }
@@ -197,6 +212,55 @@ function readOperations(from: ByteReader): Operation[] {
     operations.push(op === 'put' ? { op, key, value: valueInLimits(from.bytes()) } : { op, key });
   }
   return operations;
+}
+
+// ---- system entries ----
+
+function writeSystem(to: ByteWriter, { guard, writes, ifEpoch }: SystemCommand): void {
+  atMost(guard.length + writes.length, systemPartsMax, 'tests and writes');
+  to.u8(ifEpoch === null ? 0 : flagIfEpoch);
+  if (ifEpoch !== null) to.safe(ifEpoch);
+  to.u16(guard.length);
+  for (const { key, instance } of guard) to.text(systemKey(key)).safe(instance);
+  to.u16(writes.length);
+  for (const { key, value } of writes) {
+    to.text(systemKey(key)).u8(value === null ? 0 : 1);
+    if (value !== null) to.bytes(systemValue(value));
+  }
+}
+
+function readSystem(from: ByteReader): SystemCommand {
+  const flags = from.u8();
+  if (flags !== 0 && flags !== flagIfEpoch) throw new FormatError(`a system command of unknown flags ${flags}`);
+  const ifEpoch = flags === 0 ? null : (from.safe() as Epoch);
+  const guard: SystemCommand['guard'][number][] = [];
+  const tests = atMost(from.u16(), systemPartsMax, 'tests');
+  for (let i = 0; i < tests; i++) guard.push({ key: systemKey(from.text()), instance: from.safe() });
+  const writes: SystemCommand['writes'][number][] = [];
+  const count = atMost(from.u16(), systemPartsMax - tests, 'writes');
+  for (let i = 0; i < count; i++) {
+    const key = systemKey(from.text());
+    const present = atMost(from.u8(), 1, 'values');
+    writes.push({ key, value: present === 0 ? null : systemValue(from.bytes()) });
+  }
+  return { kind: 'system', guard, writes, ifEpoch };
+}
+
+/** The highest level that a command would raise the cell to; null when it raises none. */
+export function levelRaisedBy(command: Command): number | null {
+  if (command.kind !== 'system') return null;
+  const write = command.writes.find(({ key }) => key === levelKey);
+  return write === undefined ? null : levelOf(write.value ?? undefined);
+}
+
+function systemKey(key: string): string {
+  if (!systemKeyPattern.test(key)) throw new FormatError('not the key of a system entry');
+  return key;
+}
+
+function systemValue<Value extends Uint8Array>(value: Value): Value {
+  atMost(value.length, systemValueBytesMax, 'bytes of a system entry');
+  return value;
 }
 
 // ---- limits ----

@@ -7,6 +7,7 @@
  *     session  = 4 id ttlMs(4) expiresCellTimeMs(8) floor(8)
  *     answer   = 5 id sequence(8) result
  *     entry    = 6 key createRevision(8) revision(8) version(8) value
+ *     system-entry = 7 key instance(8) value
  *
  * Canonical: one record has one encoding, the same on every platform and in every version of this level.
  */
@@ -17,7 +18,7 @@ import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { decodeCommandResult, encodeCommandResult } from './command-result.ts';
 import { readKey } from './key-bytes.ts';
 
-const kinds = { system: 1, counters: 2, epoch: 3, session: 4, answer: 5, entry: 6 } as const;
+const kinds = { system: 1, counters: 2, epoch: 3, session: 4, answer: 5, entry: 6, 'system-entry': 7 } as const;
 
 /**
  * Bytes up to this many are kept as strings of one byte a character: one small object without pointers, where a typed array
@@ -92,6 +93,9 @@ function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>
       to.safe(record.epoch.epoch).safe(record.epoch.instance).text(record.epoch.id).text(record.epoch.owner);
       to.safe(record.epoch.revision);
       break;
+    case 'system-entry':
+      to.text(record.key).safe(record.instance).bytes(record.value);
+      break;
     case 'session':
       to.text(record.session).u32(record.ttlMs).safe(record.expiresCellTimeMs).safe(record.floor);
       break;
@@ -123,6 +127,8 @@ function readRecord(from: ByteReader): DatabaseRecord {
       const instance = from.safe() as Instance;
       return { kind: 'epoch', epoch: { epoch, instance, id: from.text(), owner: from.text(), revision: from.safe() } };
     }
+    case kinds['system-entry']:
+      return { kind: 'system-entry', key: from.text(), instance: from.safe() as Instance, value: from.bytes() };
     case kinds.session: {
       const session = from.text();
       const ttlMs = from.u32();

@@ -253,6 +253,7 @@ export interface ReplicaStatusDocument extends OperatingDocument {
   readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
   readonly version: string;
   readonly level: number;
+  readonly levels?: { readonly min: number; readonly max: number };
   readonly uptimeMs: number;
   readonly members: readonly MemberDocument[];
   /** First instance that the present membership governs. */
@@ -367,7 +368,7 @@ export interface StartedCheckDocument {
 
 /** Digest of all records of one kind, or of the entries up to and with key `to`. */
 export interface RangeDocument {
-  readonly kind: 'system' | 'counters' | 'epochs' | 'sessions' | 'entries';
+  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'entries';
   readonly to: string | null;
   readonly records: number;
   readonly digest: string;

@@ -51,6 +51,15 @@ export interface SnapshotEntry {
   readonly verified: boolean;
 }
 
+/** A point of this member's own history, recorded so that another version can be held against it (design §6, rehearsal). */
+export interface RecordedPoint {
+  readonly instance: number;
+  /** Digest over the chosen values up to it, 64 hex digits. */
+  readonly logChain: string;
+  /** Of the database there, 32 hex digits. */
+  readonly checksum: string;
+}
+
 /** States that must outlive a restart and are not the cell's to decide. */
 export interface LocalFlags {
   readonly frozen: boolean;
@@ -90,6 +99,8 @@ export interface Manifest {
   readonly freeze: FreezeEvidence | null;
   /** Version of the program that last ran on this directory; empty before the first start. */
   readonly lastVersion: string;
+  /** The last one recorded; the log holds everything up to it as chosen. Null before the first. */
+  readonly recorded: RecordedPoint | null;
 }
 
 export const manifestOwner = ({ cell, member }: Manifest): Owner => ({
@@ -124,6 +135,10 @@ export function encodeManifest(manifest: Manifest): Buffer {
   to.text(manifest.lastVersion);
   to.u8(manifest.freeze === null ? 0 : 1);
   if (manifest.freeze !== null) writeFreezeEvidence(to, manifest.freeze);
+  to.u8(manifest.recorded === null ? 0 : 1);
+  if (manifest.recorded !== null) {
+    to.safe(manifest.recorded.instance).text(manifest.recorded.logChain).text(manifest.recorded.checksum);
+  }
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -170,6 +185,7 @@ function readBody(from: ByteReader): Manifest {
     flags: readFlags(from.u8()),
     lastVersion: from.text(),
     freeze: from.u8() === 1 ? readFreezeEvidence(from) : null,
+    recorded: from.u8() === 1 ? { instance: from.safe(), logChain: from.text(), checksum: from.text() } : null,
   };
 }
 

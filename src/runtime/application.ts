@@ -14,6 +14,8 @@ export interface LogApplication<Result> {
    * @throws {UnknownCommandError} for an item of a newer format: the replica halts rather than skip it.
    */
   apply(delivery: Delivery): readonly Result[];
+  /** That of a view made now, in O(1). Without it points are recorded with snapshots alone. */
+  checksumHex?(): string;
   /** A point-in-time view in O(1), unaffected by later `apply`s. */
   view(): ApplicationView;
   /** As that of a view, now; absent where there is none to compare. Asked for after every instance. */
@@ -40,6 +42,8 @@ export interface ApplicationView {
   readonly entryCount?: number;
   /** 32 hex digits, equal on two replicas iff their state is. */
   readonly checksum: string;
+  /** The cell's level at this point, where the application knows it. */
+  readonly level?: number;
   /** Canonical records in one order: two replicas at one instance yield the same bytes. */
   records(): Iterable<Uint8Array>;
   close(): void;

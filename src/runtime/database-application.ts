@@ -11,11 +11,13 @@ import { Database } from '../core/database/database.ts';
 import type { EntryList, ListQuery } from '../core/database/listing.ts';
 import type { CellIdentity, DatabasePorts, EntryStoreMaker, EpochRecord } from '../core/database/record.ts';
 import { DatabaseRestore } from '../core/database/restore.ts';
+import type { SystemEntry } from '../core/database/system-table.ts';
 import type { DatabaseView } from '../core/database/view.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
 import { type MachineValue, StateMachine } from '../core/state-machine.ts';
-import { decodeCommand, UnknownCommandError } from '../formats/command.ts';
+import { decodeCommand, levelRaisedBy, UnknownCommandError } from '../formats/command.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
+import { isSupported, type LevelRange, LevelRefusedError, supportedLevels } from '../formats/levels.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Delivery, LogApplication } from './application.ts';
 import type { ChecksumPoint } from './database-checks.ts';
@@ -29,6 +31,8 @@ export interface DatabaseApplicationOptions {
   readonly nextTurn?: (callback: () => void) => void;
   /** Where the entries lie in memory; of the core's own making where absent. */
   readonly makeEntryStore?: EntryStoreMaker | undefined;
+  /** Those that this program speaks; a value that raises the cell beyond them is not applied. */
+  readonly levels?: LevelRange | undefined;
   /** A logged `checksum` was applied: the state after its instance is to be compared (design §5). */
   readonly onChecksum?: (point: ChecksumPoint) => void;
 }
@@ -36,6 +40,7 @@ export interface DatabaseApplicationOptions {
 export class DatabaseApplication implements LogApplication<CommandResult> {
   readonly #ports: DatabasePorts;
   readonly #nextTurn: ((callback: () => void) => void) | null;
+  readonly #levels: LevelRange;
   readonly #onChecksum: ((point: ChecksumPoint) => void) | null;
   #machine: StateMachine;
 
@@ -43,6 +48,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     const { digest, makeEntryStore } = options;
     this.#ports = { codec: databaseRecordCodec, digest, ...(makeEntryStore === undefined ? {} : { makeEntryStore }) };
     this.#nextTurn = options.nextTurn ?? null;
+    this.#levels = options.levels ?? supportedLevels;
     this.#onChecksum = options.onChecksum ?? null;
     this.#machine = new StateMachine(new Database(this.#ports));
   }
@@ -58,6 +64,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
 
   apply({ instance, epoch, value, current, logChain }: Delivery): readonly CommandResult[] {
     const machineValue = toMachineValue(value, current);
+    if (machineValue.kind === 'submitted') this.#refuseLevels(machineValue.commands);
     // Two layers keep the epoch, and they must agree on who is guarded by it (PML §5.3).
     if (value.kind === 'submitted') {
       invariant(current === (value.epoch === this.#database.epoch), 'log and database agree on the epoch in force', {
@@ -70,6 +77,14 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     const { results } = this.#machine.apply(instance, machineValue);
     if (machineValue.kind === 'submitted') this.#takePoint({ instance, logChain }, machineValue.commands);
     return results;
+  }
+
+  /** In front of the whole value: a replica that goes on without what it cannot read would not be a replica (pitfall U4). */
+  #refuseLevels(commands: readonly Command[]): void {
+    for (const command of commands) {
+      const level = levelRaisedBy(command);
+      if (level !== null && !isSupported(level, this.#levels)) throw new LevelRefusedError(level, this.#levels);
+    }
   }
 
   /** After all of the value: which of its items named the instance makes no difference. */
@@ -87,7 +102,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
   /**
    * The state is replaced at the end, in one step; until then, and after a failure, it stays what it was. The caller
    * compares {@link DatabaseApplication.checksumHex}, which was computed from what was read, with the expected one.
-   * @throws {RestoreError | FormatError} when the records are not those of a database.
+   * @throws {LevelRefusedError} for a level that this program does not speak; {RestoreError | FormatError} when the records are not those of a database.
    */
   async restore(records: AsyncIterable<Uint8Array>): Promise<void> {
     const restore = new DatabaseRestore(this.#ports);
@@ -98,7 +113,9 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
       inSlice = 0;
       await this.#pause();
     }
-    this.#machine = new StateMachine(restore.finish());
+    const database = restore.finish();
+    if (!isSupported(database.level, this.#levels)) throw new LevelRefusedError(database.level, this.#levels);
+    this.#machine = new StateMachine(database);
   }
 
   #pause(): Promise<void> | undefined {
@@ -131,6 +148,16 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
 
   get cellTimeMs(): CellTimeMs {
     return this.#database.cellTimeMs;
+  }
+
+  /** In force now (design §6). */
+  get level(): number {
+    return this.#database.level;
+  }
+
+  /** The system's own entries, in the order of their keys; unaffected by later changes. */
+  get system(): ReadonlyMap<string, SystemEntry> {
+    return this.#database.system;
   }
 
   /** Number of the user's entries. */

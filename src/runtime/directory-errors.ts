@@ -9,6 +9,7 @@ import {
   VersionRefusedError,
 } from '../errors/index.ts';
 import { UnknownCommandError } from '../formats/command.ts';
+import { LevelRefusedError, levelsText, supportedLevels } from '../formats/levels.ts';
 import { DiskError } from '../ports/disk.ts';
 import { DirectoryHeldError } from '../ports/world.ts';
 import {
@@ -71,7 +72,11 @@ export function toOperatorError(error: unknown, directory: string, nowMs: number
     });
   }
   if (error instanceof UnknownCommandError) {
-    return new VersionRefusedError({ directory, found: 'a newer level (a command in its log)', supported: 'level 1' });
+    const found = `a newer level (${error.message} in its log)`;
+    return new VersionRefusedError({ directory, found, supported: levelsText(supportedLevels) });
+  }
+  if (error instanceof LevelRefusedError) {
+    return new VersionRefusedError({ directory, found: `level ${error.level}`, supported: levelsText(error.levels) });
   }
   if (error instanceof DirectoryHeldError) {
     return new DataDirectoryInUseError(error.pid === null ? { directory } : { directory, pid: error.pid }, error);

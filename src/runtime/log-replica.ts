@@ -31,6 +31,8 @@ import { restoreFrom } from './storage-adapter.ts';
 
 /** A frozen member says so again and again: who comes back later must hear it before anything else. */
 const tellFrozenEveryMs = 500;
+/** So far a crash can have gone on from what another version must arrive at again before it runs on this data (design §6). */
+const recordEveryInstances = 10_000;
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
 const snapshotRetryMs = 10_000;
 /** Who is out is spoken to for so many instances more, so that it hears that it is. */
@@ -126,6 +128,8 @@ export class LogReplica<Result> {
   #snapshotting: Promise<SnapshotOutcome> | null = null;
   #snapshotNotBeforeMs = 0;
   #restoring = false;
+  #recordedUpTo: Instance;
+  #failed = false;
   /** From the first moment on nothing more is said to anybody; `#frozen` follows when that is durable. */
   #silent = false;
   #freezing: Promise<void> | null = null;
@@ -138,6 +142,7 @@ export class LogReplica<Result> {
     this.#logChain = options.snapshot?.logChain ?? chainBefore;
     const { self, random, recovered, limits } = options;
     this.#appliedUpTo = recovered.handle.instance;
+    this.#recordedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
     this.#frozen = options.frozen ?? null;
     this.#silent = this.#frozen !== null;
@@ -478,6 +483,23 @@ export class LogReplica<Result> {
   #afterApplying(): void {
     if (this.#waiters.length > 0) this.#wakeWaiters(this.#appliedUpTo);
     this.#snapshotWhenDue();
+    if (this.#appliedUpTo - this.#recordedUpTo >= recordEveryInstances) {
+      this.record().catch((error: unknown) => {
+        this.#options.logger.warn({ err: error }, 'the point that was reached could not be recorded');
+      });
+    }
+  }
+
+  /**
+   * Records the applied point with its digests, for the rehearsal of another version (design §6). Nothing is recorded of a
+   * replica that failed or is frozen: what it holds may be half of a step, or evidence.
+   */
+  record(): Promise<void> {
+    const checksum = this.#options.application.checksumHex?.();
+    if (checksum === undefined || this.#failed || this.#silent || !this.#isCurrent()) return Promise.resolve();
+    this.#recordedUpTo = this.#appliedUpTo;
+    const logChain = Buffer.from(this.#logChain).toString('hex');
+    return this.#options.storage.record({ instance: this.#appliedUpTo, logChain, checksum });
   }
 
   #wakeWaiters(applied: Instance): void {
@@ -632,6 +654,7 @@ export class LogReplica<Result> {
 
   #fatal(error: Error): void {
     if (this.#stopped) return;
+    this.#failed = true;
     this.stop();
     this.#options.onFatal(error);
   }

@@ -3,6 +3,7 @@ import type { WriteRequest } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
+import type { RecordedPoint } from '../formats/manifest.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { ApplicationView } from './application.ts';
 
@@ -37,6 +38,8 @@ export interface LogStorage {
     readonly view: ApplicationView;
   }): Promise<{ readonly instance: Instance; readonly bytes: number }>;
   receiveSnapshot(): Promise<SnapshotReceiver>;
+  /** Durable when it resolves, with everything up to it known as chosen. */
+  record(point: RecordedPoint): Promise<void>;
   /** Durable when it resolves. */
   freeze(evidence: FreezeEvidence): Promise<void>;
   serveNewest(above: number): Promise<SnapshotStream | null>;

@@ -13,6 +13,7 @@ import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/i
 import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
+import { firstLevel } from '../core/database/system-entry.ts';
 import { Random } from '../core/random.ts';
 import { DataDirectoryForeignError, MemberRemovedError, OperatorError } from '../errors/index.ts';
 import type { Manifest } from '../formats/manifest.ts';
@@ -39,10 +40,9 @@ import {
 import { MembershipService } from './membership/membership-service.ts';
 import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
 import { PeerQuestions } from './membership/peer-questions.ts';
+import { refuseLevel, rehearse } from './rehearsal.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
 
-/** Formats and behaviour that a new cell may use. */
-export const level = 1;
 /** Between two questions of one that rebuilds, whether it may vote. */
 const askForVoteMs = 300;
 const formationPath = '/peer/v1/formation';
@@ -75,6 +75,8 @@ export interface MemberHooks<Result, Application extends LogApplication<Result>>
   extends Pick<LogReplicaOptions<Result>, 'onMastership' | 'onEpoch' | 'onDelivered'> {
   /** The state before the first instance; a snapshot, where there is one, is restored into it. */
   makeApplication(manifest: Manifest): Application;
+  /** Another one, to be thrown away after a rehearsal; where absent, a new version starts without (design §6). */
+  makeRehearsal?(manifest: Manifest): Application;
   /** The log stopped for good. */
   onFatal(error: unknown): void;
   /** The cell has this member no more; its manifest says so by now. Its process ends, not before others could look at it. */
@@ -196,9 +198,26 @@ export class Member<Result, Application extends LogApplication<Result>> {
       const { name, incarnation } = manifest.member;
       throw new MemberRemovedError({ member: name, incarnation, cell: manifest.cell.id });
     }
+    refuseLevel(manifest, this.#options.dataDir);
     await this.#refuseOtherCell(manifest);
+    await this.#rehearse(manifest, directory);
     this.#joined = await this.#open(manifest, directory);
     return this.#joined;
+  }
+
+  /** Another version than the one that last ran here first shows that it makes the same of the data (design §6). */
+  async #rehearse(manifest: Manifest, { disk }: OpenDirectory): Promise<void> {
+    const { dataDir: directory, version } = this.#options;
+    const { makeRehearsal } = this.#hooks;
+    if (makeRehearsal === undefined || manifest.lastVersion === '' || manifest.lastVersion === version) return;
+    this.#waitingFor = `version ${version} rehearses what version ${manifest.lastVersion} left`;
+    const rehearsed = await rehearse(disk, manifest, {
+      directory,
+      version,
+      digest: this.#world.digest,
+      makeApplication: makeRehearsal,
+    });
+    this.#logger.info({ ...rehearsed, version }, 'rehearsed: this version makes the same of the data');
   }
 
   // --- being admitted -------------------------------------------------------------------------------------------------
@@ -596,6 +615,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (joined !== null) {
       joined.log.stop();
       await joined.network.close();
+      // A clean stop: what another version must arrive at, should one be started next.
+      await joined.log
+        .record()
+        .catch((error: unknown) => this.#logger.warn({ err: error }, 'the end was not recorded'));
       await joined.storage.close().catch((error: unknown) => {
         this.#logger.warn({ err: error }, 'closing the storage failed');
       });
@@ -630,7 +653,7 @@ const formationOf = (document: FormationDocument, name: string): Parameters<type
       },
     },
   ],
-  level,
+  level: firstLevel,
 });
 
 const formationHandle = (manifest: Manifest): SnapshotHandle => ({

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto';
 import { type Epoch, type Instance, parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
+import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
 import { DatabaseApplication } from './database-application.ts';
@@ -73,6 +74,7 @@ class ReplicaProcess {
   #exit: { resolve: (code: number) => void; reject: (error: unknown) => void } = { resolve() {}, reject() {} };
   #stopping: Promise<void> | null = null;
   #spaceTimer: NodeJS.Timeout | null = null;
+  #levelKept = 0;
 
   constructor(options: ReplicaProcessOptions, world: World, logger: Logger) {
     this.#options = options;
@@ -97,9 +99,13 @@ class ReplicaProcess {
         database.initialize(databaseIdentity(manifest));
         return database;
       },
+      makeRehearsal: (manifest) => makeRehearsal(world, manifest),
       onMastership: (event) => this.#service?.onMastership(event),
       onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
-      onDelivered: (items) => this.#service?.onApplied(items),
+      onDelivered: (items) => {
+        this.#service?.onApplied(items);
+        this.#keepLevel();
+      },
       onFatal: (error) => void this.#end(error),
       onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
     });
@@ -159,6 +165,7 @@ class ReplicaProcess {
       membership: joined.membership,
     });
     this.#switch.set(this.#service);
+    this.#levelKept = joined.manifest.level;
     this.#watchSpace(joined);
     log.start();
   }
@@ -177,7 +184,7 @@ class ReplicaProcess {
     this.#operating = operating;
     return {
       version: this.#options.version,
-      level: manifest.level,
+      levels: supportedLevels,
       cell: { id, name, generation },
       boot: storage.recovered.boot,
       uptimeMs: () => this.#uptimeMs(),
@@ -215,6 +222,17 @@ class ReplicaProcess {
       if (member === undefined) return [`--cell lists ${name}, which is not a member.`];
       return member.url === url ? [] : [`--cell gives ${url} for ${name}; the membership says ${member.url}.`];
     });
+  }
+
+  /** What the log raised the cell to is written down where a program looks before anything else. */
+  #keepLevel(): void {
+    const joined = this.#member.joined;
+    if (joined === null || joined.application.level === this.#levelKept) return;
+    this.#levelKept = joined.application.level;
+    this.#logger.info({ level: this.#levelKept }, 'the level of the cell');
+    joined.storage
+      .setLevel(this.#levelKept)
+      .catch((error: unknown) => this.#logger.warn({ err: error }, 'level not kept'));
   }
 
   /** A disk that is nearly full stops writes before the log is hurt, and lets them on again when there is room. */
@@ -278,6 +296,16 @@ function hostOf(url: string): string {
   } catch {
     return url;
   }
+}
+
+/** A database of its own for a rehearsal, which nothing listens to. */
+export function makeRehearsal(
+  { digest, clocks }: Pick<World, 'digest' | 'clocks'>,
+  manifest: Manifest,
+): DatabaseApplication {
+  const database = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+  database.initialize(databaseIdentity(manifest));
+  return database;
 }
 
 /** All members derive the same root from what was drawn at formation; from then on it lives in the database. */

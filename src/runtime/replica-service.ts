@@ -14,6 +14,7 @@ import type { Command, CommandResult, Revision, RevisionChanges } from '../core/
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
+import { type LevelRange, mayPropose } from '../formats/levels.ts';
 import type { OperatingDocument } from '../formats/operating-body.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
@@ -43,7 +44,8 @@ const transferTimeoutMs = 5_000;
 /** What only the process around the replica can tell. */
 export interface HostFacts {
   readonly version: string;
-  readonly level: number;
+  /** Levels that this program speaks. */
+  readonly levels: LevelRange;
   readonly cell: { readonly id: string; readonly name: string; readonly generation: number };
   readonly boot: { readonly number: number; readonly id: string };
   uptimeMs(): number;
@@ -165,9 +167,11 @@ export class DatabaseService implements ReplicaService {
   // --- writing ------------------------------------------------------------------------------------------------------
 
   submit(command: Command, done: (outcome: WriteOutcome) => void): void {
-    const { host, log } = this.#options;
+    const { database, host, log } = this.#options;
     if (host.readOnly()) return done(this.#none('read-only'));
     if (this.#draining) return done(this.#none('not-master'));
+    // Not before every member can read it: the others would stop in front of it (pitfall U5).
+    if (!mayPropose(command.kind, database.level)) return done(this.#none('level'));
     log.submit(encodeCommand(command), (outcome) => done(this.#toWriteOutcome(outcome)));
   }
 
@@ -188,7 +192,7 @@ export class DatabaseService implements ReplicaService {
     }
   }
 
-  #none(reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping'): WriteOutcome {
+  #none(reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping' | 'level'): WriteOutcome {
     const master = this.#master();
     const redirect =
       master === null || master.id === this.#options.self ? this.#successor : { name: master.name, url: master.url };
@@ -378,7 +382,8 @@ export class DatabaseService implements ReplicaService {
         database: database.checksumHex(),
       },
       version: host.version,
-      level: host.level,
+      level: database.level,
+      levels: host.levels,
       uptimeMs: Math.round(host.uptimeMs()),
       members: core.configuration.members.map((member) => ({
         name: member.name,

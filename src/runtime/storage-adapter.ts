@@ -31,6 +31,7 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
         abort: () => receiver.abort(),
       };
     },
+    record: (point) => storage.record(point),
     freeze: (evidence) => storage.freeze(evidence),
     serveNewest: (above) => storage.serveNewest(above),
   };

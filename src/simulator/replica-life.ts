@@ -9,6 +9,7 @@ import type { SnapshotHandle } from '../core/consensus/input.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
+import { supportedLevels } from '../formats/levels.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
@@ -133,7 +134,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     snapshots: null,
     host: {
       version: '0.0.0',
-      level: simulatedCell.level,
+      levels: supportedLevels,
       cell: simulatedCell,
       boot: recovered.boot,
       uptimeMs: () => 0,

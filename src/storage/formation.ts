@@ -56,6 +56,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     flags: { frozen: false, quarantined: false, removed: false },
     lastVersion: '',
     freeze: null,
+    recorded: null,
   };
   await stageManifest(disk, manifest);
   await commitManifest(disk);

@@ -10,7 +10,14 @@ import type { Instance, WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
 import { invariant } from '../core/invariant.ts';
-import type { CellIdentity, LocalFlags, Manifest, MemberIdentity, SnapshotEntry } from '../formats/manifest.ts';
+import type {
+  CellIdentity,
+  LocalFlags,
+  Manifest,
+  MemberIdentity,
+  RecordedPoint,
+  SnapshotEntry,
+} from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import { type Disk, DiskError } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
@@ -324,6 +331,22 @@ export class ReplicaStorage {
     return this.#parts.directory.update((before) =>
       before.flags.frozen ? before : { ...before, flags: { ...before.flags, frozen: true }, freeze: evidence },
     );
+  }
+
+  /**
+   * Durable when it resolves, with the log holding everything up to it as chosen: what another version must arrive at again
+   * before it runs on this data (design §6, rehearsal).
+   */
+  async record(point: RecordedPoint): Promise<void> {
+    await this.#parts.commit.barrier(point.instance);
+    await this.#parts.directory.update((before) =>
+      (before.recorded?.instance ?? -1) >= point.instance ? before : { ...before, recorded: point },
+    );
+  }
+
+  /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. */
+  setLevel(level: number): Promise<void> {
+    return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
   }
 
   /** Files that do not belong, for status and doctor. */

@@ -44,9 +44,10 @@ const ranks: Readonly<Record<DatabaseRecord['kind'], number>> = {
   system: 0,
   counters: 1,
   epoch: 2,
-  session: 3,
-  answer: 3,
-  entry: 4,
+  'system-entry': 3,
+  session: 4,
+  answer: 4,
+  entry: 5,
 };
 
 class RecordCheck {

@@ -185,7 +185,8 @@ export class SnapshotStore {
     view: SnapshotView,
     options: TakeOptions,
   ): Promise<VerifiedSnapshot> {
-    const { cell, level } = this.#directory.manifest;
+    const { cell, level: formed } = this.#directory.manifest;
+    const level = view.level ?? formed;
     const header = {
       cellId: cell.id,
       generation: cell.generation,

@@ -27,6 +27,8 @@ export interface SnapshotView {
   readonly entryCount?: number;
   /** 32 hex digits, equal on two replicas iff their state is. */
   readonly checksum: string;
+  /** The level in force at this point; that of the manifest where the application knows none. */
+  readonly level?: number;
   /** Canonical records in one order. */
   records(): Iterable<Uint8Array>;
 }

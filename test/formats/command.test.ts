@@ -84,7 +84,7 @@ describe('a command in bytes', () => {
   });
 
   it('of a kind that this version does not know is told apart from damage', () => {
-    expect(() => decodeCommand(new Uint8Array([7]))).toThrow(UnknownCommandError);
+    expect(() => decodeCommand(new Uint8Array([8]))).toThrow(UnknownCommandError);
     expect(() => decodeCommand(new Uint8Array([]))).toThrow(FormatError);
     expect(() => decodeCommand(new Uint8Array([1, 4]))).toThrow(FormatError);
   });

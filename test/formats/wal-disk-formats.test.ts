@@ -62,6 +62,7 @@ const manifest: Manifest = {
     text: 'two values are chosen at instance 7',
     facts: { instance: 7, otherMember: 'n3' },
   },
+  recorded: { instance: 33, logChain: 'ab'.repeat(32), checksum: 'ef'.repeat(16) },
 };
 const header = {
   owner,

@@ -61,6 +61,7 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
       onPersisted = callback;
     },
     onFailed: () => undefined,
+    record: async () => undefined,
     walBytesSinceSnapshot: () => 0,
     takeSnapshot: unused,
     receiveSnapshot: unused,

@@ -51,6 +51,7 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
       return { instance: handle.instance, bytes: 0 };
     },
     receiveSnapshot: () => Promise.reject(new Error('not asked for')),
+    record: async () => undefined,
     freeze: async () => undefined,
     serveNewest: async () => null,
   };

@@ -4,6 +4,7 @@
  * Source: PML §5.6 (MultiOp: guard, t_op, f_op); sessions: design §3 "Exactly once".
  */
 import type { Epoch, Instance } from '../consensus/identity.ts';
+import type { SystemCommand } from './system-entry.ts';
 
 /** Counts the MultiOps that changed the database; the first change has revision 1. Only clients' writes raise it. */
 export type Revision = number;
@@ -50,7 +51,9 @@ export type Command =
   /** Proposed by the master; ends those that are still due at the cell time of apply. */
   | { readonly kind: 'expire-sessions'; readonly sessions: readonly string[] }
   /** Names an instance at which all replicas compare what they hold (design §5); with `deep` also their files. */
-  | { readonly kind: 'checksum'; readonly deep: boolean };
+  | { readonly kind: 'checksum'; readonly deep: boolean }
+  /** Changes entries of the system: the level, the journal of upgrades. */
+  | SystemCommand;
 
 export interface Entry {
   readonly value: Uint8Array;
@@ -81,6 +84,14 @@ export type CommandResult =
     }
   | { readonly kind: 'session'; readonly session: string; readonly expiresCellTimeMs: number }
   | { readonly kind: 'done' }
+  /** Of a system command: whether all tests held, and each of them. */
+  | {
+      readonly kind: 'system';
+      readonly succeeded: boolean;
+      readonly guard: readonly boolean[];
+      readonly instance: Instance;
+      readonly epoch: Epoch;
+    }
   /** The explicit `ifEpoch` did not hold. An answer like any other: remembered in the session. */
   | { readonly kind: 'epoch-changed'; readonly epoch: Epoch }
   /** The implicit guard: proposed under an epoch that is over. As if never sent; nothing was recorded. */

@@ -17,6 +17,8 @@ import { executeMultiOp } from './multi-op.ts';
 import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
 import type { Session } from './session.ts';
 import { SessionTable, sessionId } from './session-table.ts';
+import { levelKey, levelOf, type SystemCommand } from './system-entry.ts';
+import { type SystemEntry, SystemTable } from './system-table.ts';
 import { type Counters, DatabaseView, epochRecord } from './view.ts';
 
 /** Where a command stands in the log. */
@@ -35,6 +37,7 @@ export class Database {
   readonly #entries: EntryTable;
   readonly #sessions: SessionTable;
   readonly #epochs = new EpochTable();
+  readonly #system: SystemTable;
   #identity: CellIdentity | null = null;
   #revision: Revision = 0;
   #epoch = 0 as Epoch;
@@ -48,6 +51,17 @@ export class Database {
     const entries = ports.makeEntryStore?.() ?? new BtreeStateStore<StoredEntry>();
     this.#entries = new EntryTable(entries, this.#sum, ports);
     this.#sessions = new SessionTable(new BtreeStateStore<Session>(), this.#sum, ports);
+    this.#system = new SystemTable(this.#sum, ports);
+  }
+
+  /** Formats and behaviour that all members may use: raised by the log alone (design §6). */
+  get level(): number {
+    return levelOf(this.#system.get(levelKey)?.value);
+  }
+
+  /** The system's own entries, in the order of their keys; unaffected by later changes. */
+  get system(): ReadonlyMap<string, SystemEntry> {
+    return this.#system.view();
   }
 
   /** Counts the MultiOps that changed the database. */
@@ -121,9 +135,19 @@ export class Database {
       case 'checksum':
         // Changes nothing: what is compared is the state after the whole instance.
         return { kind: 'done' };
+      case 'system':
+        return this.#writeSystem(command, at);
       default:
         return unreachable(command);
     }
+  }
+
+  #writeSystem({ guard, writes, ifEpoch }: SystemCommand, { instance }: CommandPlace): CommandResult {
+    if (ifEpoch !== null && ifEpoch !== this.#epoch) return { kind: 'epoch-changed', epoch: this.#epoch };
+    const held = guard.map((test) => this.#system.holds(test));
+    const succeeded = !held.includes(false);
+    if (succeeded) this.#system.write(writes, instance);
+    return { kind: 'system', succeeded, guard: held, instance, epoch: this.#epoch };
   }
 
   /** The first copy of a number is executed, every other one gets its answer (design §3, "Exactly once"). */
@@ -221,6 +245,7 @@ export class Database {
       counters: this.#counters(),
       epochs: this.#epochs,
       epochCount: this.#epochs.size,
+      system: this.#system.view(),
       sessions: this.#sessions.view(),
       answerCount: this.#sessions.answerCount,
       entries: this.#entries.view(),
@@ -246,8 +271,8 @@ export class Database {
     this.#sum.add(digestOf(this.#ports, epochRecord(epoch)));
   }
 
-  get tables(): { readonly entries: EntryTable; readonly sessions: SessionTable } {
-    return { entries: this.#entries, sessions: this.#sessions };
+  get tables(): { readonly entries: EntryTable; readonly sessions: SessionTable; readonly system: SystemTable } {
+    return { entries: this.#entries, sessions: this.#sessions, system: this.#system };
   }
 }
 

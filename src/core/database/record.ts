@@ -1,7 +1,7 @@
 /**
  * The replicated state as records: what snapshots hold and the checksum sums over, one canonical encoding each.
  *
- * Order (design §4, "Snapshots are canonical"): system, counters, epochs rising, sessions by id with their answers
+ * Order (design §4, "Snapshots are canonical"): system, counters, epochs rising, system entries by key, sessions by id with their answers
  * rising, user entries by key. The encoding is injected, so that the core stays free of formats.
  */
 import type { CellTimeMs, Epoch, Instance } from '../consensus/identity.ts';
@@ -46,6 +46,13 @@ export type DatabaseRecord =
       readonly cellTimeMs: CellTimeMs;
     }
   | { readonly kind: 'epoch'; readonly epoch: EpochRecord }
+  | {
+      readonly kind: 'system-entry';
+      readonly key: string;
+      /** Of the last change. */
+      readonly instance: Instance;
+      readonly value: Uint8Array;
+    }
   | {
       readonly kind: 'session';
       readonly session: string;

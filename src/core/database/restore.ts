@@ -11,6 +11,7 @@ import { compareKeys } from './key.ts';
 import type { DatabasePorts, DatabaseRecord } from './record.ts';
 import { type Session, sessionAnswerBytesMax, sessionNumbersMax } from './session.ts';
 import { sessionsMax } from './session-limits.ts';
+import { systemKeyPattern, systemValueBytesMax } from './system-entry.ts';
 
 /** The records are not those of a database. */
 export class RestoreError extends Error {
@@ -22,7 +23,7 @@ export class RestoreError extends Error {
 
 type RecordOf<Kind extends DatabaseRecord['kind']> = DatabaseRecord & { readonly kind: Kind };
 
-const ranks = { system: 0, counters: 1, epoch: 2, session: 3, answer: 3, entry: 4 } as const;
+const ranks = { system: 0, counters: 1, epoch: 2, 'system-entry': 3, session: 4, answer: 4, entry: 5 } as const;
 
 export class DatabaseRestore {
   readonly #ports: DatabasePorts;
@@ -32,6 +33,7 @@ export class DatabaseRestore {
   #epochLast = { epoch: 0, instance: -1, revision: 0 };
   #session: { readonly id: string; readonly session: Session; sequence: number } | null = null;
   #keyLast: string | null = null;
+  #systemKeyLast = '';
   #finished = false;
 
   constructor(ports: DatabasePorts) {
@@ -60,6 +62,8 @@ export class DatabaseRestore {
         return this.#database.loadCounters(record);
       case 'epoch':
         return this.#addEpoch(record);
+      case 'system-entry':
+        return this.#addSystemEntry(record);
       case 'session':
         return this.#addSession(record);
       case 'answer':
@@ -81,6 +85,13 @@ export class DatabaseRestore {
     );
     this.#epochLast = epoch;
     this.#database.loadEpoch(epoch);
+  }
+
+  #addSystemEntry({ key, instance, value }: RecordOf<'system-entry'>): void {
+    check(key > this.#systemKeyLast, 'system entries out of order');
+    check(systemKeyPattern.test(key) && value.length <= systemValueBytesMax, 'an odd system entry');
+    this.#systemKeyLast = key;
+    this.#database.tables.system.load(key, { instance, value: value.slice() });
   }
 
   #addSession(record: RecordOf<'session'>): void {

@@ -22,7 +22,7 @@ const rangeEntries = 1024;
 
 /** All records of one kind, or the entries of one range of keys. */
 export interface RangeDigest {
-  readonly kind: 'system' | 'counters' | 'epochs' | 'sessions' | 'entries';
+  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'entries';
   /** The last key that belongs to it; null for the last range of entries and for what are no entries. */
   readonly to: string | null;
   readonly records: number;
@@ -163,6 +163,8 @@ function rangeKind(record: DatabaseRecord): RangeDigest['kind'] {
       return 'counters';
     case 'epoch':
       return 'epochs';
+    case 'system-entry':
+      return 'system-entries';
     case 'session':
     case 'answer':
       return 'sessions';

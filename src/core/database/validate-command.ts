@@ -15,6 +15,7 @@ import {
 } from './command.ts';
 import { isWellFormed, utf8Length } from './key.ts';
 import { sessionIdPattern, sessionsExpiredAtOnceMax, sessionTtlMsMax, sessionTtlMsMin } from './session-limits.ts';
+import { type SystemCommand, systemKeyPattern, systemPartsMax, systemValueBytesMax } from './system-entry.ts';
 
 export type CommandProblemCode =
   | 'PAXOS_KEY_EMPTY'
@@ -29,7 +30,8 @@ export type CommandProblemCode =
   | 'PAXOS_SESSION_INVALID'
   | 'PAXOS_SESSION_NUMBER_INVALID'
   | 'PAXOS_SESSION_TTL_INVALID'
-  | 'PAXOS_TOO_MANY_SESSIONS';
+  | 'PAXOS_TOO_MANY_SESSIONS'
+  | 'PAXOS_SYSTEM_ENTRY_INVALID';
 
 export interface CommandProblem {
   readonly code: CommandProblemCode;
@@ -67,6 +69,9 @@ export function validateCommand(command: Command): readonly CommandProblem[] {
       checkExpiry(command.sessions, problems);
       break;
     case 'checksum':
+      break;
+    case 'system':
+      checkSystem(command, problems);
       break;
     default:
       return unreachable(command);
@@ -109,6 +114,24 @@ function checkMultiOp(multiOp: MultiOp, problems: CommandProblem[]): void {
     const message = `The MultiOp has ${bytes} bytes of keys and values, at most ${multiOpBytesMax} are allowed.`;
     problems.push(problem('PAXOS_MULTIOP_TOO_LARGE', 'multiop', message));
   }
+}
+
+function checkSystem({ guard, writes }: SystemCommand, problems: CommandProblem[]): void {
+  const bad = (at: string, message: string): void =>
+    void problems.push(problem('PAXOS_SYSTEM_ENTRY_INVALID', at, message));
+  if (guard.length + writes.length > systemPartsMax)
+    return bad('system', `At most ${systemPartsMax} tests and writes.`);
+  for (const { key, instance } of guard) {
+    if (!systemKeyPattern.test(key) || !isCount(instance)) bad('guard', 'Not a test of a system entry.');
+  }
+  for (const { key, value } of writes) {
+    if (!systemKeyPattern.test(key)) bad('writes', 'Not the key of a system entry.');
+    if (value !== null && value.length > systemValueBytesMax) {
+      bad('writes', `The value has ${value.length} bytes, at most ${systemValueBytesMax} are allowed.`);
+    }
+  }
+  const bytes = writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  if (bytes > multiOpBytesMax) bad('writes', `${bytes} bytes, at most ${multiOpBytesMax} are allowed.`);
 }
 
 /** Returns the part's bytes. */

@@ -11,6 +11,8 @@ import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord } from '.
 import type { Session } from './session.ts';
 import { answerRecord, sessionRecord } from './session-table.ts';
 import type { StateView } from './state-store.ts';
+import { levelKey, levelOf } from './system-entry.ts';
+import { recordOf, type SystemEntry } from './system-table.ts';
 
 /** Encoded records are cut from blocks of this size. */
 const recordBlockBytes = 16 * 1024;
@@ -27,6 +29,7 @@ export interface ViewParts {
   readonly counters: Counters;
   readonly epochs: EpochTable;
   readonly epochCount: number;
+  readonly system: ReadonlyMap<string, SystemEntry>;
   readonly sessions: StateView<Session>;
   readonly answerCount: number;
   readonly entries: StateView<StoredEntry>;
@@ -40,6 +43,8 @@ export class DatabaseView {
   readonly epoch: Epoch;
   readonly cellTimeMs: CellTimeMs;
   readonly revision: Revision;
+  /** In force at this point. */
+  readonly level: number;
   /** Of the records that {@link DatabaseView.records} yields. */
   readonly count: number;
   /** The user's entries among them. */
@@ -49,11 +54,13 @@ export class DatabaseView {
     this.#parts = parts;
     this.checksum = parts.checksum;
     ({ revision: this.revision, epoch: this.epoch, cellTimeMs: this.cellTimeMs } = parts.counters);
+    this.level = levelOf(parts.system.get(levelKey)?.value);
     this.entryCount = parts.entries.size;
     this.count =
       (parts.identity === null ? 0 : 1) +
       1 +
       parts.epochCount +
+      parts.system.size +
       parts.sessions.size +
       parts.answerCount +
       parts.entries.size;
@@ -91,10 +98,11 @@ export class DatabaseView {
 
   /** In canonical order; see {@link DatabaseRecord}. */
   *contents(): IterableIterator<DatabaseRecord> {
-    const { identity, counters, epochs, epochCount, sessions, entries } = this.#open();
+    const { identity, counters, epochs, epochCount, system, sessions, entries } = this.#open();
     if (identity !== null) yield { kind: 'system', identity };
     yield { kind: 'counters', ...counters };
     for (const epoch of epochs.first(epochCount)) yield epochRecord(epoch);
+    for (const [key, entry] of system) yield recordOf(key, entry);
     for (const [id, session] of sessions.from('')) {
       yield sessionRecord(id, session);
       for (const { sequence, answer } of session.answers()) yield answerRecord(id, sequence, answer);

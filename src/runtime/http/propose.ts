@@ -7,7 +7,7 @@ import { onMaster } from './gate.ts';
 import type { WriteOutcome } from './service.ts';
 
 /** A result that is an answer of the operation itself, not a refusal. */
-export type PlainResult = Extract<CommandResult, { kind: 'multiop' | 'session' | 'done' }>;
+export type PlainResult = Extract<CommandResult, { kind: 'multiop' | 'session' | 'done' | 'system' }>;
 
 /** Why a write was not carried out, or is not known to have been. */
 export interface Refusal {
@@ -53,6 +53,7 @@ function understandResult(result: CommandResult): PlainResult | Refusal {
     case 'multiop':
     case 'session':
     case 'done':
+    case 'system':
       return result;
     case 'epoch-changed':
       return refusal('PAXOS_EPOCH_CHANGED', `Mastership was broken: the epoch is ${result.epoch} now.`, {
@@ -84,6 +85,8 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
       return refusal('PAXOS_OVERLOADED', 'Too many writes are waiting.', details);
     case 'read-only':
       return refusal('PAXOS_READ_ONLY', 'This replica is read-only: its disk is nearly full.', details);
+    case 'level':
+      return refusal('PAXOS_LEVEL_TOO_LOW', 'The cell is not yet at the level that knows this request.', details);
     case 'stopping':
       return { ...refusal('PAXOS_STOPPING', 'This replica is shutting down.', details), redirect: outcome.redirect };
   }

@@ -30,7 +30,7 @@ export type WriteOutcome =
   /** It had no effect and may be sent again, to `redirect` when that is known. */
   | {
       readonly kind: 'none';
-      readonly reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping';
+      readonly reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping' | 'level';
       readonly redirect: { readonly name: string; readonly url: string } | null;
       readonly retryAfterMs: number;
     }
@@ -99,6 +99,8 @@ export interface ReplicaStatus extends OperatingDocument {
   readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
   readonly version: string;
   readonly level: number;
+  /** Levels that the program speaks; absent before it has a database. */
+  readonly levels?: { readonly min: number; readonly max: number };
   readonly uptimeMs: number;
   readonly members: readonly MemberStatus[];
   /** First instance that the present membership governs; absent where it is not known. */

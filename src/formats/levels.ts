@@ -1,0 +1,55 @@
+/**
+ * Which levels this program speaks: the formats and the behaviour that all members of a cell have agreed to use.
+ *
+ * The cell's level is a value in its log (`core/database/system-entry.ts`), raised by `upgrade finalize` alone. A replica refuses
+ * to start on, and stops in front of, a level outside its range (design §6; pitfalls U2, U4, U5). What a newer level brings
+ * is refused, here and by every reader, until the level is in force.
+ */
+import type { Command } from '../core/database/command.ts';
+
+export interface LevelRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Another range, when this program was built as another version of itself (docs/TESTING.md, "Two versions"). */
+declare const PAXOSCTL_BUILD_LEVELS: LevelRange | undefined;
+
+/** What this program can run at. Raised together with the first thing that an older program could not read. */
+export const supportedLevels: LevelRange =
+  typeof PAXOSCTL_BUILD_LEVELS === 'undefined' ? { min: 1, max: 1 } : PAXOSCTL_BUILD_LEVELS;
+
+/** From which level on a kind of command may be proposed. */
+const commandLevels: Readonly<Record<Command['kind'], number>> = {
+  multiop: 1,
+  'open-session': 1,
+  'close-session': 1,
+  'keep-session': 1,
+  'expire-sessions': 1,
+  checksum: 1,
+  system: 1,
+};
+
+export const isSupported = (level: number, levels: LevelRange = supportedLevels): boolean =>
+  level >= levels.min && level <= levels.max;
+
+/** `levels 1 to 2` */
+export const levelsText = ({ min, max }: LevelRange): string =>
+  min === max ? `level ${min}` : `levels ${min} to ${max}`;
+
+/** A level that this program does not speak: the replica stops in front of it, with nothing of it applied. */
+export class LevelRefusedError extends Error {
+  readonly level: number;
+  readonly levels: LevelRange;
+
+  constructor(level: number, levels: LevelRange) {
+    super(`level ${level} is outside of ${levelsText(levels)}`);
+    this.name = 'LevelRefusedError';
+    this.level = level;
+    this.levels = levels;
+  }
+}
+
+/** Whether a command may be proposed while `level` is in force; `needs` replaces the table (tests). */
+export const mayPropose = (kind: Command['kind'], level: number, needs = commandLevels): boolean =>
+  needs[kind] <= level;
