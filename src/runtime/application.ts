@@ -14,11 +14,12 @@ export interface LogApplication<Result> {
    * @throws {UnknownCommandError} for an item of a newer format: the replica halts rather than skip it.
    */
   apply(delivery: Delivery): readonly Result[];
-  /** That of a view made now, in O(1). Without it points are recorded with snapshots alone. */
-  checksumHex?(): string;
   /** A point-in-time view in O(1), unaffected by later `apply`s. */
   view(): ApplicationView;
-  /** As that of a view, now; absent where there is none to compare. Asked for after every instance. */
+  /**
+   * As that of a view, now; absent where there is none to compare: then points are recorded
+   * with snapshots alone (design §6). Asked for after every instance.
+   */
   checksumHex?(): string;
   /** Replaces the whole state with what a view produced, record by record in the same order. */
   restore(records: AsyncIterable<Uint8Array>): Promise<void>;
