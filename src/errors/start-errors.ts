@@ -28,15 +28,20 @@ export class DataRolledBackError extends OperatorError {
 
 /** Exit 21: files that the manifest does not name. */
 export class LeftoverFilesError extends OperatorError {
-  constructor(facts: { directory: string; files: readonly string[] }) {
-    const shown = facts.files.slice(0, 10).join(', ');
-    const more = facts.files.length > 10 ? ` and ${facts.files.length - 10} more` : '';
+  constructor(facts: {
+    directory: string;
+    /** One line each, for people. */
+    files: readonly string[];
+    details?: readonly { name: string; bytes: number; modifiedAt: string; what: string }[];
+  }) {
+    const shown = facts.files.slice(0, 10).join('; ');
+    const more = facts.files.length > 10 ? `; and ${facts.files.length - 10} more` : '';
     super(
       'PAXOS_LEFTOVER_FILES',
-      `Data directory ${facts.directory} holds files that do not belong: ${shown}${more}.`,
+      `Data directory ${facts.directory} holds files that do not belong, and none of them was read as data: ${shown}${more}.`,
       {
         facts,
-        suggestions: [`ls -l ${facts.directory}`, 'paxosctl node start … --quarantine-leftovers'],
+        suggestions: [`paxosctl verify data-dir ${facts.directory}`, 'paxosctl node start … --quarantine-leftovers'],
       },
     );
   }

@@ -23,20 +23,33 @@ import {
   WrongDirectoryError,
 } from '../storage/errors.ts';
 
-const hourMs = 3_600_000;
+/** `snap-old (snapshot of instance 1,203, 4,611 behind; 1.2 MiB, 31 h old)` */
+export function describeLeftover(file: UnknownFile, nowMs: number): string {
+  return `${file.name} (${file.what}; ${inUnits(file.bytes)}, ${age(nowMs - file.modifiedMs)} old)`;
+}
 
-/** `snap-old (snapshot, 1.2 MB, 31 h old)` */
-function describe(file: UnknownFile, nowMs: number): string {
-  const age = Math.max(0, (nowMs - file.modifiedMs) / hourMs);
-  const old = age < 1 ? `${Math.round(age * 60)} min old` : `${Math.round(age)} h old`;
-  return `${file.name} (${file.look}, ${file.bytes} bytes, ${old})`;
+function age(ms: number): string {
+  const minutes = Math.max(0, ms) / 60_000;
+  if (minutes < 60) return `${Math.round(minutes)} min`;
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 60 / 24)} days`;
+}
+
+function inUnits(count: number): string {
+  if (count < 1024) return `${count} bytes`;
+  return count < 1024 * 1024 ? `${(count / 1024).toFixed(1)} KiB` : `${(count / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 /** The operator's error for what went wrong in `directory`; anything unknown is returned as it is. */
 export function toOperatorError(error: unknown, directory: string, nowMs: number): unknown {
   if (error instanceof OperatorError) return error;
   if (error instanceof UnknownFilesError) {
-    return new LeftoverFilesError({ directory, files: error.files.map((file) => describe(file, nowMs)) });
+    return new LeftoverFilesError({
+      directory,
+      files: error.files.map((file) => describeLeftover(file, nowMs)),
+      details: error.files.map(({ name, bytes, modifiedMs, what }) => {
+        return { name, bytes, modifiedAt: new Date(modifiedMs).toISOString(), what };
+      }),
+    });
   }
   if (error instanceof WrongDirectoryError) {
     const { expected, found } = error.facts;

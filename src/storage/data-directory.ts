@@ -25,6 +25,7 @@ import {
   segmentName,
   withFile,
 } from './files.ts';
+import { describeUnknown } from './leftovers.ts';
 import { commitManifest, readManifest, stageManifest } from './manifest.ts';
 import { Serial } from './serial.ts';
 
@@ -56,7 +57,7 @@ export class DataDirectory {
     const unknown = await unknownFiles(disk, null);
     if (unknown.length === 0) return null;
     if (unknown.some(({ name }) => looksOurs(name))) throw new ManifestCorruptError({ problem: 'it is missing' });
-    throw new UnknownFilesError(unknown);
+    throw new UnknownFilesError(await describeUnknown(disk, null, unknown));
   }
 
   /** Completes what an earlier process left between two steps, and empties scratch/. Call after all refusals. */
@@ -168,7 +169,8 @@ const ownNames = (manifest: Manifest): string[] => [
   ...manifest.snapshots.map(({ file }: SnapshotEntry) => file),
 ];
 
-async function isCopied(disk: Disk, manifest: Manifest): Promise<boolean> {
+/** Whether its files were copied since it was formed. */
+export async function isCopied(disk: Disk, manifest: Manifest): Promise<boolean> {
   try {
     return (await withFile(disk, identityName, false, (file) => file.fingerprint())) !== manifest.fingerprint;
   } catch (error) {
@@ -189,7 +191,7 @@ export async function unknownFiles(disk: Disk, manifest: Manifest | null): Promi
       if (name === 'lost+found' && (await disk.list(name)).length === 0) continue;
     }
     const look = kind === 'directory' ? 'directory' : kind === 'file' ? await lookOf(disk, name) : 'unknown';
-    unknown.push({ name, bytes, modifiedMs, look });
+    unknown.push({ name, bytes, modifiedMs, look, what: look });
   }
   return unknown;
 }

@@ -11,6 +11,8 @@ export interface UnknownFile {
   readonly modifiedMs: number;
   /** What it seems to be, from its first bytes; for people. */
   readonly look: 'snapshot' | 'log segment' | 'manifest' | 'promise' | 'directory' | 'empty file' | 'unknown';
+  /** The same as far as its own header tells: whose, of when, how far behind. */
+  readonly what: string;
 }
 
 /** The directory of another cell or another member (pitfalls O1, O5). */

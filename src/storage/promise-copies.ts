@@ -40,7 +40,7 @@ export class PromiseCopies {
     const good: StoredPromise[] = [];
     for (const copy of copies) {
       const name = promiseNames[copy];
-      const found = await readCopy(disk, owner, copy);
+      const found = await readPromiseCopy(disk, owner, copy);
       if (typeof found === 'string') problems.push(`${name} ${found}`);
       else good.push(found);
     }
@@ -56,7 +56,7 @@ export class PromiseCopies {
   static async open(disk: Disk, owner: Owner, promise: StoredPromise): Promise<PromiseCopies> {
     const files: DiskFile[] = [];
     for (const copy of copies) {
-      if (typeof (await readCopy(disk, owner, copy)) !== 'string') continue;
+      if (typeof (await readPromiseCopy(disk, owner, copy)) !== 'string') continue;
       const name = promiseNames[copy];
       await writeScratch(disk, name, encodePromise(promise, owner, copy));
       await disk.rename(inScratch(name), name);
@@ -91,7 +91,7 @@ export class PromiseCopies {
 }
 
 /** The promise, or what is wrong with the copy. */
-async function readCopy(disk: Disk, owner: Owner, copy: PromiseCopy): Promise<StoredPromise | string> {
+export async function readPromiseCopy(disk: Disk, owner: Owner, copy: PromiseCopy): Promise<StoredPromise | string> {
   let opened = false;
   try {
     return await withFile(disk, promiseNames[copy], false, async (file) => {

@@ -26,6 +26,7 @@ import { DataDirectory, leftovers, quarantine, unknownFiles } from './data-direc
 import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
 import { GroupCommit } from './group-commit.ts';
+import { describeUnknown } from './leftovers.ts';
 import { checkAgreement, chooseStart, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
@@ -434,7 +435,7 @@ async function refuseUnknown(
 ): Promise<readonly UnknownFile[]> {
   if (quarantineLeftovers !== undefined) return quarantine(disk, manifest, quarantineLeftovers);
   const unknown = await unknownFiles(disk, manifest);
-  if (unknown.length > 0) throw new UnknownFilesError(unknown);
+  if (unknown.length > 0) throw new UnknownFilesError(await describeUnknown(disk, manifest, unknown));
   return [];
 }
 
