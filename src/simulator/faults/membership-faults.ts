@@ -5,7 +5,14 @@
  * Source: design §3 "Membership", "Incarnations"; pitfalls P20, P44, P47, P48, N12. One at a time, as an operator would; a step that had
  * no effect is tried again, and one whose fate is not known is looked at again.
  */
-import { type Configuration, incarnationToCome, type Member, memberId } from '../../core/consensus/configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationFrom,
+  incarnationToCome,
+  type Member,
+  memberId,
+} from '../../core/consensus/configuration.ts';
+import { isQuorum } from '../../core/consensus/quorum.ts';
 import type { Random } from '../../core/random.ts';
 import type { Machine } from '../machine.ts';
 import type { FaultWorld } from './world.ts';
@@ -14,7 +21,7 @@ import { fault } from './world.ts';
 interface Present {
   readonly machine: Machine;
   readonly configuration: Configuration;
-  /** No older one decides anything any more. */
+  /** No older one decides anything any more, and that is known, durably, to as many as decide. */
   readonly inForce: boolean;
 }
 
@@ -34,11 +41,21 @@ function present(world: FaultWorld): Present | null {
   for (const machine of world.machines) {
     const { log } = machine;
     if (log === null || machine.process?.paused === true || !log.isServing()) continue;
-    const { configurations } = log.core;
-    const configuration = configurations.at(-1)?.configuration;
-    if (configuration !== undefined) return { machine, configuration, inForce: configurations.length === 1 };
+    const newest = log.core.configurations.at(-1);
+    if (newest === undefined) continue;
+    const { configuration } = newest;
+    return { machine, configuration, inForce: isSettled(world, newest) };
   }
   return null;
+}
+
+/**
+ * Who alone knew that the last values of the old configuration are chosen may be lost: its majority would then have to decide
+ * them again. A window further on everybody has that on its disk, said by the values that it accepted since.
+ */
+function isSettled(world: FaultWorld, { from, configuration }: ConfigurationFrom): boolean {
+  const knowing = world.machines.filter(({ log }) => log !== null && log.appliedUpTo >= from + configuration.alpha);
+  return isQuorum(configuration, new Set(knowing.map(({ id }) => id)));
 }
 
 const without = (members: readonly Member[], name: string): Member[] =>
