@@ -10,6 +10,8 @@ import type {
   BatchResultDocument,
   DryRunDocument,
   ListDocument,
+  MembersChangeBody,
+  MembersChangeDocument,
   MultiOpBody,
   MultiOpDocument,
   PutDocument,
@@ -337,6 +339,32 @@ export class PaxosClient {
     const body = JSON.stringify(request);
     const call: Call = { method: 'POST', path: '/v1/checksums', headers: json, body, repeatable: true };
     return parsed<StartedCheckDocument>(await this.#call(call, options));
+  }
+
+  /**
+   * One step of a change of the membership, carried out or only judged by the master. It may be asked again: what was done is
+   * done. @throws {RefusedError} with the reason; nothing was changed then.
+   */
+  async changeMembers(body: MembersChangeBody, options: CallOptions = {}): Promise<MembersChangeDocument> {
+    const call: Call = {
+      method: 'POST',
+      path: '/v1/members',
+      headers: json,
+      body: JSON.stringify(body),
+      repeatable: true,
+    };
+    return parsed<MembersChangeDocument>(await this.#call(call, options));
+  }
+
+  /** As {@link changeMembers}; of a name that is no member nothing is changed. */
+  async removeMember(
+    name: string,
+    { dryRun = false, allowNoSpare = false }: { readonly dryRun?: boolean; readonly allowNoSpare?: boolean } = {},
+    options: CallOptions = {},
+  ): Promise<MembersChangeDocument> {
+    const path = `/v1/members/${encodeURIComponent(name)}?dryRun=${dryRun}&allowNoSpare=${allowNoSpare}`;
+    const call: Call = { method: 'DELETE', path, headers: {}, repeatable: true };
+    return parsed<MembersChangeDocument>(await this.#call(call, options));
   }
 
   /** A session: its writes are safe to send again, and are, across failovers. Close it, or the client. */

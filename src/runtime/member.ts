@@ -519,8 +519,9 @@ export class Member<Result, Application extends LogApplication<Result>> {
     return this.#acquaintances;
   }
 
-  /** A member did not let this one in, and has proved that it is one. */
+  /** A member did not let this one in, and has proved that it is one. Whom this one turns away says nothing about it. */
   #onRefused(from: ReplicaId, code: string, questions: PeerQuestions): void {
+    if (!this.#judge(from).ok) return;
     if (code === 'PAXOS_MEMBER_REMOVED') return this.#onLeft();
     const log = this.#joined?.log;
     if (code !== 'PAXOS_MEMBER_UNKNOWN' || log === undefined) return;
@@ -574,6 +575,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
   /** Only members of a configuration that is in force or to come are listened to. */
   #admit({ id }: PeerHello): PeerAdmission {
+    return this.#judge(id);
+  }
+
+  #judge(id: ReplicaId): PeerAdmission {
     const configurations = this.#joined?.log.core.configurations ?? [];
     const known = configurations.some(({ configuration }) => configuration.members.some((it) => memberId(it) === id));
     if (known || this.#acquaintances.has(id)) return { ok: true };

@@ -83,6 +83,21 @@ export class CellProcess {
     return twin;
   }
 
+  /** A replica that is to be admitted, on a free port; not started yet. */
+  async newcomer(name: string): Promise<ReplicaChild> {
+    const [port] = (await freePorts(1)) as [number];
+    const newcomer = new ReplicaChild({
+      name,
+      port,
+      cell: '',
+      join: this.urls.join(','),
+      directory: path.join(this.folder, name),
+      logFile: path.join(this.folder, `${name}.log`),
+    });
+    this.#twins.push(newcomer);
+    return newcomer;
+  }
+
   others(...except: readonly ReplicaChild[]): ReplicaChild[] {
     return this.members.filter((member) => !except.includes(member));
   }
@@ -150,7 +165,7 @@ export class CellProcess {
 
   /** What the members logged last. */
   logs(lines = 25): string {
-    return this.members
+    return [...this.members, ...this.#twins]
       .map((member) => `--- ${member.name}\n${member.log().trimEnd().split('\n').slice(-lines).join('\n')}`)
       .join('\n');
   }

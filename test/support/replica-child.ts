@@ -32,6 +32,8 @@ export interface ReplicaChildOptions {
   readonly logFile: string;
   /** Value of `--cell`. */
   readonly cell: string;
+  /** Value of `--join`, which takes the place of `--cell`. */
+  readonly join?: string;
   readonly program?: Program;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -104,7 +106,7 @@ export class ReplicaChild {
       name: this.options.name,
       'data-dir': this.options.directory,
       listen: `127.0.0.1:${this.options.port}`,
-      cell: this.options.cell,
+      ...(this.options.join === undefined ? { cell: this.options.cell } : { join: this.options.join }),
       ...flags,
     };
     return Object.entries(all).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]));

@@ -90,7 +90,10 @@ export const membersSchema = z.strictObject({
     .regex(/^https?:\/\/[^/?#@\s]+\/?$/)
     .optional()
     .describe('Where the replica that is to be added is reached by every member'),
-  role: z.enum(['learner', 'voter']).optional().describe('voter: the member gets its vote'),
+  role: z
+    .enum(['learner', 'voter'])
+    .optional()
+    .describe('voter: the member gets its vote, or with an url is to get it once it has caught up'),
   replaces: memberName.optional().describe('A dead member that goes in the same step'),
   rebuild: z.boolean().optional().describe('The next incarnation of this member is admitted'),
   incarnation: z.int().min(1).optional().describe('Only if this is the present one'),

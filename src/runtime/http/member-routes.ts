@@ -29,8 +29,8 @@ function requestOf({ name, url, role, replaces, rebuild, incarnation }: MembersB
     return alone ? { kind: 'rebuild', name, incarnation: incarnation ?? null } : null;
   }
   if (incarnation !== undefined) return null;
-  if (role === 'voter') return url === undefined && replaces === undefined ? { kind: 'promote', name } : null;
-  return url === undefined ? null : { kind: 'add', name, url, replaces: replaces ?? null };
+  if (url !== undefined) return { kind: 'add', name, url, replaces: replaces ?? null, vote: role === 'voter' };
+  return role === 'voter' && replaces === undefined ? { kind: 'promote', name } : null;
 }
 
 function change(exchange: Exchange): void {

@@ -102,8 +102,9 @@ export class MembershipService {
     const { log } = this.#options;
     if (!log.isServing()) return { kind: 'not-master' };
     await this.#settled(othersMsMax);
-    const asked = request.kind === 'add' ? await this.#probe(request) : { notReady: null, probes: [] };
-    const conditions = await this.#conditions();
+    const nobody: Asked = { notReady: null, probes: [] };
+    const probing = request.kind === 'add' ? this.#probe(request) : Promise.resolve(nobody);
+    const [asked, conditions] = await Promise.all([probing, this.#conditions()]);
     if (!log.isServing()) return { kind: 'not-master' };
     const plan = planChange(request, this.#situation(conditions, asked.notReady, allowNoSpare));
     if (plan.kind === 'refused') return { ...plan, facts: { ...plan.facts, probes: asked.probes } };

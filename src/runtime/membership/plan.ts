@@ -17,8 +17,17 @@ export const lagInstancesMax = 100;
 const membersMax = 31;
 
 export type MemberRequest =
-  /** Admits a member without a vote; in the same step `replaces` goes, which must be dead then. */
-  | { readonly kind: 'add'; readonly name: string; readonly url: string; readonly replaces: string | null }
+  /**
+   * Admits a member without a vote; in the same step `replaces` goes, which must be dead then. With `vote` it is to get one
+   * as soon as it may: what that comes to is judged and told now.
+   */
+  | {
+      readonly kind: 'add';
+      readonly name: string;
+      readonly url: string;
+      readonly replaces: string | null;
+      readonly vote: boolean;
+    }
   | { readonly kind: 'promote'; readonly name: string }
   /** Ends an incarnation, the given one where it is named, and admits the next of that member without a vote. */
   | { readonly kind: 'rebuild'; readonly name: string; readonly incarnation: number | null }
@@ -87,8 +96,26 @@ export function planChange(request: MemberRequest, situation: Situation): Change
   }
   const members = [...next].sort((a, b) => (a.name < b.name ? -1 : 1));
   const after = { ...configuration, members };
-  return atRisk(request, after, situation) ?? planned('change', configuration, after, warningsOf(after));
+  const refusal = atRisk(request, after, situation);
+  if (refusal !== null) return refusal;
+  if (request.kind !== 'add' || !request.vote) {
+    return planned('change', configuration, after, warningsOf(after));
+  }
+  const promoted = { ...after, members: withVote(members, request.name) };
+  const later = atRisk({ kind: 'promote', name: request.name }, promoted, { ...situation, configuration: after });
+  if (later !== null) return later;
+  const { before } = planned('change', configuration, after, []);
+  return { kind: 'change', configuration: after, before, after: sizeOf(promoted), warnings: warningsOf(promoted) };
 }
+
+const withVote = (members: readonly Member[], name: string): readonly Member[] =>
+  members.map((member) => (member.name === name ? { ...member, role: 'voter' as const } : member));
+
+const isWell = (
+  condition: MemberCondition | undefined,
+  appliedUpTo: number,
+): condition is MemberCondition & { readonly silent: null } =>
+  condition !== undefined && condition.silent === null && appliedUpTo - condition.appliedUpTo <= lagInstancesMax;
 
 const planned = (
   kind: PlannedChange['kind'],
@@ -210,18 +237,23 @@ function promoted(
   if (condition.agrees === null) {
     return behind(`${name} gets no vote yet: its checksum was not compared with the master's at one instance.`);
   }
-  return members.map((candidate) => (candidate === member ? { ...member, role: 'voter' } : candidate));
+  return withVote(members, name);
 }
 
 function renewed(
   { name, incarnation }: Extract<MemberRequest, { kind: 'rebuild' }>,
-  { configuration }: Situation,
+  { configuration, conditions, appliedUpTo }: Situation,
 ): readonly Member[] | RefusedChange {
   const { members } = configuration;
   const member = members.find((candidate) => candidate.name === name);
   if (member === undefined) return unknown(name, members);
   // Asked again, or asked for a life that has ended: the next one is on its way already.
   if (incarnation === null ? member.role === 'rebuilding' : member.incarnation !== incarnation) return members;
+  const condition = conditions.get(memberId(member));
+  // Asked again after it was done: a sound voter is not taken apart.
+  if (incarnation === null && isWell(condition, appliedUpTo) && condition.voting && condition.agrees !== false) {
+    return members;
+  }
   if (voters(configuration).size === 1 && member.role === 'voter') return lastVoter(name);
   const role = member.role === 'learner' ? 'learner' : 'rebuilding';
   const next: Member = { ...member, incarnation: incarnationToCome, role };
@@ -273,14 +305,14 @@ function atRisk(request: MemberRequest, after: Configuration, situation: Situati
 
 /** Names of the voters that answer at this moment, vote, and have what the master has. */
 function wellVoters(of: Configuration, { master, appliedUpTo, conditions }: Situation, gains: string | null): string[] {
-  const isWell = (member: Member): boolean => {
+  const counts = (member: Member): boolean => {
     const id = memberId(member);
-    if (id === master) return true;
+    // Nobody is given a vote before it is caught up.
+    if (id === master || member.name === gains) return true;
     const condition = conditions.get(id);
-    if (condition === undefined || condition.silent !== null) return false;
-    return (condition.voting || member.name === gains) && appliedUpTo - condition.appliedUpTo <= lagInstancesMax;
+    return isWell(condition, appliedUpTo) && condition.voting;
   };
-  return of.members.filter((member) => member.role === 'voter' && isWell(member)).map(({ name }) => name);
+  return of.members.filter((member) => member.role === 'voter' && counts(member)).map(({ name }) => name);
 }
 
 function commandOf(request: MemberRequest): string {
