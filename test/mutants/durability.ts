@@ -184,8 +184,8 @@ export const durability: readonly Mutant[] = [
     edits: [
       {
         file: 'src/runtime/log-replica.ts',
-        find: "if (value.kind === 'configuration') this.#updatePeers();",
-        replace: "if (value.kind === 'configuration') this.#updatePeers();\n    this.#snapshotWhenDue();",
+        find: 'requests?.forEach((request, i) => {',
+        replace: 'this.#snapshotWhenDue();\n    requests?.forEach((request, i) => {',
       },
       {
         file: 'src/runtime/log-replica.ts',
