@@ -10,7 +10,8 @@ export default class Status extends CellCommand {
     prose`Master, lease and epoch, every member with its role, position, lag and version, and how many failures the
 cell survives now.
 
-Exit code 0: healthy; 9: it serves, with less fault tolerance than intended; 3: it does not serve.
+Exit code 0: healthy; 9: it serves, with less fault tolerance than intended; 3: it does not serve. Lines with \`warn\` say what lowers it when
+something else fails; they change no exit code, and \`doctor\` has the command against each.
 
 With --watch it repeats until interrupted, as one JSON document a line with --json.`;
 
@@ -31,9 +32,10 @@ With --watch it repeats until interrupted, as one JSON document a line with --js
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Status);
-    const { exitCodeOfHealth, statusOf, survey } = await import('../src/operator/cell-status.ts');
+    const { exitCodeOfHealth, survey } = await import('../src/operator/cell-status.ts');
+    const { examinedStatus } = await import('../src/operator/examined-status.ts');
     const { showStatus, watchStatus } = await import('../src/render/status-view.ts');
-    const look = async () => statusOf(await survey(flags.endpoints, flags.timeout));
+    const look = async () => examinedStatus(await survey(flags.endpoints, flags.timeout));
     if (flags.watch) return watchStatus(look, { everyMs: flags.interval, json: this.jsonEnabled() });
     const status = await look();
     process.exitCode = exitCodeOfHealth(status.cell.health);
