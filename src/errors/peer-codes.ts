@@ -37,6 +37,11 @@ export const peerCatalogue = {
     'A later boot of this replica, or another with the same number, has been heard of.',
     'Stop the older of the two processes; its data directory may be a copy.',
   ),
+  PAXOS_PEER_TWICE: refusal(
+    409,
+    'Another process of this replica is connected.',
+    'Two processes run as one member: stop the one that should not be; its data directory is a copy.',
+  ),
   PAXOS_PEER_VERSION: refusal(
     409,
     'The two programs speak no common version of the peer protocol.',

@@ -34,7 +34,14 @@ export interface Hello {
   readonly flush: number;
   readonly programVersion: string;
   readonly nonce: Uint8Array;
+  /** What the sender knows of disks (`witness.ts`); null when it says nothing. */
+  readonly testimony: Uint8Array | null;
 }
+
+/** Numbers of the additions behind a hello. */
+const extensions = { testimony: 1 } as const;
+/** Leaves room for the rest of a hello. */
+export const testimonyBytesMax = 3500;
 
 export function encodeHello(hello: Hello): Buffer {
   const to = new ByteWriter(256);
@@ -44,7 +51,11 @@ export function encodeHello(hello: Hello): Buffer {
   writeIdentity(to, hello.to);
   to.safe(hello.boot.number).text(hello.boot.id).safe(hello.flush).text(hello.programVersion);
   if (hello.nonce.length !== handshakeNonceBytes) throw new FormatError('a nonce of a wrong length');
-  return to.raw(hello.nonce).u16(0).finish();
+  to.raw(hello.nonce);
+  const { testimony } = hello;
+  if (testimony === null) to.u16(0);
+  else to.u16(1).u16(extensions.testimony).bytes(testimony);
+  return to.finish();
 }
 
 /** @throws {FormatError} Additions of later versions are skipped: they stand behind, each with its number and length. */
@@ -65,8 +76,8 @@ export function decodeHello(bytes: Uint8Array): Hello {
     flush: from.safe(),
     programVersion: readPlain(from),
     nonce: from.raw(handshakeNonceBytes),
+    testimony: readExtensions(from).get(extensions.testimony) ?? null,
   };
-  skipExtensions(from);
   from.end();
   return hello;
 }
@@ -114,11 +125,10 @@ function readPlain(from: ByteReader): string {
   return text;
 }
 
-function skipExtensions(from: ByteReader): void {
+function readExtensions(from: ByteReader): ReadonlyMap<number, Uint8Array> {
   const count = from.u16();
   if (count > extensionsMax) throw new FormatError('a hello with too many additions');
-  for (let i = 0; i < count; i++) {
-    from.u16();
-    from.bytes();
-  }
+  const found = new Map<number, Uint8Array>();
+  for (let i = 0; i < count; i++) found.set(from.u16(), from.bytes());
+  return found;
 }

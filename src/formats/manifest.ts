@@ -3,12 +3,15 @@
  *
  * Source: design §4. Small, written whole, replaced atomically; nothing in a data directory is found by listing.
  */
+import type { Boot } from '../core/consensus/boot-history.ts';
 import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
+import type { Remembered } from '../core/consensus/witness-memory.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { crc32, type Owner } from './checksum.ts';
 import { readFreezeEvidence, writeFreezeEvidence } from './freeze-evidence.ts';
 import { readConfigurationsFrom, writeConfigurationsFrom } from './value.ts';
+import { readBoots, readRemembered, writeBoots, writeRemembered } from './witness.ts';
 
 export const manifestFormat = 1;
 export const manifestBytesMax = 1024 * 1024;
@@ -101,6 +104,12 @@ export interface Manifest {
   readonly lastVersion: string;
   /** The last one recorded; the log holds everything up to it as chosen. Null before the first. */
   readonly recorded: RecordedPoint | null;
+  /** The boots of this directory, the present one last; the oldest are forgotten one day. */
+  readonly boots: readonly Boot[];
+  /** What this member knew of the disks of all others when this was written; the log says what it has learned since. */
+  readonly remembered: readonly Remembered[];
+  /** Why this directory is older than what its member acknowledged: it never votes or serves again. Empty while it is not. */
+  readonly rolledBack: string;
 }
 
 export const manifestOwner = ({ cell, member }: Manifest): Owner => ({
@@ -139,6 +148,9 @@ export function encodeManifest(manifest: Manifest): Buffer {
   if (manifest.recorded !== null) {
     to.safe(manifest.recorded.instance).text(manifest.recorded.logChain).text(manifest.recorded.checksum);
   }
+  writeBoots(to, manifest.boots);
+  writeRemembered(to, manifest.remembered);
+  to.text(manifest.rolledBack);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -186,6 +198,9 @@ function readBody(from: ByteReader): Manifest {
     lastVersion: from.text(),
     freeze: from.u8() === 1 ? readFreezeEvidence(from) : null,
     recorded: from.u8() === 1 ? { instance: from.safe(), logChain: from.text(), checksum: from.text() } : null,
+    boots: readBoots(from),
+    remembered: readRemembered(from),
+    rolledBack: from.text(),
   };
 }
 

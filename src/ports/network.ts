@@ -47,6 +47,8 @@ export interface PeerHello {
   readonly flush: number;
   readonly programVersion: string;
   readonly protocols: { readonly min: number; readonly max: number };
+  /** What it knows of disks, as `formats/witness` has it; null when it said nothing. */
+  readonly testimony: Uint8Array | null;
 }
 
 /** How far a sender's disk was when it sent (design §4 "Fence"). */

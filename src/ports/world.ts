@@ -55,6 +55,7 @@ export interface NetworkOptions {
   readonly programVersion: string;
   admit(hello: PeerHello): Admission;
   flushNumber(): number;
+  testimony(to: ReplicaId): Uint8Array;
 }
 
 export interface World {

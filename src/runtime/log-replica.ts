@@ -118,6 +118,7 @@ export class LogReplica<Result> {
   #feeding = false;
   #held: HeldMessage[] = [];
   #timer: Timer | null = null;
+  #started = false;
   #stopped = false;
   #logChain: Uint8Array;
   readonly recentDigests = new RecentDigests();
@@ -152,6 +153,8 @@ export class LogReplica<Result> {
 
   /** Begins to take part. The application already holds the snapshot's state. */
   start(): void {
+    if (this.#stopped) return;
+    this.#started = true;
     const { storage, network } = this.#options;
     storage.onPersisted((write) => this.#onPersisted(write));
     storage.onFailed((error) => this.#fatal(error));
@@ -328,6 +331,25 @@ export class LogReplica<Result> {
     this.#feed({ kind: 'renounce', at: this.#now() });
   }
 
+  /** This replica and `member` remember nothing of each other's disks that is not there. */
+  compared(member: ReplicaId): void {
+    this.#feed({ kind: 'compared', at: this.#now(), member });
+  }
+
+  /** More is remembered of this replica's disk than is on it: it says, writes and answers nothing more. */
+  rolledBack(): void {
+    if (this.#stopped) return;
+    this.#feed({ kind: 'rolled-back', at: this.#now() });
+    this.stop();
+  }
+
+  /** The connections to `member` end and are made anew. */
+  reconnect(member: ReplicaId): void {
+    if (!this.#started || this.#stopped) return;
+    this.updatePeers(member);
+    this.updatePeers();
+  }
+
   /** Calls back when `instance` is applied here; at once when it is. */
   whenApplied(instance: Instance, done: () => void): { cancel(): void } {
     if (this.#appliedUpTo >= instance) {
@@ -352,7 +374,7 @@ export class LogReplica<Result> {
   }
 
   #run(): void {
-    if (this.#feeding || this.#restoring) return;
+    if (!this.#started || this.#feeding || this.#restoring) return;
     this.#feeding = true;
     try {
       for (let next = this.#inputs.shift(); next !== undefined && !this.#stopped; next = this.#inputs.shift()) {
@@ -543,8 +565,8 @@ export class LogReplica<Result> {
     for (const request of requests) this.#answer(request, outcome);
   }
 
-  /** Whom to reach, and where, has changed. */
-  updatePeers(): void {
+  /** Whom to reach, and where, has changed; nobody is reached at `except`. */
+  updatePeers(except: ReplicaId | null = null): void {
     const { self, network, acquaintances } = this.#options;
     const peers = new Map<ReplicaId, string>(acquaintances?.());
     for (const { configuration } of this.#core.configurations) {
@@ -553,6 +575,7 @@ export class LogReplica<Result> {
       }
     }
     peers.delete(self);
+    if (except !== null) peers.delete(except);
     network.setPeers([...peers].map(([id, url]) => ({ id, url })));
   }
 
@@ -667,8 +690,10 @@ export function recoveredState(recovered: {
   readonly chosenUpTo: Instance;
   readonly snapshot: LoadedSnapshot | null;
   readonly formation: RecoveredState['handle'];
+  readonly compare?: RecoveredState['compare'];
 }): RecoveredState {
   const handle = recovered.snapshot?.handle ?? recovered.formation;
   const chosenUpTo = Math.max(recovered.chosenUpTo, handle.instance) as Instance;
-  return { promise: recovered.promise, entries: recovered.entries, chosenUpTo, handle };
+  const { promise, entries, compare } = recovered;
+  return { promise, entries, chosenUpTo, handle, ...(compare === undefined ? {} : { compare }) };
 }

@@ -15,7 +15,7 @@ import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import { firstLevel } from '../core/database/system-entry.ts';
 import { Random } from '../core/random.ts';
-import { DataDirectoryForeignError, MemberRemovedError, OperatorError } from '../errors/index.ts';
+import { DataDirectoryForeignError, DataRolledBackError, MemberRemovedError, OperatorError } from '../errors/index.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { Admission as PeerAdmission, PeerHello } from '../ports/network.ts';
@@ -26,9 +26,11 @@ import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { setAside } from '../storage/set-aside.ts';
 import type { LogApplication } from './application.ts';
 import { toOperatorError } from './directory-errors.ts';
+import type { Fencing } from './fencing.ts';
 import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
 import { LogReplica, type LogReplicaOptions, recoveredState } from './log-replica.ts';
 import type { Logger } from './logger.ts';
+import { fenceOf } from './member-fence.ts';
 import { Admission } from './membership/admission.ts';
 import {
   type Acquaintance,
@@ -92,6 +94,7 @@ export interface JoinedMember<Result, Application> {
   /** Members that refuse this replica's connection, and why they say so. */
   readonly refusals: ReadonlyMap<ReplicaId, string>;
   readonly membership: MembershipService;
+  readonly fencing: Fencing;
 }
 
 export class Member<Result, Application extends LogApplication<Result>> {
@@ -199,10 +202,16 @@ export class Member<Result, Application extends LogApplication<Result>> {
       throw new MemberRemovedError({ member: name, incarnation, cell: manifest.cell.id });
     }
     refuseLevel(manifest, this.#options.dataDir);
+    if (manifest.rolledBack !== '') throw this.#rolledBackError(manifest.rolledBack);
     await this.#refuseOtherCell(manifest);
     await this.#rehearse(manifest, directory);
     this.#joined = await this.#open(manifest, directory);
     return this.#joined;
+  }
+
+  #rolledBackError(evidence: string): DataRolledBackError {
+    const { dataDir: directory, name: member } = this.#options;
+    return new DataRolledBackError({ directory, member, evidence });
   }
 
   /** Another version than the one that last ran here first shows that it makes the same of the data (design §6). */
@@ -456,16 +465,28 @@ export class Member<Result, Application extends LogApplication<Result>> {
       programVersion: options.version,
       admit: (hello) => this.#admit(hello),
       flushNumber: () => storage.flushNumber,
+      testimony: (to) => fencing.testimony(to),
+    });
+    const fencing = fenceOf({
+      self,
+      storage,
+      clocks,
+      logger: this.#logger,
+      log: () => (this.#joined as JoinedMember<Result, Application>).log,
+      connected: () => network.connected(),
+      onRolledBack: (evidence) => this.#hooks.onFatal(this.#rolledBackError(evidence)),
     });
     const refusals = new Map<ReplicaId, string>();
     network.onPeerRefusal((from, refusal) => {
       refusals.set(from, `${refusal.code}: ${refusal.message}`);
+      fencing.onRefusal(from, refusal);
       if (refusal.authentic) this.#onRefused(from, refusal.code, questions);
     });
     network.onPeerHello(({ id, direction }) => {
       this.#lived.add(id);
       if (direction === 'outbound') refusals.delete(id);
     });
+    network.onPeerMark((from, mark) => fencing.onMark(from, mark));
     const { onMastership, onEpoch, onDelivered } = this.#hooks;
     const log = new LogReplica<Result>({
       self,
@@ -479,7 +500,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       snapshotLogBytes: options.snapshotLogBytes ?? snapshotLogBytesDefault,
       snapshot: recovered.snapshot,
       frozen: recovered.manifest.freeze,
-      recovered: recoveredState({ ...recovered, formation: formationHandle(manifest) }),
+      recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare: 'majority' }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       onLeft: () => this.#onLeft(),
       acquaintances: () => this.#unknownToTheLog(),
@@ -505,7 +526,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       },
     };
     this.#scheduleAskForVote();
-    return { manifest, storage, network, log, application, refusals, membership };
+    return { manifest, storage, network, log, application, refusals, membership, fencing };
   }
 
   // --- who is in ------------------------------------------------------------------------------------------------------
@@ -574,8 +595,9 @@ export class Member<Result, Application extends LogApplication<Result>> {
   }
 
   /** Only members of a configuration that is in force or to come are listened to. */
-  #admit({ id }: PeerHello): PeerAdmission {
-    return this.#judge(id);
+  #admit(hello: PeerHello): PeerAdmission {
+    const judged = this.#judge(hello.id);
+    return judged.ok ? (this.#joined?.fencing.admit(hello) ?? judged) : judged;
   }
 
   #judge(id: ReplicaId): PeerAdmission {

@@ -19,6 +19,9 @@ export interface PortOptions {
   readonly programVersion?: string;
   readonly flushNumber?: () => number;
   readonly admit?: (hello: PeerHello) => Admission;
+  readonly testimony?: (to: ReplicaId) => Uint8Array;
+  /** False while the process is held up: no connection is made meanwhile. */
+  readonly awake?: () => boolean;
   /** Also reached, although no configuration that this replica knows names it: whoever is at an address that it was given. */
   readonly found?: (id: ReplicaId) => boolean;
 }
@@ -35,8 +38,11 @@ export class SimulatedPort implements AttestedNetworkPort {
   readonly #network: SimulatedNetwork;
   readonly #options: PortOptions;
   readonly #peers = new Set<ReplicaId>();
-  /** What was heard last of each peer, and whether it was let in. */
-  readonly #heard = new Map<ReplicaId, { readonly boot: number; flush: number; readonly admitted: boolean }>();
+  /** What was heard last of each peer that was let in. */
+  readonly #heard = new Map<ReplicaId, { readonly boot: number; flush: number }>();
+  /** Lives that were let in. */
+  #met = new WeakSet<SimulatedPort>();
+  #dialled: ReadonlySet<ReplicaId> = new Set();
   #state: 'alive' | 'closed' | 'crashed' = 'alive';
   #onMessage: (from: ReplicaId, message: Message) => void = () => {};
   #onHello: (hello: PeerHello) => void = () => {};
@@ -61,7 +67,7 @@ export class SimulatedPort implements AttestedNetworkPort {
     return { boot: this.boot.number, flush: this.#options.flushNumber?.() ?? 0 };
   }
 
-  hello(direction: PeerHello['direction'], purpose: PeerHello['purpose']): PeerHello {
+  hello(to: ReplicaId, direction: PeerHello['direction'], purpose: PeerHello['purpose']): PeerHello {
     return {
       id: this.id,
       direction,
@@ -71,6 +77,7 @@ export class SimulatedPort implements AttestedNetworkPort {
       flush: this.mark().flush,
       programVersion: this.#options.programVersion ?? '0.0.0',
       protocols: { min: 1, max: 1 },
+      testimony: this.#options.testimony?.(to) ?? null,
     };
   }
 
@@ -101,7 +108,12 @@ export class SimulatedPort implements AttestedNetworkPort {
   setPeers(peers: readonly { readonly id: ReplicaId; readonly url: string }[]): void {
     this.#peers.clear();
     for (const { id } of peers) if (id !== this.id) this.#peers.add(id);
-    for (const id of this.#heard.keys()) if (!this.#peers.has(id)) this.#heard.delete(id);
+    const gone = [...this.#heard.keys()].filter((id) => !this.#peers.has(id));
+    for (const id of gone) this.#heard.delete(id);
+    // Whoever stays is met again at its next word, which changes nothing.
+    if (gone.length > 0) this.#met = new WeakSet();
+    for (const id of this.#peers) if (!this.#dialled.has(id)) this.#network.dial(this, id);
+    this.#dialled = new Set(this.#peers);
   }
 
   fetchSnapshot(
@@ -136,15 +148,10 @@ export class SimulatedPort implements AttestedNetworkPort {
 
   /** For the network: a message has arrived. */
   receive(sender: SimulatedPort, mark: PeerMark, message: Message): Receipt {
+    const refusal = this.#met.has(sender) ? undefined : this.#meet(sender, mark);
+    if (refusal !== undefined && !this.#met.has(sender)) return { kind: 'not-admitted', refusal };
     const known = this.#heard.get(sender.id);
-    if (known === undefined || known.boot < mark.boot) {
-      const refusal = this.#meet(sender, mark);
-      if (refusal !== null) return { kind: 'not-admitted', refusal };
-    } else if (!known.admitted) {
-      // The other side dials again and again, so the answer may be another by now.
-      this.#heard.delete(sender.id);
-      return { kind: 'not-admitted', refusal: null };
-    } else if (known.boot === mark.boot && known.flush < mark.flush) {
+    if (known !== undefined && known.boot === mark.boot && known.flush < mark.flush) {
       known.flush = mark.flush;
       this.#onMark(sender.id, mark);
     }
@@ -157,17 +164,43 @@ export class SimulatedPort implements AttestedNetworkPort {
     if (this.#state === 'alive') this.#onMessage(id, message);
   }
 
-  /** The first word of a life. */
+  /** The first word of a life: both sides hear what the other says of itself, and either may refuse. */
   #meet(sender: SimulatedPort, mark: PeerMark): PeerRefusal | null {
-    const hello = { ...sender.hello('inbound', 'stream'), flush: mark.flush };
+    // What is held up or over makes no connection.
+    if (sender.state !== 'alive' || !sender.awake || !this.awake) return null;
+    const back = this.hello(sender.id, 'outbound', 'stream');
+    const hello = { ...sender.hello(this.id, 'inbound', 'stream'), flush: mark.flush };
     const admission = this.#options.admit?.(hello) ?? { ok: true };
-    this.#heard.set(sender.id, { boot: mark.boot, flush: mark.flush, admitted: admission.ok });
     if (!admission.ok) {
       return { status: admission.status, code: admission.code, message: admission.message, authentic: true };
     }
+    if (!sender.admits(back)) return null;
+    this.#met.add(sender);
+    this.#heard.set(sender.id, { boot: mark.boot, flush: mark.flush });
     this.#onHello(hello);
     this.#onMark(sender.id, mark);
     return null;
+  }
+
+  /** For the network: `other` can be reached. True once nothing more is to be done. */
+  meets(other: SimulatedPort): boolean {
+    if (other.#met.has(this)) return true;
+    other.#meet(this, this.mark());
+    return other.#met.has(this);
+  }
+
+  /** Still somebody to be connected with. */
+  wants(id: ReplicaId): boolean {
+    return this.#state === 'alive' && this.#peers.has(id);
+  }
+
+  /** For the other end of a new connection. */
+  admits(hello: PeerHello): boolean {
+    return (this.#options.admit?.(hello) ?? { ok: true }).ok;
+  }
+
+  get awake(): boolean {
+    return this.#options.awake?.() ?? true;
   }
 
   refused(by: ReplicaId, refusal: PeerRefusal): void {

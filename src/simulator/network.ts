@@ -39,6 +39,10 @@ export interface SimulatedNetworkOptions {
   readonly snapshotStallMs?: number;
 }
 
+/** Between two attempts to connect. */
+const redialMsMin = 10;
+const redialMsMax = 500;
+
 interface Envelope {
   readonly sender: SimulatedPort;
   readonly to: ReplicaId;
@@ -165,6 +169,21 @@ export class SimulatedNetwork {
   reaches(from: string, to: string): boolean {
     const nowMs = this.#scheduler.now();
     return this.#link(from, to).blockedBy(nowMs) === null && this.#link(to, from).blockedBy(nowMs) === null;
+  }
+
+  /**
+   * For ports: connects, sooner or later, as a replica does whether or not it has anything to say. Nothing is drawn, so that a
+   * connection more or less does not shift the rest of a run.
+   */
+  dial(port: SimulatedPort, id: ReplicaId, afterMs = redialMsMin): void {
+    const { delayMsMin, delayMsMean } = this.#faults;
+    this.#scheduler.schedule(2 * (delayMsMin + delayMsMean) + afterMs, () => {
+      if (!port.wants(id)) return;
+      const other = this.#ports.get(id);
+      const clogged = this.#link(port.host, hostOf(id)).clogged || this.#link(hostOf(id), port.host).clogged;
+      if (other !== undefined && !clogged && this.reachable(port, id) && port.meets(other)) return;
+      this.dial(port, id, Math.min(2 * afterMs, redialMsMax));
+    });
   }
 
   /** For ports: a live replica at the other end, and no cut in either direction. */

@@ -9,6 +9,7 @@ import type { SnapshotHandle } from '../core/consensus/input.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
+import { DataRolledBackError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
@@ -17,6 +18,7 @@ import { DatabaseChecks } from '../runtime/database-checks.ts';
 import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
 import type { LogStorage } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { fenceOf } from '../runtime/member-fence.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
 import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
@@ -98,8 +100,23 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const port = network.port(observed.id, {
     boot: recovered.boot,
     flushNumber: () => storage.flushNumber,
+    testimony: (to) => fencing.testimony(to),
+    admit: (hello) => fencing.admit(hello),
+    awake: () => process.alive && !process.paused,
     found: (id) => options.presentId(parseReplicaId(id).name) === id,
   });
+  const fencing = fenceOf({
+    self: observed.id,
+    storage,
+    clocks: process,
+    logger,
+    log: () => log,
+    connected: () => [],
+    onRolledBack: (evidence) =>
+      options.onFatal(new DataRolledBackError({ directory: 'data', member: observed.name, evidence })),
+  });
+  port.onPeerMark((from, mark) => fencing.onMark(from, mark));
+  port.onPeerRefusal((from, refusal) => fencing.onRefusal(from, refusal));
   const pendingItemsMax = profile.limits.pendingItemsMax ?? defaultLimits.pendingItemsMax;
   const log = new LogReplica<CommandResult>({
     self: observed.id,
@@ -113,7 +130,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     limits: profile.limits,
     snapshotLogBytes: profile.snapshotLogBytes,
     snapshot,
-    recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation) }),
+    recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation), compare: 'majority' }),
     onFatal: options.onFatal,
     onMastership: (event) => {
       observer.mastership(observed, event.role, event.cause);

@@ -38,7 +38,7 @@ export class DataDirectory {
   #failed: Error | null = null;
   #closed = false;
   #onFailure: (error: Error) => void = () => undefined;
-  #flushed: () => number = () => 0;
+  #stamp: (manifest: Manifest) => Manifest = (manifest) => manifest;
 
   private constructor(disk: Disk, manifest: Manifest, copied: boolean) {
     this.disk = disk;
@@ -102,8 +102,7 @@ export class DataDirectory {
       if (after === before) return;
       const named = new Set(ownNames(after));
       const leaving = ownNames(before).filter((name) => !named.has(name));
-      const flush = Math.max(after.flush, this.#flushed());
-      const next = { ...after, flush, retired: [...after.retired, ...leaving] };
+      const next = { ...this.#stamp(after), retired: [...after.retired, ...leaving] };
       if (arriving.length > 0) await this.disk.flushDirectory(scratch);
       await stageManifest(this.disk, next);
       try {
@@ -128,9 +127,9 @@ export class DataDirectory {
     return this.#failed;
   }
 
-  /** Where every further manifest finds the highest flush number that is durable. */
-  stampWith(flushed: () => number): void {
-    this.#flushed = flushed;
+  /** What every further manifest says besides the change that it is made for: how far the log is, what is known of others. */
+  stampWith(stamp: (manifest: Manifest) => Manifest): void {
+    this.#stamp = stamp;
   }
 
   onFailure(callback: (error: Error) => void): void {

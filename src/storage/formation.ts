@@ -57,6 +57,9 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     lastVersion: '',
     freeze: null,
     recorded: null,
+    boots: [],
+    remembered: [],
+    rolledBack: '',
   };
   await stageManifest(disk, manifest);
   await commitManifest(disk);

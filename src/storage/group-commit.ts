@@ -5,11 +5,14 @@
  * a flush that began after it was queued; promises are durable in both copies before the entries that came with or
  * after them; after the first failure nothing is reported ever again.
  */
+import { shortened } from '../core/consensus/boot-history.ts';
 import type { WriteRequest } from '../core/consensus/effect.ts';
 import type { WriteId } from '../core/consensus/identity.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
+import type { Remembered, WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
 import { encodeValue } from '../formats/value.ts';
+import { witnessEntry } from '../formats/wal-witness.ts';
 import type { DiskError } from '../ports/disk.ts';
 import { FlushTimes } from './flush-times.ts';
 import type { PromiseCopies } from './promise-copies.ts';
@@ -26,6 +29,8 @@ export interface GroupCommitStart {
   readonly flush: number;
   readonly promiseFlush: number;
   readonly chosenUpTo: number;
+  /** What is new in it goes out with every group: a flush of its own would cost more than it is worth. */
+  readonly memory: WitnessMemory;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -158,7 +163,9 @@ export class GroupCommit {
       if (request.chosenUpTo > this.#chosenUpTo) this.#chosenUpTo = request.chosenUpTo;
     }
     const flush = ++this.#flush;
-    const { wal, now } = this.#start;
+    const { memory, wal, now } = this.#start;
+    const learned = memory.takeChanged();
+    if (learned.length > 0) entries.push(witnessEntry(learned.map(newest)));
     const began = now();
     wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
       if (error !== null) this.fail(error);
@@ -199,3 +206,9 @@ export class GroupCommit {
     for (const resolve of waiting) resolve();
   }
 }
+
+/** Earlier boots of a member went out with the flush that came after its last start. */
+const newest = ({ member, histories }: Remembered): Remembered => ({
+  member,
+  histories: histories.map((history) => shortened(history, 2)),
+});

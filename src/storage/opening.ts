@@ -5,6 +5,7 @@
  * counts below a snapshot that came from another member: what this member's log holds there may be values that it accepted
  * and that were never chosen.
  */
+import { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
@@ -17,6 +18,8 @@ import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
 export interface Start {
   readonly snapshot: LoadedSnapshot | null;
   readonly log: RecoveredLog;
+  /** What manifest and log know of the disks of others. */
+  readonly memory: WitnessMemory;
   /** Files found to be bad, which were not needed. */
   readonly bad: readonly SnapshotEntry[];
 }
@@ -39,12 +42,19 @@ export async function chooseStart(disk: Disk, manifest: Manifest, snapshots: Sna
     if (manifest.received !== null && from < manifest.received.instance) {
       throw belowReceived(manifest.received, firstError);
     }
-    const log = await recoverLog(disk, owner, manifest.segments, from);
-    if (newest === undefined || isComplete(log, from, newest.instance)) return { snapshot, log, bad };
+    const memory = rememberedBy(manifest);
+    const log = await recoverLog(disk, owner, manifest.segments, from, memory);
+    if (newest === undefined || isComplete(log, from, newest.instance)) return { snapshot, log, memory, bad };
     // An incomplete log cannot rebuild the newest state from here, nor from anything older.
     break;
   }
   throw firstError ?? new Error('unreachable: the newest snapshot needs no log');
+}
+
+function rememberedBy({ remembered }: Manifest): WitnessMemory {
+  const memory = new WitnessMemory();
+  for (const { member, histories } of remembered) for (const history of histories) memory.learn(member, history);
+  return memory;
 }
 
 /** Names the snapshot that is bad now and the one from another member, which may be gone from the directory. */

@@ -4,11 +4,13 @@
  * Source: PML §4, §5.1, §5.5; design §4. Keeps: what `onPersisted` reports survives any crash; what was recovered is durable
  * before `open` returns; after the first failed write or flush nothing is reported any more.
  */
+import { type BootHistory, shortened } from '../core/consensus/boot-history.ts';
 import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
+import type { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
 import type {
   CellIdentity,
@@ -45,6 +47,8 @@ export type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 export type { LoadedSnapshot, SnapshotReceiver, TakenSnapshot } from './snapshot-store.ts';
 export type { SnapshotView } from './snapshot-writer.ts';
 
+/** Of its own; peers that know only an earlier one are compared with by flush numbers alone. */
+const bootsKept = 256;
 /** Enough for about a quarter of an hour of a busy replica's smallest groups; three of them lie on an idle disk. */
 const segmentBytesDefault = 16 * 1024 * 1024;
 
@@ -82,6 +86,8 @@ export interface Recovered {
   readonly flushNumber: number;
   /** The files were copied since formation: not to be trusted with a vote without being asked for. */
   readonly copied: boolean;
+  /** Id of the boot before this one; empty for the first. */
+  readonly previousBoot: string;
   /** Program version that ran here before this one; empty for the first start. */
   readonly lastVersion: string;
   readonly quarantined: readonly UnknownFile[];
@@ -108,6 +114,7 @@ interface Parts {
   readonly commit: GroupCommit;
   readonly snapshots: SnapshotStore;
   readonly space: SpaceWatch;
+  readonly memory: WitnessMemory;
 }
 
 /** Whether there is room for another segment, and whom to tell. */
@@ -190,6 +197,11 @@ export class ReplicaStorage {
     const holder: { commit: GroupCommit | null } = { commit: null };
     const fail = (error: Error): void => holder.commit?.fail(asDiskError(error));
     const flush = Math.max(start.log.flush, promise.flush) + 1;
+    const { boots } = shortened({ boots: [...manifest.boots, { ...boot, began: flush - 1 }], flush }, bootsKept);
+    // The last group of the log is written anew, without what it had learned of others.
+    const { memory } = start;
+    const told = (): Pick<Manifest, 'remembered'> => ({ remembered: memory.all() });
+    memory.takeChanged();
     const wal = await Wal.open(
       {
         directory,
@@ -200,7 +212,7 @@ export class ReplicaStorage {
       },
       start.log,
       { flush, boot: boot.number, chosenUpTo: start.log.chosenUpTo, promiseFlush: promise.flush },
-      (before) => ({ ...takeOver(before, start), boot, flush, lastVersion: options.programVersion }),
+      (before) => ({ ...takeOver(before, start), boot, boots, flush, lastVersion: options.programVersion, ...told() }),
     ).catch(async (error: unknown) => {
       await promises.close();
       throw error;
@@ -212,11 +224,12 @@ export class ReplicaStorage {
       flush,
       promiseFlush: promise.flush,
       chosenUpTo: start.log.chosenUpTo,
+      memory,
       now: options.now,
     });
     holder.commit = commit;
     directory.onFailure(fail);
-    directory.stampWith(() => commit.flushed);
+    directory.stampWith((next) => ({ ...next, flush: Math.max(next.flush, commit.flushed), ...told() }));
     const recovered: Recovered = {
       identity: { cell: manifest.cell, member: manifest.member },
       boot,
@@ -226,11 +239,13 @@ export class ReplicaStorage {
       snapshot: start.snapshot,
       flushNumber: flush,
       copied: directory.copied,
+      previousBoot: manifest.boot.id,
       lastVersion: manifest.lastVersion,
       quarantined,
       manifest: directory.manifest,
     };
-    return new ReplicaStorage(recovered, { directory, wal, promises, commit, snapshots, space }, walBytes(start));
+    const parts = { directory, wal, promises, commit, snapshots, space, memory };
+    return new ReplicaStorage(recovered, parts, walBytes(start));
   }
 
   /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
@@ -358,6 +373,21 @@ export class ReplicaStorage {
   /** Unknown files, and what was set aside; see {@link leftovers}. */
   leftovers(): Promise<readonly string[]> {
     return leftovers(this.#parts.directory.disk, this.manifest);
+  }
+
+  /** What is known of the disks of others; what it learns becomes durable with the next flush. */
+  get memory(): WitnessMemory {
+    return this.#parts.memory;
+  }
+
+  /** The past of this disk, as it stands now. */
+  get history(): BootHistory {
+    return { boots: this.manifest.boots, flush: this.flushNumber };
+  }
+
+  /** This directory never votes or serves again. Durable when it resolves. */
+  setRolledBack(evidence: string): Promise<void> {
+    return this.#parts.directory.update((before) => ({ ...before, rolledBack: evidence }));
   }
 
   /** Number of the last durable flush; read for every frame to a peer. */

@@ -168,6 +168,7 @@ const hello1 = (over: Partial<Hello>): Hello => ({
   flush: 0,
   programVersion: '0.1.0',
   nonce: new Uint8Array(32),
+  testimony: null,
   ...over,
 });
 

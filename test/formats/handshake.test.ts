@@ -15,6 +15,7 @@ const hello: Hello = {
   flush: 2 ** 40,
   programVersion: '0.1.0-rc.1',
   nonce: Uint8Array.from({ length: 32 }, (_, i) => i),
+  testimony: null,
 };
 
 describe('a hello', () => {
@@ -40,6 +41,13 @@ describe('a hello', () => {
     const bytes = encodeHello(hello);
     const added = Buffer.concat([bytes.subarray(0, -2), Buffer.from([0, 1, 0, 77, 0, 0, 0, 3, 1, 2, 3])]);
     expect(decodeHello(added)).toEqual(decodeHello(bytes));
+  });
+
+  it('says what its sender knows of disks, where it says it', () => {
+    const testimony = Buffer.of(1, 2, 3);
+    expect(decodeHello(encodeHello({ ...hello, testimony }))).toMatchObject({ testimony });
+    const other = Buffer.concat([encodeHello(hello).subarray(0, -2), Buffer.from([0, 1, 0, 77, 0, 0, 0, 1, 9])]);
+    expect(decodeHello(other).testimony).toBeNull();
   });
 
   it('with texts that would not print as they are is refused', () => {

@@ -63,6 +63,17 @@ const manifest: Manifest = {
     facts: { instance: 7, otherMember: 'n3' },
   },
   recorded: { instance: 33, logChain: 'ab'.repeat(32), checksum: 'ef'.repeat(16) },
+  boots: [
+    { number: 2, id: '06'.repeat(16), began: 17 },
+    { number: 3, id: '07'.repeat(16), began: 29 },
+  ],
+  remembered: [
+    {
+      member: replicaId('n2', 1),
+      histories: [{ boots: [{ number: 5, id: '08'.repeat(16), began: 70 }], flush: 81 }],
+    },
+  ],
+  rolledBack: '',
 };
 const header = {
   owner,
@@ -91,6 +102,10 @@ const snapshotHeader = {
   records: 3,
   entries: 2,
 };
+fs.writeFileSync(
+  path.join(import.meta.dirname, 'fixtures', 'manifest-1.base64'),
+  encodeManifest(manifest).toString('base64').replace(/.{76}/g, '$&\n') + '\n',
+);
 const headerBytes = encodeSnapshotHeader(snapshotHeader);
 const seed = snapshotSeed(headerBytes);
 const records = ['one', 'two', 'three'].map((it) => Buffer.from(it));

@@ -4,6 +4,7 @@
  * Nothing becomes durable, and no message that waits for a write is seen as sent, until `persist` is called.
  */
 import { zeroBallot } from '../../src/core/consensus/ballot.ts';
+import type { ComparisonRule } from '../../src/core/consensus/comparison.ts';
 import type { Configuration, Member } from '../../src/core/consensus/configuration.ts';
 import type { Effect, PromiseRecord, WriteRequest } from '../../src/core/consensus/effect.ts';
 import type {
@@ -39,6 +40,8 @@ export interface LoneOptions {
   readonly grantedMs?: number;
   readonly entries?: readonly AcceptedEntry[];
   readonly chosenUpTo?: number;
+  /** It compares disks before it votes. */
+  readonly compare?: ComparisonRule;
 }
 
 export interface Sent<K extends Kind = Kind> {
@@ -51,6 +54,7 @@ export class LoneReplica {
   readonly self: ReplicaId;
   readonly configuration: Configuration;
   readonly #limits: Partial<Limits>;
+  readonly #compare: ComparisonRule | undefined;
   nowMs = 1000;
   wallMs = 5_000_000;
   bootMs = 1000;
@@ -72,6 +76,7 @@ export class LoneReplica {
       ...(options.alpha === undefined ? {} : { alpha: options.alpha }),
     });
     this.#limits = options.limits ?? {};
+    this.#compare = options.compare;
     this.#promise = {
       ballot: options.promised === undefined ? zeroBallot : ballot(options.promised),
       leaseMsMax: options.grantedMs ?? 0,
@@ -98,6 +103,7 @@ export class LoneReplica {
           cellTimeMs: 0 as CellTimeMs,
           configurations: [{ from: zero, configuration: this.configuration }],
         },
+        ...(this.#compare === undefined ? {} : { compare: this.#compare }),
       },
     });
   }

@@ -29,6 +29,8 @@ export interface HttpNetworkOptions {
   readonly admit: (hello: PeerHello) => Admission;
   /** Number of the last durable flush; read once for every frame. */
   readonly flushNumber: () => number;
+  /** What this replica knows of disks, for `to`; read for every hello. */
+  readonly testimony?: (to: ReplicaId) => Uint8Array;
   readonly logger: PeerLogger;
   readonly limits?: Partial<PeerLimits>;
 }

@@ -31,7 +31,7 @@ export interface PeerContext {
 }
 
 export function makeHello(context: PeerContext, to: ReplicaId, purpose: PeerPurpose): { hello: Hello; bytes: Buffer } {
-  const { self, cell, generation, boot, programVersion, randomness, flushNumber } = context.options;
+  const { self, cell, generation, boot, programVersion, randomness, flushNumber, testimony } = context.options;
   const hello: Hello = {
     protocols: peerProtocols,
     purpose,
@@ -43,6 +43,7 @@ export function makeHello(context: PeerContext, to: ReplicaId, purpose: PeerPurp
     flush: flushNumber(),
     programVersion,
     nonce: randomness.bytes(handshakeNonceBytes),
+    testimony: testimony?.(to) ?? null,
   };
   return { hello, bytes: encodeHello(hello) };
 }
@@ -81,4 +82,5 @@ export const toPeerHello = (hello: Hello, direction: PeerHello['direction']): Pe
   flush: hello.flush,
   programVersion: hello.programVersion,
   protocols: hello.protocols,
+  testimony: hello.testimony,
 });

@@ -18,6 +18,8 @@ export interface ReplicaContext {
   readonly log: ChosenLog;
   readonly outbox: Outbox;
   configurations: ConfigurationHistory;
+  /** Promises, accepts and campaigns for nobody, itself included; learns on. */
+  silent: boolean;
   /** The clocks of the present input. */
   now: Clocks;
   /** Executed on the application. `appliedUpTo <= log.chosenUpTo`. */

@@ -91,7 +91,8 @@ export class Election {
   }
 
   #mayAsk(): boolean {
-    const { log, self, appliedUpTo } = this.#context;
+    const { log, self, appliedUpTo, silent } = this.#context;
+    if (silent) return false;
     // Who has not applied what it knows as chosen may not know who the members are. A voter of a configuration that is
     // chosen but governs nothing yet may propose nothing at the next instance: again and again it would win, find that out
     // and stand in the way of those who may.

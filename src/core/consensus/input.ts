@@ -41,6 +41,10 @@ export type Input =
   | { readonly kind: 'freeze'; readonly at: Clocks }
   /** A master gives up its lease and goes through phase 1 again, into a new epoch: nothing that it believed is relied on. */
   | { readonly kind: 'renounce'; readonly at: Clocks }
+  /** This replica and another member have compared what they remember of each other's disks: nothing is missing here. */
+  | { readonly kind: 'compared'; readonly at: Clocks; readonly member: ReplicaId }
+  /** A peer or a witness remembers more of this replica's disk than is on it. */
+  | { readonly kind: 'rolled-back'; readonly at: Clocks }
   /** Hand mastership over, to the most caught-up voter when `to` is absent. */
   | { readonly kind: 'hand-over'; readonly at: Clocks; readonly to: ReplicaId | null }
   /** Propose one membership change. The caller has checked what an operator must be told; the core checks the rest. */

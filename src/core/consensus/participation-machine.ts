@@ -9,6 +9,8 @@
 export type ParticipationState =
   /** Started; what its configurations say of it comes next. */
   | 'waiting'
+  /** Was a member before this start, and compares with enough others before it may vote. */
+  | 'checking'
   /** Catches up and stays warm, without a vote. */
   | 'learner'
   /** A learner that replaces an incarnation that voted and whose disk was lost. */
@@ -29,6 +31,12 @@ export type ParticipationEvent =
   | 'admitted-as-voter'
   /** No configuration in force or to come has it. */
   | 'left'
+  /** Its disk has it as a member, which may have voted before this start. */
+  | 'restarted'
+  /** With it, a majority of its configuration remembers nothing above its last flush, and the others had their time. */
+  | 'compared'
+  /** A peer or a witness remembers a flush or boot that its disk does not. */
+  | 'rolled-back'
   /** Two values are chosen for one instance, or a mark belongs to no history of this cell. */
   | 'fork-seen'
   /** All members have answered, and what its disk lost is nowhere. */
@@ -52,6 +60,14 @@ export interface ParticipationTransition {
 
 /** Every move, in the order of the specification. */
 export const participationTransitions = [
+  {
+    id: 'participation.waiting.restarted.checking',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'restarted',
+    to: 'checking',
+    section: 'design §4 (fence)',
+  },
   {
     id: 'participation.waiting.admitted-as-learner[new-incarnation].rebuilding',
     machine: 'participation',
@@ -101,6 +117,62 @@ export const participationTransitions = [
     section: 'PML §6.1 (in and out)',
   },
   {
+    id: 'participation.checking.compared.waiting',
+    machine: 'participation',
+    from: 'checking',
+    event: 'compared',
+    to: 'waiting',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.waiting.rolled-back.halted',
+    machine: 'participation',
+    from: 'waiting',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.checking.rolled-back.halted',
+    machine: 'participation',
+    from: 'checking',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.learner.rolled-back.halted',
+    machine: 'participation',
+    from: 'learner',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.rebuilding.rolled-back.halted',
+    machine: 'participation',
+    from: 'rebuilding',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.voting.rolled-back.halted',
+    machine: 'participation',
+    from: 'voting',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.checking.left.removed',
+    machine: 'participation',
+    from: 'checking',
+    event: 'left',
+    to: 'removed',
+    section: 'PML §5.4, §6.1',
+  },
+  {
     id: 'participation.learner.left.removed',
     machine: 'participation',
     from: 'learner',
@@ -128,6 +200,14 @@ export const participationTransitions = [
     id: 'participation.waiting.fork-seen.frozen',
     machine: 'participation',
     from: 'waiting',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
+  {
+    id: 'participation.checking.fork-seen.frozen',
+    machine: 'participation',
+    from: 'checking',
     event: 'fork-seen',
     to: 'frozen',
     section: 'design §4-5',
@@ -178,6 +258,8 @@ export function participationMove(
   switch (state) {
     case 'waiting':
       return whenWaiting(event, guards);
+    case 'checking':
+      return whenChecking(event);
     case 'learner':
       return whenLearner(event);
     case 'rebuilding':
@@ -196,16 +278,40 @@ export function participationMove(
 function whenWaiting(event: ParticipationEvent, guards: ParticipationGuards): ParticipationAnswer {
   switch (event) {
     case 'admitted-as-learner':
-      if (guards.newIncarnation) return participationTransitions[0];
-      return participationTransitions[1];
-    case 'admitted-as-voter':
+      if (guards.newIncarnation) return participationTransitions[1];
       return participationTransitions[2];
+    case 'admitted-as-voter':
+      return participationTransitions[3];
     case 'left':
       return 'ignored';
-    case 'fork-seen':
-      return participationTransitions[9];
+    case 'restarted':
+      return participationTransitions[0];
+    case 'compared':
     case 'cannot-go-on':
       return 'impossible';
+    case 'rolled-back':
+      return participationTransitions[8];
+    case 'fork-seen':
+      return participationTransitions[17];
+  }
+}
+
+function whenChecking(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+    case 'admitted-as-voter':
+      return 'ignored';
+    case 'left':
+      return participationTransitions[13];
+    case 'restarted':
+    case 'cannot-go-on':
+      return 'impossible';
+    case 'compared':
+      return participationTransitions[7];
+    case 'rolled-back':
+      return participationTransitions[9];
+    case 'fork-seen':
+      return participationTransitions[18];
   }
 }
 
@@ -214,13 +320,17 @@ function whenLearner(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
       return 'ignored';
     case 'admitted-as-voter':
-      return participationTransitions[3];
+      return participationTransitions[4];
     case 'left':
-      return participationTransitions[6];
-    case 'fork-seen':
-      return participationTransitions[10];
+      return participationTransitions[14];
+    case 'restarted':
+    case 'compared':
     case 'cannot-go-on':
       return 'impossible';
+    case 'rolled-back':
+      return participationTransitions[10];
+    case 'fork-seen':
+      return participationTransitions[19];
   }
 }
 
@@ -229,28 +339,37 @@ function whenRebuilding(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
       return 'ignored';
     case 'admitted-as-voter':
-      return participationTransitions[4];
+      return participationTransitions[5];
     case 'left':
-      return participationTransitions[7];
-    case 'fork-seen':
-      return participationTransitions[11];
+      return participationTransitions[15];
+    case 'restarted':
+    case 'compared':
     case 'cannot-go-on':
       return 'impossible';
+    case 'rolled-back':
+      return participationTransitions[11];
+    case 'fork-seen':
+      return participationTransitions[20];
   }
 }
 
 function whenVoting(event: ParticipationEvent): ParticipationAnswer {
   switch (event) {
     case 'admitted-as-learner':
-      return participationTransitions[5];
+      return participationTransitions[6];
     case 'admitted-as-voter':
       return 'ignored';
     case 'left':
-      return participationTransitions[8];
-    case 'fork-seen':
+      return participationTransitions[16];
+    case 'restarted':
+    case 'compared':
+      return 'impossible';
+    case 'rolled-back':
       return participationTransitions[12];
+    case 'fork-seen':
+      return participationTransitions[21];
     case 'cannot-go-on':
-      return participationTransitions[13];
+      return participationTransitions[22];
   }
 }
 
@@ -259,6 +378,9 @@ function whenFrozen(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
     case 'admitted-as-voter':
     case 'left':
+    case 'restarted':
+    case 'compared':
+    case 'rolled-back':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -270,6 +392,9 @@ function whenRemoved(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
     case 'admitted-as-voter':
     case 'left':
+    case 'restarted':
+    case 'compared':
+    case 'rolled-back':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -281,6 +406,9 @@ function whenHalted(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-learner':
     case 'admitted-as-voter':
     case 'left':
+    case 'restarted':
+    case 'compared':
+    case 'rolled-back':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -288,7 +416,7 @@ function whenHalted(event: ParticipationEvent): ParticipationAnswer {
 }
 
 export const isMember = (state: ParticipationState): boolean =>
-  state === 'learner' || state === 'rebuilding' || state === 'voting';
+  state === 'checking' || state === 'learner' || state === 'rebuilding' || state === 'voting';
 
 export const isAlive = (state: ParticipationState): boolean =>
-  state === 'waiting' || state === 'learner' || state === 'rebuilding' || state === 'voting';
+  state === 'waiting' || state === 'checking' || state === 'learner' || state === 'rebuilding' || state === 'voting';

@@ -12,7 +12,8 @@ import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
 import { ChosenLog } from './chosen-log.ts';
-import { type Configuration, type ConfigurationFrom, memberId } from './configuration.ts';
+import { Comparison, type ComparisonRule } from './comparison.ts';
+import { type Configuration, type ConfigurationFrom, type Member, memberId } from './configuration.ts';
 import { ConfigurationHistory } from './configuration-history.ts';
 import { presentConfiguration, type ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
@@ -42,6 +43,8 @@ export interface RecoveredState {
   readonly bad?: readonly BadItem[];
   /** The snapshot that the application was restored from; for a new cell its first configuration at instance 0. */
   readonly handle: SnapshotHandle;
+  /** As a member it votes only after comparing its disk with the others', by this rule; without one, at once. */
+  readonly compare?: ComparisonRule;
 }
 
 export interface ReplicaOptions {
@@ -62,6 +65,7 @@ export class Replica {
   readonly #coordinator: Coordinator;
   readonly #catchUp: CatchUp;
   #participation: ParticipationState = 'waiting';
+  readonly #comparison: Comparison;
   /** Whom this replica accepted from last, live. */
   #heard: { readonly from: ReplicaId; readonly ballot: Ballot; readonly atMs: number } | null = null;
   #wakeAtMs = Number.POSITIVE_INFINITY;
@@ -84,6 +88,7 @@ export class Replica {
       log: new ChosenLog(handle.instance),
       outbox: new Outbox(),
       configurations: new ConfigurationHistory(handle.configurations),
+      silent: false,
       now: options.at,
       appliedUpTo: handle.instance,
       epoch: handle.epoch,
@@ -106,8 +111,14 @@ export class Replica {
       },
     });
     this.#loadEntries(recovered);
+    const { compare: rule } = recovered;
+    const { self, at } = options;
+    this.#comparison = new Comparison({ self, rule: rule ?? 'majority', startedMs: at.monotonicMs });
     if (options.frozen === true) this.#freeze();
-    else this.#updateParticipation();
+    else {
+      if (rule !== undefined && this.#roles().length > 0) this.#participate('restarted');
+      this.#updateParticipation();
+    }
   }
 
   #loadEntries(recovered: RecoveredState): void {
@@ -129,6 +140,7 @@ export class Replica {
     this.#dispatch(input);
     if (this.#isSetAside()) return outbox.take(log.chosenUpTo);
     this.#apply();
+    this.#checkComparison();
     this.#coordinator.tick();
     this.#catchUp.tick();
     this.#coordinator.endStep();
@@ -186,6 +198,11 @@ export class Replica {
         return this.#freeze();
       case 'renounce':
         return this.#coordinator.renounce();
+      case 'compared':
+        return this.#comparison.with(input.member);
+      case 'rolled-back':
+        this.#participate('rolled-back');
+        return this.#coordinator.setAside('rolled back');
       case 'hand-over':
         return this.#coordinator.handOver(input.to);
       case 'change-configuration':
@@ -202,6 +219,7 @@ export class Replica {
       return;
     }
     if (!configurations.isMemberFrom(log.chosenUpTo + 1, from)) return this.#onStranger(from, message);
+    if (this.#context.silent) return this.#onlyLearn(from, message);
     switch (message.kind) {
       case 'pre-vote':
         outbox.send(from, this.#acceptor.onPreVote(from, message));
@@ -236,6 +254,19 @@ export class Replica {
         return;
       default:
         return unreachable(message);
+    }
+  }
+
+  /** Neither promises nor accepts: what is chosen is learned, and whoever misses something is helped. */
+  #onlyLearn(from: ReplicaId, message: Message): void {
+    switch (message.kind) {
+      case 'accept':
+        this.#heard = { from, ballot: message.ballot, atMs: this.#context.now.monotonicMs };
+        return this.#onCommit(from, message.ballot, message.chosenUpTo);
+      case 'commit':
+        return this.#onCommit(from, message.ballot, message.chosenUpTo);
+      default:
+        this.#onStranger(from, message);
     }
   }
 
@@ -365,15 +396,29 @@ export class Replica {
     }
   }
 
-  #updateParticipation(): void {
+  /** What configurations in force or to come have it as. */
+  #roles(): readonly Member['role'][] {
     const { configurations, self, appliedUpTo } = this.#context;
-    const roles = configurations
+    return configurations
       .from(appliedUpTo + 1)
       .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
       .map(({ role }) => role);
+  }
+
+  #updateParticipation(): void {
+    const roles = this.#roles();
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
     const newIncarnation = roles.includes('rebuilding');
     this.#participate(event, newIncarnation);
+  }
+
+  /** Who has compared with enough others is what its configurations say. */
+  #checkComparison(): void {
+    if (this.#participation !== 'checking') return;
+    const { configurations, log, now } = this.#context;
+    if (!this.#comparison.isEnough(configurations.from(log.chosenUpTo + 1), now.monotonicMs)) return;
+    this.#participate('compared');
+    this.#updateParticipation();
   }
 
   /** False when the machine has nothing to say to it. */
@@ -382,6 +427,7 @@ export class Replica {
     if (transition === 'ignored') return false;
     invariant(transition !== 'impossible', 'an event comes only where the machine expects it', { event });
     this.#participation = transition.to;
+    this.#context.silent = transition.to === 'checking';
     this.#context.outbox.push({ kind: 'transition', transition, cause });
     return true;
   }
@@ -422,6 +468,7 @@ export class Replica {
     const { now, log, appliedUpTo } = this.#context;
     if (fired) this.#wakeAtMs = Number.POSITIVE_INFINITY;
     let due = Math.min(this.#coordinator.nextDueMs(), this.#catchUp.dueMs ?? Number.POSITIVE_INFINITY);
+    if (this.#participation === 'checking') due = Math.min(due, this.#comparisonDueMs());
     if (appliedUpTo < log.chosenUpTo) due = now.monotonicMs;
     // An earlier wake that comes for nothing costs less than moving it with every message.
     if (due >= this.#wakeAtMs || !Number.isFinite(due)) return;
@@ -429,9 +476,15 @@ export class Replica {
     this.#context.outbox.push({ kind: 'wake', at: due as MonotonicMs });
   }
 
+  /** When those who have not compared are waited for no longer; infinite when nobody more is waited for by the clock. */
+  #comparisonDueMs(): number {
+    const dueMs = this.#comparison.untilMs(presentConfiguration(this.#context));
+    return dueMs > this.#context.now.monotonicMs ? dueMs : Number.POSITIVE_INFINITY;
+  }
+
   /** Reads may be answered from this replica's state: check and read in one synchronous step (pitfall P32). */
   isServing(now: Clocks): boolean {
-    return this.#coordinator.isServing(now);
+    return this.#participation !== 'halted' && this.#coordinator.isServing(now);
   }
 
   leaseRemainingMs(now: Clocks): number {
@@ -479,6 +532,11 @@ export class Replica {
   /** Values up to here are known as chosen, though some may be missing here: nothing is served from before them. */
   get knownChosenUpTo(): Instance {
     return this.#context.log.knownChosenUpTo;
+  }
+
+  /** While `checking`: members that it still wants to compare with. */
+  get waitsFor(): readonly ReplicaId[] {
+    return this.#comparison.waitsFor(presentConfiguration(this.#context));
   }
 
   get promised(): Ballot {

@@ -7,6 +7,7 @@
  */
 import type { Instance } from '../../core/consensus/identity.ts';
 import type { AcceptedEntry } from '../../core/consensus/message.ts';
+import type { WitnessMemory } from '../../core/consensus/witness-memory.ts';
 import { FormatError } from '../../formats/bytes.ts';
 import { type Owner, ownerSeed } from '../../formats/checksum.ts';
 import { decodeValue } from '../../formats/value.ts';
@@ -25,6 +26,7 @@ import {
   type SegmentHeader,
   segmentHeaderBytes,
 } from '../../formats/wal-segment.ts';
+import { witnessOf } from '../../formats/wal-witness.ts';
 import type { Disk, DiskFile } from '../../ports/disk.ts';
 import { WalCorruptError } from '../errors.ts';
 import { readingFile, segmentName } from '../files.ts';
@@ -70,10 +72,11 @@ export async function recoverLog(
   owner: Owner,
   segments: readonly number[],
   above: number,
+  memory: WitnessMemory | null = null,
 ): Promise<RecoveredLog> {
   const headers: SegmentHeader[] = [];
   for (const segment of segments) headers.push(await readHeader(disk, owner, segment));
-  const recovery = new LogRecovery(ownerSeed(owner), above);
+  const recovery = new LogRecovery(ownerSeed(owner), above, memory);
   for (const [i, header] of headers.entries()) {
     const later = headers.slice(i + 1).flatMap(({ continues }) => (continues === null ? [] : [continues]));
     if (later.some(({ segment }) => segment < header.segment)) continue; // superseded as a whole
@@ -116,6 +119,7 @@ const readAt = <Result>(disk: Disk, segment: number, read: (file: DiskFile) => P
 class LogRecovery {
   readonly #ownerSeed: number;
   readonly #above: number;
+  readonly #memory: WitnessMemory | null;
   readonly #entries = new Map<number, AcceptedEntry>();
   readonly #live: LiveSegment[] = [];
   /** Where the log read so far ends. */
@@ -129,9 +133,10 @@ class LogRecovery {
   #promiseFlush = 0;
   #boot = 0;
 
-  constructor(seed: number, above: number) {
+  constructor(seed: number, above: number, memory: WitnessMemory | null) {
     this.#ownerSeed = seed;
     this.#above = above;
+    this.#memory = memory;
   }
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
@@ -230,6 +235,11 @@ class LogRecovery {
   #keep(group: ReadGroup, segment: number): void {
     this.#last = { group, segment };
     for (const entry of toEntries(group, segment, this.#above)) this.#entries.set(entry.instance, entry);
+    if (this.#memory !== null) {
+      for (const { member, histories } of witnessOf(group.records)) {
+        for (const history of histories) this.#memory.learn(member, history);
+      }
+    }
     this.#chosenUpTo = Math.max(this.#chosenUpTo, group.chosenUpTo);
     this.#flush = Math.max(this.#flush, group.flush);
     this.#promiseFlush = Math.max(this.#promiseFlush, group.promiseFlush);

@@ -30,6 +30,17 @@ function exploreAll(memberships: boolean): TransitionCounts {
   return transitions;
 }
 
+/** By what comes from outside the core, which has schedules of its own: `fence.test.ts`, `freeze.test.ts`. */
+const movesByEvidence = [
+  'participation.waiting.restarted.checking',
+  'participation.checking.compared.waiting',
+  'participation.checking.left.removed',
+  ...['waiting', 'checking', 'learner', 'rebuilding', 'voting'].flatMap((state) => [
+    `participation.${state}.rolled-back.halted`,
+    `participation.${state}.fork-seen.frozen`,
+  ]),
+];
+
 describe('under random schedules', () => {
   test.each([
     ['of one membership', false],
@@ -56,6 +67,7 @@ describe('under random schedules', () => {
         'participation.learner.left.removed',
         'participation.rebuilding.left.removed',
         'participation.voting.cannot-go-on.halted',
+        ...movesByEvidence,
       ];
       const transitions = new TransitionCounts();
       for (const memberships of [false, true]) transitions.add(exploreAll(memberships).toRecord());

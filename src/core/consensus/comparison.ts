@@ -1,0 +1,58 @@
+/**
+ * With whom a replica that has just started has compared disks, and whether that is enough to vote.
+ *
+ * A replica whose disk is older than what it acknowledged would promise and accept against its own word (pitfalls P20, P22). Those
+ * who counted its votes remember more than it has; so it asks a majority before it votes again, and gives all others a lease's
+ * time. These may have just started too, so a power cut of all heals by itself.
+ *
+ * Source: design §4 (fence, copied directories).
+ */
+import type { Configuration, ConfigurationFrom } from './configuration.ts';
+import { memberId } from './configuration.ts';
+import type { ReplicaId } from './identity.ts';
+import { isQuorum, voters } from './quorum.ts';
+
+/** Of a directory that was copied, nobody vouches but all other members together. */
+export type ComparisonRule = 'majority' | 'all';
+
+export class Comparison {
+  readonly #self: ReplicaId;
+  readonly #rule: ComparisonRule;
+  readonly #startedMs: number;
+  readonly #compared = new Set<ReplicaId>();
+
+  constructor(options: { readonly self: ReplicaId; readonly rule: ComparisonRule; readonly startedMs: number }) {
+    this.#self = options.self;
+    this.#rule = options.rule;
+    this.#startedMs = options.startedMs;
+    this.#compared.add(options.self);
+  }
+
+  with(member: ReplicaId): void {
+    this.#compared.add(member);
+  }
+
+  /** Until when those who have not answered are waited for. */
+  untilMs(present: Configuration): number {
+    return this.#startedMs + present.leaseMs;
+  }
+
+  /** `configurations`: those in force and to come, the present one first. */
+  isEnough(configurations: readonly ConfigurationFrom[], nowMs: number): boolean {
+    return configurations.every(({ configuration }, i) => {
+      if (this.#rule === 'all') return configuration.members.every((member) => this.#compared.has(memberId(member)));
+      if (!isQuorum(configuration, this.#compared)) return false;
+      return i > 0 || nowMs >= this.untilMs(configuration) || this.#missing(configuration).length === 0;
+    });
+  }
+
+  /** Voters that were not compared with. */
+  #missing(configuration: Configuration): ReplicaId[] {
+    return [...voters(configuration)].filter((id) => !this.#compared.has(id));
+  }
+
+  /** Whom it still waits for, for people. */
+  waitsFor(present: Configuration): readonly ReplicaId[] {
+    return present.members.map(memberId).filter((id) => id !== this.#self && !this.#compared.has(id));
+  }
+}
