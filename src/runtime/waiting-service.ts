@@ -25,6 +25,9 @@ export class ServiceSwitch implements ReplicaService {
   status(): ReplicaStatus {
     return this.#service.status();
   }
+  epochCauses(): ReadonlyMap<string, number> {
+    return this.#service.epochCauses?.() ?? new Map();
+  }
   position(): string {
     return this.#service.position();
   }

@@ -4,6 +4,8 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { FrontState } from './front-state.ts';
+import type { ReplicaStatus } from './service.ts';
+import { observeStatus } from './status-metrics.ts';
 
 /** Upper bounds in milliseconds. */
 const bucketsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384] as const;
@@ -39,6 +41,8 @@ export class HttpMetrics {
   /** Requests refused by the parser of Node.js, before any route, by status. */
   readonly malformed = new RouteCounts('malformed');
   connectionsRefused = 0;
+  #status: ReplicaStatus | null = null;
+  #read: () => ReplicaStatus | null = () => null;
 
   constructor(options: { readonly defaults: boolean }) {
     this.#routes.push(this.malformed);
@@ -91,35 +95,25 @@ export class HttpMetrics {
     gauge('paxosctl_http_connections', 'Open connections.', connections);
     gauge('paxosctl_http_requests_in_flight', 'Requests that wait for something.', () => front.inFlight);
     gauge('paxosctl_http_body_bytes', 'Bytes of bodies that are being read.', () => front.bodyBytes);
-    const status = () => front.service.status();
-    gauge('paxosctl_lease_held', '1 while this replica holds the master lease.', () => (status().lease.held ? 1 : 0));
-    gauge('paxosctl_lease_remaining_seconds', 'Time left of it.', () => status().lease.remainingMs / 1000);
-    gauge('paxosctl_epoch', 'Epoch at the last applied instance.', () => status().epoch);
-    gauge('paxosctl_instance_chosen', 'Last instance known as chosen.', () => status().instances.chosen);
-    gauge('paxosctl_instance_applied', 'Last instance applied.', () => status().instances.applied);
-    gauge('paxosctl_instance_first_retained', 'First instance in the log.', () => status().instances.firstRetained);
-    gauge('paxosctl_instance_snapshot', 'Instance of the newest snapshot.', () => status().instances.snapshot);
-    gauge('paxosctl_revision', 'Revision of the database.', () => status().revision);
-    gauge('paxosctl_entries', 'Entries in the database.', () => status().entries);
-    gauge('paxosctl_peers_connected', 'Peers with a connection.', () => status().peers.length);
-    gauge('paxosctl_writes_queued', 'Writes that wait to be proposed.', () => status().load.queuedWrites);
-    gauge('paxosctl_items_per_instance', 'Writes that share an instance.', () => status().load.itemsPerInstance);
-    gauge('paxosctl_flush_seconds_p50', 'Flush of the log, median.', () => status().load.flushMsP50 / 1000);
-    gauge('paxosctl_flush_seconds_p99', 'Flush of the log, 99th percentile.', () => status().load.flushMsP99 / 1000);
-    gauge(
-      'paxosctl_event_loop_lag_seconds_p99',
-      'Lag of the event loop.',
-      () => status().load.eventLoopLagMsP99 / 1000,
-    );
-    gauge('paxosctl_read_only', '1 when the disk is nearly full.', () => (status().readOnly ? 1 : 0));
+    observeStatus(this.#registry, {
+      status: () => this.#status ?? front.service.status(),
+      epochCauses: () => front.service.epochCauses?.() ?? new Map(),
+    });
+    this.#read = () => front.service.status();
   }
 
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  /** All metrics of one scrape are of one status, which is not free. */
+  async text(): Promise<string> {
+    this.#status = this.#read();
+    try {
+      return await this.#registry.metrics();
+    } finally {
+      this.#status = null;
+    }
   }
 
   close(): void {

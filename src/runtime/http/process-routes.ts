@@ -2,6 +2,7 @@
 import type { Exchange } from './exchange.ts';
 import { isFault, readFlag } from './query.ts';
 import type { Route } from './route.ts';
+import type { ReplicaStatus } from './service.ts';
 
 const plainText = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store'] as const;
 
@@ -22,10 +23,25 @@ function ready(exchange: Exchange): void {
   ];
   const ok = checks.every(([, it]) => it);
   const lines = checks.map(([name, it, detail]) => `${it ? '[+]' : '[-]'} ${name}: ${detail}`);
+  lines.push(...notes(status).map(([name, detail]) => `[ ] ${name}: ${detail}`));
   const verdict = ok ? 'ready' : 'not ready';
   const failed = checks.filter(([, it]) => !it).map(([name]) => name);
   const body = verbose ? [...lines, verdict].join('\n') : ok ? verdict : `${verdict}: ${failed.join(', ')}`;
   exchange.text(ok ? 200 : 503, plainText, `${body}\n`);
+}
+
+/** Worth knowing to whoever looks; requests are served all the same. */
+function notes(status: ReplicaStatus): readonly (readonly [name: string, detail: string])[] {
+  const { instances, links, lease, drain, warnings } = status;
+  const cut = (links ?? []).filter(({ reached, reaches }) => !reached || !reaches).map(({ name }) => name);
+  return [
+    ['vote', status.voting ? 'counted' : 'not counted'],
+    ['lease', lease.held ? `held, ${Math.round(lease.remainingMs)} ms left` : 'not held'],
+    ['log', `applied ${instances.applied} of ${instances.chosen}`],
+    ['peers', cut.length === 0 ? 'all connected' : `not connected both ways: ${cut.join(', ')}`],
+    ...(drain == null ? [] : [['drain', `until ${drain.until}`] as const]),
+    ...warnings.map((warning) => ['warning', warning] as const),
+  ];
 }
 
 function metrics(exchange: Exchange): void {

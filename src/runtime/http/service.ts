@@ -208,6 +208,8 @@ export interface ReplicaService {
   /** `done` is called exactly once. `explicit` commands were validated in full by the caller. */
   submit(command: Command, done: (outcome: WriteOutcome) => void): void;
   status(): ReplicaStatus;
+  /** Epochs that this replica saw begin since it started, by cause. */
+  epochCauses?(): ReadonlyMap<string, number>;
   /** The opaque value of the `Paxos-Position` header for the present applied point. */
   position(): string;
   /** What to do with a mark that a client sent. 'wait': call again after `whenApplied`. */

@@ -272,7 +272,7 @@ describe('the operator’s side', () => {
     const verbose = await ask('GET', '/readyz?verbose');
     expect([verbose.status, verbose.text]).toEqual([
       503,
-      '[+] role: replica\n[-] master: none known\n[+] writes: accepted\nnot ready\n',
+      '[+] role: replica\n[-] master: none known\n[+] writes: accepted\n[ ] vote: counted\n[ ] lease: not held\n[ ] log: applied 0 of 0\n[ ] peers: all connected\nnot ready\n',
     ]);
     service.statusChanges = { readOnly: true };
     expect((await ask('GET', '/readyz')).text).toBe('not ready: master, writes\n');
