@@ -4,7 +4,13 @@
  * A replica that answers under another name than expected is not that member (PML §6.3: one misspelled name cost a cell one of
  * its spare failures for months).
  */
-import type { DrainDocument, MachineDocument, MemberDocument, ReplicaStatusDocument } from '../formats/http-body.ts';
+import type {
+  CatchUpDocument,
+  DrainDocument,
+  MachineDocument,
+  MemberDocument,
+  ReplicaStatusDocument,
+} from '../formats/http-body.ts';
 import { silence } from './link-status.ts';
 import type { Answer } from './survey.ts';
 
@@ -33,6 +39,8 @@ export interface MemberStatusDocument {
   readonly diskBytes: number | null;
   /** Mastership is kept away from it. */
   readonly drain: DrainDocument | null;
+  /** A snapshot on its way to it; null when none is. */
+  readonly catchUp: CatchUpDocument | null;
 }
 
 /** Closer than this a replica is called caught up: writes are under way all the time. */
@@ -72,6 +80,7 @@ export function memberStatus(member: MemberDocument, whole: Whole): MemberStatus
     diskFreeBytes: machine?.diskFreeBytes ?? null,
     diskBytes: machine?.diskBytes ?? null,
     drain: status?.drain ?? null,
+    catchUp: status?.catchUp ?? null,
   };
 }
 

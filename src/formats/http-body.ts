@@ -277,6 +277,7 @@ export interface ReplicaStatusDocument extends OperatingDocument {
     readonly itemsPerInstance: number;
   };
   readonly readOnly: boolean;
+  readonly catchUp?: CatchUpDocument | null;
   readonly warnings: readonly string[];
   readonly frozen?: FrozenDocument | null;
 }
@@ -307,6 +308,16 @@ export interface CheckDocument {
   readonly tookMs: number;
   /** RFC 3339. */
   readonly at: string;
+}
+
+/** A snapshot on its way to a replica that has fallen behind the others' log. */
+export interface CatchUpDocument {
+  readonly from: string;
+  readonly instance: number;
+  readonly bytes: number;
+  readonly totalBytes: number;
+  readonly ratePerSecond: number;
+  readonly resumedFrom: number;
 }
 
 /** A snapshot of one member; null where its header cannot be read. */

@@ -16,21 +16,52 @@ export interface NetworkPort {
   /**
    * Stream the newest verified snapshot file of `from` above instance `above`, chunk by chunk, in order.
    * Rejects when there is none, on a lost connection, or when nothing came for the port's stall time.
+   *
+   * With `transfer` it goes on where an earlier one broke off, be that from another member: snapshots are canonical, so the same
+   * digest is the same bytes. Who does not have that file sends its own from the beginning, and says so by `begin`.
    */
   fetchSnapshot(
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }>;
-  /** Who serves `fetchSnapshot` to peers: reads of the newest verified snapshot file. */
-  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void;
+  /**
+   * Who serves `fetchSnapshot` to peers: reads of the verified snapshot file with this digest, where it is still kept, or of the
+   * newest.
+   */
+  onSnapshotRequest(handler: (above: number, digest: string | null) => Promise<SnapshotStream | null>): void;
   /** Peers with a live connection in either direction, for status. */
   connected(): readonly ReplicaId[];
   close(): Promise<void>;
 }
 
+/** Which file it is. */
+export interface SnapshotIdentity {
+  readonly instance: number;
+  /** SHA-256 of the file's parts, 64 hex digits. */
+  readonly digest: string;
+}
+
+export interface SnapshotTransfer {
+  /** What is here of a file already; null for nothing. */
+  readonly have: { readonly digest: string; readonly offset: number } | null;
+  /** Called once, before the first chunk. */
+  begin(start: SnapshotStart): Promise<void>;
+}
+
+/** What is about to come: the bytes from `offset` on of a file of `bytes` bytes. */
+export interface SnapshotStart {
+  readonly bytes: number;
+  /** 0, or what was asked for of just the file that was asked for. */
+  readonly offset: number;
+  readonly identity: SnapshotIdentity | null;
+}
+
 export interface SnapshotStream {
   readonly bytes: number;
+  /** Absent: the stream cannot be gone on with. */
+  readonly identity?: SnapshotIdentity;
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }

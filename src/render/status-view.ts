@@ -60,6 +60,7 @@ export function statusText({ cell, members }: StatusView): string {
     row('snap', snapshotText(cell)),
     row('data', cell.revision === null ? none : `revision ${grouped(cell.revision)}, ${entriesText(cell.entries)}`),
     ...(cell.pendingMembership === null ? [] : [row('change', pendingText(cell.pendingMembership))]),
+    ...members.flatMap(({ name, catchUp }) => (catchUp === null ? [] : [row('fetch', catchUpText(name, catchUp))])),
     ...cell.warnings.map((warning) => row('warn', printable(warning))),
   ];
   return `${lines.join('\n')}\n\n${membersTable(members)}\n`;
@@ -81,6 +82,13 @@ function changesText({ lastHour, lastDay, causes }: StatusView['cell']['changes'
   if (lastHour === null || lastDay === null) return '';
   const each = Object.entries(causes).map(([cause, n]) => `${printable(cause)} ${n}`);
   return `  changes ${lastHour}/h ${lastDay}/24h${each.length === 0 ? '' : ` (${each.sort().join(', ')})`}`;
+}
+
+/** `n3 gets the snapshot of instance 9,000 from n2: 12.0 MiB of 120.0 MiB (10 %), 60.0 MiB a second` */
+function catchUpText(name: string, at: NonNullable<StatusView['members'][number]['catchUp']>): string {
+  const share = at.totalBytes > 0 ? ` (${Math.floor((at.bytes / at.totalBytes) * 100)} %)` : '';
+  const size = `${bytes(at.bytes)} of ${bytes(at.totalBytes)}${share}, ${bytes(at.ratePerSecond)} a second`;
+  return `${printable(name)} gets the snapshot of instance ${grouped(at.instance)} from ${printable(at.from)}: ${size}`;
 }
 
 function digestText({ checksum }: StatusView['cell'], members: StatusView['members']): string {

@@ -27,6 +27,7 @@ import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
 import { RecentDigests } from './recent-digests.ts';
+import { type IntakeProgress, SnapshotIntake } from './snapshot-intake.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
 /** A frozen member says so again and again: who comes back later must hear it before anything else. */
@@ -129,6 +130,7 @@ export class LogReplica<Result> {
   #snapshotting: Promise<SnapshotOutcome> | null = null;
   #snapshotNotBeforeMs = 0;
   #restoring = false;
+  readonly #intake: SnapshotIntake;
   #recordedUpTo: Instance;
   #failed = false;
   /** From the first moment on nothing more is said to anybody; `#frozen` follows when that is durable. */
@@ -140,6 +142,7 @@ export class LogReplica<Result> {
 
   constructor(options: LogReplicaOptions<Result>) {
     this.#options = options;
+    this.#intake = new SnapshotIntake(options);
     this.#logChain = options.snapshot?.logChain ?? chainBefore;
     const { self, random, recovered, limits } = options;
     this.#appliedUpTo = recovered.handle.instance;
@@ -162,7 +165,7 @@ export class LogReplica<Result> {
       if (message.kind === 'frozen') void this.freeze(message.evidence);
       else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
-    network.onSnapshotRequest((above) => storage.serveNewest(above));
+    network.onSnapshotRequest((above, digest) => storage.serveNewest(above, digest));
     this.updatePeers();
     this.#feed({ kind: 'woken', at: this.#now() });
     if (this.#frozen !== null) this.#tellFrozen(this.#frozen);
@@ -255,6 +258,11 @@ export class LogReplica<Result> {
    */
   get appliedUpTo(): Instance {
     return this.#appliedUpTo;
+  }
+
+  /** The snapshot that is on its way here; null when none is. */
+  get catchUp(): IntakeProgress | null {
+    return this.#intake.progress;
   }
 
   get stopped(): boolean {
@@ -504,6 +512,7 @@ export class LogReplica<Result> {
 
   #afterApplying(): void {
     if (this.#waiters.length > 0) this.#wakeWaiters(this.#appliedUpTo);
+    this.#intake.reached(this.#appliedUpTo);
     this.#snapshotWhenDue();
     if (this.#appliedUpTo - this.#recordedUpTo >= recordEveryInstances) {
       this.record().catch((error: unknown) => {
@@ -627,19 +636,12 @@ export class LogReplica<Result> {
   }
 
   async #fetchSnapshot(provider: ReplicaId, above: Instance): Promise<void> {
-    const { logger, network, storage } = this.#options;
+    const { logger } = this.#options;
     logger.info({ provider, above }, 'too far behind for the log: fetching a snapshot');
     try {
-      const receiver = await storage.receiveSnapshot();
-      let snapshot: LoadedSnapshot;
-      try {
-        await network.fetchSnapshot(provider, above, (chunk) => receiver.append(chunk));
+      const snapshot = await this.#intake.fetch(provider, above, () => {
         if (this.#silent) throw new Error('this member was frozen meanwhile');
-        snapshot = await receiver.finish();
-      } catch (error) {
-        await receiver.abort();
-        throw error;
-      }
+      });
       await this.#install(snapshot);
     } catch (error) {
       logger.warn({ err: error, provider }, 'snapshot was not fetched; asking again');

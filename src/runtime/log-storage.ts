@@ -19,8 +19,10 @@ export interface LoadedSnapshot {
 
 export interface SnapshotReceiver {
   append(chunk: Uint8Array): Promise<void>;
+  /** After a stream broke off: how many bytes are whole and checked. What is appended next goes on from there. */
+  rewind(): Promise<number>;
   /** Verifies all of it and makes it this replica's newest snapshot. */
-  finish(): Promise<LoadedSnapshot>;
+  finish(digest: string | null): Promise<LoadedSnapshot>;
   abort(): Promise<void>;
 }
 
@@ -42,5 +44,5 @@ export interface LogStorage {
   record(point: RecordedPoint): Promise<void>;
   /** Durable when it resolves. */
   freeze(evidence: FreezeEvidence): Promise<void>;
-  serveNewest(above: number): Promise<SnapshotStream | null>;
+  serveNewest(above: number, digest: string | null): Promise<SnapshotStream | null>;
 }

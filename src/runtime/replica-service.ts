@@ -20,6 +20,7 @@ import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
 import type {
+  CatchUpStatus,
   ReadState,
   ReplicaService,
   ReplicaStatus,
@@ -404,6 +405,7 @@ export class DatabaseService implements ReplicaService {
         itemsPerInstance: this.#instances === 0 ? 0 : Math.round((this.#items / this.#instances) * 100) / 100,
       },
       readOnly: host.readOnly(),
+      catchUp: catchUpStatus(log.catchUp),
       warnings: host.warnings(),
       ...host.operating?.(),
       at: new Date(now.wallMs).toISOString(),
@@ -441,6 +443,9 @@ function frozenDocument(evidence: FreezeEvidence | null): NonNullable<ReplicaSta
   const { cause, generation, seenBy, seenAtMs, text, facts } = evidence;
   return { cause, generation, seenBy, seenAt: new Date(seenAtMs).toISOString(), text, facts };
 }
+
+const catchUpStatus = (progress: LogReplica<unknown>['catchUp']): CatchUpStatus | null =>
+  progress === null ? null : { ...progress, from: parseReplicaId(progress.from).name };
 
 const later = (clocks: ClockPort, ms: number): ReturnType<ClockPort['now']>['monotonicMs'] =>
   (clocks.now().monotonicMs + ms) as ReturnType<ClockPort['now']>['monotonicMs'];

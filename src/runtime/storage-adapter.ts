@@ -27,13 +27,14 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
       const receiver = await storage.receiveSnapshot();
       return {
         append: (chunk) => receiver.append(chunk),
-        finish: async () => receiver.finish(),
+        rewind: () => receiver.rewind(),
+        finish: async (digest) => receiver.finish(digest),
         abort: () => receiver.abort(),
       };
     },
     record: (point) => storage.record(point),
     freeze: (evidence) => storage.freeze(evidence),
-    serveNewest: (above) => storage.serveNewest(above),
+    serveNewest: (above, digest) => storage.serveNewest(above, digest),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { Message } from '../core/consensus/message.ts';
-import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
+import type { NetworkPort, SnapshotStart, SnapshotStream, SnapshotTransfer } from '../ports/network.ts';
 import type { DiskFault, DiskOperation, SimulatedDiskOptions } from './disk.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scheduler } from './virtual-clock.ts';
@@ -53,8 +53,13 @@ export class GatedNetwork implements NetworkPort {
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }> {
-    return this.#gated(this.#port.fetchSnapshot(from, above, (chunk) => this.#gated(onChunk(chunk))));
+    const gated =
+      transfer === undefined
+        ? undefined
+        : { have: transfer.have, begin: (start: SnapshotStart) => this.#gated(transfer.begin(start)) };
+    return this.#gated(this.#port.fetchSnapshot(from, above, (chunk) => this.#gated(onChunk(chunk)), gated));
   }
 
   /** The same outcome, when the process comes round to it. */
@@ -68,8 +73,10 @@ export class GatedNetwork implements NetworkPort {
     });
   }
 
-  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void {
-    this.#port.onSnapshotRequest((above) => this.#process.promise(0, () => 0).then(() => handler(above)));
+  onSnapshotRequest(handler: (above: number, digest: string | null) => Promise<SnapshotStream | null>): void {
+    this.#port.onSnapshotRequest((above, digest) =>
+      this.#process.promise(0, () => 0).then(() => handler(above, digest)),
+    );
   }
 
   connected(): readonly ReplicaId[] {

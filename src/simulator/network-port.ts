@@ -9,6 +9,7 @@ import {
   type PeerMark,
   type PeerRefusal,
   type SnapshotStream,
+  type SnapshotTransfer,
 } from '../ports/network.ts';
 import type { SimulatedNetwork } from './network.ts';
 
@@ -48,7 +49,7 @@ export class SimulatedPort implements AttestedNetworkPort {
   #onHello: (hello: PeerHello) => void = () => {};
   #onMark: (from: ReplicaId, mark: PeerMark) => void = () => {};
   #onRefusal: (from: ReplicaId, refusal: PeerRefusal) => void = () => {};
-  snapshots: ((above: number) => Promise<SnapshotStream | null>) | null = null;
+  snapshots: ((above: number, digest: string | null) => Promise<SnapshotStream | null>) | null = null;
 
   constructor(network: SimulatedNetwork, id: ReplicaId, options: PortOptions) {
     this.#network = network;
@@ -120,13 +121,14 @@ export class SimulatedPort implements AttestedNetworkPort {
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }> {
     if (this.#state !== 'alive') return Promise.reject(new NetworkError('closed', 'the network was closed'));
     if (!this.#isPeer(from)) return Promise.reject(new NetworkError('unreachable', `${from} is no peer`));
-    return this.#network.fetch(this, from, above, onChunk);
+    return this.#network.fetch(this, from, above, onChunk, transfer);
   }
 
-  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void {
+  onSnapshotRequest(handler: (above: number, digest: string | null) => Promise<SnapshotStream | null>): void {
     this.snapshots = handler;
   }
 

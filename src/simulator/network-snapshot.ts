@@ -1,5 +1,5 @@
 /** A snapshot file on its way between two simulated replicas: chunk by chunk, and it may end at any of them. */
-import { NetworkError, type SnapshotStream } from '../ports/network.ts';
+import { NetworkError, type SnapshotStream, type SnapshotTransfer } from '../ports/network.ts';
 import type { SimulatedNetwork } from './network.ts';
 import type { SimulatedPort } from './network-port.ts';
 
@@ -8,6 +8,7 @@ export interface FetchParts {
   readonly reader: SimulatedPort;
   readonly above: number;
   readonly onChunk: (chunk: Uint8Array) => Promise<void>;
+  readonly transfer: SnapshotTransfer | undefined;
   readonly chunkBytes: number;
   readonly stallMs: number;
   /** What becomes of the next leg: it takes so long, or the connection is lost, or nothing comes any more. */
@@ -54,7 +55,9 @@ export class SnapshotFetch {
     try {
       await this.#nextLeg();
       if (this.#over) return;
-      stream = await this.#watched(this.server.snapshots?.(this.#parts.above) ?? Promise.resolve(null));
+      stream = await this.#watched(
+        this.server.snapshots?.(this.#parts.above, this.#parts.transfer?.have?.digest ?? null) ?? Promise.resolve(null),
+      );
       if (this.#over) return;
       if (stream === null) throw new NetworkError('none', `${this.server.id} has no such snapshot`);
       await this.#send(stream);
@@ -66,8 +69,13 @@ export class SnapshotFetch {
   }
 
   async #send(stream: SnapshotStream): Promise<void> {
-    const { chunkBytes, onChunk } = this.#parts;
-    for (let offset = 0; offset < stream.bytes; ) {
+    const { chunkBytes, onChunk, transfer } = this.#parts;
+    const have = transfer?.have ?? null;
+    const same = have !== null && have.digest === stream.identity?.digest && have.offset <= stream.bytes;
+    const first = same ? have.offset : 0;
+    await transfer?.begin({ bytes: stream.bytes, offset: first, identity: stream.identity ?? null });
+    if (this.#over) return;
+    for (let offset = first; offset < stream.bytes; ) {
       const wanted = Math.min(chunkBytes, stream.bytes - offset);
       const chunk = await this.#watched(stream.read(offset, wanted));
       if (this.#over) return;

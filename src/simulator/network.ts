@@ -11,7 +11,7 @@ import { invariant } from '../core/invariant.ts';
 import type { Random } from '../core/random.ts';
 import { FormatError } from '../formats/bytes.ts';
 import { decodeMessage, encodeMessage } from '../formats/message.ts';
-import { NetworkError, type PeerMark, type PeerRefusal } from '../ports/network.ts';
+import { NetworkError, type PeerMark, type PeerRefusal, type SnapshotTransfer } from '../ports/network.ts';
 import {
   calmNetwork,
   drawDelay,
@@ -213,6 +213,7 @@ export class SimulatedNetwork {
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }> {
     const server = this.#ports.get(from);
     if (server === undefined) throw new NetworkError('unreachable', `${from} does not answer`);
@@ -226,6 +227,7 @@ export class SimulatedNetwork {
       reader,
       above,
       onChunk,
+      transfer,
       chunkBytes: this.#options.snapshotChunkBytes ?? 64 * 1024,
       stallMs: this.#options.snapshotStallMs ?? 10_000,
       leg: () => this.#snapshotLeg(server, reader),

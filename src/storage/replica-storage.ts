@@ -311,9 +311,9 @@ export class ReplicaStorage {
     return this.#parts.snapshots.receive();
   }
 
-  /** For peers: the newest verified snapshot file, if it is above instance `above`. */
-  serveNewest(above: number): Promise<SnapshotStream | null> {
-    return this.#parts.snapshots.serveNewest(above);
+  /** For peers: the verified snapshot file with `digest`, or else the newest, if it is above instance `above`. */
+  serveNewest(above: number, digest: string | null = null): Promise<SnapshotStream | null> {
+    return this.#parts.snapshots.serveNewest(above, digest);
   }
 
   /** Newest first, at most two. */

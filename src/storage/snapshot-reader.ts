@@ -86,6 +86,42 @@ export const readSnapshotHeader = (disk: Disk, path: string): Promise<SnapshotHe
     (error) => bad(path, error),
   );
 
+/**
+ * How many bytes at the beginning of an unfinished file are whole parts of one snapshot, each checked: as much as may be gone
+ * on with. 0 when not even its header is there.
+ */
+export async function verifiedPrefix(file: DiskFile): Promise<number> {
+  try {
+    const { bytes: headerBytes } = await readHeader(file);
+    const seed = snapshotSeed(headerBytes);
+    let offset = headerBytes.length;
+    for (let index = 0; ; index++) {
+      const part = await readPart(file, offset).catch((error: unknown) =>
+        error instanceof FormatError ? null : fail(error),
+      );
+      if (part === null || part.kind !== 'chunk' || !isGoodChunk(part.bytes, seed, index)) return offset;
+      offset += part.bytes.length;
+    }
+  } catch (error) {
+    if (error instanceof FormatError) return 0;
+    throw error;
+  }
+}
+
+function fail(error: unknown): never {
+  throw error;
+}
+
+function isGoodChunk(bytes: Uint8Array, seed: number, index: number): boolean {
+  try {
+    countChunk(bytes, seed, index);
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}
+
 /** The records in their order, chunk by chunk, each checked before it is handed out. */
 export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
   const file = await disk.open(path, { create: false }).catch((error: unknown) => {

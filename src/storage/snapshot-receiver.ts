@@ -11,7 +11,7 @@ import type { ReceivedFile } from './snapshot-writer.ts';
 /** What the store does with the finished or abandoned file; the file is closed before either. */
 export interface ReceiverEnds<Result> {
   /** Verifies and installs. A rejection is followed by `discard`. */
-  readonly install: () => Promise<Result>;
+  readonly install: (digest: string | null) => Promise<Result>;
   /** Never rejects. */
   readonly discard: () => Promise<void>;
 }
@@ -34,10 +34,19 @@ export class SnapshotBeingReceived<Result> {
     return this.#steps.run(() => this.#file.append(chunk));
   }
 
-  /** @throws {StorageClosedError} after an end; whatever went wrong, with nothing left behind. */
-  finish(): Promise<Result> {
+  /**
+   * After a stream broke off: how many bytes are whole parts, checked. What comes next goes on from there.
+   * @throws {StorageClosedError} after an end; {DiskError}
+   */
+  rewind(): Promise<number> {
     if (this.#ending !== null) return Promise.reject(ended());
-    const finished = this.#steps.run(() => this.#finish());
+    return this.#steps.run(() => this.#file.rewind());
+  }
+
+  /** @throws {StorageClosedError} after an end; whatever went wrong, with nothing left behind. */
+  finish(digest: string | null = null): Promise<Result> {
+    if (this.#ending !== null) return Promise.reject(ended());
+    const finished = this.#steps.run(() => this.#finish(digest));
     this.#ending = finished.catch(() => undefined);
     return finished;
   }
@@ -48,10 +57,10 @@ export class SnapshotBeingReceived<Result> {
     await this.#ending;
   }
 
-  async #finish(): Promise<Result> {
+  async #finish(digest: string | null): Promise<Result> {
     try {
       await this.#file.flush().finally(() => this.#file.close());
-      return await this.#ends.install();
+      return await this.#ends.install(digest);
     } catch (error) {
       await this.#ends.discard();
       throw error;

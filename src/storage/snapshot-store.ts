@@ -59,12 +59,14 @@ export interface TakenSnapshot {
 export interface SnapshotReceiver {
   /** @throws {StorageClosedError} after the end. */
   append(chunk: Uint8Array): Promise<void>;
+  /** After a stream broke off: how many bytes are whole and checked. What is appended next goes on from there. */
+  rewind(): Promise<number>;
   /**
-   * Verifies everything and installs it durably.
+   * Verifies everything, that it is the file with `digest` too where that was announced, and installs it durably.
    * @throws {SnapshotCorruptError} when it is damaged, of another cell or generation, or not newer than what is here.
    * @throws {StorageClosedError} after the end, or when the storage was closed meanwhile.
    */
-  finish(): Promise<LoadedSnapshot>;
+  finish(digest?: string | null): Promise<LoadedSnapshot>;
   /** Leaves nothing behind. After an end it only waits for it. */
   abort(): Promise<void>;
 }
@@ -252,8 +254,8 @@ export class SnapshotStore {
     const name = this.#reserve();
     const file = await ReceivedFile.open(this.#directory.disk, name);
     const receiver: SnapshotReceiver = new SnapshotBeingReceived(file, {
-      install: async () => {
-        const loaded = await this.#installReceived(name);
+      install: async (digest) => {
+        const loaded = await this.#installReceived(name, digest);
         this.#receivers.delete(receiver);
         return loaded;
       },
@@ -266,21 +268,30 @@ export class SnapshotStore {
     return receiver;
   }
 
-  async #installReceived(name: string): Promise<LoadedSnapshot> {
+  async #installReceived(name: string, digest: string | null): Promise<LoadedSnapshot> {
     const verified = await this.#verifyScratch(name);
+    if (digest !== null && digest !== verified.sha256) {
+      const problem = `its digest is ${verified.sha256}, announced was ${digest}`;
+      throw new SnapshotCorruptError({ file: name, problem, instance: verified.header.handle.instance });
+    }
     const entry = await this.#install(name, verified, 'received');
     if (entry !== null) return this.#loaded(entry, verified);
     const { instance } = verified.header.handle;
     throw new SnapshotCorruptError({ file: name, problem: 'a newer one is here already', instance });
   }
 
-  /** The newest good snapshot as a stream of bytes, if it is above instance `above`; good until closed. */
-  async serveNewest(above: number): Promise<SnapshotStream | null> {
-    const entry = this.#verified()[0];
-    if (entry === undefined || entry.instance <= above) return null;
+  /**
+   * The good snapshot with `digest`, or else the newest, as a stream of bytes, if it is above instance `above`; good until
+   * closed.
+   */
+  async serveNewest(above: number, digest: string | null = null): Promise<SnapshotStream | null> {
+    const good = this.#verified().filter(({ instance }) => instance > above);
+    const entry = good.find(({ sha256 }) => sha256 === digest) ?? good[0];
+    if (entry === undefined) return null;
     const file = await this.#directory.disk.open(entry.file, { create: false });
     return {
       bytes: entry.bytes,
+      identity: { instance: entry.instance, digest: entry.sha256 },
       read: (offset, length) => file.read(offset, length),
       close: () => file.close(),
     };

@@ -15,6 +15,7 @@ import {
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
 import { inScratch, withFile } from './files.ts';
+import { verifiedPrefix } from './snapshot-reader.ts';
 
 /** Bytes of a peer's stream that are written before they are flushed. */
 const receivedFlushBytes = 256 * 1024;
@@ -106,6 +107,14 @@ export class ReceivedFile {
     await this.#file.write(this.#offset, chunk);
     this.#offset += chunk.length;
     if (this.#offset - this.#flushed >= receivedFlushBytes) await this.flush();
+  }
+
+  /** Back to the end of what is whole and checked, so that it can be gone on from there. The rest is written over. */
+  async rewind(): Promise<number> {
+    await this.flush();
+    this.#offset = await verifiedPrefix(this.#file);
+    this.#flushed = this.#offset;
+    return this.#offset;
   }
 
   async flush(): Promise<void> {

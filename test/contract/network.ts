@@ -13,7 +13,9 @@ import {
   type PeerHello,
   type PeerMark,
   type PeerRefusal,
+  type SnapshotStart,
   type SnapshotStream,
+  type SnapshotTransfer,
 } from '../../src/ports/network.ts';
 
 /** One member on the network under test. */
@@ -281,6 +283,42 @@ export function networkContract(name: string, open: () => Promise<NetworkBench>)
       expect(chunks.length).toBeGreaterThan(3);
       expect(Buffer.concat(chunks).equals(file.content)).toBe(true);
       await bench.until(() => file.closed === 1);
+    });
+
+    it('a snapshot is gone on with from where it broke off, when the other side has just that file', async () => {
+      const { a, b } = await pair();
+      const identity = { instance: 60, digest: 'ab'.repeat(32) };
+      const asked: unknown[] = [];
+      b.port.onSnapshotRequest(async (above, digest) => {
+        asked.push([above, digest]);
+        return Object.assign(snapshotOf(300_001), { identity });
+      });
+      const fetch = async (have: SnapshotTransfer['have']) => {
+        const chunks: Uint8Array[] = [];
+        const starts: SnapshotStart[] = [];
+        const onChunk = async (chunk: Uint8Array): Promise<void> => void chunks.push(chunk.slice());
+        const begin = async (start: SnapshotStart): Promise<void> => {
+          expect(chunks).toEqual([]);
+          starts.push(start);
+        };
+        expect(await bench.settled(a.port.fetchSnapshot(n2, 41, onChunk, { have, begin }))).toEqual({ bytes: 300_001 });
+        return { bytes: Buffer.concat(chunks), starts };
+      };
+      const { content } = snapshotOf(300_001);
+      const rest = await fetch({ digest: identity.digest, offset: 200_000 });
+      expect(rest.starts).toEqual([{ bytes: 300_001, offset: 200_000, identity }]);
+      expect(rest.bytes.equals(content.subarray(200_000))).toBe(true);
+      const all = await fetch({ digest: identity.digest, offset: 300_001 });
+      expect([all.bytes.length, all.starts[0]?.offset]).toEqual([0, 300_001]);
+      // Of another file nothing is gone on with: it comes whole, and says so before its first byte (P55).
+      const other = await fetch({ digest: 'cd'.repeat(32), offset: 200_000 });
+      expect(other.starts).toEqual([{ bytes: 300_001, offset: 0, identity }]);
+      expect(other.bytes.equals(content)).toBe(true);
+      expect(asked).toEqual([
+        [41, identity.digest],
+        [41, identity.digest],
+        [41, 'cd'.repeat(32)],
+      ]);
     });
 
     it('an empty snapshot file arrives as no bytes', async () => {

@@ -347,7 +347,7 @@ function bound(network: GatedNetwork): Omit<NetworkPort, 'send'> {
   return {
     onMessage: (handler) => network.onMessage(handler),
     setPeers: (peers) => network.setPeers(peers),
-    fetchSnapshot: (from, above, onChunk) => network.fetchSnapshot(from, above, onChunk),
+    fetchSnapshot: (from, above, onChunk, transfer) => network.fetchSnapshot(from, above, onChunk, transfer),
     onSnapshotRequest: (handler) => network.onSnapshotRequest(handler),
     connected: () => network.connected(),
     close: () => network.close(),

@@ -322,6 +322,33 @@ describe('a snapshot from a peer', () => {
     expect(scratchOf(disk)).toEqual([]);
   });
 
+  it('that broke off goes on behind its last whole part, and is held to the digest that was announced (P55)', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const good = await donated(60, 'cell-1', 400);
+    const digestOfGood = async (): Promise<string> => {
+      const other = await open(await formedDisk());
+      await receive(other, good);
+      return other.snapshots()[0]!.sha256;
+    };
+    const sha256 = await digestOfGood();
+    for (const cut of [0, 5, 200, 70_000, 150_001, good.length - 3, good.length]) {
+      const receiver = await storage.receiveSnapshot();
+      await receiver.append(good.subarray(0, cut));
+      const offset = await receiver.rewind();
+      expect(offset, `cut at ${cut}`).toBeLessThanOrEqual(cut);
+      expect(cut - offset, `cut at ${cut}`).toBeLessThan(70_000);
+      // A part that has rotted here meanwhile is not gone on with.
+      await receiver.append(good.subarray(offset, offset + 100));
+      expect(await receiver.rewind()).toBeLessThanOrEqual(Math.max(offset, cut));
+      const from = await receiver.rewind();
+      await receiver.append(good.subarray(from));
+      if (cut < good.length) await expect(receiver.finish('00'.repeat(32))).rejects.toThrow('announced was 00');
+      else expect((await receiver.finish(sha256)).handle.instance).toBe(60);
+    }
+    expect(scratchOf(disk)).toEqual([]);
+  });
+
   it('does not replace a newer one that came while it was on its way (P25)', async () => {
     const storage = await open(await formedDisk());
     const slow = await storage.receiveSnapshot();

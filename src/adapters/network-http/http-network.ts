@@ -18,6 +18,7 @@ import {
   type PeerMark,
   type PeerRefusal,
   type SnapshotStream,
+  type SnapshotTransfer,
 } from '../../ports/network.ts';
 import { Acceptor, type Refused, sendRefusal } from './acceptor.ts';
 import { PeerCounters } from './counters.ts';
@@ -121,11 +122,12 @@ export class HttpNetwork implements AttestedNetworkPort {
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }> {
     if (this.#closed) throw new NetworkError('closed', 'the network was closed');
     const address = this.#outbound.get(from)?.address ?? null;
     if (address === null) throw new NetworkError('unreachable', `${from} is no peer with an address`);
-    const fetch = fetchSnapshot(this.#context, { id: from, address }, above, onChunk);
+    const fetch = fetchSnapshot(this.#context, { id: from, address }, above, onChunk, transfer);
     this.#fetches.add(fetch);
     try {
       return await fetch.done;
@@ -134,7 +136,7 @@ export class HttpNetwork implements AttestedNetworkPort {
     }
   }
 
-  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void {
+  onSnapshotRequest(handler: (above: number, digest: string | null) => Promise<SnapshotStream | null>): void {
     this.#snapshots.source = handler;
   }
 

@@ -4,7 +4,7 @@ import type { MonotonicMs, ReplicaId } from '../../core/consensus/identity.ts';
 import { unreachable } from '../../core/invariant.ts';
 import { ByteReader, FormatError } from '../../formats/bytes.ts';
 import { FrameOpener } from '../../formats/peer-frame.ts';
-import { NetworkError } from '../../ports/network.ts';
+import { NetworkError, type SnapshotStart, type SnapshotTransfer } from '../../ports/network.ts';
 import { type DialOutcome, dial } from './dialer.ts';
 import type { PeerAddress } from './peer-url.ts';
 import { type PeerContext, snapshotPath } from './session.ts';
@@ -23,10 +23,13 @@ export function fetchSnapshot(
   from: { readonly id: ReplicaId; readonly address: PeerAddress },
   above: number,
   onChunk: (chunk: Uint8Array) => Promise<void>,
+  transfer: SnapshotTransfer | undefined,
 ): SnapshotFetch {
   let cancel = (): void => {};
   const opened = new Promise<DialOutcome & { kind: 'open' }>((resolve, reject) => {
-    const path = `${snapshotPath}?above=${above}`;
+    const have = transfer?.have ?? null;
+    const rest = have === null ? '' : `&have=${have.digest}&from=${have.offset}`;
+    const path = `${snapshotPath}?above=${above}${rest}`;
     const dialing = dial(context, { to: from.id, address: from.address, purpose: 'snapshot', path }, (outcome) => {
       switch (outcome.kind) {
         case 'open':
@@ -54,7 +57,7 @@ export function fetchSnapshot(
   });
   const done = opened.then(async (connection) => {
     try {
-      return await receive(context, connection, onChunk);
+      return await receive(context, connection, onChunk, transfer);
     } finally {
       connection.close();
     }
@@ -66,6 +69,7 @@ async function receive(
   context: PeerContext,
   connection: DialOutcome & { kind: 'open' },
   onChunk: (chunk: Uint8Array) => Promise<void>,
+  transfer: SnapshotTransfer | undefined,
 ): Promise<{ readonly bytes: number }> {
   const { response, keys } = connection;
   const opener = new FrameOpener(keys.acceptor, chunkFrameBytesMax);
@@ -75,7 +79,10 @@ async function receive(
     opener.push(chunk);
     for (let body = nextBody(opener); body !== null; body = nextBody(opener)) {
       if (total === null) {
-        total = readTotal(body);
+        const start = readStart(body, transfer?.have ?? null);
+        total = start.bytes;
+        received = start.offset;
+        await transfer?.begin(start);
       } else if (body.length > 0) {
         received += body.length;
         if (received > total) throw new NetworkError('tampered', 'more bytes than the snapshot has');
@@ -98,11 +105,22 @@ function nextBody(opener: FrameOpener): Buffer | null {
   }
 }
 
-function readTotal(body: Buffer): number {
-  const from = new ByteReader(body);
-  const total = from.safe();
-  from.end();
-  return total;
+/** What the other side says that it sends. Only what was asked for is ever gone on with (pitfalls P55). */
+function readStart(body: Buffer, have: SnapshotTransfer['have']): SnapshotStart {
+  try {
+    const from = new ByteReader(body);
+    const bytes = from.safe();
+    const offset = from.safe();
+    const instance = from.safe();
+    const digest = from.text();
+    from.end();
+    const asked = have !== null && have.digest === digest && have.offset === offset && offset <= bytes;
+    if (offset !== 0 && !asked) throw new NetworkError('tampered', 'a part of a snapshot that was not asked for');
+    return { bytes, offset, identity: digest === '' ? null : { instance, digest } };
+  } catch (error) {
+    if (error instanceof FormatError) throw new NetworkError('tampered', error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** The stream's chunks; the clock runs only while this side waits for the other, not while it writes to its disk. */

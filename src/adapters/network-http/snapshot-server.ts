@@ -12,7 +12,16 @@ import type { PeerCounters } from './counters.ts';
 import { refusals } from './problem.ts';
 import { type PeerContext, proofHeader, snapshotPath } from './session.ts';
 
-export type SnapshotSource = (above: number) => Promise<SnapshotStream | null>;
+export type SnapshotSource = (above: number, digest: string | null) => Promise<SnapshotStream | null>;
+
+/** What a peer asks for: a snapshot above an instance, and what it has of one already. */
+interface SnapshotRequest {
+  readonly above: number;
+  readonly have: { readonly digest: string; readonly offset: number } | null;
+}
+
+/** Waited at once at the least. */
+const paceMsMin = 5;
 
 export class SnapshotServer {
   readonly #context: PeerContext;
@@ -20,6 +29,8 @@ export class SnapshotServer {
   readonly #acceptor: Acceptor;
   readonly #busy = new Set<ReplicaId>();
   readonly #responses = new Set<ServerResponse>();
+  /** Until then the pace is used up by what was sent already. */
+  #paidUntilMs = 0;
   source: SnapshotSource | null = null;
 
   constructor(context: PeerContext, counters: PeerCounters, acceptor: Acceptor) {
@@ -35,8 +46,8 @@ export class SnapshotServer {
       sendRefusal(response, accepted);
       return;
     }
-    const above = parseAbove(request.url ?? '');
-    if (above === null) {
+    const asked = parseRequest(request.url ?? '');
+    if (asked === null) {
       sendRefusal(response, accepted.refuse(refusals.badRequest));
       return;
     }
@@ -52,9 +63,9 @@ export class SnapshotServer {
     response.on('error', () => response.destroy());
     let stream: SnapshotStream | null = null;
     try {
-      stream = (await this.source?.(above)) ?? null;
+      stream = (await this.source?.(asked.above, asked.have?.digest ?? null)) ?? null;
       if (stream === null) sendRefusal(response, accepted.refuse(refusals.noSnapshot));
-      else await this.#send(stream, accepted, response);
+      else await this.#send(stream, asked, accepted, response);
     } catch (error) {
       logger.warn({ peer, error }, 'a snapshot could not be sent to its end');
       response.destroy();
@@ -71,8 +82,13 @@ export class SnapshotServer {
     for (const response of this.#responses) response.destroy();
   }
 
-  async #send(stream: SnapshotStream, accepted: Accepted, response: ServerResponse): Promise<void> {
-    const { limits, options } = this.#context;
+  async #send(
+    stream: SnapshotStream,
+    { have }: SnapshotRequest,
+    accepted: Accepted,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { limits } = this.#context;
     const sealer = new FrameSealer(accepted.keys.acceptor);
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
@@ -80,20 +96,25 @@ export class SnapshotServer {
       connection: 'close',
       [proofHeader]: accepted.proof,
     });
-    const start = startFrame(8);
-    start.writer.safe(stream.bytes);
+    const { identity } = stream;
+    // Only of the very same file: parts of two must never meet (pitfalls P55).
+    const same = have !== null && have.digest === identity?.digest && have.offset <= stream.bytes;
+    const first = same ? have.offset : 0;
+    const start = startFrame(128);
+    start.writer
+      .safe(stream.bytes)
+      .safe(first)
+      .safe(identity?.instance ?? 0);
+    start.writer.text(identity?.digest ?? '');
     for (const piece of sealer.seal(start)) response.write(piece);
-    const startedMs = options.clocks.now().monotonicMs;
-    for (let offset = 0; offset < stream.bytes; ) {
+    for (let offset = first; offset < stream.bytes; ) {
       const wanted = Math.min(limits.snapshotChunkBytes, stream.bytes - offset);
       const chunk = await stream.read(offset, wanted);
       if (chunk.length !== wanted) throw new Error(`the snapshot file ended at ${offset + chunk.length}`);
       await this.#writeFrame(sealer, chunk, response);
       offset += wanted;
       this.#counters.snapshotBytesSent += wanted;
-      if (limits.snapshotBytesPerSecond > 0) {
-        await this.#until(startedMs + (offset / limits.snapshotBytesPerSecond) * 1000);
-      }
+      await this.#paced(wanted);
     }
     for (const piece of sealer.seal(startFrame(0))) response.write(piece);
     response.end();
@@ -134,6 +155,16 @@ export class SnapshotServer {
     });
   }
 
+  /** All streams share one pace: however many replicas catch up at once, consensus keeps the rest of disk and network. */
+  #paced(bytes: number): Promise<void> {
+    const { limits, options } = this.#context;
+    if (limits.snapshotBytesPerSecond === 0) return Promise.resolve();
+    const nowMs = options.clocks.now().monotonicMs;
+    this.#paidUntilMs = Math.max(this.#paidUntilMs, nowMs) + (bytes / limits.snapshotBytesPerSecond) * 1000;
+    // Short waits cost more than they spare: what they would add up to is waited for at once.
+    return this.#paidUntilMs - nowMs < paceMsMin ? Promise.resolve() : this.#until(this.#paidUntilMs);
+  }
+
   #until(atMs: number): Promise<void> {
     const { clocks } = this.#context.options;
     if (clocks.now().monotonicMs >= atMs) return Promise.resolve();
@@ -143,9 +174,13 @@ export class SnapshotServer {
   }
 }
 
-/** The instance in `?above=N`, in its one spelling; null for anything else. */
-function parseAbove(url: string): number | null {
-  const match = /^\?above=(0|[1-9]\d{0,15})$/.exec(url.slice(snapshotPath.length));
-  const above = Number(match?.[1]);
-  return match !== null && Number.isSafeInteger(above) ? above : null;
+/** `?above=N`, then perhaps `&have=DIGEST&from=OFFSET`, each in its one spelling; null for anything else. */
+function parseRequest(url: string): SnapshotRequest | null {
+  const query = url.slice(snapshotPath.length);
+  const match = /^\?above=(0|[1-9]\d{0,15})(?:&have=([0-9a-f]{64})&from=([1-9]\d{0,15}))?$/.exec(query);
+  if (match === null) return null;
+  const [, above, digest, from] = match;
+  const have = digest === undefined ? null : { digest, offset: Number(from) };
+  const safe = Number.isSafeInteger(Number(above)) && (have === null || Number.isSafeInteger(have.offset));
+  return safe ? { above: Number(above), have } : null;
 }

@@ -21,6 +21,8 @@ const instancesPerRequestMax = 4096;
 const silentLeasesMax = 2;
 
 export interface CatchUpHooks {
+  /** Whom this replica takes for master now. */
+  master(): ReplicaId | null;
   /** Nobody need speak to this replica, and it will not speak up to be elected: without a vote, and not known to be out. */
   mustInquire(): boolean;
   /** Entries became known as chosen. */
@@ -39,6 +41,8 @@ export class CatchUp {
   #nonce = 0;
   #askedMs: number | null = null;
   #fetching = false;
+  /** The last fetch brought nothing: then the master may be asked too. */
+  #fetchFailed = false;
   /** When a master was last heard, or asked after. */
   #heardMs: number;
 
@@ -203,13 +207,17 @@ export class CatchUp {
   }
 
   /**
-   * Anybody, so that the master does not serve all; but when `from`, who has answered, is in no configuration that is known
-   * here, all those who are may have been replaced meanwhile.
+   * Anybody but the master, who has enough to do; he too after somebody else could not help. But when `from`, who has answered, is
+   * in no configuration that is known here, all those who are may have been replaced meanwhile.
    */
   #provider(from: ReplicaId): ReplicaId {
     const { configurations, log, random, self } = this.#context;
     const others = configurations.othersFrom(log.chosenUpTo + 1, self);
-    return others.includes(from) ? (others[random.below(others.length)] as ReplicaId) : from;
+    if (!others.includes(from)) return from;
+    const master = this.#fetchFailed ? null : this.#hooks.master();
+    const free = others.filter((id) => id !== master);
+    const choice = free.length === 0 ? others : free;
+    return choice[random.below(choice.length)] as ReplicaId;
   }
 
   #adopt(entry: AcceptedEntry): void {
@@ -224,9 +232,10 @@ export class CatchUp {
     this.#hooks.onChosen(entry);
   }
 
-  /** A snapshot fetch ended, with or without one. */
-  fetched(): void {
+  /** A snapshot fetch ended, with one or without. */
+  fetched(installed: boolean): void {
     this.#fetching = false;
+    this.#fetchFailed = !installed;
     this.#askedMs = this.behind === 0 ? null : this.#context.now.monotonicMs;
   }
 }

@@ -104,6 +104,7 @@ export class Replica {
     });
     this.#damagedBelow = recovered.promise.ballot;
     this.#catchUp = new CatchUp(this.#context, {
+      master: () => this.master(this.#context.now),
       mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',
       onChosen: (entry) => {
         this.#coordinator.onChosenElsewhere(entry.ballot);
@@ -193,7 +194,7 @@ export class Replica {
       case 'snapshot-installed':
         return this.#onSnapshotInstalled(input.handle);
       case 'snapshot-failed':
-        return this.#catchUp.fetched();
+        return this.#catchUp.fetched(false);
       case 'freeze':
         return this.#freeze();
       case 'renounce':
@@ -444,7 +445,7 @@ export class Replica {
 
   #onSnapshotInstalled(handle: SnapshotHandle): void {
     const { log } = this.#context;
-    this.#catchUp.fetched();
+    this.#catchUp.fetched(true);
     if (handle.instance <= this.#context.appliedUpTo) return;
     const lost = this.#coordinator.onSnapshotInstalled(handle.instance);
     if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });

@@ -125,6 +125,8 @@ export interface ReplicaStatus extends OperatingDocument {
     readonly itemsPerInstance: number;
   };
   readonly readOnly: boolean;
+  /** A snapshot on its way here, because the log of the others no longer reaches back; null when none is. */
+  readonly catchUp?: CatchUpStatus | null;
   readonly warnings: readonly string[];
   /** Why the cell is frozen (design §4); null or absent while it is not. */
   readonly frozen?: FrozenStatus | null;
@@ -142,6 +144,17 @@ export interface FrozenStatus {
 
 /** The checks of one replica at logged instances (design §5). */
 export type CheckedDatabase = Pick<DatabaseChecks, 'at' | 'state' | 'entries' | 'last' | 'newest'>;
+export interface CatchUpStatus {
+  readonly from: string;
+  /** Of the snapshot; 0 while that is not known yet. */
+  readonly instance: number;
+  readonly bytes: number;
+  readonly totalBytes: number;
+  readonly ratePerSecond: number;
+  /** Bytes of it that an earlier stream brought, perhaps from another member. */
+  readonly resumedFrom: number;
+}
+
 /** What one member tells of a snapshot. */
 export interface MemberSnapshot {
   readonly member: string;

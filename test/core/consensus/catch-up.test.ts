@@ -43,4 +43,28 @@ describe('P29: catching up', () => {
     c.deliver('d', { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo, firstRetained });
     expect(c.of('fetch-snapshot')).toMatchObject([{ provider: 'd#1', above: 0 }]);
   });
+
+  test('a snapshot is not asked of the master, unless whoever was asked first could not help', () => {
+    // The master has the writes of all to serve; the third member has the same file.
+    const c = new LoneReplica();
+    c.deliver('a', accept({ ballot: '1.a', instance: 60, value: 'x', chosen: 50 }));
+    const reply = (): void => {
+      const { nonce } = c.lastSent('catch-up');
+      const [chosenUpTo, firstRetained] = [50 as never, 40 as never];
+      for (const from of ['a', 'b']) {
+        c.deliver(from, { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo, firstRetained });
+      }
+    };
+    reply();
+    const providers = (): string[] => c.of('fetch-snapshot').map(({ provider }) => provider);
+    expect(providers()).toEqual(['b#1']);
+    const asked = new Set<string>();
+    for (let round = 0; round < 30 && !asked.has('a#1'); round++) {
+      c.step({ kind: 'snapshot-failed', at: c.clocks });
+      c.wait(300);
+      reply();
+      for (const provider of providers()) asked.add(provider);
+    }
+    expect(asked).toContain('a#1');
+  });
 });

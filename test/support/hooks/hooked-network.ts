@@ -13,6 +13,7 @@ import {
   type PeerMark,
   type PeerRefusal,
   type SnapshotStream,
+  type SnapshotTransfer,
 } from '../../../src/ports/network.ts';
 import type { HostedNetwork } from '../../../src/ports/world.ts';
 import type { HookPoints } from './points.ts';
@@ -80,14 +81,16 @@ export class HookedNetwork implements HostedNetwork {
     from: ReplicaId,
     above: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
+    transfer?: SnapshotTransfer,
   ): Promise<{ readonly bytes: number }> {
     this.#refuseCut(from);
-    return this.#network.fetchSnapshot(from, above, async (chunk) => {
+    const passing = async (chunk: Uint8Array): Promise<void> => {
       this.#refuseCut(from);
       await new Promise<void>((resolve) => this.#points.pass('fetch.chunk', 'before', () => resolve()));
       await onChunk(chunk);
       await new Promise<void>((resolve) => this.#points.pass('fetch.chunk', 'after', () => resolve()));
-    });
+    };
+    return this.#network.fetchSnapshot(from, above, passing, transfer);
   }
 
   #refuseCut(from: ReplicaId): void {
@@ -96,8 +99,10 @@ export class HookedNetwork implements HostedNetwork {
   }
 
   /** Who asks is not told here, so while anybody is cut off nobody gets one. */
-  onSnapshotRequest(handler: (above: number) => Promise<SnapshotStream | null>): void {
-    this.#network.onSnapshotRequest((above) => (this.#cuts.any ? Promise.resolve(null) : handler(above)));
+  onSnapshotRequest(handler: (above: number, digest: string | null) => Promise<SnapshotStream | null>): void {
+    this.#network.onSnapshotRequest((above, digest) =>
+      this.#cuts.any ? Promise.resolve(null) : handler(above, digest),
+    );
   }
 
   onPeerHello(handler: (hello: PeerHello) => void): void {
