@@ -406,6 +406,12 @@ export const catalogue = {
     'The version or level is out of range for this data, or the rehearsal failed; the data is as it was.',
     'Start the version that last ran on this data.',
   ),
+  PAXOS_GENERATION_OVER: entry(
+    null,
+    23,
+    'The cell went on in a newer generation without this data directory.',
+    'Keep the directory; add the member anew with an empty one, if it is wanted.',
+  ),
   PAXOS_MEMBER_REMOVED: entry(
     null,
     23,

@@ -91,6 +91,18 @@ export class MemberRemovedError extends OperatorError {
   }
 }
 
+/** Exit 23: the cell went on in a newer generation, without this directory. Its files are kept. */
+export class GenerationOverError extends OperatorError {
+  constructor(facts: { member: string; cell: string; generation: number; newer: number; directory: string }) {
+    super(
+      'PAXOS_GENERATION_OVER',
+      `Data directory ${facts.directory} of member ${facts.member} is of generation ${facts.generation} of cell ${facts.cell}, ` +
+        `which went on in generation ${facts.newer} without it.`,
+      { facts, suggestions: ['paxosctl status', `ls -l ${facts.directory}`] },
+    );
+  }
+}
+
 /** Exit 24: the directory of another cell or member. */
 export class DataDirectoryForeignError extends OperatorError {
   constructor(facts: { directory: string; what: 'cell' | 'member'; found: string; expected: string }) {

@@ -70,6 +70,25 @@ export interface LocalFlags {
   readonly removed: boolean;
 }
 
+/** A new generation of the cell that is being made, or was made, here (design §3 "Generations"). */
+export interface GenerationAttempt {
+  readonly generation: number;
+  readonly generationId: string;
+  /** Above `cell.generation`: it neither votes nor serves until it is active, or the fence is lifted. */
+  readonly step: 'fenced' | 'ready' | 'active';
+  /** Digest of what was decided, hex; empty while fenced. */
+  readonly decision: string;
+  /** The verified file in its attempt directory. */
+  readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+}
+
+/** Files on their way when a generation becomes active: first those of the parent leave, then the new ones come. */
+export interface GenerationMove {
+  readonly folder: string;
+  readonly aside: readonly string[];
+  readonly arriving: readonly { readonly from: string; readonly to: string }[];
+}
+
 export interface Manifest {
   readonly state: 'forming' | 'formed';
   readonly cell: CellIdentity;
@@ -100,6 +119,9 @@ export interface Manifest {
   readonly flags: LocalFlags;
   /** What froze it; null unless `flags.frozen`. */
   readonly freeze: FreezeEvidence | null;
+  readonly attempt: GenerationAttempt | null;
+  /** Null but for the moment in which a generation becomes active. */
+  readonly move: GenerationMove | null;
   /** Version of the program that last ran on this directory; empty before the first start. */
   readonly lastVersion: string;
   /** The last one recorded; the log holds everything up to it as chosen. Null before the first. */
@@ -151,6 +173,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
   writeBoots(to, manifest.boots);
   writeRemembered(to, manifest.remembered);
   to.text(manifest.rolledBack);
+  writeAttempt(to, manifest.attempt);
+  writeMove(to, manifest.move);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -201,7 +225,47 @@ function readBody(from: ByteReader): Manifest {
     boots: readBoots(from),
     remembered: readRemembered(from),
     rolledBack: from.text(),
+    attempt: readAttempt(from),
+    move: readMove(from),
   };
+}
+
+const steps = ['fenced', 'ready', 'active'] as const;
+
+function writeAttempt(to: ByteWriter, attempt: GenerationAttempt | null): void {
+  to.u8(attempt === null ? 0 : 1);
+  if (attempt === null) return;
+  to.safe(attempt.generation).text(attempt.generationId).u8(steps.indexOf(attempt.step)).text(attempt.decision);
+  const { state } = attempt;
+  to.u8(state === null ? 0 : 1);
+  if (state !== null) to.safe(state.instance).safe(state.bytes).text(state.sha256);
+}
+
+function readAttempt(from: ByteReader): GenerationAttempt | null {
+  if (from.u8() !== 1) return null;
+  const generation = from.safe();
+  const generationId = from.text();
+  const step = steps[from.u8()];
+  if (step === undefined) throw new FormatError('an unknown step');
+  const decision = from.text();
+  const state = from.u8() === 1 ? { instance: from.safe(), bytes: from.safe(), sha256: from.text() } : null;
+  return { generation, generationId, step, decision, state };
+}
+
+function writeMove(to: ByteWriter, move: GenerationMove | null): void {
+  to.u8(move === null ? 0 : 1);
+  if (move === null) return;
+  to.text(move.folder).u32(move.aside.length);
+  for (const name of move.aside) to.text(name);
+  to.u32(move.arriving.length);
+  for (const it of move.arriving) to.text(it.from).text(it.to);
+}
+
+function readMove(from: ByteReader): GenerationMove | null {
+  if (from.u8() !== 1) return null;
+  const folder = from.text();
+  const aside = repeat(from.u32(), () => from.text());
+  return { folder, aside, arriving: repeat(from.u32(), () => ({ from: from.text(), to: from.text() })) };
 }
 
 function readFlags(bits: number): LocalFlags {

@@ -56,6 +56,8 @@ export interface NetworkOptions {
   admit(hello: PeerHello): Admission;
   flushNumber(): number;
   testimony(to: ReplicaId): Uint8Array;
+  /** A replica of this cell proved itself to be in another generation; it was refused, or refused this one. */
+  otherGeneration?(generation: number): void;
 }
 
 export interface World {

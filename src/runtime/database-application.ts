@@ -189,6 +189,11 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     return this.#database.epochAfter(epoch);
   }
 
+  /** Every epoch of this history, rising. */
+  epochs(): readonly EpochRecord[] {
+    return this.#database.epochs();
+  }
+
   /** For the master: sessions to be named by the next `expire-sessions` command. */
   sessionsDue(cellTimeMs: CellTimeMs): readonly string[] {
     return this.#database.sessionsDue(cellTimeMs);

@@ -85,6 +85,8 @@ export interface LogReplicaOptions<Result> {
   readonly recovered: RecoveredState;
   /** What froze this member before this start; it takes no part then. */
   readonly frozen?: FreezeEvidence | null;
+  /** A new generation is being made: it takes no part in this one any more. */
+  readonly fenced?: boolean;
   /** Its freezing, by its own evidence or another member's, is durable. */
   readonly onFrozen?: (evidence: FreezeEvidence) => void;
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
@@ -149,7 +151,7 @@ export class LogReplica<Result> {
     this.#recordedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
     this.#frozen = options.frozen ?? null;
-    this.#silent = this.#frozen !== null;
+    this.#silent = this.#frozen !== null || options.fenced === true;
     const frozen = this.#silent;
     this.#core = new Replica({ self, at, random, recovered, frozen, ...(limits === undefined ? {} : { limits }) });
   }
@@ -205,13 +207,19 @@ export class LogReplica<Result> {
     return this.#freezing;
   }
 
-  async #freeze(evidence: FreezeEvidence): Promise<void> {
+  /** From now on it promises, accepts, serves and applies nothing. Making that durable is the caller's. */
+  fence(): void {
+    if (this.#silent) return;
     this.#silent = true;
     this.#held = [];
     // Ahead of what waits its turn: none of that is to be promised or accepted any more.
     this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
     this.#run();
     this.#answerAll('not-master', 'mastership-lost');
+  }
+
+  async #freeze(evidence: FreezeEvidence): Promise<void> {
+    this.fence();
     try {
       await this.#options.storage.freeze(evidence);
     } catch (error) {

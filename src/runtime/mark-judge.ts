@@ -7,8 +7,7 @@
  */
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
-import { numbersApart } from '../core/consensus/limits.ts';
-import type { MarkedPoint } from '../formats/position-mark.ts';
+import { type KnownHistory, lostAtLeast } from '../formats/history-points.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { ReplicaService } from './http/service.ts';
 import type { History, Position, PositionMarks } from './position.ts';
@@ -162,25 +161,18 @@ export class MarkJudge {
         historyEpoch: present.epoch,
         historyInstance: present.instance,
         historyRevision: present.revision,
-        revisionsLostAtLeast: lostAtLeast(position, history),
+        revisionsLostAtLeast: lostAtLeast(position, knownHistory(history)),
       },
     };
   }
 }
 
-/**
- * Revisions that `position` proves to be lost: what it counts beyond the latest point that its branch can have in common with
- * this history. Never too many.
- */
-export function lostAtLeast(position: MarkedPoint, history: History): number {
-  const own = history.epochAt(position.epoch as Epoch);
-  // A generation counts on from a multiple of `numbersApart`: of a newer one only what it counted itself is known.
-  if (position.generation > (history.identity?.generation ?? 0)) return position.revision % numbersApart;
-  // In an epoch that this history shares, the branches part where the next epoch begins here, at the latest; an epoch
-  // that it does not share began, in both, above what they have in common.
-  const parted = own === null || own.id !== position.epochId ? own : history.epochAfter(position.epoch as Epoch);
-  return Math.max(0, position.revision - (parted?.revision ?? history.revision));
-}
+const knownHistory = (history: History): KnownHistory => ({
+  generation: history.identity?.generation ?? 0,
+  revision: history.revision,
+  epochAt: (epoch) => history.epochAt(epoch as Epoch),
+  epochAfter: (epoch) => history.epochAfter(epoch as Epoch),
+});
 
 const refuse = (
   status: 400 | 403 | 409,

@@ -15,13 +15,20 @@ import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import { firstLevel } from '../core/database/system-entry.ts';
 import { Random } from '../core/random.ts';
-import { DataDirectoryForeignError, DataRolledBackError, MemberRemovedError, OperatorError } from '../errors/index.ts';
+import {
+  DataDirectoryForeignError,
+  DataRolledBackError,
+  GenerationOverError,
+  MemberRemovedError,
+  OperatorError,
+} from '../errors/index.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { Admission as PeerAdmission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
 import { quarantine } from '../storage/data-directory.ts';
 import type { Inspection } from '../storage/formation.ts';
+import { isFenced } from '../storage/generation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { setAside } from '../storage/set-aside.ts';
 import type { LogApplication } from './application.ts';
@@ -42,12 +49,14 @@ import {
 import { MembershipService } from './membership/membership-service.ts';
 import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
 import { PeerQuestions } from './membership/peer-questions.ts';
+import type { GenerationView } from './recovery.ts';
 import { refuseLevel, rehearse } from './rehearsal.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
 
 /** Between two questions of one that rebuilds, whether it may vote. */
 const askForVoteMs = 300;
 const formationPath = '/peer/v1/formation';
+const generationPath = '/peer/v1/generation';
 /** A snapshot is taken when the log since the last one is so long. */
 export const snapshotLogBytesDefault = 64 * 1024 * 1024;
 /** PML §5.2 gives no figure; shorter leases lapse under garbage collection on busy machines. */
@@ -83,6 +92,8 @@ export interface MemberHooks<Result, Application extends LogApplication<Result>>
   onFatal(error: unknown): void;
   /** The cell has this member no more; its manifest says so by now. Its process ends, not before others could look at it. */
   onRemoved(error: MemberRemovedError): void;
+  /** What the others may know of the generations here; null before it takes part. */
+  generationView?(): GenerationView | null;
 }
 
 export interface JoinedMember<Result, Application> {
@@ -188,6 +199,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
   async #enter(directory: OpenDirectory): Promise<JoinedMember<Result, Application> | null> {
     const { disk } = directory;
+    // Before anything is read: who this member is may change with it.
+    await ReplicaStorage.beginGeneration(disk, this.#world.digest, this.#world.clocks.now().wallMs);
     const found = await this.#inspect(directory);
     this.#refuseForeign(found, this.#options.expectCell);
     if (found.state !== 'formed') {
@@ -399,6 +412,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
   /** Requests below `/peer/v1/`. */
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): void {
     if (request.url === formationPath) void this.#answerFormation(request, response);
+    else if (request.url === generationPath) void this.#answerGeneration(request, response);
     else if (this.#desk.handle(request, response)) return;
     else if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
       response.writeHead(503, { 'Retry-After': '1' }).end();
@@ -415,6 +429,23 @@ export class Member<Result, Application extends LogApplication<Result>> {
     const view = asked === null ? null : this.#formationView();
     const status = asked === null ? 401 : view === null ? 503 : 200;
     this.#world.answerPeer(request, response, { status, document: view ?? {}, secret: this.#options.secret });
+  }
+
+  /** Proven by the cell's secret in both directions: what it says decides whether a generation begins. */
+  async #answerGeneration(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const secret = this.#manifest === null ? null : peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
+    const asked = secret === null ? null : await this.#world.readPeerRequest(request, secret);
+    const view = asked === null ? null : (this.#hooks.generationView?.() ?? null);
+    const status = asked === null ? 401 : view === null ? 503 : 200;
+    this.#world.answerPeer(request, response, { status, document: view ?? {}, secret });
+  }
+
+  /** What another member says of the generations. Null when it does not answer, or is not of this cell. */
+  async askGeneration(url: string): Promise<GenerationView | null> {
+    if (this.#manifest === null) return null;
+    const secret = peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
+    const answer = await this.#world.askPeer(url, generationPath, {}, secret);
+    return isGenerationView(answer) ? answer : null;
   }
 
   #formationView(): FormationView | null {
@@ -466,6 +497,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       admit: (hello) => this.#admit(hello),
       flushNumber: () => storage.flushNumber,
       testimony: (to) => fencing.testimony(to),
+      otherGeneration: (generation) => this.#onOtherGeneration(generation),
     });
     const fencing = fenceOf({
       self,
@@ -500,6 +532,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       snapshotLogBytes: options.snapshotLogBytes ?? snapshotLogBytesDefault,
       snapshot: recovered.snapshot,
       frozen: recovered.manifest.freeze,
+      fenced: isFenced(recovered.manifest),
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare: 'majority' }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       onLeft: () => this.#onLeft(),
@@ -592,6 +625,19 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (url === undefined) return;
     const asked = { id: log.self, url } satisfies Acquaintance;
     await this.#world.askPeer(url, paths.promotion, asked, cellSecret);
+  }
+
+  /**
+   * A member of another generation was met, proven by the cell's secret. Of a newer one: this one is over, and this member was
+   * left out of it, unless it is ready for it and about to follow (design §3).
+   */
+  #onOtherGeneration(generation: number): void {
+    const manifest = this.#joined?.storage.manifest;
+    if (manifest === undefined || generation <= manifest.cell.generation) return;
+    if (manifest.attempt !== null && manifest.attempt.step !== 'fenced') return;
+    const { dataDir: directory, name: member } = this.#options;
+    const { id: cell, generation: own } = manifest.cell;
+    this.#hooks.onFatal(new GenerationOverError({ member, cell, generation: own, newer: generation, directory }));
   }
 
   /** Only members of a configuration that is in force or to come are listened to. */
@@ -695,6 +741,13 @@ function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8
   const secret = Buffer.from(secretHex, 'hex');
   if (operatorSecret === null) return secret;
   return createHash('sha256').update(secret).update(operatorSecret).digest();
+}
+
+function isGenerationView(answer: unknown): answer is GenerationView {
+  if (typeof answer !== 'object' || answer === null) return false;
+  const { name, generation, generationId, step } = answer as Partial<GenerationView>;
+  const named = typeof name === 'string' && typeof generationId === 'string';
+  return named && typeof generation === 'number' && ['none', 'fenced', 'ready', 'active'].includes(step ?? '');
 }
 
 function isFormationView(answer: unknown): answer is FormationView {

@@ -17,6 +17,7 @@ import type { Logger } from './logger.ts';
 import { MachineFacts } from './machine-facts.ts';
 import { type JoinedMember, Member, type MemberOptions, snapshotLogBytesDefault } from './member.ts';
 import { OperatingFacts } from './operating-facts.ts';
+import { Recovery } from './recovery.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
 import { ReplicaSnapshots } from './replica-snapshots.ts';
 import { ServiceSwitch, WaitingService } from './waiting-service.ts';
@@ -62,9 +63,11 @@ class ReplicaProcess {
   readonly #options: ReplicaProcessOptions;
   readonly #world: World;
   readonly #logger: Logger;
-  readonly #member: Member<CommandResult, DatabaseApplication>;
+  #member: Member<CommandResult, DatabaseApplication>;
+  #recovery: Recovery | null = null;
   readonly #front: HttpFront;
   readonly #switch: ServiceSwitch;
+  readonly #waiting: WaitingService;
   readonly #lag = new EventLoopLag();
   readonly #checks: DatabaseChecks;
   readonly #machine: MachineFacts;
@@ -87,28 +90,7 @@ class ReplicaProcess {
       this.#exit = { resolve, reject };
     });
     this.exited.catch(() => undefined);
-    const { digest, clocks } = world;
-    this.#member = new Member(options, world, logger, {
-      makeApplication: (manifest) => {
-        const database = new DatabaseApplication({
-          digest,
-          makeEntryStore: world.makeEntryStore,
-          nextTurn: (callback) => clocks.nextTurn(callback),
-          onChecksum: (point) => this.#checks.begin(point),
-        });
-        database.initialize(databaseIdentity(manifest));
-        return database;
-      },
-      makeRehearsal: (manifest) => makeRehearsal(world, manifest),
-      onMastership: (event) => this.#service?.onMastership(event),
-      onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
-      onDelivered: (items) => {
-        this.#service?.onApplied(items);
-        this.#keepLevel();
-      },
-      onFatal: (error) => void this.#end(error),
-      onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
-    });
+    this.#member = this.#makeMember();
     const { name, cellName, version, cell } = options;
     const facts = {
       name,
@@ -119,7 +101,8 @@ class ReplicaProcess {
       reason: () => this.#member.waitingFor,
       rebuilds: () => this.#member.rebuilds,
     };
-    this.#switch = new ServiceSwitch(new WaitingService(facts));
+    this.#waiting = new WaitingService(facts);
+    this.#switch = new ServiceSwitch(this.#waiting);
     this.#front = new HttpFront({
       service: this.#switch,
       host: options.host,
@@ -129,6 +112,59 @@ class ReplicaProcess {
       handlePeer: (request, response) => this.#member.handlePeerRequest(request, response),
       handleUpgrade: (request, socket, head) => this.#member.handleUpgrade(request, socket, head),
     });
+  }
+
+  /** One life of the member in this process: a new generation begins with the next. */
+  #makeMember(): Member<CommandResult, DatabaseApplication> {
+    const { digest, clocks, makeEntryStore } = this.#world;
+    return new Member(this.#options, this.#world, this.#logger, {
+      makeApplication: (manifest) => {
+        const database = new DatabaseApplication({
+          digest,
+          makeEntryStore,
+          nextTurn: (callback) => clocks.nextTurn(callback),
+          onChecksum: (point) => this.#checks.begin(point),
+        });
+        database.initialize(databaseIdentity(manifest));
+        return database;
+      },
+      makeRehearsal: (manifest) => makeRehearsal(this.#world, manifest),
+      onMastership: (event) => this.#service?.onMastership(event),
+      onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
+      onDelivered: (items) => {
+        this.#service?.onApplied(items);
+        this.#keepLevel();
+      },
+      onFatal: (error) => void this.#end(error),
+      onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
+      generationView: () => this.#recovery?.view() ?? null,
+    });
+  }
+
+  /** Ends this life of the member and begins the next from the disk; the address stays, and says that it waits. */
+  async #reopen(): Promise<void> {
+    if (this.#stopping !== null) return;
+    try {
+      this.#switch.set(this.#waiting);
+      await this.#closeMember();
+      // A stop that came meanwhile closes what there is, which is nothing now.
+      if (this.#stopping !== null) return;
+      this.#member = this.#makeMember();
+      const joined = await this.#member.join();
+      if (joined !== null) this.#serve(joined);
+    } catch (error) {
+      void this.#end(error);
+    }
+  }
+
+  async #closeMember(): Promise<void> {
+    if (this.#spaceTimer !== null) clearInterval(this.#spaceTimer);
+    this.#operating?.close();
+    this.#recovery?.close();
+    this.#recovery = null;
+    this.#service?.close();
+    this.#service = null;
+    await this.#member.close();
   }
 
   #uptimeMs(): number {
@@ -154,11 +190,20 @@ class ReplicaProcess {
 
   #serve(joined: JoinedMember<CommandResult, DatabaseApplication>): void {
     const { log, application: database } = joined;
+    const recovery = new Recovery({
+      joined,
+      world: this.#world,
+      logger: this.#logger,
+      askGeneration: (url) => this.#member.askGeneration(url),
+      reopen: () => void this.#reopen(),
+    });
+    this.#recovery = recovery;
     this.#service = new DatabaseService({
       self: log.self,
       log,
       database,
       checks: this.#checks,
+      recovery,
       clocks: this.#world.clocks,
       host: this.#hostFacts(joined),
       snapshots: new ReplicaSnapshots({ log, storage: joined.storage, clocks: this.#world.clocks }),
@@ -265,6 +310,7 @@ class ReplicaProcess {
     const front = this.#front.stop(graceMs);
     // The peers' connections are the network's: closing the member ends them, and with them the front.
     await Promise.race([front, this.#whenIdle(graceMs)]);
+    this.#recovery?.close();
     this.#service?.close();
     await this.#member.close();
     await front;

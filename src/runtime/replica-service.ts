@@ -19,6 +19,7 @@ import type { OperatingDocument } from '../formats/operating-body.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
+import { frozenDocument } from './frozen-document.ts';
 import type {
   CatchUpStatus,
   ReadState,
@@ -33,6 +34,7 @@ import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import type { MembershipService } from './membership/membership-service.ts';
 import { PositionMarks } from './position.ts';
+import type { Recovery } from './recovery.ts';
 
 /** Between looks for sessions that are due. */
 const sessionSweepMs = 1_000;
@@ -73,6 +75,8 @@ export interface DatabaseServiceOptions {
   readonly snapshots: SnapshotService | null;
   /** Absent where nobody changes members through this service. */
   readonly membership?: MembershipService;
+  /** Null where no generation is ever made (simulations). */
+  readonly recovery: Recovery | null;
 }
 
 export class DatabaseService implements ReplicaService {
@@ -121,7 +125,12 @@ export class DatabaseService implements ReplicaService {
       return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
     }
     if (log.frozen !== null) return { kind: 'refused', ...frozenAnswer(log.frozen) };
-    if (log.silent) return { kind: 'refused', code: 'PAXOS_NOT_SERVING', message: 'This replica is being frozen.' };
+    if (log.silent)
+      return {
+        kind: 'refused',
+        code: 'PAXOS_NOT_SERVING',
+        message: 'This replica is frozen, or fenced for a new generation.',
+      };
     if (log.isServing() && !this.#draining) {
       return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.appliedUpTo };
     }
@@ -155,6 +164,10 @@ export class DatabaseService implements ReplicaService {
 
   checks(): DatabaseChecks {
     return this.#options.checks;
+  }
+
+  recovery(): Recovery | null {
+    return this.#options.recovery;
   }
 
   changesAfter(from: Revision): readonly RevisionChanges[] | null {
@@ -436,12 +449,6 @@ function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; rea
   const code = evidence.cause === 'log-fork' ? 'PAXOS_CELL_FROZEN' : 'PAXOS_CELL_ROLLED_BACK';
   const frozen = frozenDocument(evidence);
   return { code, message: `The cell is frozen since ${frozen?.seenAt}: ${evidence.text}`, facts: { frozen } };
-}
-
-function frozenDocument(evidence: FreezeEvidence | null): NonNullable<ReplicaStatus['frozen']> | null {
-  if (evidence === null) return null;
-  const { cause, generation, seenBy, seenAtMs, text, facts } = evidence;
-  return { cause, generation, seenBy, seenAt: new Date(seenAtMs).toISOString(), text, facts };
 }
 
 const catchUpStatus = (progress: LogReplica<unknown>['catchUp']): CatchUpStatus | null =>

@@ -49,6 +49,9 @@ export class ServiceSwitch implements ReplicaService {
   changeMembers(...args: Parameters<ReplicaService['changeMembers']>): ReturnType<ReplicaService['changeMembers']> {
     return this.#service.changeMembers(...args);
   }
+  recovery(): ReturnType<ReplicaService['recovery']> {
+    return this.#service.recovery();
+  }
   changesAfter(...args: Parameters<ReplicaService['changesAfter']>): ReturnType<ReplicaService['changesAfter']> {
     return this.#service.changesAfter(...args);
   }
@@ -115,6 +118,10 @@ export class WaitingService implements ReplicaService {
   async changeMembers(): ReturnType<ReplicaService['changeMembers']> {
     const message = `${this.#facts.name} is not the master.`;
     return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message, facts: {}, suggestions: [] };
+  }
+
+  recovery(): null {
+    return null;
   }
 
   changesAfter(): null {

@@ -149,6 +149,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     checks,
     clocks: process,
     snapshots: null,
+    recovery: null,
     host: {
       version: '0.0.0',
       levels: supportedLevels,

@@ -7,7 +7,7 @@ export const manifestName = 'MANIFEST';
 export const identityName = 'IDENTITY';
 export const promiseNames = ['promise-a', 'promise-b'] as const;
 /** Folders whose content is nobody's data. `attempts` belongs to upgrades. */
-export const ignoredFolders: readonly string[] = [scratch, 'attempts', 'quarantine'];
+export const ignoredFolders: readonly string[] = [scratch, 'attempts', 'quarantine', 'former'];
 
 export const segmentName = (segment: number): string => `wal-${String(segment).padStart(8, '0')}`;
 export const snapshotName = (serial: number): string => `snapshot-${String(serial).padStart(8, '0')}`;

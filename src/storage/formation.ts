@@ -60,6 +60,8 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     boots: [],
     remembered: [],
     rolledBack: '',
+    attempt: null,
+    move: null,
   };
   await stageManifest(disk, manifest);
   await commitManifest(disk);

@@ -5,6 +5,7 @@
  * before `open` returns; after the first failed write or flush nothing is reported any more.
  */
 import { type BootHistory, shortened } from '../core/consensus/boot-history.ts';
+import type { Member } from '../core/consensus/configuration.ts';
 import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, WriteId } from '../core/consensus/identity.ts';
@@ -14,6 +15,7 @@ import type { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
 import type {
   CellIdentity,
+  GenerationAttempt,
   LocalFlags,
   Manifest,
   MemberIdentity,
@@ -27,11 +29,21 @@ import type { RandomnessPort } from '../ports/randomness.ts';
 import { DataDirectory, leftovers, quarantine, unknownFiles } from './data-directory.ts';
 import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
+import {
+  beginGeneration,
+  isFenced,
+  openState,
+  receiveState,
+  stateRecords,
+  verifyState,
+  writeState,
+} from './generation.ts';
 import { GroupCommit } from './group-commit.ts';
 import { describeUnknown } from './leftovers.ts';
 import { checkAgreement, chooseStart, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
+import type { VerifiedSnapshot } from './snapshot-reader.ts';
 import {
   type LoadedSnapshot,
   type SnapshotReceiver,
@@ -39,7 +51,7 @@ import {
   type TakenSnapshot,
   type TakeOptions,
 } from './snapshot-store.ts';
-import type { SnapshotView } from './snapshot-writer.ts';
+import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
 import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
@@ -136,8 +148,11 @@ export class ReplicaStorage {
   #walBytesAtSnapshot = 0;
   #closing: Promise<void> | null = null;
 
-  private constructor(recovered: Recovered, parts: Parts, walBytes: number) {
+  readonly #digest: DigestPort;
+
+  private constructor(recovered: Recovered, parts: Parts, walBytes: number, digest: DigestPort) {
     this.recovered = recovered;
+    this.#digest = digest;
     this.#walBytesAtOpen = walBytes;
     this.#parts = parts;
   }
@@ -145,6 +160,11 @@ export class ReplicaStorage {
   /** What lies in the directory, changing nothing. */
   static inspect(disk: Disk): Promise<Inspection> {
     return inspect(disk);
+  }
+
+  /** Makes a new generation that is decided as active the present one of this directory; nothing otherwise. */
+  static beginGeneration(disk: Disk, digest: DigestPort, nowMs: number): Promise<void> {
+    return beginGeneration(disk, digest, nowMs);
   }
 
   /** First step of formation: durable when it resolves. Replaces an earlier `forming`. */
@@ -171,6 +191,7 @@ export class ReplicaStorage {
    * @throws {DiskError} 'full' when there is no room even to start.
    */
   static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
+    await beginGeneration(disk, options.digest, options.wallMs());
     const { state, manifest } = await inspect(disk);
     invariant(state === 'formed', 'only a formed data directory is opened', { state });
     checkOwner(manifest, options);
@@ -245,7 +266,7 @@ export class ReplicaStorage {
       manifest: directory.manifest,
     };
     const parts = { directory, wal, promises, commit, snapshots, space, memory };
-    return new ReplicaStorage(recovered, parts, walBytes(start));
+    return new ReplicaStorage(recovered, parts, walBytes(start), options.digest);
   }
 
   /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
@@ -313,6 +334,11 @@ export class ReplicaStorage {
 
   /** For peers: the verified snapshot file with `digest`, or else the newest, if it is above instance `above`. */
   serveNewest(above: number, digest: string | null = null): Promise<SnapshotStream | null> {
+    const { attempt } = this.manifest;
+    // Nobody but who takes part in making the generation asks for exactly this.
+    if (attempt?.state != null && above === attempt.state.instance - 1 && isFenced(this.manifest)) {
+      return openState(this.#parts.directory.disk, attempt);
+    }
     return this.#parts.snapshots.serveNewest(above, digest);
   }
 
@@ -363,6 +389,36 @@ export class ReplicaStorage {
   /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. */
   setLevel(level: number): Promise<void> {
     return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
+  }
+
+  // --- a new generation -----------------------------------------------------------------------------------------------
+
+  /** Durable when it resolves. */
+  setAttempt(attempt: GenerationAttempt | null): Promise<void> {
+    return this.#parts.directory.update((before) => ({ ...before, attempt }));
+  }
+
+  /** The first state of the generation being made, in its attempt directory, read back. It counts with `setAttempt`. */
+  writeState(attempt: GenerationAttempt, source: SnapshotSource): Promise<VerifiedSnapshot> {
+    return writeState(this.#parts.directory.disk, attempt, source, this.#digest);
+  }
+
+  receiveState(
+    attempt: GenerationAttempt,
+    receive: (append: (chunk: Uint8Array) => Promise<void>) => Promise<unknown>,
+  ): Promise<VerifiedSnapshot> {
+    const { disk, manifest } = this.#parts.directory;
+    return receiveState(disk, attempt, manifest.cell.id, this.#digest, receive);
+  }
+
+  /** The members of the generation whose state is ready here. */
+  async stateMembers(attempt: GenerationAttempt): Promise<readonly Member[]> {
+    const { header } = await verifyState(this.#parts.directory.disk, attempt, this.manifest.cell.id, this.#digest);
+    return header.handle.configurations[0]?.configuration.members ?? [];
+  }
+
+  stateRecords(generationId: string): AsyncIterable<Uint8Array> {
+    return stateRecords(this.#parts.directory.disk, generationId);
   }
 
   /** Files that do not belong, for status and doctor. */

@@ -88,4 +88,55 @@ describe('a cell whose members were all put back to an older state', () => {
       }
     });
   });
+
+  it('goes on at a price that was shown and accepted, as a new generation that old clients are told of', async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const paxosctl = operatorOf(cell);
+      await paxosctl('kv', 'put', 'order', 'first');
+      const backup = await backUp(cell);
+      for (const value of ['second', 'third']) await paxosctl('kv', 'put', 'order', value);
+      await putBack(cell, backup);
+      expect((await paxosctl('kv', 'get', 'order')).code).toBe(13);
+      await allFrozen(cell);
+
+      const out = path.join(cell.folder, 'plan.json');
+      const planned = await paxosctl('recover', 'plan', '--keep-present', '--out', out, '--json');
+      expect(planned.code, planned.stderr).toBe(0);
+      // Two revisions were acknowledged after the copies were made.
+      expect(JSON.parse(planned.stdout).plan).toMatchObject({
+        to: { generation: 2 },
+        price: { revisionsAtLeast: 2, notAsked: [] },
+      });
+      const apply = (...flags: string[]) =>
+        paxosctl('recover', 'apply', out, '--confirm', 'default', '--json', ...flags);
+      const cheap = await apply('--accept-loss', '1');
+      expect(cheap.code).toBe(5);
+      expect((await paxosctl('recover', 'apply', out, '--confirm', 'other', '--accept-loss', '2')).code).toBe(2);
+      await allFrozen(cell);
+
+      const applied = await apply('--accept-loss', '2');
+      expect(applied.code, applied.stderr).toBe(0);
+      expect(JSON.parse(applied.stdout)).toMatchObject({ generation: 2, members: ['n1', 'n2', 'n3'] });
+      await cell.master();
+
+      const told = await paxosctl('kv', 'get', 'order', '--json');
+      expect(told.code).toBe(5);
+      expect(JSON.parse(told.stdout).error).toMatchObject({
+        code: 'PAXOS_GENERATION_CHANGED',
+        facts: { generation: 2 },
+      });
+      expect((await paxosctl('kv', 'get', 'order', '--accept-generation', '3')).code).toBe(5);
+      const read = await paxosctl('kv', 'get', 'order', '--accept-generation', '2');
+      expect([read.code, read.stdout]).toEqual([0, 'first']);
+      // From then on without it, and what was kept is not held against anybody.
+      expect((await paxosctl('kv', 'put', 'order', 'fourth')).code).toBe(0);
+      expect((await paxosctl('kv', 'get', 'order')).stdout).toBe('fourth');
+      // Done again, it is found done.
+      expect((await apply('--accept-loss', '2')).code).toBe(0);
+      await cell.killAll();
+      cell.startAll();
+      await cell.agreement();
+      expect((await paxosctl('kv', 'get', 'order')).stdout).toBe('fourth');
+    });
+  });
 });

@@ -74,6 +74,18 @@ const manifest: Manifest = {
     },
   ],
   rolledBack: '',
+  attempt: {
+    generation: 2,
+    generationId: 'ef'.repeat(16),
+    step: 'ready',
+    decision: '01'.repeat(32),
+    state: { instance: 2 ** 40, bytes: 4321, sha256: '23'.repeat(32) },
+  },
+  move: {
+    folder: 'former/generation-1',
+    aside: ['wal-00000006'],
+    arriving: [{ from: 'attempts/ef/state', to: 'snapshot-00000003' }],
+  },
 };
 const header = {
   owner,

@@ -6,7 +6,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { FreezeEvidence } from '../../src/core/consensus/freeze.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId } from '../../src/core/consensus/identity.ts';
 import type { CellIdentity, EpochRecord } from '../../src/core/database/record.ts';
-import { lostAtLeast, MarkJudge } from '../../src/runtime/mark-judge.ts';
+import { lostAtLeast } from '../../src/formats/history-points.ts';
+import { MarkJudge } from '../../src/runtime/mark-judge.ts';
 import { type History, PositionMarks } from '../../src/runtime/position.ts';
 
 const secret = Buffer.alloc(32, 7);
@@ -271,7 +272,13 @@ describe('freezes nobody and moves no mastership:', () => {
 
 describe('what a mark proves to be lost', () => {
   it('is counted from the latest point that both branches can have in common', () => {
-    const present = historyOf(back, 60);
+    const own = historyOf(back, 60);
+    const present = {
+      generation: 1,
+      revision: 60,
+      epochAt: (n: number) => own.epochAt(n as Epoch),
+      epochAfter: (n: number) => own.epochAfter(n as Epoch),
+    };
     const point = (n: number, epochId: string, revision: number) => ({
       ...identity,
       epoch: n,

@@ -204,6 +204,10 @@ export class FakeReplicaService implements ReplicaService {
     return this.marks ? `${this.cell}:${this.instance}` : '';
   }
 
+  recovery(): null {
+    return null;
+  }
+
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
     const [cell, at] = mark.split(':');
     const n = Number(at);

@@ -122,10 +122,14 @@ export class Acceptor {
   #judge(hello: Hello): Problem | null {
     const { self, generation, admit } = this.#context.options;
     if (hello.from === self) return refusals.self;
+    // Before who it is: names and incarnations mean something within a generation only.
+    if (hello.generation !== generation) {
+      this.#context.options.otherGeneration?.(hello.generation);
+      return refusals.wrongGeneration;
+    }
     if (hello.to !== self) return refusals.otherMember;
     const admission = admit(toPeerHello(hello, 'inbound'));
     if (!admission.ok) return admission;
-    if (hello.generation !== generation) return refusals.wrongGeneration;
     const known = this.#boots.get(hello.from);
     if (known === undefined || known.number < hello.boot.number) return null;
     return known.number === hello.boot.number && known.id === hello.boot.id ? null : refusals.oldBoot;

@@ -120,7 +120,7 @@ class Dial implements Timer {
       else socket.destroy();
     });
     request.on('response', (response) => {
-      if (response.statusCode !== 200 || purpose === 'stream') this.#readRefusal(response, said);
+      if (response.statusCode !== 200 || purpose === 'stream') this.#readRefusal(response, said, hello);
       else this.#answered(hello, said, response, response.socket, Buffer.alloc(0));
     });
     request.end();
@@ -143,6 +143,10 @@ class Dial implements Timer {
   #judge(hello: Hello): Problem | null {
     const { self, cell, generation, admit } = this.#context.options;
     if (hello.cell !== cell) return refusals.wrongCell;
+    if (hello.generation !== generation) {
+      this.#context.options.otherGeneration?.(hello.generation);
+      return refusals.wrongGeneration;
+    }
     if (hello.from === self) return refusals.self;
     if (hello.from !== this.#what.to || hello.to !== self || hello.purpose !== this.#what.purpose) {
       return refusals.otherMember;
@@ -151,7 +155,7 @@ class Dial implements Timer {
     if (commonProtocol(own.protocols, hello.protocols) === null) return refusals.version;
     const admission = admit(toPeerHello(hello, 'outbound'));
     if (!admission.ok) return admission;
-    return hello.generation === generation ? null : refusals.wrongGeneration;
+    return null;
   }
 
   #request(path: string, headers: Record<string, string>): ClientRequest {
@@ -168,7 +172,7 @@ class Dial implements Timer {
     return request;
   }
 
-  #readRefusal(response: IncomingMessage, said: HandshakeBytes | null): void {
+  #readRefusal(response: IncomingMessage, said: HandshakeBytes | null, hello: Hello | null = null): void {
     const status = response.statusCode ?? 0;
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -182,7 +186,12 @@ class Dial implements Timer {
       const body = Buffer.concat(chunks).toString('utf8');
       const authentic =
         said !== null && sameProof(headerBytes(response, proofHeader), refusalProof(this.#context.secret, said, body));
-      this.#finish({ kind: 'refused', refusal: { status, ...readProblem(body), authentic } });
+      const problem = readProblem(body);
+      // The proof covers the other side's hello too.
+      if (authentic && hello !== null && problem.code === refusals.wrongGeneration.code) {
+        this.#context.options.otherGeneration?.(hello.generation);
+      }
+      this.#finish({ kind: 'refused', refusal: { status, ...problem, authentic } });
       this.#agent.destroy();
     });
   }

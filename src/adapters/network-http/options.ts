@@ -31,6 +31,8 @@ export interface HttpNetworkOptions {
   readonly flushNumber: () => number;
   /** What this replica knows of disks, for `to`; read for every hello. */
   readonly testimony?: (to: ReplicaId) => Uint8Array;
+  /** A replica of this cell proved itself to be in another generation. */
+  readonly otherGeneration?: (generation: number) => void;
   readonly logger: PeerLogger;
   readonly limits?: Partial<PeerLimits>;
 }

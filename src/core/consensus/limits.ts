@@ -37,6 +37,3 @@ export const defaultLimits: Limits = {
   roundStepMax: 2 ** 32,
   boostEveryMs: 20_000,
 };
-
-/** A new generation's numbers (instance, revision, epoch, incarnation …) begin at the next multiple of this: design §3. */
-export const numbersApart = 2 ** 40;

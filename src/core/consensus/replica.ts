@@ -565,6 +565,16 @@ export class Replica {
     return this.#coordinator.proposedUpTo;
   }
 
+  /** What this replica accepted or knows as chosen from `from` on, ascending: what phase 1 would report. */
+  acceptedFrom(from: Instance): readonly AcceptedEntry[] {
+    return this.#context.log.acceptedFrom(from);
+  }
+
+  /** Records from `from` on, which is above what is chosen, that the disk cannot give back. */
+  badFrom(from: Instance): readonly BadItem[] {
+    return this.#context.log.badFrom(from);
+  }
+
   get firstRetained(): Instance {
     return this.#context.log.firstRetained;
   }

@@ -196,6 +196,11 @@ export class Database {
     return this.#epochs.at(epoch);
   }
 
+  /** Rising. */
+  epochs(): readonly EpochRecord[] {
+    return [...this.#epochs.first(this.#epochs.size)];
+  }
+
   /** The epoch that ended `epoch`; null when none did yet. */
   epochAfter(epoch: Epoch): EpochRecord | null {
     return this.#epochs.after(epoch);

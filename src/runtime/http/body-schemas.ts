@@ -16,6 +16,7 @@ import type {
   TestBody,
   TransferBody,
 } from '../../formats/http-body.ts';
+import type { RecoverRequest } from '../../formats/recovery.ts';
 
 const key = z.string().describe('UTF-8, 1 to 1024 bytes; U+0000 at the beginning is reserved');
 const revision = z.int().min(0).describe('0 means absent');
@@ -113,3 +114,37 @@ export function describeMismatch(error: z.ZodError): string {
     .join('');
   return path === '' ? `Body: ${issue.message}.` : `Body field ${path}: ${issue.message}.`;
 }
+
+const generation = { generation: z.int().min(2), generationId: z.string().regex(/^[0-9a-f]{32}$/) };
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const decision = z.strictObject({
+  ...generation,
+  base: z.string().regex(memberNamePattern),
+  baseApplied: z.int().min(0),
+  tail: z.array(z.strictObject({ instance: z.int().min(1), valueBase64 })),
+  numbers: z.int().min(1),
+  members: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(memberNamePattern),
+        url: z.string(),
+        role: z.enum(['voter', 'learner']),
+        incarnation: z.int().min(1),
+      }),
+    )
+    .min(1),
+});
+
+export const recoverSchema = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('fence'), ...generation }),
+  z.strictObject({ op: z.literal('lift'), ...generation }),
+  z.strictObject({ op: z.literal('build'), decision, digest }),
+  z.strictObject({
+    op: z.literal('take'),
+    ...generation,
+    from: z.string().regex(memberNamePattern),
+    instance: z.int().min(1),
+    sha256: digest,
+    digest,
+  }),
+]) satisfies z.ZodType<RecoverRequest>;

@@ -8,6 +8,7 @@ import { listRoutes } from './list-route.ts';
 import { memberRoutes } from './member-routes.ts';
 import { multiOpRoutes } from './multiop-routes.ts';
 import { processRoutes } from './process-routes.ts';
+import { recoverRoutes } from './recover-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
@@ -23,5 +24,6 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...checksumRoutes,
   ...snapshotRoutes,
   ...memberRoutes,
+  ...recoverRoutes,
   ...processRoutes,
 ];

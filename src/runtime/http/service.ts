@@ -8,11 +8,12 @@
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
+import type { FrozenDocument } from '../../formats/http-body.ts';
 import type { OperatingDocument } from '../../formats/operating-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
-
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
 import type { MemberRequest } from '../membership/plan.ts';
+import type { Recovery } from '../recovery.ts';
 
 export type Serving =
   | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
@@ -129,17 +130,7 @@ export interface ReplicaStatus extends OperatingDocument {
   readonly catchUp?: CatchUpStatus | null;
   readonly warnings: readonly string[];
   /** Why the cell is frozen (design §4); null or absent while it is not. */
-  readonly frozen?: FrozenStatus | null;
-}
-
-export interface FrozenStatus {
-  readonly cause: string;
-  readonly generation: number;
-  readonly seenBy: string;
-  /** RFC 3339. */
-  readonly seenAt: string;
-  readonly text: string;
-  readonly facts: Readonly<Record<string, string | number>>;
+  readonly frozen?: FrozenDocument | null;
 }
 
 /** The checks of one replica at logged instances (design §5). */
@@ -254,6 +245,8 @@ export interface ReplicaService {
   checks(): CheckedDatabase | null;
   /** Carries out one step of a change of the membership, or says what it would do; refused, nothing was proposed. */
   changeMembers(request: MemberRequest, options: ChangeOptions): Promise<MembersAnswer>;
+  /** This member's part in making a new generation; null while it is not a member. */
+  recovery(): Pick<Recovery, 'report' | 'handle'> | null;
   /** Changes after `from`, oldest first, or null when compacted away. */
   changesAfter(from: Revision): readonly RevisionChanges[] | null;
 }

@@ -1,0 +1,101 @@
+/**
+ * What members and operators tell each other when a new generation of a cell is made (design §3 "Generations"), as JSON.
+ * `cell restore` and the recovery of a lost majority go through the same requests.
+ */
+import type { FrozenDocument, MemberDocument } from './http-body.ts';
+
+export interface EpochDocument {
+  readonly epoch: number;
+  /** Its first instance. */
+  readonly instance: number;
+  readonly id: string;
+  /** Of the database when it began. */
+  readonly revision: number;
+}
+
+export interface AcceptedDocument {
+  readonly instance: number;
+  readonly ballot: { readonly round: number; readonly name: string; readonly incarnation: number };
+  readonly valueBase64: string;
+}
+
+export interface AttemptDocument {
+  readonly generation: number;
+  readonly generationId: string;
+  readonly step: 'fenced' | 'ready' | 'active';
+  /** Digest of what was decided; empty while fenced. */
+  readonly decision: string;
+  readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+}
+
+/** All that a member knows which a new generation depends on. */
+export interface RecoverReport {
+  readonly member: string;
+  readonly incarnation: number;
+  readonly cell: { readonly id: string; readonly name: string };
+  readonly generation: number;
+  readonly generationId: string;
+  readonly applied: {
+    readonly instance: number;
+    readonly epoch: number;
+    readonly epochId: string;
+    readonly revision: number;
+  };
+  readonly chosenUpTo: number;
+  /** Rising; the newest of them where there are very many. */
+  readonly epochs: readonly EpochDocument[];
+  /** Accepted or chosen above `applied`, ascending. */
+  readonly entries: readonly AcceptedDocument[];
+  /** Accepted records above `applied` that its disk cannot give back any more. */
+  readonly unreadable: number;
+  /** Highest number of any kind that it knows of. */
+  readonly highest: number;
+  readonly members: readonly MemberDocument[];
+  readonly settings: { readonly alpha: number; readonly leaseMs: number; readonly driftPpm: number };
+  readonly frozen: FrozenDocument | null;
+  readonly attempt: AttemptDocument | null;
+}
+
+export interface GenerationId {
+  readonly generation: number;
+  readonly generationId: string;
+}
+
+/** The first state of a generation, as decided from the reports of all that could be asked. */
+export interface GenerationDecision extends GenerationId {
+  /** Whose applied state is gone on from. */
+  readonly base: string;
+  readonly baseApplied: number;
+  /** What follows it, without gaps. */
+  readonly tail: readonly { readonly instance: number; readonly valueBase64: string }[];
+  readonly numbers: number;
+  /** With the incarnations of the new generation. */
+  readonly members: readonly {
+    readonly name: string;
+    readonly url: string;
+    readonly role: string;
+    readonly incarnation: number;
+  }[];
+}
+
+export type RecoverRequest =
+  /** Durably stops voting and serving for this id. */
+  | ({ readonly op: 'fence' } & GenerationId)
+  /** Takes a fence back, when nothing else was done. */
+  | ({ readonly op: 'lift' } & GenerationId)
+  /** Makes the decided state out of its own, verifies it and is ready. */
+  | { readonly op: 'build'; readonly decision: GenerationDecision; readonly digest: string }
+  /** Fetches the state from `from`, verifies it and is ready. */
+  | ({
+      readonly op: 'take';
+      readonly from: string;
+      readonly instance: number;
+      readonly sha256: string;
+      readonly digest: string;
+    } & GenerationId);
+
+export interface RecoverAnswer {
+  readonly report: RecoverReport;
+  /** Of a member that is ready. */
+  readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+}

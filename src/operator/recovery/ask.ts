@@ -1,0 +1,31 @@
+/** One member's part in making a new generation, over plain HTTP: a cell that serves nobody has no master to ask. */
+import { request } from 'undici';
+import { errorFromProblem, problemFrom } from '../../errors/index.ts';
+import type { RecoverAnswer, RecoverReport, RecoverRequest } from '../../formats/recovery.ts';
+
+const path = '/v1/recover';
+
+/** Null when it does not answer, or cannot yet. */
+export async function askReport(url: string, timeoutMs: number): Promise<RecoverReport | null> {
+  try {
+    const { statusCode, body } = await request(`${url}${path}`, { headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
+    const document = await body.json();
+    return statusCode === 200 ? (document as RecoverReport) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @throws {OperatorError} of the member's refusal; {Error} when it does not answer. */
+export async function askStep(url: string, step: RecoverRequest, timeoutMs: number): Promise<RecoverAnswer> {
+  const { statusCode, body } = await request(`${url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(step),
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  });
+  const document = await body.json();
+  if (statusCode !== 200) throw errorFromProblem(problemFrom(statusCode, document));
+  return document as RecoverAnswer;
+}
