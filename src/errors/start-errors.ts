@@ -82,11 +82,14 @@ export class RehearsalFailedError extends OperatorError {
 
 /** Exit 23: the cell no longer has this member. */
 export class MemberRemovedError extends OperatorError {
-  constructor(facts: { member: string; incarnation: number; cell: string }) {
+  constructor(facts: { member: string; incarnation: number; cell: string; directory?: string }) {
+    const { directory, member } = facts;
+    // To come back it needs an empty directory: what this one promised and accepted is nobody's any more.
+    const aside = directory === undefined ? [] : [`mv ${directory} ${directory}.removed`];
     super(
       'PAXOS_MEMBER_REMOVED',
-      `Member ${facts.member} (incarnation ${facts.incarnation}) was removed from cell ${facts.cell}.`,
-      { facts, suggestions: ['paxosctl status'] },
+      `Member ${member} (incarnation ${facts.incarnation}) was removed from cell ${facts.cell}.`,
+      { facts, suggestions: ['paxosctl members list', ...aside, `paxosctl members add ${member} --url URL`] },
     );
   }
 }

@@ -8,29 +8,27 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { memberId } from '../core/consensus/configuration.ts';
 import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
-import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
+import { instance, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import { firstLevel } from '../core/database/system-entry.ts';
 import { Random } from '../core/random.ts';
 import {
   DataDirectoryForeignError,
+  DataDirectoryLostError,
   DataRolledBackError,
   GenerationOverError,
   MemberRemovedError,
   OperatorError,
 } from '../errors/index.ts';
 import type { Manifest } from '../formats/manifest.ts';
-import type { Timer } from '../ports/clocks.ts';
-import type { Admission as PeerAdmission, PeerHello } from '../ports/network.ts';
+import type { Admission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
 import { quarantine } from '../storage/data-directory.ts';
 import type { Inspection } from '../storage/formation.ts';
 import { isFenced } from '../storage/generation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
-import { setAside } from '../storage/set-aside.ts';
 import type { LogApplication } from './application.ts';
 import { toOperatorError } from './directory-errors.ts';
 import type { Fencing } from './fencing.ts';
@@ -38,14 +36,9 @@ import { Formation, type FormationDocument, type FormationView, type ListedMembe
 import { LogReplica, type LogReplicaOptions, recoveredState } from './log-replica.ts';
 import type { Logger } from './logger.ts';
 import { fenceOf } from './member-fence.ts';
-import { Admission } from './membership/admission.ts';
-import {
-  type Acquaintance,
-  type AdmissionDocument,
-  type IdentityDocument,
-  type JoinQuestion,
-  paths,
-} from './membership/documents.ts';
+import { Belonging } from './membership/belonging.ts';
+import type { Acquaintance, IdentityDocument } from './membership/documents.ts';
+import { Entrance, endsIncarnation } from './membership/entrance.ts';
 import { MembershipService } from './membership/membership-service.ts';
 import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
 import { PeerQuestions } from './membership/peer-questions.ts';
@@ -53,8 +46,6 @@ import type { GenerationView } from './recovery.ts';
 import { refuseLevel, rehearse } from './rehearsal.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
 
-/** Between two questions of one that rebuilds, whether it may vote. */
-const askForVoteMs = 300;
 const formationPath = '/peer/v1/formation';
 const generationPath = '/peer/v1/generation';
 /** A snapshot is taken when the log since the last one is so long. */
@@ -117,20 +108,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
   #formation: Formation | null = null;
   #manifest: Manifest | null = null;
   #joined: JoinedMember<Result, Application> | null = null;
-  #admission: Admission | null = null;
   #waitingFor = 'its data directory is being opened';
   #stopped = false;
-  #removed = false;
   readonly #desk: PeerDesk;
-  /** Tells this process from another one of the same name. */
+  readonly #entrance: Entrance;
+  readonly #belonging: Belonging;
   readonly #token: string;
-  /** Members that the log of this one does not name yet. */
-  readonly #acquaintances = new Map<ReplicaId, string>();
-  /** Heard from since this process began. */
-  readonly #lived = new Set<ReplicaId>();
-  #promotion: Timer | null = null;
   #deskMember: DeskMember | null = null;
-  #rebuilds = false;
 
   constructor(options: MemberOptions, world: World, logger: Logger, hooks: MemberHooks<Result, Application>) {
     this.#options = options;
@@ -138,6 +122,19 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#logger = logger;
     this.#hooks = hooks;
     this.#token = Buffer.from(world.randomness.bytes(16)).toString('hex');
+    const { name, dataDir: directory, expectCell, secret, cell, join = [], rebuild = false } = options;
+    this.#belonging = new Belonging({
+      clocks: world.clocks,
+      logger,
+      directory,
+      onRemoved: (error) => hooks.onRemoved(error),
+    });
+    const entrance = { name, token: this.#token, directory, expectCell, secret, join, cell, rebuild };
+    const meet = (acquaintance: Acquaintance): void => this.#belonging.meet(acquaintance);
+    const onWaiting = (reason: string): void => {
+      this.#waitingFor = reason;
+    };
+    this.#entrance = new Entrance({ ...entrance, meet, onWaiting }, world, logger);
     this.#desk = new PeerDesk({
       world,
       clocks: world.clocks,
@@ -147,17 +144,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
   }
 
-  /** Waits for the log to admit it, as a new member or in the place of an incarnation that has ended. */
-  get awaitsAdmission(): boolean {
-    return this.#admission !== null;
-  }
-
+  /** It waits to be rebuilt as a new incarnation. */
   get rebuilds(): boolean {
-    return this.#rebuilds;
+    return this.#entrance.rebuilds;
   }
 
   get removed(): boolean {
-    return this.#removed;
+    return this.#belonging.removed;
   }
 
   /** Why it does not take part yet. */
@@ -171,25 +164,26 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
   /**
    * Forms the cell, or comes back to it. The log is not started yet: `joined.log.start()` is the caller's. Null when it
-   * was closed meanwhile.
+   * was closed meanwhile. `ended`: why the incarnation on the disk does not go on, found by a process that ran on it.
    * @throws {OperatorError} why this member cannot take part.
    */
-  async join(): Promise<JoinedMember<Result, Application> | null> {
+  async join(ended: OperatorError | null = null): Promise<JoinedMember<Result, Application> | null> {
     try {
-      return await this.#join();
+      return await this.#join(ended);
     } catch (error) {
       throw toOperatorError(error, this.#options.dataDir, this.#world.clocks.now().wallMs);
     }
   }
 
-  async #join(): Promise<JoinedMember<Result, Application> | null> {
+  async #join(ended: OperatorError | null): Promise<JoinedMember<Result, Application> | null> {
     this.#directory = await this.#world.openDirectory(this.#options.dataDir);
     try {
+      if (ended !== null) throw ended;
       return await this.#enter(this.#directory);
     } catch (error) {
       const why = toOperatorError(error, this.#options.dataDir, this.#world.clocks.now().wallMs);
       if (!(why instanceof OperatorError) || !endsIncarnation(why)) throw error;
-      if (!(await this.#beginAnew(why, this.#directory))) {
+      if (!(await this.#entrance.beginAnew(why, this.#directory.disk))) {
         if (this.#stopped) return null;
         throw why;
       }
@@ -205,14 +199,19 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#refuseForeign(found, this.#options.expectCell);
     if (found.state !== 'formed') {
       if (this.#options.join === undefined) await this.#form(found, directory);
-      else await this.#beAdmitted(directory);
+      else if (!(await this.#entrance.beAdmitted(disk))) return null;
     }
     if (this.#stopped) return null;
     const manifest = (await ReplicaStorage.inspect(disk)).manifest as Manifest;
     this.#manifest = manifest;
     if (manifest.flags.removed) {
       const { name, incarnation } = manifest.member;
-      throw new MemberRemovedError({ member: name, incarnation, cell: manifest.cell.id });
+      throw new MemberRemovedError({
+        member: name,
+        incarnation,
+        cell: manifest.cell.id,
+        directory: this.#options.dataDir,
+      });
     }
     refuseLevel(manifest, this.#options.dataDir);
     if (manifest.rolledBack !== '') throw this.#rolledBackError(manifest.rolledBack);
@@ -242,84 +241,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#logger.info({ ...rehearsed, version }, 'rehearsed: this version makes the same of the data');
   }
 
-  // --- being admitted -------------------------------------------------------------------------------------------------
-
-  /** `node start --join`: waits until the log has admitted this member, and begins as what it says. */
-  async #beAdmitted({ disk }: OpenDirectory): Promise<void> {
-    const document = await this.#askToJoin(this.#options.join ?? [], undefined, (admission) => admission.run());
-    if (document !== null) await this.#beginAs(document, disk);
-  }
-
-  /**
-   * The incarnation on this disk has ended. Where an operator has had the next one admitted, or `--rebuild` asks for that, it
-   * begins; what the directory held is set aside, whole. False when nobody has decided that.
-   */
-  async #beginAnew(why: OperatorError, { disk }: OpenDirectory): Promise<boolean> {
-    const manifest = (await ReplicaStorage.inspect(disk).catch(() => null))?.manifest ?? null;
-    const listed = manifest?.configurations[0]?.configuration.members ?? [];
-    const urls = [...this.#options.cell, ...listed]
-      .filter(({ name }) => name !== this.#options.name)
-      .map(({ url }) => url);
-    const all = [...new Set([...(this.#options.join ?? []), ...urls])];
-    if (all.length === 0) return false;
-    // Who was removed comes back only where the cell wants it, whatever a unit file says.
-    const asks = this.#options.rebuild === true && why.exitCode !== 23;
-    const rebuild = { incarnation: manifest?.member.incarnation ?? 0, why: why.message };
-    if (asks) this.#logger.warn({ code: why.code }, `${why.message} It is rebuilt from the others.`);
-    this.#rebuilds = asks;
-    const document = await this.#askToJoin(all, asks ? rebuild : undefined, (admission) =>
-      asks ? admission.run() : admission.once(),
-    );
-    if (document === null) return false;
-    if (manifest !== null && document.incarnation <= manifest.member.incarnation) return false;
-    if (manifest !== null && manifest.cell.id !== document.cell.id) return false;
-    const names = await setAside(disk, this.#quarantineLabel());
-    this.#logger.warn({ files: names.length, incarnation: document.incarnation }, 'what was on the disk is set aside');
-    await this.#beginAs(document, disk);
-    return true;
-  }
-
-  async #askToJoin(
-    urls: readonly string[],
-    rebuild: JoinQuestion['rebuild'],
-    ask: (admission: Admission) => Promise<AdmissionDocument | null>,
-  ): Promise<AdmissionDocument | null> {
-    const { name, dataDir: directory, expectCell, secret } = this.#options;
-    const { clocks } = this.#world;
-    this.#waitingFor = 'it waits to be admitted';
-    this.#admission = new Admission({
-      question: { name, token: this.#token, ...(rebuild === undefined ? {} : { rebuild }) },
-      directory,
-      urls,
-      expectCell,
-      ask: (url, question) => this.#world.askPeer(url, paths.join, question, secret),
-      onWaiting: (reason) => {
-        this.#waitingFor = reason;
-      },
-      clocks,
-      logger: this.#logger,
-    });
-    try {
-      return await ask(this.#admission);
-    } finally {
-      this.#admission = null;
-    }
-  }
-
-  /** The two steps of every formation, so that it may be cut short anywhere. */
-  async #beginAs(document: AdmissionDocument, disk: OpenDirectory['disk']): Promise<void> {
-    const { cell, configurations, incarnation, level: formats, members } = document;
-    const member = { name: this.#options.name, incarnation };
-    await ReplicaStorage.writeForming(disk, { cell, member, configurations, level: formats });
-    await ReplicaStorage.markFormed(disk);
-    for (const { id, url } of members) this.#acquaintances.set(id, url);
-    this.#logger.info({ cell: cell.id, ...member }, 'admitted');
-  }
-
   #identity(): IdentityDocument {
     const { name, version } = this.#options;
     const cell = this.#manifest?.cell.id ?? null;
-    const waits = this.#admission !== null;
+    const waits = this.#entrance.isWaiting;
     const state = waits ? 'waiting' : cell !== null ? 'member' : this.#formation !== null ? 'founding' : 'opening';
     return { name, token: this.#token, version, state, cell: waits ? null : cell };
   }
@@ -343,7 +268,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
   #refuseForeign(found: Inspection, expectCell: string | null): void {
     const { name, dataDir: directory } = this.#options;
     if (found.manifest === null) {
-      if (expectCell === null) return;
+      // Admitted by a cell it is compared with the expected one.
+      if (expectCell === null || this.#options.join !== undefined) return;
+      if (this.#options.rebuild === true)
+        throw new DataDirectoryLostError({ directory, member: name, cell: expectCell });
       throw new OperatorError(
         'PAXOS_REFUSED',
         `Data directory ${directory} is empty, and --expect-cell forbids forming a new cell.`,
@@ -512,10 +440,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
     network.onPeerRefusal((from, refusal) => {
       refusals.set(from, `${refusal.code}: ${refusal.message}`);
       fencing.onRefusal(from, refusal);
-      if (refusal.authentic) this.#onRefused(from, refusal.code, questions);
+      if (refusal.authentic) this.#belonging.onRefused(from, refusal.code);
     });
     network.onPeerHello(({ id, direction }) => {
-      this.#lived.add(id);
+      this.#belonging.heard(id);
       if (direction === 'outbound') refusals.delete(id);
     });
     network.onPeerMark((from, mark) => fencing.onMark(from, mark));
@@ -535,8 +463,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
       fenced: isFenced(recovered.manifest),
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare: 'majority' }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
-      onLeft: () => this.#onLeft(),
-      acquaintances: () => this.#unknownToTheLog(),
+      onLeft: () => this.#belonging.onLeft(),
+      acquaintances: () => this.#belonging.unknownToTheLog(),
       ...(onMastership === undefined ? {} : { onMastership }),
       ...(onEpoch === undefined ? {} : { onEpoch }),
       ...(onDelivered === undefined ? {} : { onDelivered }),
@@ -551,80 +479,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
       membership,
       questions,
       cellSecret,
-      lived: this.#lived,
+      lived: this.#belonging.lived,
       connected: () => network.connected(),
-      meet: ({ id, url }) => {
-        this.#acquaintances.set(id, url);
-        log.updatePeers();
-      },
+      meet: (acquaintance) => this.#belonging.meet(acquaintance),
     };
-    this.#scheduleAskForVote();
+    const keepRemoved = (): Promise<void> => storage.setFlags({ removed: true });
+    this.#belonging.begin({ manifest, log, questions, keepRemoved });
     return { manifest, storage, network, log, application, refusals, membership, fencing };
-  }
-
-  // --- who is in ------------------------------------------------------------------------------------------------------
-
-  /** Those that the log has come to are named by it, or are out. */
-  #unknownToTheLog(): ReadonlyMap<ReplicaId, string> {
-    const upTo = this.#joined?.log.core.appliedUpTo ?? 0;
-    for (const id of this.#acquaintances.keys()) {
-      if (parseReplicaId(id).incarnation <= upTo && upTo > 0) this.#acquaintances.delete(id);
-    }
-    return this.#acquaintances;
-  }
-
-  /** A member did not let this one in, and has proved that it is one. Whom this one turns away says nothing about it. */
-  #onRefused(from: ReplicaId, code: string, questions: PeerQuestions): void {
-    if (!this.#judge(from).ok) return;
-    if (code === 'PAXOS_MEMBER_REMOVED') return this.#onLeft();
-    const log = this.#joined?.log;
-    if (code !== 'PAXOS_MEMBER_UNKNOWN' || log === undefined) return;
-    const members = log.core.configurations.flatMap(({ configuration }) => configuration.members);
-    const own = members.find((member) => memberId(member) === log.self);
-    const peer = members.find((member) => memberId(member) === from);
-    // It missed the change that admitted this one: told where, it asks here for what it missed.
-    if (own === undefined || peer === undefined) return;
-    void questions.introduce(peer.url, { id: log.self, url: own.url } satisfies Acquaintance);
-  }
-
-  /** The cell has this incarnation no more: that is kept, and nothing brings it back. */
-  #onLeft(): void {
-    const joined = this.#joined;
-    if (this.#removed || joined === null) return;
-    this.#removed = true;
-    const { name, incarnation } = joined.manifest.member;
-    const error = new MemberRemovedError({ member: name, incarnation, cell: joined.manifest.cell.id });
-    this.#logger.warn({ member: name, incarnation }, error.message);
-    joined.storage.setFlags({ removed: true }).then(
-      () => this.#hooks.onRemoved(error),
-      (failure: unknown) => {
-        this.#logger.warn({ err: failure }, 'that this member was removed could not be written down');
-        this.#hooks.onRemoved(error);
-      },
-    );
-  }
-
-  /** Who takes the place of an incarnation that voted asks for its vote until it has it. */
-  #scheduleAskForVote(): void {
-    const { clocks } = this.#world;
-    this.#promotion = clocks.schedule((clocks.now().monotonicMs + askForVoteMs) as Ms, () => {
-      if (this.#stopped || this.#removed) return;
-      void this.#askForVote().finally(() => {
-        if (!this.#stopped) this.#scheduleAskForVote();
-      });
-    });
-  }
-
-  async #askForVote(): Promise<void> {
-    const own = this.#deskMember;
-    if (own === null || own.log.core.participation !== 'rebuilding') return;
-    const { log, cellSecret } = own;
-    const master = log.core.master(this.#world.clocks.now());
-    const { members } = log.core.configuration;
-    const url = members.find((member) => memberId(member) === master)?.url;
-    if (url === undefined) return;
-    const asked = { id: log.self, url } satisfies Acquaintance;
-    await this.#world.askPeer(url, paths.promotion, asked, cellSecret);
   }
 
   /**
@@ -640,21 +501,9 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#hooks.onFatal(new GenerationOverError({ member, cell, generation: own, newer: generation, directory }));
   }
 
-  /** Only members of a configuration that is in force or to come are listened to. */
-  #admit(hello: PeerHello): PeerAdmission {
-    const judged = this.#judge(hello.id);
+  #admit(hello: PeerHello): Admission {
+    const judged = this.#belonging.judge(hello.id);
     return judged.ok ? (this.#joined?.fencing.admit(hello) ?? judged) : judged;
-  }
-
-  #judge(id: ReplicaId): PeerAdmission {
-    const configurations = this.#joined?.log.core.configurations ?? [];
-    const known = configurations.some(({ configuration }) => configuration.members.some((it) => memberId(it) === id));
-    if (known || this.#acquaintances.has(id)) return { ok: true };
-    // Every life is numbered by the instance that admits it: one that was come to, and is in no configuration, is out.
-    if (parseReplicaId(id).incarnation <= (this.#joined?.log.core.appliedUpTo ?? 0)) {
-      return { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: `${id} was removed from this cell.` };
-    }
-    return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
   }
 
   /**
@@ -682,8 +531,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
   async close(): Promise<void> {
     this.#stopped = true;
     this.#formation?.stop();
-    this.#admission?.stop();
-    this.#promotion?.cancel();
+    this.#entrance.stop();
+    this.#belonging.stop();
     const joined = this.#joined;
     if (joined !== null) {
       joined.log.stop();
@@ -700,9 +549,6 @@ export class Member<Result, Application extends LogApplication<Result>> {
     this.#directory = null;
   }
 }
-
-/** 20 and 25, and 23 when a next incarnation was admitted since: what the disk holds is not gone on from. */
-const endsIncarnation = ({ exitCode }: OperatorError): boolean => exitCode === 20 || exitCode === 23 || exitCode === 25;
 
 type Ms = ReturnType<World['clocks']['now']>['monotonicMs'];
 

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto';
 import { type Epoch, type Instance, parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
+import { OperatorError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
@@ -16,6 +17,7 @@ import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
 import { MachineFacts } from './machine-facts.ts';
 import { type JoinedMember, Member, type MemberOptions, snapshotLogBytesDefault } from './member.ts';
+import { endsIncarnation } from './membership/entrance.ts';
 import { OperatingFacts } from './operating-facts.ts';
 import { Recovery } from './recovery.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
@@ -319,15 +321,35 @@ class ReplicaProcess {
     this.#operating?.close();
   }
 
+  /** Found later than at start, the answer is the same (contract §1): true when this process goes on, or was told to stop. */
+  async #beginAnew(why: OperatorError): Promise<boolean> {
+    if (this.#stopping !== null) return true;
+    this.#switch.set(this.#waiting);
+    await this.#closeMember();
+    if (this.#stopping !== null) return true;
+    this.#member = this.#makeMember();
+    try {
+      const joined = await this.#member.join(why);
+      if (joined !== null) this.#serve(joined);
+      return true;
+    } catch (error) {
+      if (error !== why) this.#logger.error({ err: error }, 'no next incarnation could begin');
+      return false;
+    }
+  }
+
   /** Resolves when no request waits for the database any more, or the grace is over. */
   async #whenIdle(graceMs: number): Promise<void> {
     const deadline = performance.now() + graceMs;
     while (this.#front.inFlight > 0 && performance.now() < deadline) await sleep(5);
   }
 
-  /** Something after which this process must not go on. */
+  /** Something after which this process must not go on, unless a next incarnation may begin in it. */
   async #end(reason: unknown): Promise<void> {
     this.#logger.error({ err: reason }, 'this replica cannot go on');
+    if (this.#service !== null && reason instanceof OperatorError && endsIncarnation(reason)) {
+      if (await this.#beginAnew(reason)) return;
+    }
     if (this.#stopping === null) this.#stopping = this.#close(0).catch(() => undefined);
     await this.#stopping;
     this.#exit.reject(reason);

@@ -1,50 +1,14 @@
 /** Members come, go and are rebuilt on real processes, under load: contract §1 `members`, `node start --join`, `--rebuild`. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withMembers } from '../../src/operator/members/port.ts';
-import type { StepOptions } from '../../src/operator/members/steps.ts';
-import {
-  addMember,
-  listMembers,
-  rebuildMember,
-  removeMember,
-  replaceMember,
-} from '../../src/operator/members/workflows.ts';
-import { type CellProcess, withCell } from '../support/cell-process.ts';
+import { addMember, rebuildMember, removeMember, replaceMember } from '../../src/operator/members/workflows.ts';
+import { withCell } from '../support/cell-process.ts';
 import { CountingLoad } from '../support/counting-load.ts';
+import { add, membersOf, operate, plain } from '../support/membership-operator.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
-
-const plain = { dryRun: false, allowNoSpare: false };
-
-/** As an operator at his own machine, who knows the addresses of `cell`. */
-function operate<Result>(cell: CellProcess, work: (options: StepOptions) => Promise<Result>): Promise<Result> {
-  return withMembers({ endpoints: cell.urls, timeout: 15_000 }, (port) =>
-    work({ port, timeoutMs: 15_000, onProgress: () => undefined }),
-  );
-}
-
-/** With other addresses to begin at. */
-const operateAt = <Result>(urls: readonly string[], work: (options: StepOptions) => Promise<Result>): Promise<Result> =>
-  withMembers({ endpoints: urls, timeout: 15_000 }, (port) =>
-    work({ port, timeoutMs: 15_000, onProgress: () => undefined }),
-  );
-
-async function add(cell: CellProcess, name: string): Promise<ReplicaChild> {
-  const newcomer = await cell.newcomer(name);
-  newcomer.start();
-  const added = await operate(cell, (options) =>
-    addMember(options, { name, url: newcomer.url, promote: true, ...plain }),
-  );
-  expect(added.member).toMatchObject({ name, role: 'voter', voting: true });
-  return newcomer;
-}
-
-const membersOf = async (cell: CellProcess): Promise<string[]> => {
-  const { members } = await listMembers({ endpoints: cell.urls, timeout: 5_000 });
-  return members.map(({ name, role }) => `${name} ${role}`);
-};
 
 describe('under load, with nothing lost', () => {
   it('a cell grows from three to five, a dead member is replaced, and it shrinks again', {
@@ -134,43 +98,6 @@ describe('a lost or damaged disk', () => {
       expect(again.changed).toBe(false);
     });
   });
-
-  it('is set aside whole before the next incarnation begins', { timeout: 40_000 }, async () => {
-    await withCell({ replicas: 3 }, async (cell) => {
-      const master = await cell.master();
-      const [victim] = cell.others(master) as [ReplicaChild];
-      await victim.terminate();
-      const before = readdirSync(victim.directory).filter((name) => name !== 'scratch');
-      for (const name of ['promise-a', 'promise-b']) rmSync(path.join(victim.directory, name));
-      expect(await victim.startAndEnd()).toEqual({ code: 25, signal: null });
-      victim.start({ rebuild: true });
-      await until('the next incarnation votes', async () => (await victim.status())?.voting === true);
-      const aside = path.join(victim.directory, 'quarantine');
-      const [label] = readdirSync(aside) as [string];
-      const kept = readdirSync(path.join(aside, label));
-      expect(kept.sort()).toEqual(before.filter((name) => !name.startsWith('promise-')).sort());
-    });
-  });
-
-  it('waits without a quorum of the others, and says for whom', { timeout: 40_000 }, async () => {
-    await withCell({ replicas: 3 }, async (cell) => {
-      const master = await cell.master();
-      const [victim, other] = cell.others(master) as [ReplicaChild, ReplicaChild];
-      await victim.kill();
-      await other.kill();
-      rmSync(victim.directory, { recursive: true, force: true });
-      victim.start({ rebuild: true });
-      await until('it says for whom it waits', async () => {
-        const status = await victim.status();
-        return (
-          status?.role === 'rebuilding' &&
-          status.warnings.some((why) => why.includes(`${other.name} cannot be reached`))
-        );
-      });
-      other.start();
-      await until('the next incarnation votes', async () => (await victim.status())?.voting === true);
-    });
-  });
 });
 
 describe('a member that was removed', () => {
@@ -189,31 +116,6 @@ describe('a member that was removed', () => {
       // A unit file with --rebuild does not bring back whom an operator has removed.
       expect(await gone.startAndEnd({ rebuild: true })).toEqual({ code: 23, signal: null });
       expect((await other.status())!.epoch).toBe(epoch);
-    });
-  });
-
-  it('finds the cell again when all others were replaced while it was down', { timeout: 60_000 }, async () => {
-    await withCell({ replicas: 3 }, async (cell) => {
-      const [n1, n2, n3] = cell.members as [ReplicaChild, ReplicaChild, ReplicaChild];
-      await n3.terminate();
-      for (const [old, name] of [
-        [n1, 'n4'],
-        [n2, 'n5'],
-      ] as const) {
-        const newcomer = await cell.newcomer(name);
-        newcomer.start();
-        old.expectEnd(true);
-        await operateAt([...cell.urls, newcomer.url], (options) =>
-          replaceMember(options, { old: old.name, name, url: newcomer.url, dryRun: false, allowNoSpare: true }),
-        );
-        await old.end(15_000);
-      }
-      n3.start();
-      await until('n3 is caught up', async () => {
-        const status = await n3.status();
-        const names = status?.members.map(({ name }) => name).join(' ');
-        return names === 'n3 n4 n5' && status?.master !== null;
-      });
     });
   });
 });

@@ -46,6 +46,10 @@ export class PeerQuestions {
     return isProbeAnswer(answer) && answer.name === member.name ? answer : null;
   }
 
+  askForVote(url: string, document: object): Promise<unknown> {
+    return this.#world.askPeer(url, paths.promotion, document, this.#secrets.cell);
+  }
+
   introduce(url: string, document: object): Promise<unknown> {
     return this.#world.askPeer(url, paths.introduction, document, this.#secrets.cell);
   }
