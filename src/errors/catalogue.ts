@@ -336,6 +336,12 @@ export const catalogue = {
 
   // Checks and their results.
   PAXOS_CHECK_FAILED: entry(null, 4, 'A check found databases that differ, or corruption.', 'Follow the message.'),
+  PAXOS_QUARANTINED: entry(
+    503,
+    3,
+    "The replica's database is not that of the majority: it answers nothing from it, and is rebuilding it.",
+    'Use another replica; see `paxosctl verify checksums` and `paxosctl status`.',
+  ),
   PAXOS_CHECK_GONE: entry(
     410,
     8,

@@ -276,6 +276,17 @@ export interface ReplicaStatusDocument extends OperatingDocument {
     readonly flushMsP99: number;
     readonly itemsPerInstance: number;
   };
+  /** How the newest comparison of all members' databases came out, as this replica knows it. */
+  readonly check?: {
+    /** 0: the cell does not check itself. */
+    readonly everyMs: number;
+    readonly instance: number;
+    readonly verdict: 'agree' | 'differ' | 'incomplete' | 'none';
+    readonly at: string | null;
+    readonly ageMs: number | null;
+    readonly odd: readonly string[];
+    readonly silent: readonly string[];
+  };
   readonly readOnly: boolean;
   readonly catchUp?: CatchUpDocument | null;
   readonly warnings: readonly string[];

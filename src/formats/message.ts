@@ -32,6 +32,8 @@ const kinds = {
   'item-request': 12,
   item: 13,
   settled: 14,
+  digests: 24,
+  'check-wanted': 25,
 } as const satisfies Record<Message['kind'], number>;
 
 const rejectReasons = ['promised', 'lease', 'behind'] as const;
@@ -137,6 +139,14 @@ export function writeMessage(to: ByteParts, message: Message): void {
     case 'frozen':
       writeFreezeEvidence(writer, message.evidence);
       return;
+    case 'digests': {
+      const { instance, full, logChain, database, version } = message.digests;
+      writer.safe(instance).u8((full ? 1 : 0) | (message.answer ? 2 : 0));
+      writer.text(logChain).text(database).text(version);
+      return;
+    }
+    case 'check-wanted':
+      return;
     default:
       return unreachable(message);
   }
@@ -212,6 +222,10 @@ export function readMessage(from: ByteReader): Message {
       return { kind: 'release', release: readRelease(from) };
     case kinds.frozen:
       return { kind: 'frozen', evidence: readFreezeEvidence(from) };
+    case kinds.digests:
+      return readDigests(from);
+    case kinds['check-wanted']:
+      return { kind: 'check-wanted' };
     default:
       throw new FormatError(`a message of unknown kind ${kind}`);
   }
@@ -306,6 +320,18 @@ function writeRelease(to: ByteParts, release: Release): void {
   writeBallot(to.writer, release.ballot);
   const { name, incarnation } = parseReplicaId(release.successor);
   to.writer.text(name).safe(incarnation);
+}
+
+function readDigests(from: ByteReader): Message {
+  const instance = from.safe() as Instance;
+  const flags = from.u8();
+  if (flags > 3) throw new FormatError('digests of unknown flags');
+  const [logChain, database, version] = [from.text(), from.text(), from.text()];
+  if (!/^[0-9a-f]{64}$/.test(logChain) || !/^[0-9a-f]{1,64}$/.test(database) || version.length > 256) {
+    throw new FormatError('digests that are none');
+  }
+  const digests = { instance, full: (flags & 1) !== 0, logChain, database, version };
+  return { kind: 'digests', digests, answer: (flags & 2) !== 0 };
 }
 
 function readRelease(from: ByteReader): Release {

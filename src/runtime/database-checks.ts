@@ -52,6 +52,13 @@ export interface DatabaseCheck {
   readonly atWallMs: number;
 }
 
+interface Done {
+  readonly check: DatabaseCheck;
+  view: DatabaseView | null;
+  /** Evidence: newer ones do not take its place. */
+  pinned: boolean;
+}
+
 export interface DatabaseChecksOptions {
   readonly clocks: ClockPort;
   readonly logger: Logger;
@@ -60,7 +67,7 @@ export interface DatabaseChecksOptions {
 export class DatabaseChecks {
   readonly #options: DatabaseChecksOptions;
   /** Newest last. */
-  #done: { readonly check: DatabaseCheck; view: DatabaseView | null }[] = [];
+  #done: Done[] = [];
   #running: ChecksumPoint | null = null;
   #next: ChecksumPoint | null = null;
   #newest = 0;
@@ -107,10 +114,25 @@ export class DatabaseChecks {
     return view === null ? null : scannedEntries(view, query);
   }
 
-  close(): void {
-    this.#closed = true;
+  /**
+   * The state of `instance` is given up: its view stays as evidence for as long as views do, and what is under way has no
+   * result. The state that takes its place may be scanned at that instance again; asked for is then still the first.
+   */
+  giveUp(instance: number): void {
+    for (const done of this.#done) if (done.check.instance === instance) done.pinned = true;
+    this.#abandon();
+  }
+
+  #abandon(): void {
     this.#next?.view.close();
     this.#next = null;
+    this.#running?.view.close();
+    this.#running = null;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#abandon();
     for (const done of this.#done) this.#drop(done);
   }
 
@@ -124,7 +146,7 @@ export class DatabaseChecks {
   }
 
   #slice(point: ChecksumPoint, scan: ReturnType<typeof scanDatabase>, startedMs: number): void {
-    if (this.#closed) return point.view.close();
+    if (this.#running !== point) return;
     const { clocks, logger } = this.#options;
     try {
       const step = scan.next();
@@ -160,9 +182,9 @@ export class DatabaseChecks {
     this.#running = null;
     if (check === null) point.view.close();
     else {
-      const done = { check, view: point.view as DatabaseView | null };
+      const done: Done = { check, view: point.view, pinned: false };
       this.#done.push(done);
-      for (const old of this.#done.slice(0, -viewsKept)) this.#drop(old);
+      for (const old of this.#done.slice(0, -viewsKept)) if (!old.pinned) this.#drop(old);
       this.#done = this.#done.slice(-resultsKept);
       clocks.schedule(plus(clocks, viewKeptMs), () => this.#drop(done));
       this.onDone(check);
@@ -170,9 +192,10 @@ export class DatabaseChecks {
     this.#startNext();
   }
 
-  #drop(done: { view: DatabaseView | null }): void {
+  #drop(done: Done): void {
     done.view?.close();
     done.view = null;
+    done.pinned = false;
   }
 }
 

@@ -9,6 +9,7 @@
 
 import type { BadItem } from '../core/consensus/bad-item.ts';
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
+import type { ComparedDatabases, DatabaseDigests, DatabaseEvidence } from '../core/consensus/database-comparison.ts';
 import type { Effect } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from '../core/consensus/identity.ts';
@@ -21,8 +22,9 @@ import type { Random } from '../core/random.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
-import type { NetworkPort } from '../ports/network.ts';
+import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
 import type { ApplicationView, LogApplication } from './application.ts';
+import { rebuildDatabase } from './database-rebuild.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -38,6 +40,10 @@ const recordEveryInstances = 10_000;
 const snapshotRetryMs = 10_000;
 /** Who is out is spoken to for so many instances more, so that it hears that it is. */
 const partingInstances = 4;
+/** Instances between two comparisons of the sums that are kept up with each operation: they cost next to nothing. */
+const runningSumEvery = 1024;
+/** Building the database anew did not help: the next try waits, twice as long each time. */
+const rebuildRetryMs = { first: 1_000, max: 60_000 };
 
 export type SubmitOutcome<Result> =
   | { readonly kind: 'applied'; readonly result: Result; readonly instance: Instance; readonly epoch: Epoch }
@@ -83,6 +89,8 @@ export interface LogReplicaOptions<Result> {
   /** Restored into the application before `start`; null for a new cell. */
   readonly snapshot: LoadedSnapshot | null;
   readonly recovered: RecoveredState;
+  /** The state of before the first instance, where no snapshot was there at this start. */
+  readonly initial?: LoadedSnapshot | null;
   /** What froze this member before this start; it takes no part then. */
   readonly frozen?: FreezeEvidence | null;
   /** A new generation is being made: it takes no part in this one any more. */
@@ -100,6 +108,18 @@ export interface LogReplicaOptions<Result> {
   readonly onEpoch?: (epoch: Epoch, owner: ReplicaId) => void;
   /** After each applied instance: how many submitted items it carried. */
   readonly onDelivered?: (items: number) => void;
+  /** Its database was not the majority's before this start. */
+  readonly quarantined?: boolean;
+  /** Generation of the cell; names it in evidence. */
+  readonly generation?: number;
+  /** Of the program: while versions are mixed a difference may follow them. */
+  readonly version?: string;
+  /** What the members hold at one instance was put side by side. */
+  readonly onCompared?: (comparison: ComparedDatabases) => void;
+  /** This replica's database is not the right one. What it returns is kept with the evidence. */
+  readonly onSetAside?: (evidence: DatabaseEvidence) => unknown;
+  /** A member that was set aside waits for a check, and this replica is master. */
+  readonly onCheckWanted?: () => void;
   /** Test builds and the simulator see each step. */
   readonly onStep?: (input: Input, effects: readonly Effect[], replica: Replica) => void;
 }
@@ -140,6 +160,7 @@ export class LogReplica<Result> {
   #freezing: Promise<void> | null = null;
   #frozen: FreezeEvidence | null = null;
   #tellTimer: Timer | null = null;
+  #rebuilds = 0;
   #waiters: { readonly instance: Instance; readonly done: () => void }[] = [];
 
   constructor(options: LogReplicaOptions<Result>) {
@@ -153,7 +174,10 @@ export class LogReplica<Result> {
     this.#frozen = options.frozen ?? null;
     this.#silent = this.#frozen !== null || options.fenced === true;
     const frozen = this.#silent;
-    this.#core = new Replica({ self, at, random, recovered, frozen, ...(limits === undefined ? {} : { limits }) });
+    const { quarantined = false } = options;
+    const known = { self, at, random, recovered, frozen, quarantined };
+    this.#core = new Replica({ ...known, ...(limits === undefined ? {} : { limits }) });
+    this.#rebuilds = quarantined ? 1 : 0;
   }
 
   /** Begins to take part. The application already holds the snapshot's state. */
@@ -167,7 +191,7 @@ export class LogReplica<Result> {
       if (message.kind === 'frozen') void this.freeze(message.evidence);
       else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
-    network.onSnapshotRequest((above, digest) => storage.serveNewest(above, digest));
+    network.onSnapshotRequest((above, digest) => this.#provide(above, digest));
     this.updatePeers();
     this.#feed({ kind: 'woken', at: this.#now() });
     if (this.#frozen !== null) this.#tellFrozen(this.#frozen);
@@ -456,6 +480,16 @@ export class LogReplica<Result> {
         return this.#onHalted(effect.item);
       case 'fetch-snapshot':
         return void this.#fetchSnapshot(effect.provider, effect.above);
+      case 'compared':
+        return this.#options.onCompared?.(effect.comparison);
+      case 'set-aside':
+        return void this.#setAside(effect.evidence);
+      case 'taken-back':
+        return void this.#takenBack(effect.instance);
+      case 'check-wanted':
+        return this.#options.onCheckWanted?.();
+      case 'fork-seen':
+        return void this.freeze(this.#forkEvidence(effect));
       default:
         return unreachable(effect);
     }
@@ -516,6 +550,7 @@ export class LogReplica<Result> {
       this.#options.onEpoch?.(epoch, value.owner);
     }
     if (value.kind === 'submitted') this.#options.onDelivered?.(value.items.length);
+    if (instance % runningSumEvery === 0) this.#reportRunningSum(instance);
   }
 
   #afterApplying(): void {
@@ -621,7 +656,7 @@ export class LogReplica<Result> {
    * middle of a step, while another state is being restored, and after the replica has stopped.
    */
   snapshotPoint(): SnapshotPoint | null {
-    if (this.#stopped || !this.#isCurrent()) return null;
+    if (this.#stopped || !this.#isCurrent() || this.#isSetAside()) return null;
     const handle = this.#core.handle();
     // Handle, chain and view belong together, or a restart would go on from one state at the place of another.
     invariant(handle.instance === this.#appliedUpTo, 'a snapshot is of what the application holds', { handle });
@@ -643,14 +678,27 @@ export class LogReplica<Result> {
     }
   }
 
+  /** For a peer that needs one above `above`; taken now where that is missing. A database that is not right teaches nobody. */
+  async #provide(above: number, digest: string | null): Promise<SnapshotStream | null> {
+    const { storage } = this.#options;
+    if (this.#isSetAside()) return null;
+    const newest = await storage.serveNewest(above, digest);
+    if (newest !== null || this.#appliedUpTo <= above) return newest;
+    const { kind } = await this.takeSnapshot();
+    return kind === 'taken' ? storage.serveNewest(above, null) : null;
+  }
+
+  #receive(provider: ReplicaId, above: Instance): Promise<LoadedSnapshot> {
+    return this.#intake.fetch(provider, above, () => {
+      if (this.#silent) throw new Error('this member was frozen meanwhile');
+    });
+  }
+
   async #fetchSnapshot(provider: ReplicaId, above: Instance): Promise<void> {
     const { logger } = this.#options;
     logger.info({ provider, above }, 'too far behind for the log: fetching a snapshot');
     try {
-      const snapshot = await this.#intake.fetch(provider, above, () => {
-        if (this.#silent) throw new Error('this member was frozen meanwhile');
-      });
-      await this.#install(snapshot);
+      await this.#install(await this.#receive(provider, above));
     } catch (error) {
       logger.warn({ err: error, provider }, 'snapshot was not fetched; asking again');
       this.#feed({ kind: 'snapshot-failed', at: this.#now() });
@@ -683,6 +731,132 @@ export class LogReplica<Result> {
     this.#feed({ kind: 'woken', at: this.#now() });
     this.updatePeers();
     this.#wakeWaiters(this.#core.appliedUpTo);
+  }
+
+  // --- the database's own check -------------------------------------------------------------------------------------
+
+  /** What a full scan of the application found at an instance; to be compared with the others. */
+  databaseChecked(digests: Omit<DatabaseDigests, 'full' | 'version'>): void {
+    if (this.#stopped) return;
+    const { version = '' } = this.#options;
+    this.#feed({ kind: 'database-checked', at: this.#now(), digests: { ...digests, full: true, version } });
+  }
+
+  /** Of what others apply too: what this replica finds again on its disk was compared before. */
+  #reportRunningSum(instance: Instance): void {
+    const { application, recovered, version = '' } = this.#options;
+    const database = instance > recovered.chosenUpTo && !this.#isSetAside() ? application.checksumHex?.() : undefined;
+    if (database === undefined) return;
+    const logChain = Buffer.from(this.#logChain).toString('hex');
+    const digests = { instance, full: false, logChain, database, version };
+    this.#feed({ kind: 'database-checked', at: this.#now(), digests });
+  }
+
+  #isSetAside(): boolean {
+    return this.#core.isSetAside;
+  }
+
+  async #setAside(evidence: DatabaseEvidence): Promise<void> {
+    const { logger, onSetAside, storage } = this.#options;
+    logger.error({ ...evidence }, 'this database is not that of the majority: set aside');
+    try {
+      const more = onSetAside?.(evidence);
+      const seenAt = new Date(this.#now().wallMs).toISOString();
+      await storage.setAside({
+        instance: evidence.instance,
+        details: { member: this.self, seenAt, ...evidence, more },
+      });
+    } catch (error) {
+      return this.#fatal(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#rebuildLater(evidence);
+  }
+
+  #rebuildLater(evidence: DatabaseEvidence): void {
+    const { first, max } = rebuildRetryMs;
+    const waitMs = this.#rebuilds === 0 ? 0 : Math.min(max, first * 2 ** (this.#rebuilds - 1));
+    const at = (this.#now().monotonicMs + waitMs) as MonotonicMs;
+    this.#options.clocks.schedule(at, () => {
+      // A snapshot is being taken over just now: that is a state built anew as well, and is compared.
+      if (!this.#stopped && !this.#restoring && this.#isSetAside()) void this.#rebuild(evidence);
+    });
+  }
+
+  /**
+   * First from what lies on this disk: the damage was in memory. When that gave the same again, from a snapshot of a member that
+   * holds the right database.
+   */
+  async #rebuild(evidence: DatabaseEvidence): Promise<void> {
+    const { application, clocks, digest, logger } = this.#options;
+    const attempt = this.#rebuilds++;
+    try {
+      const base = attempt === 0 ? await this.#ownBase() : await this.#othersBase(evidence, attempt);
+      if (this.#stopped || this.#restoring || !this.#isSetAside()) return;
+      if (base.handle.instance > this.#core.appliedUpTo) {
+        await this.#install(base);
+        this.#feed({ kind: 'database-replayed', at: this.#now() });
+        return;
+      }
+      this.#restoring = true;
+      try {
+        this.#logChain = await rebuildDatabase({
+          ...{ application, digest, base, upTo: this.#appliedUpTo },
+          chosenValue: (instance) => this.#core.chosenValue(instance),
+          nextTurn: () => new Promise((resolve) => clocks.nextTurn(resolve)),
+          isOver: () => this.#stopped,
+        });
+      } finally {
+        this.#restoring = false;
+      }
+      logger.info({ from: base.handle.instance, upTo: this.#appliedUpTo }, 'the database was built anew');
+      // Ahead of what a check found meanwhile: that is of the new state.
+      this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
+      this.#inputs.unshift({ kind: 'database-replayed', at: this.#now() });
+    } catch (error) {
+      logger.warn({ err: error, attempt }, 'the database could not be built anew; trying again');
+      this.#rebuildLater(evidence);
+    }
+    this.#feed({ kind: 'woken', at: this.#now() });
+  }
+
+  async #ownBase(): Promise<LoadedSnapshot> {
+    const newest = await this.#options.storage.newestSnapshot();
+    const base = newest ?? this.#options.initial ?? null;
+    if (base === null) throw new Error('there is no snapshot here');
+    return base;
+  }
+
+  async #othersBase({ holders }: DatabaseEvidence, attempt: number): Promise<LoadedSnapshot> {
+    const others = holders.filter((holder) => holder !== this.self);
+    const provider = others[attempt % Math.max(1, others.length)];
+    if (provider === undefined) throw new Error('nobody is known to hold the right database');
+    const above = (await this.#options.storage.newestSnapshot().catch(() => null))?.handle.instance ?? 0;
+    return this.#receive(provider, above as Instance);
+  }
+
+  async #takenBack(instance: Instance): Promise<void> {
+    const { logger, storage } = this.#options;
+    this.#rebuilds = 0;
+    logger.info({ instance }, 'this database is that of the majority again');
+    await storage.takeBack().catch((error: unknown) => {
+      // It compares once more after a restart: no harm is done.
+      logger.warn({ err: error }, 'that this member takes part again could not be written down');
+    });
+  }
+
+  #forkEvidence({ instance, branches }: Extract<Effect, { kind: 'fork-seen' }>): FreezeEvidence {
+    const sides = branches.map(({ members, logChain }) => `${members.join(', ')} with ${logChain.slice(0, 16)}…`);
+    return {
+      cause: 'log-fork',
+      generation: this.#options.generation ?? 1,
+      seenBy: this.self,
+      seenAtMs: this.#now().wallMs,
+      text: `Members do not have the same log up to instance ${instance}: ${sides.join('; ')}.`,
+      facts: Object.fromEntries([
+        ['instance', instance],
+        ...branches.flatMap(({ members, logChain }) => members.map((member) => [`log of ${member}`, logChain])),
+      ]),
+    };
   }
 
   #fatal(error: Error): void {

@@ -26,6 +26,12 @@ export interface SnapshotReceiver {
   abort(): Promise<void>;
 }
 
+/** Kept as a file for people; `details` is JSON. */
+export interface SetAsideEvidence {
+  readonly instance: Instance;
+  readonly details: unknown;
+}
+
 export interface LogStorage {
   /** Queued; durable in order. The write's promise is durable before its entries. */
   persist(request: WriteRequest): void;
@@ -39,6 +45,12 @@ export interface LogStorage {
     readonly logChain: Uint8Array;
     readonly view: ApplicationView;
   }): Promise<{ readonly instance: Instance; readonly bytes: number }>;
+  /** The newest good one, read whole; null without one. @throws {SnapshotCorruptError} */
+  newestSnapshot(): Promise<LoadedSnapshot | null>;
+  /** Durable when it resolves: this member's database is not the right one, and why that is known. */
+  setAside(evidence: SetAsideEvidence): Promise<void>;
+  /** Durable when it resolves: its database is right again. */
+  takeBack(): Promise<void>;
   receiveSnapshot(): Promise<SnapshotReceiver>;
   /** Durable when it resolves, with everything up to it known as chosen. */
   record(point: RecordedPoint): Promise<void>;

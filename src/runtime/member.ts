@@ -30,6 +30,7 @@ import type { Inspection } from '../storage/formation.ts';
 import { isFenced } from '../storage/generation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import type { LogApplication } from './application.ts';
+import { initialSnapshot } from './database-rebuild.ts';
 import { toOperatorError } from './directory-errors.ts';
 import type { Fencing } from './fencing.ts';
 import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
@@ -74,7 +75,10 @@ export interface MemberOptions {
 }
 
 export interface MemberHooks<Result, Application extends LogApplication<Result>>
-  extends Pick<LogReplicaOptions<Result>, 'onMastership' | 'onEpoch' | 'onDelivered'> {
+  extends Pick<
+    LogReplicaOptions<Result>,
+    'onMastership' | 'onEpoch' | 'onDelivered' | 'onCompared' | 'onSetAside' | 'onCheckWanted'
+  > {
   /** The state before the first instance; a snapshot, where there is one, is restored into it. */
   makeApplication(manifest: Manifest): Application;
   /** Another one, to be thrown away after a rehearsal; where absent, a new version starts without (design §6). */
@@ -447,7 +451,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       if (direction === 'outbound') refusals.delete(id);
     });
     network.onPeerMark((from, mark) => fencing.onMark(from, mark));
-    const { onMastership, onEpoch, onDelivered } = this.#hooks;
+    const { onMastership, onEpoch, onDelivered, onCompared, onSetAside, onCheckWanted } = this.#hooks;
     const log = new LogReplica<Result>({
       self,
       clocks,
@@ -460,6 +464,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
       snapshotLogBytes: options.snapshotLogBytes ?? snapshotLogBytesDefault,
       snapshot: recovered.snapshot,
       frozen: recovered.manifest.freeze,
+      initial: recovered.snapshot === null ? initialSnapshot(application, formationHandle(manifest)) : null,
+      quarantined: recovered.manifest.flags.quarantined,
+      generation: manifest.cell.generation,
+      version: options.version,
       fenced: isFenced(recovered.manifest),
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare: 'majority' }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
@@ -468,6 +476,9 @@ export class Member<Result, Application extends LogApplication<Result>> {
       ...(onMastership === undefined ? {} : { onMastership }),
       ...(onEpoch === undefined ? {} : { onEpoch }),
       ...(onDelivered === undefined ? {} : { onDelivered }),
+      ...(onCompared === undefined ? {} : { onCompared }),
+      ...(onSetAside === undefined ? {} : { onSetAside }),
+      ...(onCheckWanted === undefined ? {} : { onCheckWanted }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const { boot, chosenUpTo } = recovered;

@@ -11,7 +11,6 @@ import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
 import { DatabaseApplication } from './database-application.ts';
-import { DatabaseChecks } from './database-checks.ts';
 import { EventLoopLag } from './event-loop-lag.ts';
 import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
@@ -22,6 +21,7 @@ import { OperatingFacts } from './operating-facts.ts';
 import { Recovery } from './recovery.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
 import { ReplicaSnapshots } from './replica-snapshots.ts';
+import { checkEveryMsDefault, SelfCheck } from './self-check.ts';
 import { ServiceSwitch, WaitingService } from './waiting-service.ts';
 
 /** A stopping master gives the hand-over this long, and requests under way as long again. */
@@ -35,6 +35,8 @@ export interface ReplicaProcessOptions extends MemberOptions {
   readonly host: string;
   /** 0 picks a free one (tests). */
   readonly port: number;
+  /** Between two checks of all replicas' databases, in ms; 0 for never, an hour where absent. */
+  readonly checkEveryMs?: number;
 }
 
 export interface RunningReplica {
@@ -71,7 +73,7 @@ class ReplicaProcess {
   readonly #switch: ServiceSwitch;
   readonly #waiting: WaitingService;
   readonly #lag = new EventLoopLag();
-  readonly #checks: DatabaseChecks;
+  #selfCheck: SelfCheck;
   readonly #machine: MachineFacts;
   #operating: OperatingFacts | null = null;
   readonly #startedMs: number;
@@ -87,11 +89,11 @@ class ReplicaProcess {
     this.#logger = logger;
     this.#machine = new MachineFacts(options.dataDir);
     this.#startedMs = world.clocks.now().monotonicMs;
-    this.#checks = new DatabaseChecks({ clocks: world.clocks, logger });
     this.exited = new Promise((resolve, reject) => {
       this.#exit = { resolve, reject };
     });
     this.exited.catch(() => undefined);
+    this.#selfCheck = this.#makeSelfCheck();
     this.#member = this.#makeMember();
     const { name, cellName, version, cell } = options;
     const facts = {
@@ -125,7 +127,7 @@ class ReplicaProcess {
           digest,
           makeEntryStore,
           nextTurn: (callback) => clocks.nextTurn(callback),
-          onChecksum: (point) => this.#checks.begin(point),
+          onChecksum: (point) => this.#selfCheck.begin(point),
         });
         database.initialize(databaseIdentity(manifest));
         return database;
@@ -137,10 +139,19 @@ class ReplicaProcess {
         this.#service?.onApplied(items);
         this.#keepLevel();
       },
+      onCompared: (comparison) => this.#selfCheck.onCompared(comparison),
+      onSetAside: (evidence) => this.#selfCheck.onSetAside(evidence),
+      onCheckWanted: () => this.#selfCheck.onCheckWanted(),
       onFatal: (error) => void this.#end(error),
       onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
       generationView: () => this.#recovery?.view() ?? null,
     });
+  }
+
+  /** Of one life: what was found in an earlier one says nothing of the next. */
+  #makeSelfCheck(): SelfCheck {
+    const everyMs = this.#options.checkEveryMs ?? checkEveryMsDefault;
+    return new SelfCheck({ clocks: this.#world.clocks, logger: this.#logger, everyMs });
   }
 
   /** Ends this life of the member and begins the next from the disk; the address stays, and says that it waits. */
@@ -151,6 +162,7 @@ class ReplicaProcess {
       await this.#closeMember();
       // A stop that came meanwhile closes what there is, which is nothing now.
       if (this.#stopping !== null) return;
+      this.#selfCheck = this.#makeSelfCheck();
       this.#member = this.#makeMember();
       const joined = await this.#member.join();
       if (joined !== null) this.#serve(joined);
@@ -204,7 +216,7 @@ class ReplicaProcess {
       self: log.self,
       log,
       database,
-      checks: this.#checks,
+      selfCheck: this.#selfCheck,
       recovery,
       clocks: this.#world.clocks,
       host: this.#hostFacts(joined),
@@ -214,6 +226,7 @@ class ReplicaProcess {
     this.#switch.set(this.#service);
     this.#levelKept = joined.manifest.level;
     this.#watchSpace(joined);
+    this.#selfCheck.start(log);
     log.start();
   }
 
@@ -226,7 +239,7 @@ class ReplicaProcess {
       machine: this.#machine,
       snapshotLogBytes: this.#options.snapshotLogBytes ?? snapshotLogBytesDefault,
       hintsDiffer: () => this.#hintsDiffer(),
-      lastCheck: () => this.#checks.last,
+      lastCheck: () => this.#selfCheck.checks.last,
     });
     this.#operating = operating;
     return {

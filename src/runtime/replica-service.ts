@@ -35,6 +35,7 @@ import { MastershipHistory } from './mastership-history.ts';
 import type { MembershipService } from './membership/membership-service.ts';
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
+import type { SelfCheck } from './self-check.ts';
 
 /** Between looks for sessions that are due. */
 const sessionSweepMs = 1_000;
@@ -68,7 +69,7 @@ export interface DatabaseServiceOptions {
   readonly self: ReplicaId;
   readonly log: LogReplica<CommandResult>;
   readonly database: DatabaseApplication;
-  readonly checks: DatabaseChecks;
+  readonly selfCheck: SelfCheck;
   readonly clocks: ClockPort;
   readonly host: HostFacts;
   /** Null where nobody asks for them. */
@@ -105,7 +106,7 @@ export class DatabaseService implements ReplicaService {
 
   close(): void {
     this.#sweep?.cancel();
-    this.#options.checks.close();
+    this.#options.selfCheck.close();
     this.#judge.close();
   }
 
@@ -134,6 +135,7 @@ export class DatabaseService implements ReplicaService {
     if (log.isServing() && !this.#draining) {
       return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.appliedUpTo };
     }
+    if (log.core.isSetAside) return this.#setAside();
     if (log.core.state === 'handing-over') return { kind: 'moving' };
     const master = this.#master();
     if (master !== null && master.id !== this.#options.self) {
@@ -141,6 +143,20 @@ export class DatabaseService implements ReplicaService {
     }
     if (clocks.now().monotonicMs < this.#movingUntilMs) return { kind: 'moving' };
     return { kind: 'no-master', retryAfterMs: this.#retryAfterMs() };
+  }
+
+  /** It answers nothing from its own database; whoever is master does. */
+  #setAside(): Serving {
+    const master = this.#master();
+    if (master !== null && master.id !== this.#options.self) {
+      return { kind: 'redirect', name: master.name, url: master.url, staleToo: true };
+    }
+    const code: ErrorCode = 'PAXOS_QUARANTINED';
+    return {
+      kind: 'refused',
+      code,
+      message: 'The database of this replica is not that of the majority; it is being rebuilt.',
+    };
   }
 
   #retryAfterMs(): number {
@@ -163,7 +179,7 @@ export class DatabaseService implements ReplicaService {
   }
 
   checks(): DatabaseChecks {
-    return this.#options.checks;
+    return this.#options.selfCheck.checks;
   }
 
   recovery(): Recovery | null {
@@ -417,6 +433,7 @@ export class DatabaseService implements ReplicaService {
         flushMsP99: flush.p99,
         itemsPerInstance: this.#instances === 0 ? 0 : Math.round((this.#items / this.#instances) * 100) / 100,
       },
+      check: this.#options.selfCheck.status(),
       readOnly: host.readOnly(),
       catchUp: catchUpStatus(log.catchUp),
       warnings: host.warnings(),

@@ -23,6 +23,15 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
       }
       return { instance: instance as Instance, bytes };
     },
+    newestSnapshot: () => storage.openSnapshot(),
+    setAside: async ({ instance, details }) => {
+      await storage.setFlags({ quarantined: true });
+      const name = `database-${instance}-${storage.recovered.boot.number}`;
+      await storage
+        .keepEvidence(name, Buffer.from(`${JSON.stringify(details, null, 2)}\n`))
+        .catch((error: unknown) => logger.warn({ err: error }, 'the evidence was not kept'));
+    },
+    takeBack: () => storage.setFlags({ quarantined: false }),
     receiveSnapshot: async () => {
       const receiver = await storage.receiveSnapshot();
       return {

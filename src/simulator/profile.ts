@@ -26,6 +26,8 @@ export interface Profile {
   readonly clockStepMs: number;
   /** Timers fire up to this late. */
   readonly timerLatenessMs: number;
+  /** Between two checks of all replicas' databases; none where absent. */
+  readonly checkEveryMs?: number;
   readonly clients: number;
   /** Mean pause of one client between operations. */
   readonly thinkMs: number;
@@ -42,6 +44,8 @@ const replicaCounts = [1, 3, 3, 5, 5, 7] as const;
 /** What the log takes for one instance, and how many instances renew one lease: roughly. */
 const groupBytes = 1_024;
 const renewalsPerLease = 4.5;
+/** Often, for the time that is simulated. */
+const checkEveryLeases = 40;
 /** Replicas that only renew a lease take snapshots no more often than this. */
 const snapshotEveryMsMin = 500;
 
@@ -104,6 +108,7 @@ export function drawProfile(
     faultEveryMs,
     clockStepMs: random.chance(0.2) && leaseMs >= 500 && !options.calm ? 16 : 0,
     timerLatenessMs: on() ? random.betweenLogarithmic(0.1, Math.min(1_000, leaseMs / 2)) : 0,
+    checkEveryMs: checkEveryLeases * leaseMs,
     clients,
     thinkMs: 100 * clients,
   };

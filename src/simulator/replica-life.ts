@@ -14,12 +14,13 @@ import { supportedLevels } from '../formats/levels.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
-import { DatabaseChecks } from '../runtime/database-checks.ts';
+import { initialSnapshot } from '../runtime/database-rebuild.ts';
 import { LogReplica, recoveredState } from '../runtime/log-replica.ts';
 import type { LogStorage } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { fenceOf } from '../runtime/member-fence.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
+import { SelfCheck } from '../runtime/self-check.ts';
 import { logStorage, restoreFrom } from '../runtime/storage-adapter.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { PendingRequests } from './checkers/pending-requests.ts';
@@ -89,11 +90,11 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     ...recovered,
     snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
   });
-  const checks = new DatabaseChecks({ clocks: process, logger });
+  const selfCheck = new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
   const database = new DatabaseApplication({
     digest: simulatedDigest,
     nextTurn: (callback) => process.nextTurn(callback),
-    onChecksum: (point) => checks.begin(point),
+    onChecksum: (point) => selfCheck.begin(point),
   });
   if (snapshot === null) database.initialize(identity);
   else await restoreFrom(database, snapshot);
@@ -132,6 +133,13 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     snapshot,
     recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation), compare: 'majority' }),
     onFatal: options.onFatal,
+    initial: snapshot === null ? initialSnapshot(database, formationHandle(options.formation)) : null,
+    quarantined: recovered.manifest.flags.quarantined,
+    generation: simulatedCell.generation,
+    version: '0.0.0',
+    onCompared: (comparison) => selfCheck.onCompared(comparison),
+    onSetAside: (evidence) => selfCheck.onSetAside(evidence),
+    onCheckWanted: () => selfCheck.onCheckWanted(),
     onMastership: (event) => {
       observer.mastership(observed, event.role, event.cause);
       service.onMastership(event);
@@ -146,7 +154,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     self: observed.id,
     log,
     database,
-    checks,
+    selfCheck,
     clocks: process,
     snapshots: null,
     recovery: null,
@@ -165,6 +173,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
       warnings: () => [],
     },
   });
+  selfCheck.start(log);
   watchSpace(storage, process, profile.leaseMs / 2);
   return { log, service, database, storage, pending: new PendingRequests() };
 }

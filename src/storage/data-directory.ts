@@ -244,3 +244,21 @@ export async function quarantine(
   await disk.flushDirectory(root);
   return unknown;
 }
+
+/** Copies of one name that are kept; further ones say nothing new. */
+const evidenceCopiesMax = 16;
+
+/** Writes a file into quarantine/, durably, under a name that nothing has there yet. */
+export async function keepEvidence(disk: Disk, name: string, bytes: Uint8Array): Promise<void> {
+  await disk.makeDirectory('quarantine');
+  await disk.flushDirectory(root);
+  const taken = new Set((await disk.list('quarantine')).map((entry) => entry.name));
+  const names = Array.from({ length: evidenceCopiesMax }, (_, n) => `${name}${n === 0 ? '' : `-${n + 1}`}.json`);
+  const free = names.find((candidate) => !taken.has(candidate));
+  if (free === undefined) return;
+  await withFile(disk, `quarantine/${free}`, 'exclusive', async (file) => {
+    await file.write(0, bytes);
+    await file.flush();
+  });
+  await disk.flushDirectory('quarantine');
+}

@@ -26,7 +26,7 @@ import type { DigestPort } from '../ports/digest.ts';
 import { type Disk, DiskError } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
-import { DataDirectory, leftovers, quarantine, unknownFiles } from './data-directory.ts';
+import { DataDirectory, keepEvidence, leftovers, quarantine, unknownFiles } from './data-directory.ts';
 import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
 import {
@@ -389,6 +389,11 @@ export class ReplicaStorage {
   /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. */
   setLevel(level: number): Promise<void> {
     return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
+  }
+
+  /** Keeps `bytes` in quarantine/ for people; nothing ever reads it. A second one of the same name stands beside the first. */
+  keepEvidence(name: string, bytes: Uint8Array): Promise<void> {
+    return keepEvidence(this.#parts.directory.disk, name, bytes);
   }
 
   // --- a new generation -----------------------------------------------------------------------------------------------

@@ -179,6 +179,12 @@ export class Member {
         return this.#world.mastership(this, effect);
       case 'halted':
         throw new Error('nothing of a disk is ever bad here');
+      case 'compared':
+      case 'set-aside':
+      case 'taken-back':
+      case 'check-wanted':
+      case 'fork-seen':
+        throw new Error('no database is compared here');
       case 'transition':
         return this.#world.transition(effect);
       case 'wake':

@@ -64,6 +64,8 @@ const bad: fc.Arbitrary<BadItem[]> = fc
       return { instance: first as Instance, upTo: last as Instance, identity: item.identity };
     });
   });
+const hexOf = (digits: number) =>
+  fc.array(fc.constantFrom(...'0123456789abcdef'), { minLength: digits, maxLength: digits }).map((it) => it.join(''));
 const kind = <Kind extends Message['kind']>(text: Kind) => fc.constant(text);
 
 /** One arbitrary for each kind, so that a test can insist on every one of them. */
@@ -114,6 +116,18 @@ export const messageOf: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messa
     chosenUpTo: instance,
     firstRetained: instance,
   }),
+  digests: fc.record({
+    kind: kind('digests'),
+    digests: fc.record({
+      instance,
+      full: fc.boolean(),
+      logChain: hexOf(64),
+      database: hexOf(32),
+      version: fc.string({ maxLength: 20 }),
+    }),
+    answer: fc.boolean(),
+  }),
+  'check-wanted': fc.record({ kind: kind('check-wanted') }),
   'item-request': fc.record({ kind: kind('item-request'), nonce: safe, instance, identity: fc.option(identity) }),
   item: fc
     .record({

@@ -135,4 +135,13 @@ export const goldenMessages: readonly (readonly [message: Message, hex: string])
     },
     '1400000000000000000100026e3100000000000000010000018bcfe56800001161206d61726b206f662065706f636820390200096d61726b45706f636800000000000000000900066d61726b49640100026162',
   ],
+  [
+    {
+      kind: 'digests',
+      digests: { instance: at(44), full: true, logChain: '0a'.repeat(32), database: '0b'.repeat(16), version: '1.2.3' },
+      answer: true,
+    },
+    `18000000000000002c030040${'3061'.repeat(32)}0020${'3062'.repeat(16)}0005312e322e33`,
+  ],
+  [{ kind: 'check-wanted' }, '19'],
 ];

@@ -65,6 +65,9 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
     walBytesSinceSnapshot: () => 0,
     takeSnapshot: unused,
     receiveSnapshot: unused,
+    newestSnapshot: async () => null,
+    setAside: async () => undefined,
+    takeBack: async () => undefined,
     freeze: (evidence) => new Promise((resolve) => onFreeze(evidence, resolve)),
     serveNewest: async () => null,
   };

@@ -52,6 +52,9 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
     },
     receiveSnapshot: () => Promise.reject(new Error('not asked for')),
     record: async () => undefined,
+    newestSnapshot: async () => null,
+    setAside: async () => undefined,
+    takeBack: async () => undefined,
     freeze: async () => undefined,
     serveNewest: async () => null,
   };

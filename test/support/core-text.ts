@@ -101,6 +101,12 @@ export function messageText(message: Message): string {
       return `settled ballot=${ballotText(message.ballot)} above=${message.above}`;
     case 'release':
       return `release${releaseText(message.release)}`;
+    case 'digests': {
+      const { instance, full, logChain, database } = message.digests;
+      return `digests instance=${instance}${full ? ' full' : ''} log=${logChain} database=${database}${message.answer ? ' answer-wanted' : ''}`;
+    }
+    case 'check-wanted':
+      return 'check-wanted';
     case 'frozen':
       return `frozen cause=${message.evidence.cause}`;
   }
@@ -129,6 +135,18 @@ export function effectText(effect: Effect): string {
       return `fetch-snapshot from=${idText(effect.provider)} above=${effect.above}`;
     case 'mastership':
       return `now ${effect.role} ballot=${ballotText(effect.ballot)} cause=${JSON.stringify(effect.cause)}`;
+    case 'compared': {
+      const { instance, full, judgement, silent } = effect.comparison;
+      return `compared instance=${instance}${full ? ' full' : ''} ${judgement.kind}${silent.length === 0 ? '' : ` silent=${silent.map(idText).join(',')}`}`;
+    }
+    case 'set-aside':
+      return `set-aside instance=${effect.evidence.instance} right=${effect.evidence.right} by=${effect.evidence.by}`;
+    case 'taken-back':
+      return `taken-back instance=${effect.instance}`;
+    case 'check-wanted':
+      return 'check-wanted';
+    case 'fork-seen':
+      return `fork-seen instance=${effect.instance} branches=${effect.branches.map(({ members }) => members.map(idText).join(',')).join('|')}`;
     case 'halted':
       return `halted item=${badText(effect.item)}`;
     case 'transition': {

@@ -249,6 +249,11 @@ export class LogMember {
         if (effect.role === 'master') this.#cell.checker.onMaster(this);
         return;
       case 'halted':
+      case 'compared':
+      case 'set-aside':
+      case 'taken-back':
+      case 'check-wanted':
+      case 'fork-seen':
       case 'transition':
         return;
       case 'wake':

@@ -42,6 +42,8 @@ export interface LoneOptions {
   readonly chosenUpTo?: number;
   /** It compares disks before it votes. */
   readonly compare?: ComparisonRule;
+  /** Its database was not the right one before this start. */
+  readonly quarantined?: boolean;
 }
 
 export interface Sent<K extends Kind = Kind> {
@@ -55,6 +57,7 @@ export class LoneReplica {
   readonly configuration: Configuration;
   readonly #limits: Partial<Limits>;
   readonly #compare: ComparisonRule | undefined;
+  readonly #quarantined: boolean;
   nowMs = 1000;
   wallMs = 5_000_000;
   bootMs = 1000;
@@ -77,6 +80,7 @@ export class LoneReplica {
     });
     this.#limits = options.limits ?? {};
     this.#compare = options.compare;
+    this.#quarantined = options.quarantined ?? false;
     this.#promise = {
       ballot: options.promised === undefined ? zeroBallot : ballot(options.promised),
       leaseMsMax: options.grantedMs ?? 0,
@@ -93,6 +97,7 @@ export class LoneReplica {
       at: this.clocks,
       random: new Random(`lone ${this.#boots++}`),
       limits: this.#limits,
+      quarantined: this.#quarantined,
       recovered: {
         promise: this.#promise,
         entries: [...this.#entries.values()].sort((a, b) => a.instance - b.instance),

@@ -21,6 +21,7 @@ export interface Tuning {
   readonly segmentBytes?: number;
   readonly limits?: Partial<Limits>;
   readonly version?: string;
+  readonly checkEveryMs?: number;
   /** The disk is full from the beginning. */
   readonly full?: boolean;
   /** Carried out before anything else. */

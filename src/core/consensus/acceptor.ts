@@ -51,6 +51,7 @@ export class Acceptor {
   onPreVote(from: ReplicaId, message: Of<'pre-vote'>): Of<'pre-vote-reply'> {
     const { log, now } = this.#context;
     const granted =
+      this.#context.mayVote &&
       ballotOwner(message.ballot) === from &&
       compareBallots(message.ballot, this.#promised) > 0 &&
       this.#withinStep(message.ballot) &&
@@ -68,7 +69,7 @@ export class Acceptor {
   onPrepare(from: ReplicaId, message: Of<'prepare'>): void {
     const { log, outbox, now, configurations } = this.#context;
     if (ballotOwner(message.ballot) !== from || !this.#withinStep(message.ballot)) return;
-    if (!configurations.isVoterFrom(message.from, this.#context.self)) return;
+    if (!this.#context.mayVote || !configurations.isVoterFrom(message.from, this.#context.self)) return;
     const refuse = (reason: Of<'reject'>['reason']): void => {
       outbox.send(from, this.#reject(message.ballot, message.nonce, reason), this.#promisedWrite);
     };
@@ -132,9 +133,9 @@ export class Acceptor {
       outbox.send(from, this.#reject(ballot, 0, 'promised'), this.#promisedWrite);
       return false;
     }
-    const voter = configurations.isVoterFrom(instance, this.#context.self);
+    const voter = this.#context.mayVote && configurations.isVoterFrom(instance, this.#context.self);
     if (instance <= log.chosenUpTo) {
-      this.#answerChosen(from, message);
+      if (this.#context.mayVote) this.#answerChosen(from, message);
       return true;
     }
     if (instance > log.chosenUpTo + limits.acceptAheadInstancesMax) return true;

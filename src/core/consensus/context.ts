@@ -29,6 +29,8 @@ export interface ReplicaContext {
   cellTimeMs: CellTimeMs;
   /** Of values, for telling copies of what is bad (design §4). */
   readonly digestOf: DigestOfValue;
+  /** False while its database is not the majority's: no promise and no vote is given, and no mastership sought (design §5). */
+  mayVote: boolean;
   /** The acceptor raised its promise: a coordinator at a lower ballot is out. */
   onPromised(ballot: Ballot): void;
 }

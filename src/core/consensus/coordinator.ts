@@ -275,6 +275,19 @@ export class Coordinator {
     if (this.#state !== 'following') this.#move('outvoted', cause);
   }
 
+  /**
+   * Leads nobody and serves nothing from this moment on. Whoever could take over is told that the lease is over; what was in
+   * flight its phase 1 finds.
+   */
+  standDown(cause: string): void {
+    if (this.#state === 'following') return;
+    const { outbox, now } = this.#context;
+    const successor = this.handOverCandidate(null, now);
+    const { ballot } = this;
+    this.#move('outvoted', cause);
+    if (successor !== null) outbox.send(successor, { kind: 'release', release: { ballot, successor } });
+  }
+
   /** The application jumped to a snapshot: whoever needed one leads nobody. Requests whose answer is lost with it. */
   onSnapshotInstalled(instance: Instance): readonly RequestId[] {
     if (this.#state !== 'following') {

@@ -1,6 +1,7 @@
 /** Everything a replica of the log asks of the world, as data, in order. The runtime carries effects out in this order. */
 import type { BadItem } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
+import type { ComparedDatabases, DatabaseEvidence, ForkBranch } from './database-comparison.ts';
 import type { Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
 import type { AcceptedEntry, Message } from './message.ts';
 import type { Transition } from './transition.ts';
@@ -49,6 +50,16 @@ export type Effect =
       readonly requests: readonly RequestId[];
       readonly reason: 'not-master' | 'overloaded' | 'configuration-refused' | 'replaced' | 'unknown';
     }
+  /** What the members hold at one instance was put side by side; again when one more has reported. */
+  | { readonly kind: 'compared'; readonly comparison: ComparedDatabases }
+  /** This replica's database is not the right one: it takes no part until it has that again. Build it anew. */
+  | { readonly kind: 'set-aside'; readonly evidence: DatabaseEvidence }
+  /** It has it again, and takes part. */
+  | { readonly kind: 'taken-back'; readonly instance: Instance }
+  /** Members do not have the same log: freeze, and tell all (design §5). */
+  | { readonly kind: 'fork-seen'; readonly instance: Instance; readonly branches: readonly ForkBranch[] }
+  /** A member that was set aside waits for a check, which only a master can have logged. */
+  | { readonly kind: 'check-wanted' }
   /** This replica cannot catch up from logs any more: fetch a snapshot above `above` from a peer, `provider` preferred. */
   | { readonly kind: 'fetch-snapshot'; readonly provider: ReplicaId; readonly above: Instance }
   /** Mastership began, ended or moved; for people and metrics. */

@@ -96,7 +96,7 @@ export class Election {
     // Who has not applied what it knows as chosen may not know who the members are. A voter of a configuration that is
     // chosen but governs nothing yet may propose nothing at the next instance: again and again it would win, find that out
     // and stand in the way of those who may.
-    return appliedUpTo === log.chosenUpTo && voters(this.#configuration).has(self);
+    return this.#context.mayVote && appliedUpTo === log.chosenUpTo && voters(this.#configuration).has(self);
   }
 
   /** The attempt or the mastership is over: wait at least `restMs` before the next. */

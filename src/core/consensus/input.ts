@@ -1,5 +1,6 @@
 /** Everything that can happen to a replica of the log. The runtime stamps `at` when the input has been read in. */
 import type { Configuration, ConfigurationFrom } from './configuration.ts';
+import type { DatabaseDigests } from './database-comparison.ts';
 import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from './identity.ts';
 import type { Message } from './message.ts';
 
@@ -37,6 +38,10 @@ export type Input =
   | { readonly kind: 'snapshot-installed'; readonly at: Clocks; readonly handle: SnapshotHandle }
   /** Fetching failed; the core asks again, elsewhere, when it still needs one. */
   | { readonly kind: 'snapshot-failed'; readonly at: Clocks }
+  /** The application was digested at an instance: to be compared with what the others hold there. */
+  | { readonly kind: 'database-checked'; readonly at: Clocks; readonly digests: DatabaseDigests }
+  /** The application was built anew, from a snapshot and the log; whether it is right is not known yet. */
+  | { readonly kind: 'database-replayed'; readonly at: Clocks }
   /** Evidence was seen that the cell went back or forked: nothing more is promised, accepted, proposed or applied. */
   | { readonly kind: 'freeze'; readonly at: Clocks }
   /** A master gives up its lease and goes through phase 1 again, into a new epoch: nothing that it believed is relied on. */

@@ -5,6 +5,7 @@
  */
 import type { BadItem, ItemIdentity } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
+import type { DatabaseDigests } from './database-comparison.ts';
 import type { FreezeEvidence } from './freeze.ts';
 import type { Instance, ReplicaId } from './identity.ts';
 import type { Value } from './value.ts';
@@ -118,5 +119,12 @@ export type Message =
   | { readonly kind: 'settled'; readonly ballot: Ballot; readonly above: Instance }
   /** The master gave up its lease for good; `successor` may prepare at once with it. */
   | { readonly kind: 'release'; readonly release: Release }
+  /**
+   * What the sender's database is at an instance (design §5). `full`: digested anew from all that is stored, else the sum that
+   * is kept up with each operation. With `answer` the receiver says what its own is, as soon as it knows.
+   */
+  | { readonly kind: 'digests'; readonly digests: DatabaseDigests; readonly answer: boolean }
+  /** The sender is set aside and has rebuilt its database: at which instance may it compare it? For the master. */
+  | { readonly kind: 'check-wanted' }
   /** The sender is frozen; whoever hears it freezes too. Handled by the runtime, which makes it durable first. */
   | { readonly kind: 'frozen'; readonly evidence: FreezeEvidence };

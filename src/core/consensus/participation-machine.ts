@@ -17,6 +17,8 @@ export type ParticipationState =
   | 'rebuilding'
   /** Promises and accepts. */
   | 'voting'
+  /** Its database differs from the majority's; no votes and no reads, the evidence is kept. */
+  | 'quarantined'
   /** A rollback or fork of the cell was seen; only a new generation goes on. */
   | 'frozen'
   /** No configuration names it any more; a next incarnation may be admitted. */
@@ -37,6 +39,10 @@ export type ParticipationEvent =
   | 'compared'
   /** A peer or a witness remembers a flush or boot that its disk does not. */
   | 'rolled-back'
+  /** Same log and another database than the majority's. */
+  | 'database-differs'
+  /** It has the majority's database again. */
+  | 'database-rebuilt'
   /** Two values are chosen for one instance, or a mark belongs to no history of this cell. */
   | 'fork-seen'
   /** All members have answered, and what its disk lost is nowhere. */
@@ -165,6 +171,46 @@ export const participationTransitions = [
     section: 'design §4 (fence)',
   },
   {
+    id: 'participation.quarantined.rolled-back.halted',
+    machine: 'participation',
+    from: 'quarantined',
+    event: 'rolled-back',
+    to: 'halted',
+    section: 'design §4 (fence)',
+  },
+  {
+    id: 'participation.learner.database-differs.quarantined',
+    machine: 'participation',
+    from: 'learner',
+    event: 'database-differs',
+    to: 'quarantined',
+    section: 'PML §6.2; design §5',
+  },
+  {
+    id: 'participation.rebuilding.database-differs.quarantined',
+    machine: 'participation',
+    from: 'rebuilding',
+    event: 'database-differs',
+    to: 'quarantined',
+    section: 'PML §6.2; design §5',
+  },
+  {
+    id: 'participation.voting.database-differs.quarantined',
+    machine: 'participation',
+    from: 'voting',
+    event: 'database-differs',
+    to: 'quarantined',
+    section: 'PML §6.2; design §5',
+  },
+  {
+    id: 'participation.quarantined.database-rebuilt.waiting',
+    machine: 'participation',
+    from: 'quarantined',
+    event: 'database-rebuilt',
+    to: 'waiting',
+    section: 'PML §5.1; design §5',
+  },
+  {
     id: 'participation.checking.left.removed',
     machine: 'participation',
     from: 'checking',
@@ -192,6 +238,14 @@ export const participationTransitions = [
     id: 'participation.voting.left.removed',
     machine: 'participation',
     from: 'voting',
+    event: 'left',
+    to: 'removed',
+    section: 'PML §5.4, §6.1',
+  },
+  {
+    id: 'participation.quarantined.left.removed',
+    machine: 'participation',
+    from: 'quarantined',
     event: 'left',
     to: 'removed',
     section: 'PML §5.4, §6.1',
@@ -237,6 +291,14 @@ export const participationTransitions = [
     section: 'design §4-5',
   },
   {
+    id: 'participation.quarantined.fork-seen.frozen',
+    machine: 'participation',
+    from: 'quarantined',
+    event: 'fork-seen',
+    to: 'frozen',
+    section: 'design §4-5',
+  },
+  {
     id: 'participation.voting.cannot-go-on.halted',
     machine: 'participation',
     from: 'voting',
@@ -266,6 +328,8 @@ export function participationMove(
       return whenRebuilding(event);
     case 'voting':
       return whenVoting(event);
+    case 'quarantined':
+      return whenQuarantined(event);
     case 'frozen':
       return whenFrozen(event);
     case 'removed':
@@ -287,12 +351,14 @@ function whenWaiting(event: ParticipationEvent, guards: ParticipationGuards): Pa
     case 'restarted':
       return participationTransitions[0];
     case 'compared':
+    case 'database-differs':
+    case 'database-rebuilt':
     case 'cannot-go-on':
       return 'impossible';
     case 'rolled-back':
       return participationTransitions[8];
     case 'fork-seen':
-      return participationTransitions[17];
+      return participationTransitions[23];
   }
 }
 
@@ -302,8 +368,10 @@ function whenChecking(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
       return 'ignored';
     case 'left':
-      return participationTransitions[13];
+      return participationTransitions[18];
     case 'restarted':
+    case 'database-differs':
+    case 'database-rebuilt':
     case 'cannot-go-on':
       return 'impossible';
     case 'compared':
@@ -311,7 +379,7 @@ function whenChecking(event: ParticipationEvent): ParticipationAnswer {
     case 'rolled-back':
       return participationTransitions[9];
     case 'fork-seen':
-      return participationTransitions[18];
+      return participationTransitions[24];
   }
 }
 
@@ -322,15 +390,18 @@ function whenLearner(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
       return participationTransitions[4];
     case 'left':
-      return participationTransitions[14];
+      return participationTransitions[19];
     case 'restarted':
     case 'compared':
+    case 'database-rebuilt':
     case 'cannot-go-on':
       return 'impossible';
     case 'rolled-back':
       return participationTransitions[10];
+    case 'database-differs':
+      return participationTransitions[14];
     case 'fork-seen':
-      return participationTransitions[19];
+      return participationTransitions[25];
   }
 }
 
@@ -341,15 +412,18 @@ function whenRebuilding(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
       return participationTransitions[5];
     case 'left':
-      return participationTransitions[15];
+      return participationTransitions[20];
     case 'restarted':
     case 'compared':
+    case 'database-rebuilt':
     case 'cannot-go-on':
       return 'impossible';
     case 'rolled-back':
       return participationTransitions[11];
+    case 'database-differs':
+      return participationTransitions[15];
     case 'fork-seen':
-      return participationTransitions[20];
+      return participationTransitions[26];
   }
 }
 
@@ -360,16 +434,40 @@ function whenVoting(event: ParticipationEvent): ParticipationAnswer {
     case 'admitted-as-voter':
       return 'ignored';
     case 'left':
-      return participationTransitions[16];
+      return participationTransitions[21];
     case 'restarted':
     case 'compared':
+    case 'database-rebuilt':
       return 'impossible';
     case 'rolled-back':
       return participationTransitions[12];
+    case 'database-differs':
+      return participationTransitions[16];
     case 'fork-seen':
-      return participationTransitions[21];
+      return participationTransitions[27];
     case 'cannot-go-on':
+      return participationTransitions[29];
+  }
+}
+
+function whenQuarantined(event: ParticipationEvent): ParticipationAnswer {
+  switch (event) {
+    case 'admitted-as-learner':
+    case 'admitted-as-voter':
+      return 'ignored';
+    case 'left':
       return participationTransitions[22];
+    case 'restarted':
+    case 'compared':
+    case 'database-differs':
+    case 'cannot-go-on':
+      return 'impossible';
+    case 'rolled-back':
+      return participationTransitions[13];
+    case 'database-rebuilt':
+      return participationTransitions[17];
+    case 'fork-seen':
+      return participationTransitions[28];
   }
 }
 
@@ -381,6 +479,8 @@ function whenFrozen(event: ParticipationEvent): ParticipationAnswer {
     case 'restarted':
     case 'compared':
     case 'rolled-back':
+    case 'database-differs':
+    case 'database-rebuilt':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -395,6 +495,8 @@ function whenRemoved(event: ParticipationEvent): ParticipationAnswer {
     case 'restarted':
     case 'compared':
     case 'rolled-back':
+    case 'database-differs':
+    case 'database-rebuilt':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -409,6 +511,8 @@ function whenHalted(event: ParticipationEvent): ParticipationAnswer {
     case 'restarted':
     case 'compared':
     case 'rolled-back':
+    case 'database-differs':
+    case 'database-rebuilt':
     case 'fork-seen':
     case 'cannot-go-on':
       return 'ignored';
@@ -416,7 +520,16 @@ function whenHalted(event: ParticipationEvent): ParticipationAnswer {
 }
 
 export const isMember = (state: ParticipationState): boolean =>
-  state === 'checking' || state === 'learner' || state === 'rebuilding' || state === 'voting';
+  state === 'checking' ||
+  state === 'learner' ||
+  state === 'rebuilding' ||
+  state === 'voting' ||
+  state === 'quarantined';
 
 export const isAlive = (state: ParticipationState): boolean =>
-  state === 'waiting' || state === 'checking' || state === 'learner' || state === 'rebuilding' || state === 'voting';
+  state === 'waiting' ||
+  state === 'checking' ||
+  state === 'learner' ||
+  state === 'rebuilding' ||
+  state === 'voting' ||
+  state === 'quarantined';

@@ -18,6 +18,7 @@ import { ConfigurationHistory } from './configuration-history.ts';
 import { presentConfiguration, type ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorState } from './coordinator-machine.ts';
+import { type ComparedDatabases, DatabaseComparison, type DatabaseEvidence } from './database-comparison.ts';
 import type { Effect, PromiseRecord } from './effect.ts';
 import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, WriteId } from './identity.ts';
 import type { Clocks, Input, SnapshotHandle } from './input.ts';
@@ -57,6 +58,8 @@ export interface ReplicaOptions {
   readonly frozen?: boolean;
   /** Of values, pure. Without one all digests are 0. */
   readonly digestOf?: DigestOfValue;
+  /** Its database was not the majority's before this start: it takes no part before it has compared what it holds now. */
+  readonly quarantined?: boolean;
 }
 
 export class Replica {
@@ -64,6 +67,7 @@ export class Replica {
   readonly #acceptor: Acceptor;
   readonly #coordinator: Coordinator;
   readonly #catchUp: CatchUp;
+  readonly #databases: DatabaseComparison;
   #participation: ParticipationState = 'waiting';
   readonly #comparison: Comparison;
   /** Whom this replica accepted from last, live. */
@@ -94,6 +98,7 @@ export class Replica {
       epoch: handle.epoch,
       cellTimeMs: handle.cellTimeMs,
       digestOf: options.digestOf ?? noDigest,
+      mayVote: true,
       onPromised: (ballot) => this.#coordinator.onPromised(ballot),
     };
     this.#acceptor = new Acceptor(this.#context, recovered.promise);
@@ -111,6 +116,11 @@ export class Replica {
         this.#coordinator.onLearned();
       },
     });
+    this.#databases = new DatabaseComparison(this.#context, {
+      isSetAside: () => !this.#context.mayVote,
+      setAside: (evidence) => this.#setAside(evidence),
+      takeBack: (instance) => this.#takeBack(instance),
+    });
     this.#loadEntries(recovered);
     const { compare: rule } = recovered;
     const { self, at } = options;
@@ -119,6 +129,12 @@ export class Replica {
     else {
       if (rule !== undefined && this.#roles().length > 0) this.#participate('restarted');
       this.#updateParticipation();
+    }
+    if (options.quarantined === true) {
+      // What it starts with was read from its disk: a database that was built anew.
+      this.#context.mayVote = false;
+      this.#databases.onReplayed();
+      this.#updateQuarantine();
     }
   }
 
@@ -144,6 +160,7 @@ export class Replica {
     this.#checkComparison();
     this.#coordinator.tick();
     this.#catchUp.tick();
+    this.#databases.tick();
     this.#coordinator.endStep();
     this.#wake(input.kind === 'woken');
     return outbox.take(log.chosenUpTo);
@@ -195,6 +212,10 @@ export class Replica {
         return this.#onSnapshotInstalled(input.handle);
       case 'snapshot-failed':
         return this.#catchUp.fetched(false);
+      case 'database-checked':
+        return this.#databases.onChecked(input.digests);
+      case 'database-replayed':
+        return this.#databases.onReplayed();
       case 'freeze':
         return this.#freeze();
       case 'renounce':
@@ -251,6 +272,10 @@ export class Replica {
         return this.#onSettled(from, message);
       case 'release':
         return this.#coordinator.onRelease(from, message.release);
+      case 'digests':
+        return this.#databases.onDigests(from, message);
+      case 'check-wanted':
+        return this.#onCheckWanted();
       case 'frozen':
         return;
       default:
@@ -300,12 +325,17 @@ export class Replica {
     this.#coordinator.onCaughtUp();
   }
 
+  #onCheckWanted(): void {
+    if (this.#coordinator.isServing(this.#context.now)) this.#context.outbox.push({ kind: 'check-wanted' });
+  }
+
   /** Instances that no cell reaches are nobody's business: one absurd number must not send this replica after it. */
   #isInReach(message: Message): boolean {
     const limit = this.#context.log.chosenUpTo + this.#context.limits.instanceStepMax;
     const within = (n: number): boolean => n >= 0 && n <= limit;
     if ('chosenUpTo' in message && !within(message.chosenUpTo)) return false;
     if ('from' in message && !within(message.from)) return false;
+    if (message.kind === 'digests') return within(message.digests.instance);
     return !('instance' in message) || within(message.instance);
   }
 
@@ -411,6 +441,7 @@ export class Replica {
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
     const newIncarnation = roles.includes('rebuilding');
     this.#participate(event, newIncarnation);
+    this.#updateQuarantine();
   }
 
   /** Who has compared with enough others is what its configurations say. */
@@ -431,6 +462,30 @@ export class Replica {
     this.#context.silent = transition.to === 'checking';
     this.#context.outbox.push({ kind: 'transition', transition, cause });
     return true;
+  }
+
+  // --- the database's own check ---------------------------------------------------------------------------------------
+
+  /** No vote and no read from this moment on, the master too (design §5, pitfall P30). */
+  #setAside(evidence: DatabaseEvidence): void {
+    this.#context.mayVote = false;
+    this.#coordinator.standDown('database differs');
+    this.#updateQuarantine();
+    this.#context.outbox.push({ kind: 'set-aside', evidence });
+  }
+
+  /** Whoever takes part, or is about to, while its database is not the right one, is set aside. */
+  #updateQuarantine(): void {
+    const state = this.#participation;
+    if (this.#context.mayVote || (state !== 'voting' && state !== 'learner' && state !== 'rebuilding')) return;
+    this.#participate('database-differs');
+  }
+
+  #takeBack(instance: Instance): void {
+    this.#context.mayVote = true;
+    if (this.#participation === 'quarantined') this.#participate('database-rebuilt');
+    this.#context.outbox.push({ kind: 'taken-back', instance });
+    this.#updateParticipation();
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------------
@@ -468,7 +523,11 @@ export class Replica {
   #wake(fired: boolean): void {
     const { now, log, appliedUpTo } = this.#context;
     if (fired) this.#wakeAtMs = Number.POSITIVE_INFINITY;
-    let due = Math.min(this.#coordinator.nextDueMs(), this.#catchUp.dueMs ?? Number.POSITIVE_INFINITY);
+    let due = Math.min(
+      this.#coordinator.nextDueMs(),
+      this.#catchUp.dueMs ?? Number.POSITIVE_INFINITY,
+      this.#databases.dueMs(),
+    );
     if (this.#participation === 'checking') due = Math.min(due, this.#comparisonDueMs());
     if (appliedUpTo < log.chosenUpTo) due = now.monotonicMs;
     // An earlier wake that comes for nothing costs less than moving it with every message.
@@ -538,6 +597,22 @@ export class Replica {
   /** While `checking`: members that it still wants to compare with. */
   get waitsFor(): readonly ReplicaId[] {
     return this.#comparison.waitsFor(presentConfiguration(this.#context));
+  }
+
+  /** What the members hold at the newest instance that was compared in full; null before the first. */
+  get comparedDatabases(): ComparedDatabases | null {
+    return this.#databases.latest;
+  }
+
+  /** Its database is not known to be the right one: it is set aside, or will be as soon as it takes part. */
+  get isSetAside(): boolean {
+    return !this.#context.mayVote;
+  }
+
+  /** The chosen value of `instance`, where it is still here. */
+  chosenValue(instance: Instance): Value | null {
+    const { log } = this.#context;
+    return instance <= log.chosenUpTo ? (log.get(instance)?.value ?? null) : null;
   }
 
   get promised(): Ballot {

@@ -8,7 +8,7 @@
 import type { DigestSum } from './checksum.ts';
 import { digestOf } from './checksum.ts';
 import type { Entry, Revision } from './command.ts';
-import type { DatabasePorts, DatabaseRecord, PackedBytes } from './record.ts';
+import type { DatabasePorts, DatabaseRecord, Digest, PackedBytes } from './record.ts';
 import type { StateStore, StateView } from './state-store.ts';
 
 /** Compact: one object an entry. The digest words are signed, which engines keep without a box. */
@@ -107,3 +107,10 @@ export const unpackEntry = (ports: DatabasePorts, stored: StoredEntry): Entry =>
   revision: stored.revision,
   version: stored.version,
 });
+
+/** Whether the contents digested anew are what was digested when they were written. */
+export const isKeptDigest = (stored: StoredEntry, digest: Digest): boolean =>
+  (digest[0] | 0) === stored.digest0 &&
+  (digest[1] | 0) === stored.digest1 &&
+  (digest[2] | 0) === stored.digest2 &&
+  (digest[3] | 0) === stored.digest3;

@@ -8,7 +8,7 @@
  */
 import { DigestSum, digestOf } from './checksum.ts';
 import type { Entry } from './command.ts';
-import { type StoredEntry, unpackEntry } from './entry-table.ts';
+import { isKeptDigest, type StoredEntry, unpackEntry } from './entry-table.ts';
 import type { DatabasePorts, DatabaseRecord, Digest } from './record.ts';
 import { type DatabaseView, entryRecord } from './view.ts';
 
@@ -92,15 +92,25 @@ export interface ScannedEntry {
   readonly sound: boolean;
 }
 
-/** At most `limit` entries above `after`, up to and with `to`; all that follow when that is null. */
+/** At most `limit` entries above `after`, itself too with `withAfter`, up to and with `to`; all that follow when that is null. */
 export function scannedEntries(
   view: DatabaseView,
-  { after, to, limit }: { readonly after: string | null; readonly to: string | null; readonly limit: number },
+  {
+    after,
+    withAfter = false,
+    to,
+    limit,
+  }: {
+    readonly after: string | null;
+    readonly withAfter?: boolean;
+    readonly to: string | null;
+    readonly limit: number;
+  },
 ): readonly ScannedEntry[] {
   const found: ScannedEntry[] = [];
   const { ports } = view;
   if (limit <= 0) return found;
-  for (const [key, stored] of view.storedEntries(after)) {
+  for (const [key, stored] of view.storedEntries(after, withAfter)) {
     found.push(scannedEntry(ports, key, stored));
     if (key === to || found.length >= limit) break;
   }
@@ -113,13 +123,6 @@ function scannedEntry(ports: DatabasePorts, key: string, stored: StoredEntry): S
   sum.add(digest);
   return { key, entry: unpackEntry(ports, stored), digest: sum.hex(), sound: isKeptDigest(stored, digest) };
 }
-
-/** Whether the contents digested anew are what was digested when they were written. */
-export const isKeptDigest = (stored: StoredEntry, digest: Digest): boolean =>
-  (digest[0] | 0) === stored.digest0 &&
-  (digest[1] | 0) === stored.digest1 &&
-  (digest[2] | 0) === stored.digest2 &&
-  (digest[3] | 0) === stored.digest3;
 
 class OpenRange {
   readonly kind: RangeDigest['kind'];

@@ -3,8 +3,9 @@
  * and exports read, in slices.
  */
 import type { CellTimeMs, Epoch } from '../consensus/identity.ts';
+import { digestOf } from './checksum.ts';
 import type { Entry, Revision } from './command.ts';
-import { type StoredEntry, unpackEntry } from './entry-table.ts';
+import { isKeptDigest, type StoredEntry, unpackEntry } from './entry-table.ts';
 import type { EpochTable } from './epoch-table.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
 import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord } from './record.ts';
@@ -34,6 +35,17 @@ export interface ViewParts {
   readonly answerCount: number;
   readonly entries: StateView<StoredEntry>;
   readonly checksum: string;
+}
+
+/** An entry in memory is no longer what was written there. */
+export class EntryRottenError extends Error {
+  readonly key: string;
+
+  constructor(key: string) {
+    super('an entry of the database changed in memory since it was written');
+    this.name = 'EntryRottenError';
+    this.key = key;
+  }
 }
 
 export class DatabaseView {
@@ -83,7 +95,7 @@ export class DatabaseView {
     // Cut from blocks: most records are small, and an allocation for each would cost more than its bytes.
     let block = new Uint8Array(0);
     let used = 0;
-    for (const record of this.contents()) {
+    for (const record of this.soundContents()) {
       const bytes = codec.encode(record);
       const { length } = bytes;
       if (used + length > block.length) {
@@ -110,6 +122,21 @@ export class DatabaseView {
     for (const [key, stored] of entries.from('')) yield entryRecord(key, stored);
   }
 
+  /**
+   * As {@link contents}, up to the first entry that is no longer what was written: what leaves this memory teaches others
+   * (pitfall P30), and a snapshot of a damaged one would be refused by whoever reads it.
+   * @throws {EntryRottenError}
+   */
+  *soundContents(): IterableIterator<DatabaseRecord> {
+    const { ports } = this.#open();
+    yield* this.systemContents();
+    for (const [key, stored] of this.storedEntries(null)) {
+      const record = entryRecord(key, stored);
+      if (!isKeptDigest(stored, digestOf(ports, record))) throw new EntryRottenError(key);
+      yield record;
+    }
+  }
+
   /** Everything but the user's entries, in canonical order. */
   *systemContents(): IterableIterator<DatabaseRecord> {
     for (const record of this.contents()) {
@@ -119,8 +146,11 @@ export class DatabaseView {
   }
 
   /** The user's entries above `after` as they lie in memory, each with the digest that was kept when it was written. */
-  *storedEntries(after: string | null): IterableIterator<readonly [key: string, stored: StoredEntry]> {
-    for (const pair of this.#open().entries.from(after ?? '')) if (pair[0] !== after) yield pair;
+  *storedEntries(
+    after: string | null,
+    withAfter = false,
+  ): IterableIterator<readonly [key: string, stored: StoredEntry]> {
+    for (const pair of this.#open().entries.from(after ?? '')) if (withAfter || pair[0] !== after) yield pair;
   }
 
   get ports(): DatabasePorts {

@@ -60,6 +60,8 @@ export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => v
   const serving = exchange.service.serving();
   if (serving.kind === 'refused') {
     exchange.problem(serving.code, serving.message, factsOf(serving));
+  } else if (serving.kind === 'redirect' && serving.staleToo === true) {
+    exchange.redirect(serving);
   } else if (exchange.headers.paxosPosition === null) {
     then(exchange);
   } else {

@@ -14,11 +14,18 @@ import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
 import type { MemberRequest } from '../membership/plan.ts';
 import type { Recovery } from '../recovery.ts';
+import type { CheckStatus } from '../self-check.ts';
 
 export type Serving =
   | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
   /** Another replica is master: answer 307. */
-  | { readonly kind: 'redirect'; readonly name: string; readonly url: string }
+  | {
+      readonly kind: 'redirect';
+      readonly name: string;
+      readonly url: string;
+      /** This replica answers no stale reads either. */
+      readonly staleToo?: boolean;
+    }
   /** Mastership is being handed over: hold the request back for up to two rounds, then ask again. */
   | { readonly kind: 'moving' }
   /** Nobody is known as master: 503 with Retry-After. */
@@ -125,6 +132,8 @@ export interface ReplicaStatus extends OperatingDocument {
     readonly flushMsP99: number;
     readonly itemsPerInstance: number;
   };
+  /** How the newest comparison of all members' databases came out, as this replica knows it. */
+  readonly check?: CheckStatus;
   readonly readOnly: boolean;
   /** A snapshot on its way here, because the log of the others no longer reaches back; null when none is. */
   readonly catchUp?: CatchUpStatus | null;

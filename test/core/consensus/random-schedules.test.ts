@@ -54,7 +54,7 @@ describe('under random schedules', () => {
   );
 
   test(
-    'every move of the state machines happens, but for those of rare-moves.test.ts and bad-items.test.ts',
+    'every move of the state machines happens, but for those of rare-moves, bad-items, freeze and database-comparison',
     () => {
       const rare = [
         'coordinator.asking.release-received.preparing',
@@ -68,6 +68,13 @@ describe('under random schedules', () => {
         'participation.rebuilding.left.removed',
         'participation.voting.cannot-go-on.halted',
         ...movesByEvidence,
+        'participation.learner.database-differs.quarantined',
+        'participation.rebuilding.database-differs.quarantined',
+        'participation.voting.database-differs.quarantined',
+        'participation.quarantined.database-rebuilt.waiting',
+        'participation.quarantined.left.removed',
+        'participation.quarantined.fork-seen.frozen',
+        'participation.quarantined.rolled-back.halted',
       ];
       const transitions = new TransitionCounts();
       for (const memberships of [false, true]) transitions.add(exploreAll(memberships).toRecord());

@@ -6,6 +6,7 @@ import type { StoredEntry } from '../../../src/core/database/entry-table.ts';
 import { type ScanResult, scanDatabase, scannedEntries } from '../../../src/core/database/scan.ts';
 import { StateMachine } from '../../../src/core/state-machine.ts';
 import { intervalsThatDiffer } from '../../../src/operator/narrow-difference.ts';
+import { flipValue } from '../../support/flip-value.ts';
 import { identity, multiOp, ports, put, remove, scanned } from './support.ts';
 
 /** A database of `count` keys, and the table that its entries lie in. */
@@ -25,12 +26,6 @@ function filled(count: number) {
     run(...Array.from({ length: Math.min(500, count - i) }, (_, n) => put(`key ${i + n}`, `value ${i + n}`)));
   }
   return { database, store, run };
-}
-
-function flip(store: BtreeStateStore<StoredEntry>, key: string): void {
-  const stored = store.get(key) as StoredEntry;
-  const value = stored.value as string;
-  store.set(key, { ...stored, value: String.fromCharCode(value.charCodeAt(0) ^ 1) + value.slice(1) });
 }
 
 const keysOf = (database: Database, interval: { after: string | null; to: string | null }): string[] =>
@@ -61,7 +56,7 @@ describe('a full scan', () => {
 
   it('finds one flipped value, which the running sum does not, and names its key', () => {
     const { database, store } = filled(2_000);
-    flip(store, 'key 1234');
+    flipValue(store, 'key 1234');
     const view = database.view();
     const result = scanned(view);
     expect(result.checksum).not.toBe(view.checksum);
@@ -84,10 +79,10 @@ describe('a full scan', () => {
 describe('ranges of keys', () => {
   it('narrow a changed, a missing and an added entry to a few thousand keys around them', () => {
     const changes: [what: string, key: string, change: (it: ReturnType<typeof filled>) => void][] = [
-      ['changed', 'key 4321', ({ store }) => flip(store, 'key 4321')],
+      ['changed', 'key 4321', ({ store }) => flipValue(store, 'key 4321')],
       ['missing', 'key 4321', ({ store }) => store.delete('key 4321')],
-      ['first', 'key 0', ({ store }) => flip(store, 'key 0')],
-      ['last', 'key 9999', ({ store }) => flip(store, 'key 9999')],
+      ['first', 'key 0', ({ store }) => flipValue(store, 'key 0')],
+      ['last', 'key 9999', ({ store }) => flipValue(store, 'key 9999')],
     ];
     const sound = filled(10_000);
     for (const [what, key, change] of changes) {

@@ -4,8 +4,12 @@
  */
 import type { MonotonicMs } from '../../../src/core/consensus/identity.ts';
 import type { Clocks } from '../../../src/core/consensus/input.ts';
+import { BtreeStateStore } from '../../../src/core/database/btree-state-store.ts';
+import type { StoredEntry } from '../../../src/core/database/entry-table.ts';
+import type { StateStore } from '../../../src/core/database/state-store.ts';
 import type { ClockPort, Timer } from '../../../src/ports/clocks.ts';
 import type { World } from '../../../src/ports/world.ts';
+import { flipValue } from '../flip-value.ts';
 import { HookedDisk } from './hooked-disk.ts';
 import { Cuts, HookedNetwork } from './hooked-network.ts';
 import { HookPoints, type Trap } from './points.ts';
@@ -20,6 +24,8 @@ export type Order =
   | { readonly do: 'set-wall-clock'; readonly byMs: number }
   /** The event loop stands still; the threads that write and flush go on. */
   | { readonly do: 'stall'; readonly ms: number }
+  /** One bit of one stored value changes in memory (P-11): nothing that the replica keeps count of notices. */
+  | { readonly do: 'flip-value'; readonly key: string }
   | { readonly do: 'report' };
 
 /** The answer to every order. */
@@ -61,9 +67,14 @@ export function hookedWorld(real: World): HookedWorld {
   const points = new HookPoints();
   const cuts = new Cuts();
   const clocks = new HookedClocks(real.clocks);
+  let entries: StateStore<StoredEntry> | null = null;
   const world: World = {
     ...real,
     clocks,
+    makeEntryStore: () => {
+      entries = new BtreeStateStore<StoredEntry>();
+      return entries;
+    },
     openDirectory: async (path) => {
       const { disk, release } = await real.openDirectory(path);
       return { disk: new HookedDisk(disk, points), release };
@@ -89,6 +100,10 @@ export function hookedWorld(real: World): HookedWorld {
         // After the answer has left.
         setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.ms));
         return;
+      case 'flip-value': {
+        if (entries === null) throw new Error('there is no database yet');
+        return flipValue(entries, order.key);
+      }
       case 'report':
         return;
     }

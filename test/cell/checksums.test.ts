@@ -1,0 +1,180 @@
+/**
+ * What is at stake: a replica whose memory changed goes on serving, voting and teaching (P30), the master too, and a check that
+ * says "equal" of somebody who was not asked (I15). Real processes; one bit of one value is changed behind the replica's back.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import type { ChecksumsDocument } from '../../src/operator/verify-checksums.ts';
+import { cli } from '../commands/run-cli.ts';
+import { CellClient, keyPath } from '../support/cell-client.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
+import { Hooks } from '../support/hooks/hooks.ts';
+import type { ReplicaChild } from '../support/replica-child.ts';
+import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
+import { until } from '../support/until.ts';
+
+let tuned: TunedProgram;
+beforeAll(async () => {
+  tuned = await buildTunedReplica();
+});
+afterAll(() => tuned.remove());
+vi.setConfig({ testTimeout: 90_000 });
+
+const settings = (more: Partial<Parameters<typeof tunedEnv>[0]> = {}) => ({
+  replicas: 3,
+  programOf: () => tuned.program,
+  env: tunedEnv({ checkEveryMs: 0, ...more }),
+});
+
+async function withClient(cell: CellProcess, use: (client: CellClient) => Promise<void>): Promise<void> {
+  const client = new CellClient({ urls: cell.urls, random: new Random(1) });
+  try {
+    await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function put(client: CellClient, key: string, body: string): Promise<void> {
+  const request = { method: 'PUT', path: keyPath(key), body, repeatable: true } as const;
+  expect(await client.perform(request, 10_000)).toMatchObject({ status: 200 });
+}
+
+async function verify(cell: CellProcess, ...args: string[]): Promise<{ code: number; document: ChecksumsDocument }> {
+  const endpoints = cell.urls.join(',');
+  const { code, stdout, stderr } = await cli(['verify', 'checksums', '--json', '--endpoints', endpoints, ...args]);
+  expect(stdout, stderr).not.toBe('');
+  return { code: code as number, document: JSON.parse(stdout) };
+}
+
+const verdicts = ({ members }: ChecksumsDocument) => Object.fromEntries(members.map((it) => [it.name, it.verdict]));
+
+/** Waits until `member` is well again: it votes, and its database is that of the others. */
+const isBack = (member: ReplicaChild): Promise<boolean> =>
+  until('it takes part again', async () => (await member.status())?.voting === true || null, { timeoutMs: 20_000 });
+
+/** What was kept of a database that was not right. */
+function evidenceOf(member: ReplicaChild): Record<string, unknown>[] {
+  const folder = path.join(member.directory, 'quarantine');
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  return files.map((file) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')));
+}
+
+describe('verify checksums', () => {
+  it('ends with 0 only when every configured member agrees, and with 8 when one cannot be asked', async () => {
+    await withCell(settings(), async (cell) => {
+      await withClient(cell, async (client) => {
+        for (let n = 0; n < 50; n++) await put(client, `k${n}`, `v${n}`);
+      });
+      const all = await verify(cell);
+      expect(all).toMatchObject({ code: 0, document: { ok: true, verdict: 'agree', differences: [] } });
+      const [first] = all.document.members;
+      expect(all.document.members).toHaveLength(3);
+      for (const member of all.document.members) {
+        expect(member).toMatchObject({ verdict: 'agrees', instance: all.document.instance, entries: 50 });
+        expect(member.checksum).toBe(first?.checksum);
+      }
+
+      const [follower] = cell.others(await cell.master()) as [ReplicaChild];
+      await follower.kill();
+      const fewer = await verify(cell, '--timeout', '10s');
+      expect(fewer).toMatchObject({ code: 8, document: { ok: false, verdict: 'incomplete' } });
+      expect(verdicts(fewer.document)[follower.name]).toBe('no-answer');
+    });
+  });
+
+  it('ends with 4, names the member and the key, and that member is set aside and rebuilt', async () => {
+    await withCell(settings(), async (cell) => {
+      await withClient(cell, async (client) => {
+        for (let n = 0; n < 300; n++) await put(client, `k${n}`, `v${n}`);
+      });
+      for (const which of ['follower', 'master'] as const) {
+        const master = await cell.master();
+        const odd = which === 'master' ? master : (cell.others(master)[0] as ReplicaChild);
+        const { epoch } = (await master.status())!;
+        await new Hooks(odd).order({ do: 'flip-value', key: 'k7' });
+        const { code, document } = await verify(cell, '--values');
+        expect(code, JSON.stringify(document)).toBe(4);
+        expect(document).toMatchObject({ verdict: 'differ', forked: false, decidedBy: 'majority' });
+        expect(verdicts(document)).toEqual(
+          Object.fromEntries(cell.members.map(({ name }) => [name, name === odd.name ? 'differs' : 'agrees'])),
+        );
+        expect(document.differences).toHaveLength(1);
+        const text = (value: string | undefined) => Buffer.from(value ?? '', 'base64').toString();
+        const [difference] = document.differences;
+        expect(difference).toMatchObject({
+          member: odd.name,
+          key: 'k7',
+          has: { sound: false },
+          otherHas: { sound: true },
+        });
+        expect(text(difference?.has?.valueBase64)).toBe('w7');
+        expect(text(difference?.otherHas?.valueBase64)).toBe('v7');
+
+        // It comes back by itself: a follower costs nobody the mastership, a master does not keep it.
+        await isBack(odd);
+        await cell.agreement();
+        expect(await verify(cell)).toMatchObject({ code: 0 });
+        const now = (await (await cell.master()).status())!;
+        expect(now.epoch > epoch).toBe(which === 'master');
+        expect(odd.log()).toContain('set aside');
+        expect(evidenceOf(odd).at(-1)).toMatchObject({ by: 'majority', more: { rotten: [{ key: 'k7' }] } });
+      }
+    });
+  });
+});
+
+describe('the cell by itself', () => {
+  it('finds a changed value within one interval, in the master too, while writes go on', async () => {
+    await withCell(settings({ checkEveryMs: 1_000 }), async (cell) => {
+      await withClient(cell, async (client) => {
+        for (let n = 0; n < 50; n++) await put(client, `k${n}`, `v${n}`);
+        const odd = await cell.master();
+        await new Hooks(odd).order({ do: 'flip-value', key: 'k7' });
+        let written = 0;
+        await until('it was set aside and is back', async () => {
+          await put(client, 'while', `${written++}`);
+          return odd.log().includes('that of the majority again') || null;
+        });
+        await isBack(odd);
+        await cell.agreement();
+        expect(written).toBeGreaterThan(1);
+        const read = await client.perform({ method: 'GET', path: keyPath('k7'), repeatable: true }, 10_000);
+        expect(read).toMatchObject({ status: 200, body: 'v7' });
+        await until('status says that all agree', async () => (await odd.status())?.check?.verdict === 'agree' || null);
+      });
+    });
+  });
+
+  it('keeps a member set aside over restarts until it has compared: no vote, no stale read', async () => {
+    await withCell(settings({ checkEveryMs: 1_000 }), async (cell) => {
+      await withClient(cell, async (client) => {
+        for (let n = 0; n < 50; n++) await put(client, `k${n}`, `v${n}`);
+        const master = await cell.master();
+        const [odd] = cell.others(master) as [ReplicaChild];
+        await new Hooks(odd).order({ do: 'flip-value', key: 'k7' });
+        // Its check is told to nobody, so that it stays what it is until it is stopped.
+        await until('it is set aside', async () => odd.log().includes('set aside') || null);
+        await odd.kill();
+        await cell.killAll();
+        odd.start();
+        // Alone it cannot compare: whatever its disk holds, it neither votes nor answers.
+        const status = await until('it is up', async () => {
+          const found = await odd.status();
+          return found !== null && found.role !== 'waiting' ? found : null;
+        });
+        const read = { method: 'GET', path: `${keyPath('k7')}?consistency=stale`, repeatable: true } as const;
+        if (status.role === 'quarantined') {
+          expect(status.voting).toBe(false);
+          const outcome = await client.exchange(read, odd.url);
+          expect(outcome.kind === 'answer' ? outcome.status : outcome.kind).not.toBe(200);
+        }
+        cell.startAll();
+        await isBack(odd);
+        await cell.agreement();
+      });
+    });
+  });
+});
