@@ -656,7 +656,9 @@ export class LogReplica<Result> {
    * middle of a step, while another state is being restored, and after the replica has stopped.
    */
   snapshotPoint(): SnapshotPoint | null {
-    if (this.#stopped || !this.#isCurrent() || this.#isSetAside()) return null;
+    // What is not known to be right teaches nobody (pitfall P30).
+    if (this.#isSetAside()) return null;
+    if (this.#stopped || !this.#isCurrent()) return null;
     const handle = this.#core.handle();
     // Handle, chain and view belong together, or a restart would go on from one state at the place of another.
     invariant(handle.instance === this.#appliedUpTo, 'a snapshot is of what the application holds', { handle });
