@@ -1,0 +1,164 @@
+/** The commands on members, killed at every call to the cell and run again (pitfalls O9, O11), and what they refuse. */
+import { describe, expect, it } from 'vitest';
+import type { MemberProgress, StepOptions } from '../../src/operator/members/steps.ts';
+import {
+  addMember,
+  promoteMember,
+  rebuildMember,
+  removeMember,
+  replaceMember,
+} from '../../src/operator/members/workflows.ts';
+import { Killed, MembershipModel, urlOf } from '../support/membership-model.ts';
+
+const plain = { dryRun: false, allowNoSpare: false };
+const options = (port: MembershipModel, seen: MemberProgress[] = []): StepOptions => ({
+  port,
+  timeoutMs: 5_000,
+  onProgress: (progress) => void seen.push(progress),
+});
+
+const threeAnd = (...more: readonly string[]): MembershipModel => {
+  const cell = new MembershipModel(['n1', 'n2', 'n3']);
+  for (const name of more) cell.start(name);
+  return cell;
+};
+
+interface Workflow {
+  readonly what: string;
+  readonly cell: () => MembershipModel;
+  readonly run: (port: MembershipModel) => Promise<unknown>;
+  readonly ends: string;
+}
+
+const workflows: readonly Workflow[] = [
+  {
+    what: 'add',
+    cell: () => threeAnd('n4'),
+    run: (port) => addMember(options(port), { name: 'n4', url: urlOf('n4'), promote: true, ...plain }),
+    ends: 'n1 voter, n2 voter, n3 voter, n4 voter',
+  },
+  {
+    what: 'add --no-promote',
+    cell: () => threeAnd('n4'),
+    run: (port) => addMember(options(port), { name: 'n4', url: urlOf('n4'), promote: false, ...plain }),
+    ends: 'n1 voter, n2 voter, n3 voter, n4 learner',
+  },
+  {
+    what: 'remove',
+    cell: () => new MembershipModel(['n1', 'n2', 'n3', 'n4']),
+    run: (port) => removeMember(options(port), 'n4', plain),
+    ends: 'n1 voter, n2 voter, n3 voter',
+  },
+  {
+    what: 'replace of a live member',
+    cell: () => threeAnd('n4'),
+    run: (port) => replaceMember(options(port), { old: 'n2', name: 'n4', url: urlOf('n4'), ...plain }),
+    ends: 'n1 voter, n3 voter, n4 voter',
+  },
+  {
+    what: 'replace of a dead member',
+    cell: () => {
+      const cell = threeAnd('n4');
+      cell.down('n2');
+      return cell;
+    },
+    run: (port) => replaceMember(options(port), { old: 'n2', name: 'n4', url: urlOf('n4'), ...plain }),
+    ends: 'n1 voter, n3 voter, n4 voter',
+  },
+  {
+    what: 'rebuild',
+    cell: () => {
+      const cell = threeAnd();
+      cell.down('n3');
+      return cell;
+    },
+    run: (port) => {
+      // Its owner starts it with an empty disk.
+      const begun = rebuildMember(options(port), 'n3', plain);
+      if (port.replicas.get('n3')?.alive !== true) port.start('n3');
+      return begun;
+    },
+    ends: 'n1 voter, n2 voter, n3 voter',
+  },
+];
+
+describe.each(workflows)('$what', ({ cell, run, ends }) => {
+  it('comes to its end', async () => {
+    const model = cell();
+    await run(model);
+    expect(model.describe()).toBe(ends);
+  });
+
+  it('killed at any call and run again comes to the same end, in as many changes', async () => {
+    const whole = cell();
+    await run(whole);
+    expect(whole.calls).toBeGreaterThan(0);
+    for (let call = 0; call < whole.calls; call++) {
+      for (const after of [false, true]) {
+        const model = cell();
+        model.killAt = { call, after };
+        const place = `call ${call}, ${after ? 'after' : 'before'} its effect`;
+        await expect(run(model), place).rejects.toBeInstanceOf(Killed);
+        model.killAt = null;
+        await run(model);
+        expect(model.describe(), place).toBe(ends);
+        expect(model.changes, place).toHaveLength(whole.changes.length);
+        // Once more, and nothing is left to do.
+        await run(model);
+        expect(model.describe(), place).toBe(ends);
+        expect(model.changes, place).toHaveLength(whole.changes.length);
+      }
+    }
+  });
+});
+
+describe('a member that does not come', () => {
+  it('is not proposed before its replica waits, and is not there afterwards', async () => {
+    const model = threeAnd();
+    const seen: MemberProgress[] = [];
+    const adding = addMember(options(model, seen), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+    await expect(adding).rejects.toMatchObject({ code: 'PAXOS_MEMBER_NOT_READY', exitCode: 5 });
+    expect(model.changes).toEqual([]);
+    expect(seen.at(-1)?.waitingFor).toContain('no replica answers');
+  });
+
+  it('that dies while it catches up is taken back, and the message says so', async () => {
+    const model = threeAnd('n4');
+    const adding = addMember(options(model), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+    model.down('n4');
+    await expect(adding).rejects.toMatchObject({ code: 'PAXOS_MEMBER_BEHIND', exitCode: 5 });
+    expect(model.describe()).toBe('n1 voter, n2 voter, n3 voter');
+  });
+
+  it('that was a spare before stays one', async () => {
+    const model = threeAnd('n4');
+    await addMember(options(model), { name: 'n4', url: urlOf('n4'), promote: false, ...plain });
+    model.down('n4');
+    await expect(promoteMember(options(model), 'n4', plain)).rejects.toMatchObject({ code: 'PAXOS_MEMBER_BEHIND' });
+    expect(model.describe()).toBe('n1 voter, n2 voter, n3 voter, n4 learner');
+  });
+
+  it('shows how far it is, at what pace, and whom it waits for', async () => {
+    const model = threeAnd('n4');
+    const seen: MemberProgress[] = [];
+    await addMember(options(model, seen), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+    expect(seen.filter(({ total }) => total !== undefined)).toContainEqual(
+      expect.objectContaining({ done: 60, total: 110, waitingFor: expect.stringContaining('behind') }),
+    );
+  });
+});
+
+describe('a wrong name', () => {
+  it('replaces nobody', async () => {
+    const model = threeAnd('n4');
+    const replacing = replaceMember(options(model), { old: 'n9', name: 'n4', url: urlOf('n4'), ...plain });
+    await expect(replacing).rejects.toMatchObject({ code: 'PAXOS_MEMBER_UNKNOWN', exitCode: 5 });
+    expect(model.changes).toEqual([]);
+  });
+
+  it('removes nobody, and that is no failure: the command may have been run before', async () => {
+    const model = threeAnd();
+    expect(await removeMember(options(model), 'n9', plain)).toMatchObject({ changed: false, member: null });
+    expect(model.changes).toEqual([]);
+  });
+});
