@@ -8,6 +8,8 @@ import type {
   BatchDocument,
   BatchOperationBody,
   BatchResultDocument,
+  DrainBody,
+  DrainedDocument,
   DryRunDocument,
   ListDocument,
   MembersChangeBody,
@@ -365,6 +367,18 @@ export class PaxosClient {
     const path = `/v1/members/${encodeURIComponent(name)}?dryRun=${dryRun}&allowNoSpare=${allowNoSpare}`;
     const call: Call = { method: 'DELETE', path, headers: {}, repeatable: true };
     return parsed<MembersChangeDocument>(await this.#call(call, options));
+  }
+
+  /** Keeps mastership away from a member; `forMs` null ends that. Again is as good as once. */
+  async drain(request: DrainBody, options: CallOptions = {}): Promise<DrainedDocument> {
+    const call: Call = {
+      method: 'POST',
+      path: '/v1/drain',
+      headers: json,
+      body: JSON.stringify(request),
+      repeatable: true,
+    };
+    return parsed<DrainedDocument>(await this.#call(call, options));
   }
 
   /** A session: its writes are safe to send again, and are, across failovers. Close it, or the client. */

@@ -58,6 +58,7 @@ export interface Whole {
 
 export function memberStatus(member: MemberDocument, whole: Whole): MemberStatusDocument {
   const { name, url, voting, incarnation } = member;
+  const { own, master } = whole;
   const status = statusOfMember(member, whole);
   const checksum = whole.checksums.get(name) ?? 'unknown';
   const applied = status?.instances.applied ?? null;
@@ -79,8 +80,8 @@ export function memberStatus(member: MemberDocument, whole: Whole): MemberStatus
     flushMsP99: status?.load?.flushMsP99 ?? null,
     diskFreeBytes: machine?.diskFreeBytes ?? null,
     diskBytes: machine?.diskBytes ?? null,
-    drain: status?.drain ?? null,
     catchUp: status?.catchUp ?? null,
+    drain: (master ?? own[0])?.drains?.find((it) => it.member === name) ?? null,
   };
 }
 

@@ -257,6 +257,12 @@ export const catalogue = {
     'Choose a voter that is up and caught up: `paxosctl status`.',
   ),
   PAXOS_ALREADY_MASTER: entry(409, 5, 'The member is the master already.', 'Nothing is to be done.'),
+  PAXOS_MEMBER_DRAINED: entry(
+    409,
+    5,
+    'Mastership is kept away from the member for a while; nothing was done.',
+    'Choose another, wait, or end it: `paxosctl node drain N --end`.',
+  ),
   PAXOS_TRANSFER_FAILED: entry(
     409,
     5,

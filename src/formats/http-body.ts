@@ -73,6 +73,13 @@ export interface MembersChangeBody {
   readonly allowNoSpare?: boolean | undefined;
 }
 
+/** `POST /v1/drain`. `forMs` null ends a drain. */
+export interface DrainBody {
+  readonly member: string;
+  readonly forMs: number | null;
+  readonly dryRun?: boolean | undefined;
+}
+
 /** What a value looks like in an answer: `value` when it is UTF-8, else `valueBase64`. */
 export interface EntryDocument {
   readonly key: string;
@@ -163,6 +170,19 @@ export interface TransferDocument {
   readonly to: string;
   readonly epoch: number;
   /** True when nothing was changed: this is what would happen. */
+  readonly dryRun: boolean;
+}
+
+/** Answer to `POST /v1/drain`. */
+export interface DrainedDocument {
+  readonly member: string;
+  /** RFC 3339; null: mastership may go there again. */
+  readonly until: string | null;
+  /** Who was made master instead; null when the member was not master. */
+  readonly handedTo: string | null;
+  readonly epoch: number;
+  /** False when it was so already. */
+  readonly changed: boolean;
   readonly dryRun: boolean;
 }
 

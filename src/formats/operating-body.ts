@@ -39,9 +39,10 @@ export interface MachineDocument {
   readonly diskBytes: number | null;
 }
 
-/** Mastership is kept away from this replica for a while. */
+/** Mastership is kept away from this member for a while. */
 export interface DrainDocument {
-  /** RFC 3339, by this replica's clock. */
+  readonly member: string;
+  /** RFC 3339, by the clock of the replica that says so. */
   readonly until: string;
   readonly remainingMs: number;
 }
@@ -78,7 +79,8 @@ export interface OperatingDocument {
   readonly snapshotLogBytes?: number;
   /** A chosen membership that does not govern yet. */
   readonly pendingMembership?: { readonly from: number; readonly members: readonly string[] } | null;
-  readonly drain?: DrainDocument | null;
+  /** Of the whole cell, as far as this replica has applied it. */
+  readonly drains?: readonly DrainDocument[];
   /** Null before the first one of this process. */
   readonly lastCheck?: LastCheckDocument | null;
   /** Files in the data directory that do not belong, and folders of things that were set aside. */

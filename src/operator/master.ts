@@ -1,6 +1,6 @@
 /** Who is master, and handing mastership over. */
 import { UnreachableError } from '../errors/index.ts';
-import type { TransferDocument } from '../formats/http-body.ts';
+import type { DrainedDocument, TransferDocument } from '../formats/http-body.ts';
 import { currentMaster, survey } from './cell-status.ts';
 import { type CellFlags, withCell } from './connect.ts';
 
@@ -47,4 +47,12 @@ export function transferMaster(
   { to, dryRun }: { readonly to: string | undefined; readonly dryRun: boolean },
 ): Promise<TransferDocument> {
   return withCell(cell, (client) => client.transfer({ dryRun, ...(to === undefined ? {} : { to }) }));
+}
+
+/** Keeps mastership away from a member, or no more where `forMs` is null; hands it over first where the member has it. */
+export function drainMember(
+  cell: CellFlags,
+  request: { readonly member: string; readonly forMs: number | null; readonly dryRun: boolean },
+): Promise<DrainedDocument> {
+  return withCell(cell, (client) => client.drain(request));
 }

@@ -32,3 +32,20 @@ export function showTransfer(result: { from: string; to: string; epoch: number; 
   if (result.dryRun) return writeResult(`mastership would go from ${from} to ${to}\n`);
   return writeResult(`${to} is master now, epoch ${result.epoch}; it was ${from}\n`);
 }
+
+export function showDrained(result: {
+  readonly member: string;
+  readonly until: string | null;
+  readonly handedTo: string | null;
+  readonly changed: boolean;
+  readonly dryRun: boolean;
+}): Promise<void> {
+  const member = printable(result.member);
+  const would = result.dryRun ? 'would be ' : '';
+  const handed =
+    result.handedTo === null ? '' : `; ${printable(result.handedTo)} ${result.dryRun ? 'would become' : 'is'} master`;
+  if (result.until !== null)
+    return writeResult(`${member} ${would}drained until ${printable(result.until)}${handed}\n`);
+  if (!result.changed) return writeResult(`${member} was not drained\n`);
+  return writeResult(`${member} ${result.dryRun ? 'would be' : 'is'} drained no more\n`);
+}

@@ -32,6 +32,7 @@ import type {
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
+import { MemberDrains } from './member-drains.ts';
 import type { MembershipService } from './membership/membership-service.ts';
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
@@ -85,6 +86,7 @@ export class DatabaseService implements ReplicaService {
   readonly #marks: PositionMarks;
   readonly #judge: MarkJudge;
   readonly #history = new MastershipHistory();
+  readonly #drains: MemberDrains;
   #sweep: Timer | null = null;
   #sweeping = false;
   /** Mastership was just released here: requests wait for the successor's first word instead of being refused. */
@@ -101,6 +103,11 @@ export class DatabaseService implements ReplicaService {
     const { log, database, clocks } = options;
     this.#marks = new PositionMarks(database);
     this.#judge = new MarkJudge({ log, history: database, marks: this.#marks, clocks });
+    this.#drains = new MemberDrains({
+      ...options,
+      submit: (command, done) => this.submit(command, done),
+      transfer: () => this.transfer(null, false),
+    });
     this.#scheduleSweep();
   }
 
@@ -240,6 +247,7 @@ export class DatabaseService implements ReplicaService {
     if (log.stopped) return;
     this.#scheduleSweep();
     if (this.#sweeping || !log.isServing()) return;
+    this.#drains.keepAway();
     const sessions = database.sessionsDue(log.core.cellTimeMs(clocks.now())).slice(0, sessionsPerSweepMax);
     if (sessions.length === 0) return;
     this.#sweeping = true;
@@ -309,7 +317,10 @@ export class DatabaseService implements ReplicaService {
     const target = to === null ? null : this.#memberByName(to);
     if (to !== null && target === null) return refuse('PAXOS_MEMBER_UNKNOWN', `${to} is not a member of this cell.`);
     if (target === self) return refuse('PAXOS_ALREADY_MASTER', `${from} is the master already.`);
-    const successor = log.core.handOverCandidate(target, clocks.now());
+    if (to !== null && this.#drains.present().has(to)) {
+      return refuse('PAXOS_MEMBER_DRAINED', `${to} is drained: mastership is kept away from it.`);
+    }
+    const successor = target === null ? this.#drains.successor() : log.core.handOverCandidate(target, clocks.now());
     if (successor === null) {
       return refuse(
         'PAXOS_NO_SUCCESSOR',
@@ -339,6 +350,11 @@ export class DatabaseService implements ReplicaService {
     const now = present === undefined ? 'nobody is known as master yet' : `${present} is master`;
     const message = `${name} did not become master: ${now}, in epoch ${log.core.epoch}.`;
     return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message };
+  }
+
+  /** See {@link MemberDrains.change}. */
+  drainMember(...args: Parameters<ReplicaService['drainMember']>): ReturnType<ReplicaService['drainMember']> {
+    return this.#drains.change(...args);
   }
 
   // --- membership -----------------------------------------------------------------------------------------------------
@@ -438,6 +454,7 @@ export class DatabaseService implements ReplicaService {
       catchUp: catchUpStatus(log.catchUp),
       warnings: host.warnings(),
       ...host.operating?.(),
+      drains: this.#drains.documents(),
       at: new Date(now.wallMs).toISOString(),
       leaseMs: core.configuration.leaseMs,
       pendingMembership:

@@ -52,6 +52,10 @@ export class ServiceSwitch implements ReplicaService {
   recovery(): ReturnType<ReplicaService['recovery']> {
     return this.#service.recovery();
   }
+
+  drainMember(...args: Parameters<ReplicaService['drainMember']>): ReturnType<ReplicaService['drainMember']> {
+    return this.#service.drainMember(...args);
+  }
   changesAfter(...args: Parameters<ReplicaService['changesAfter']>): ReturnType<ReplicaService['changesAfter']> {
     return this.#service.changesAfter(...args);
   }
@@ -122,6 +126,10 @@ export class WaitingService implements ReplicaService {
 
   recovery(): null {
     return null;
+  }
+
+  async drainMember(): ReturnType<ReplicaService['drainMember']> {
+    return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message: `${this.#facts.name} is not the master.` };
   }
 
   changesAfter(): null {

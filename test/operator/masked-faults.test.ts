@@ -64,7 +64,7 @@ function well(name: string, members: readonly string[]): ReplicaStatusDocument {
     snapshotLogBytes: 64 * 2 ** 20,
     lastCheck: lastCheck(),
     pendingMembership: null,
-    drain: null,
+    drains: [],
     leftovers: [],
     hintsDiffer: [],
   };
@@ -374,7 +374,7 @@ const rows: readonly Row[] = [
     check: 'drain',
     level: 'warn',
     says: '2026-01-01T00:00:00.000Z',
-    changes: { n5: { drain: { until: '2026-01-01T00:00:00.000Z', remainingMs: 1000 } } },
+    changes: { n1: { drains: [{ member: 'n5', until: '2026-01-01T00:00:00.000Z', remainingMs: 1000 }] } },
     health: 'healthy',
   },
   {

@@ -143,9 +143,9 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
   {
     id: 'drain',
     what: 'mastership is kept away from nobody',
-    look: ({ own }) =>
-      own.flatMap(({ name, drain }) =>
-        drain == null
+    look: ({ status: { members } }) =>
+      members.flatMap(({ name, drain }) =>
+        drain === null
           ? []
           : [
               warn({

@@ -7,6 +7,7 @@ import { memberNamePattern } from '../../core/consensus/identity.ts';
 import type {
   BatchBody,
   BatchOperationBody,
+  DrainBody,
   MembersChangeBody,
   MultiOpBody,
   OpenSessionBody,
@@ -17,6 +18,7 @@ import type {
   TransferBody,
 } from '../../formats/http-body.ts';
 import type { RecoverRequest } from '../../formats/recovery.ts';
+import { drainMsMax, drainMsMin } from '../drains.ts';
 
 const key = z.string().describe('UTF-8, 1 to 1024 bytes; U+0000 at the beginning is reserved');
 const revision = z.int().min(0).describe('0 means absent');
@@ -103,6 +105,12 @@ export const membersSchema = z.strictObject({
 }) satisfies z.ZodType<MembersChangeBody>;
 
 export type MembersBody = z.infer<typeof membersSchema>;
+
+export const drainSchema = z.strictObject({
+  member: z.string().regex(memberNamePattern),
+  forMs: z.int().min(drainMsMin).max(drainMsMax).nullable(),
+  dryRun: z.boolean().optional(),
+}) satisfies z.ZodType<DrainBody>;
 
 export const emptySchema = z.strictObject({});
 

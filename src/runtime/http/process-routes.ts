@@ -32,14 +32,15 @@ function ready(exchange: Exchange): void {
 
 /** Worth knowing to whoever looks; requests are served all the same. */
 function notes(status: ReplicaStatus): readonly (readonly [name: string, detail: string])[] {
-  const { instances, links, lease, drain, warnings } = status;
+  const { instances, links, lease, drains, warnings } = status;
+  const drain = drains?.find(({ member }) => member === status.name);
   const cut = (links ?? []).filter(({ reached, reaches }) => !reached || !reaches).map(({ name }) => name);
   return [
     ['vote', status.voting ? 'counted' : 'not counted'],
     ['lease', lease.held ? `held, ${Math.round(lease.remainingMs)} ms left` : 'not held'],
     ['log', `applied ${instances.applied} of ${instances.chosen}`],
     ['peers', cut.length === 0 ? 'all connected' : `not connected both ways: ${cut.join(', ')}`],
-    ...(drain == null ? [] : [['drain', `until ${drain.until}`] as const]),
+    ...(drain === undefined ? [] : [['drain', `until ${drain.until}`] as const]),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];
 }

@@ -8,7 +8,7 @@
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
-import type { FrozenDocument } from '../../formats/http-body.ts';
+import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
 import type { OperatingDocument } from '../../formats/operating-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
@@ -242,6 +242,16 @@ export interface ReplicaService {
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
   /** Null while there is no state to speak of. */
   snapshots(): SnapshotService | null;
+  /** At the master: keeps mastership away from a member, or no more with `forMs` null, and hands it over where it has it. */
+  drainMember(request: {
+    readonly member: string;
+    readonly forMs: number | null;
+    readonly dryRun: boolean;
+  }): Promise<
+    | { readonly kind: 'done'; readonly drained: Omit<DrainedDocument, 'dryRun'> }
+    | { readonly kind: 'unknown' }
+    | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  >;
   /** Hands mastership over; answers when the successor serves, or why not. */
   transfer(
     to: string | null,

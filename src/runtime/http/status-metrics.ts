@@ -65,7 +65,11 @@ const numbers: readonly (readonly [name: string, help: string, read: Read])[] = 
   ['disk_bytes', 'Size of that file system.', (it) => it.machine?.diskBytes],
   ['memory_max_bytes', 'Memory that this process may use.', (it) => it.machine?.memoryBytesMax],
   ['frozen', '1 while the cell is frozen.', (it) => flag(it.frozen != null)],
-  ['drained', '1 while mastership is kept away from this replica.', (it) => flag(it.drain != null)],
+  [
+    'drained',
+    '1 while mastership is kept away from this replica.',
+    (it) => flag(it.drains?.some(({ member }) => member === it.name) ?? false),
+  ],
   ['leftovers', 'Files in the data directory that do not belong, or were set aside.', (it) => it.leftovers?.length],
   ['warnings', 'Warnings of this replica.', (it) => it.warnings.length],
 ];

@@ -1,7 +1,7 @@
 /** What this replica says of itself and of the cell. Served in every role, without lease and without waiting. */
 import { catalogued } from '../../errors/catalogue.ts';
 import { readJson } from './body-reader.ts';
-import { transferSchema } from './body-schemas.ts';
+import { drainSchema, transferSchema } from './body-schemas.ts';
 import type { Exchange } from './exchange.ts';
 import { onMasterSince } from './gate.ts';
 import { membersDocument } from './member-routes.ts';
@@ -53,6 +53,29 @@ function transfer(exchange: Exchange): void {
   });
 }
 
+function drain(exchange: Exchange): void {
+  readJson(exchange, drainSchema, { optional: false }, (body) => {
+    onMasterSince(exchange, () => {
+      const dryRun = body.dryRun ?? false;
+      exchange.proposed();
+      exchange.service.drainMember({ member: body.member, forMs: body.forMs, dryRun }).then(
+        (result) => {
+          exchange.settled();
+          if (result.kind === 'refused') refused(exchange, result.code, result.message);
+          else if (result.kind === 'unknown') {
+            exchange.problem('PAXOS_OUTCOME_UNKNOWN', 'Mastership was lost while the drain was recorded.');
+          } else exchange.json({ ...result.drained, dryRun });
+        },
+        (error: unknown) => {
+          exchange.settled();
+          exchange.problem('PAXOS_INTERNAL', 'The drain failed in an unexpected way.');
+          throw error;
+        },
+      );
+    });
+  });
+}
+
 function refused(exchange: Exchange, code: string, message: string): void {
   exchange.problem(code, message, { outcome: 'none', status: catalogued(code).status ?? 409 });
 }
@@ -81,7 +104,18 @@ export const statusRoutes: readonly Route[] = [
     summary: 'Hands mastership to another voter without a gap; answers when that one serves.',
     body: { json: transferSchema, optional: true },
     answer: '{"from","to","epoch","dryRun"}.',
-    problems: ['PAXOS_NO_SUCCESSOR', 'PAXOS_ALREADY_MASTER', 'PAXOS_MEMBER_UNKNOWN'],
+    problems: ['PAXOS_NO_SUCCESSOR', 'PAXOS_ALREADY_MASTER', 'PAXOS_MEMBER_UNKNOWN', 'PAXOS_MEMBER_DRAINED'],
     handle: transfer,
+  },
+  {
+    method: 'POST',
+    path: '/v1/drain',
+    operation: 'drain',
+    summary:
+      'Keeps mastership away from a member for a while, and hands it over when the member has it; ends by itself.',
+    body: { json: drainSchema },
+    answer: '{"member","until","handedTo","epoch","changed","dryRun"}.',
+    problems: ['PAXOS_NO_SUCCESSOR', 'PAXOS_MEMBER_UNKNOWN'],
+    handle: drain,
   },
 ];

@@ -263,6 +263,18 @@ describe('the operator’s side', () => {
     expect((await post('/v1/master/transfer', { to: '../n' })).status).toBe(400);
   });
 
+  it('a member is drained on request, and no more when no time is given', async () => {
+    const { post } = await startFront();
+    const drained = { member: 'n2', until: '2026-01-01T00:00:00.000Z', handedTo: null, epoch: 1, changed: true };
+    expect((await post('/v1/drain', { member: 'n2', forMs: 60_000 })).json()).toEqual({ ...drained, dryRun: false });
+    const ended = await post('/v1/drain', { member: 'n2', forMs: null, dryRun: true });
+    expect(ended.json()).toEqual({ ...drained, until: null, dryRun: true });
+    expect((await post('/v1/drain', { member: 'n9', forMs: 60_000 })).json().code).toBe('PAXOS_MEMBER_UNKNOWN');
+    for (const body of ['', { member: 'n2' }, { member: 'n2', forMs: 1 }, { member: 'n2', forMs: 86_400_001 }]) {
+      expect((await post('/v1/drain', body)).status, JSON.stringify(body)).toBe(400);
+    }
+  });
+
   it('readiness follows what requests would meet, liveness does not', async () => {
     const { ask, service } = await startFront();
     expect((await ask('GET', '/readyz')).text).toBe('ready\n');
@@ -332,6 +344,7 @@ describe('the operator’s side', () => {
       'GET /v1/status',
       'POST /v1/batch',
       'POST /v1/checksums',
+      'POST /v1/drain',
       'POST /v1/master/transfer',
       'POST /v1/members',
       'POST /v1/multiop',
