@@ -20,7 +20,7 @@ Exit code 5 when no other voter could take mastership; nothing was changed then.
   ];
 
   static override args = {
-    member: Args.string({ ignoreStdin: true, required: true, description: 'Name of the replica.' }),
+    name: Args.string({ ignoreStdin: true, required: true, description: 'Name of the replica.' }),
   };
 
   static override flags = {
@@ -39,7 +39,7 @@ Exit code 5 when no other voter could take mastership; nothing was changed then.
     const { showDrained } = await import('../../src/render/master-view.ts');
     const dryRun = flags['dry-run'];
     this.mayHaveWritten('The drain may be recorded; see: paxosctl status.');
-    const result = await drainMember(flags, { member: args.member, forMs: flags.end ? null : flags.for, dryRun });
+    const result = await drainMember(flags, { member: args.name, forMs: flags.end ? null : flags.for, dryRun });
     if (dryRun && result.changed) process.exitCode = 10;
     if (!this.jsonEnabled()) await showDrained(result);
     return result;
