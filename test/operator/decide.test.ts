@@ -1,0 +1,150 @@
+/** What a new generation begins with, and at what price, from what the members report: design §3 "Generations". */
+import { describe, expect, it } from 'vitest';
+import type { CellTimeMs, Epoch } from '../../src/core/consensus/identity.ts';
+import type { AcceptedDocument, RecoverReport } from '../../src/formats/recovery.ts';
+import { decodeValue, encodeValue } from '../../src/formats/value.ts';
+import { decide, type Witnessed } from '../../src/operator/recovery/decide.ts';
+
+const to = { generation: 2, generationId: 'ab'.repeat(16) };
+const settings = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
+const names = ['n1', 'n2', 'n3'];
+const members = names.map((name) => ({ name, url: `http://${name}`, role: 'voter', voting: true, incarnation: 1 }));
+const epochs = [
+  { epoch: 1, instance: 1, id: 'one', revision: 0 },
+  { epoch: 2, instance: 20, id: 'two', revision: 12 },
+];
+
+const accepted = (instance: number, round: number, text: string): AcceptedDocument => {
+  const value = {
+    kind: 'submitted',
+    epoch: 2 as Epoch,
+    cellTimeMs: 0 as CellTimeMs,
+    items: [Buffer.from(text)],
+  } as const;
+  return {
+    instance,
+    ballot: { round, name: 'n1', incarnation: 1 },
+    valueBase64: Buffer.from(encodeValue(value)).toString('base64'),
+  };
+};
+
+const report = (member: string, instance: number, more: Partial<RecoverReport> = {}): RecoverReport => ({
+  member,
+  incarnation: 1,
+  cell: { id: 'cell-1', name: 'default' },
+  generation: 1,
+  generationId: 'first',
+  applied: { instance, epoch: 2, epochId: 'two', revision: instance },
+  chosenUpTo: instance,
+  epochs,
+  entries: [],
+  unreadable: 0,
+  highest: instance,
+  members,
+  settings,
+  frozen: null,
+  attempt: null,
+  ...more,
+});
+
+const textOf = (valueBase64: string): string => {
+  const value = decodeValue(Buffer.from(valueBase64, 'base64'));
+  return value.kind === 'submitted' ? Buffer.from(value.items[0] as Uint8Array).toString() : value.kind;
+};
+
+const decided = (
+  reports: readonly RecoverReport[],
+  witnessed: readonly Witnessed[] = [],
+  branch: string | null = null,
+) => decide({ to, reports, witnessed, branch });
+
+const tailOf = (reports: readonly RecoverReport[]) =>
+  decided(reports).decision.tail.map(({ instance, valueBase64 }) => `${instance} ${textOf(valueBase64)}`);
+
+describe('the state of a new generation', () => {
+  it('goes on from whoever has applied most', () => {
+    const { decision } = decided([report('n1', 30), report('n2', 40), report('n3', 35)]);
+    expect(decision).toMatchObject({ base: 'n2', baseApplied: 40, tail: [] });
+  });
+
+  it('takes what was accepted in the highest ballot, not what the longest log holds', () => {
+    // n1 was cut off as master of round 5 with three values; round 7 has since chosen another at 41, known to nobody yet.
+    const n1 = report('n1', 40, { entries: [accepted(41, 5, 'old'), accepted(42, 5, 'b'), accepted(43, 5, 'c')] });
+    const n2 = report('n2', 40, { entries: [accepted(41, 7, 'new')] });
+    expect(tailOf([n1, n2, report('n3', 40)])).toEqual(['41 new', '42 b', '43 c']);
+    expect(tailOf([n2, n1, report('n3', 40)])).toEqual(['41 new', '42 b', '43 c']);
+  });
+
+  it('takes what somebody knows as chosen, in whatever ballot it stands there', () => {
+    const n1 = report('n1', 40, { chosenUpTo: 41, entries: [accepted(41, 3, 'chosen')] });
+    const n2 = report('n2', 40, { entries: [accepted(41, 7, 'other')] });
+    expect(tailOf([n1, n2])).toEqual(['41 chosen']);
+    expect(tailOf([n2, n1])).toEqual(['41 chosen']);
+  });
+
+  it('fills gaps with no-ops', () => {
+    const n1 = report('n1', 40, { entries: [accepted(43, 5, 'x')] });
+    expect(tailOf([n1, report('n2', 40)])).toEqual(['41 noop', '42 noop', '43 x']);
+  });
+
+  it('is the same for the same reports, in whatever order they come', () => {
+    const reports = [report('n1', 30), report('n2', 40), report('n3', 40)];
+    expect(decided(reports).digest).toBe(decided([...reports].reverse()).digest);
+    expect(decided(reports).digest).not.toBe(decided([report('n1', 30), report('n2', 41)]).digest);
+  });
+
+  it('counts on from above every number that is known anywhere', () => {
+    const high = report('n2', 40, { highest: 3 * 2 ** 40 + 5 });
+    expect(decided([report('n1', 40), high]).decision.numbers).toBe(4 * 2 ** 40);
+    const seen = { generation: 1, epoch: 9, epochId: 'x', instance: 2 ** 41, revision: 1, by: 'a client' };
+    const { numbers, members: next } = decided([report('n1', 40)], [seen]).decision;
+    expect(numbers).toBe(3 * 2 ** 40);
+    expect(next.map(({ name, incarnation }) => [name, incarnation])).toEqual([['n1', numbers]]);
+  });
+
+  it('does not change when a member is ready already', () => {
+    const reports = [report('n1', 40), report('n2', 40)];
+    const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
+    const ready = { ...to, step: 'ready' as const, decision: 'x', state };
+    expect(decided([report('n1', 40, { attempt: ready }), report('n2', 40)]).digest).toBe(decided(reports).digest);
+  });
+});
+
+describe('members that hold different histories', () => {
+  const other = [epochs[0] as (typeof epochs)[0], { epoch: 2, instance: 15, id: 'other', revision: 9 }];
+  const forked = report('n3', 60, {
+    epochs: other,
+    applied: { instance: 60, epoch: 2, epochId: 'other', revision: 50 },
+    entries: [accepted(61, 99, 'of the other')],
+  });
+
+  it('are refused until an operator has chosen one, however many hold the other', () => {
+    expect(() => decided([report('n1', 40), report('n2', 40), forked])).toThrow(/different histories/);
+  });
+
+  it('are gone on from the chosen one alone, and the other is in the price', () => {
+    const { decision, price } = decided([report('n1', 40), report('n2', 42), forked], [], 'n1');
+    // Whoever has all of the chosen history and more of it.
+    expect(decision).toMatchObject({ base: 'n2', baseApplied: 42, tail: [] });
+    // The other left it in epoch 1, which ends here at revision 12.
+    expect(price.revisionsAtLeast).toBe(50 - 12);
+    expect(decided([report('n1', 40), forked], [], 'n3').decision.base).toBe('n3');
+  });
+});
+
+describe('the price', () => {
+  it('is nothing for what everybody has, and names who was not asked', () => {
+    const { price } = decided([report('n1', 40), report('n2', 30, { unreadable: 1 })]);
+    expect(price).toEqual({ revisionsAtLeast: 0, because: [], notAsked: ['n2', 'n3'] });
+  });
+
+  it('counts what a mark proves, and allows for all that is kept beyond what is applied', () => {
+    const seen = { generation: 1, epoch: 3, epochId: 'three', instance: 90, revision: 47, by: 'a client' };
+    expect(decided([report('n1', 40)], [seen]).price.revisionsAtLeast).toBe(7);
+    const more = report('n1', 40, { entries: [accepted(41, 5, 'a'), accepted(42, 5, 'b')] });
+    expect(decided([more], [seen]).price.revisionsAtLeast).toBe(5);
+    // Of this history: no loss.
+    const kept = { ...seen, epoch: 2, epochId: 'two', instance: 38 };
+    expect(decided([report('n1', 40)], [kept]).price.because).toEqual([]);
+  });
+});
