@@ -10,7 +10,7 @@ export const chainBefore: Uint8Array = new Uint8Array(32);
 
 /** The chain with one more chosen value: 32 bytes. */
 export function chained(
-  digest: DigestPort,
+  digest: Pick<DigestPort, 'sha256'>,
   before: Uint8Array,
   { instance, value }: { readonly instance: Instance; readonly value: Value },
 ): Uint8Array {

@@ -41,6 +41,8 @@ export interface RecoverReport {
     readonly epochId: string;
     readonly revision: number;
   };
+  /** Digest over the chosen values up to there, hex. */
+  readonly logChain: string;
   readonly chosenUpTo: number;
   /** Rising; the newest of them where there are very many. */
   readonly epochs: readonly EpochDocument[];

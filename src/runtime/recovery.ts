@@ -7,7 +7,7 @@
  * itself, whatever becomes of the operator's program.
  */
 import { type Member, memberId } from '../core/consensus/configuration.ts';
-import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
+import type { Epoch, Instance } from '../core/consensus/identity.ts';
 import type { Value } from '../core/consensus/value.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { nextGeneration } from '../core/database/next-generation.ts';
@@ -112,6 +112,7 @@ export class Recovery {
         epochId: present?.id ?? '',
         revision: application.revision,
       },
+      logChain: Buffer.from(log.logChain).toString('hex'),
       chosenUpTo: core.chosenUpTo,
       epochs: application
         .epochs()
@@ -238,7 +239,7 @@ export class Recovery {
     decision: GenerationDecision,
   ): Promise<NonNullable<GenerationAttempt['state']>> {
     const { joined, world } = this.#options;
-    const { log, application, storage } = joined;
+    const { log, storage } = joined;
     if (decision.baseApplied !== log.appliedUpTo) throw new Error(`it stands at instance ${log.appliedUpTo}`);
     const { source, logChain, applied } = await this.#withTail(decision);
     const { numbers } = decision;
@@ -257,7 +258,7 @@ export class Recovery {
       handle: {
         instance: numbers as Instance,
         epoch: numbers as Epoch,
-        cellTimeMs: application.cellTimeMs as CellTimeMs,
+        cellTimeMs: source.cellTimeMs,
         configurations: [{ from: (numbers + 1) as Instance, configuration: { alpha, leaseMs, driftPpm, members } }],
       },
       level: storage.manifest.level,

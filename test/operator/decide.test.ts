@@ -1,6 +1,8 @@
 /** What a new generation begins with, and at what price, from what the members report: design §3 "Generations". */
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { CellTimeMs, Epoch } from '../../src/core/consensus/identity.ts';
+import { chained } from '../../src/formats/log-chain.ts';
 import type { AcceptedDocument, RecoverReport } from '../../src/formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../src/formats/value.ts';
 import { decide, type Witnessed } from '../../src/operator/recovery/decide.ts';
@@ -35,6 +37,7 @@ const report = (member: string, instance: number, more: Partial<RecoverReport> =
   generation: 1,
   generationId: 'first',
   applied: { instance, epoch: 2, epochId: 'two', revision: instance },
+  logChain: createHash('sha256').update(String(instance)).digest('hex'),
   chosenUpTo: instance,
   epochs,
   entries: [],
@@ -46,6 +49,12 @@ const report = (member: string, instance: number, more: Partial<RecoverReport> =
   attempt: null,
   ...more,
 });
+
+const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
 
 const textOf = (valueBase64: string): string => {
   const value = decodeValue(Buffer.from(valueBase64, 'base64'));
@@ -100,6 +109,21 @@ describe('the state of a new generation', () => {
     const { numbers, members: next } = decided([report('n1', 40)], [seen]).decision;
     expect(numbers).toBe(3 * 2 ** 40);
     expect(next.map(({ name, incarnation }) => [name, incarnation])).toEqual([['n1', numbers]]);
+  });
+
+  it('is the same when a member knows less as chosen after a restart', () => {
+    const chosen = [accepted(39, 5, 'a'), accepted(40, 5, 'b')];
+    const chain = chosen.reduce(
+      (before: Uint8Array, { instance, valueBase64 }) =>
+        chained({ sha256 }, before, {
+          instance: instance as never,
+          value: decodeValue(Buffer.from(valueBase64, 'base64')),
+        }),
+      Buffer.from(report('n1', 38).logChain, 'hex'),
+    );
+    const whole = report('n1', 40, { logChain: Buffer.from(chain).toString('hex') });
+    const restarted = report('n1', 38, { chosenUpTo: 39, entries: chosen, highest: 40 });
+    expect(decided([restarted]).digest).toBe(decided([whole]).digest);
   });
 
   it('does not change when a member is ready already', () => {

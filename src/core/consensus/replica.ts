@@ -177,6 +177,12 @@ export class Replica {
     else if (input.kind === 'change-configuration') {
       this.#coordinator.changeConfiguration(input.request, input.configuration);
     } else if (input.kind === 'persisted') outbox.persisted(input.write);
+    // After a start: what its disk knows as chosen from before. Nothing is learned any more, so this comes to an end.
+    if (input.kind === 'woken' && this.#participation === 'frozen') {
+      this.#apply();
+      const { appliedUpTo, now } = this.#context;
+      if (appliedUpTo < log.chosenUpTo) outbox.push({ kind: 'wake', at: now.monotonicMs });
+    }
     return outbox.take(log.chosenUpTo);
   }
 

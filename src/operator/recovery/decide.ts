@@ -13,6 +13,7 @@ import {
   numbersApart,
   type SeenPoint,
 } from '../../formats/history-points.ts';
+import { chained } from '../../formats/log-chain.ts';
 import type { AcceptedDocument, GenerationDecision, GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../formats/value.ts';
 
@@ -75,8 +76,30 @@ export function decide({ to, reports, witnessed, branch }: DecideOptions): Decid
       incarnation: numbers,
     })),
   };
-  const digest = createHash('sha256').update(JSON.stringify(decision)).digest('hex');
-  return { decision, digest, price: priceOf(base, tail, { all, witnessed }) };
+  return { decision, digest: digestOf(base, decision), price: priceOf(base, tail, { all, witnessed }) };
+}
+
+/**
+ * Of what comes of it, not of how: a member that was restarted meanwhile may know less as chosen than before, and another one
+ * be the base then, while the state that is arrived at is the same, byte for byte.
+ */
+function digestOf(
+  base: RecoverReport,
+  { tail, generation, generationId, numbers, members }: GenerationDecision,
+): string {
+  const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return hash.digest();
+  };
+  let chain: Uint8Array = Buffer.from(base.logChain, 'hex');
+  for (const { instance, valueBase64 } of tail) {
+    const value = decodeValue(Buffer.from(valueBase64, 'base64'));
+    chain = chained({ sha256 }, chain, { instance: instance as never, value });
+  }
+  const last = base.applied.instance + tail.length;
+  const outcome = { generation, generationId, numbers, members, last, chain: Buffer.from(chain).toString('hex') };
+  return sha256(Buffer.from(JSON.stringify(outcome))).toString('hex');
 }
 
 /** As the runtime judges marks, from what a report tells. */

@@ -1,0 +1,120 @@
+/** `recover apply` interrupted before each of its steps, with members killed meanwhile, and members that were left out. */
+import { createHmac } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeManifest } from '../../src/formats/manifest.ts';
+import { encodePoint, markProofBytes } from '../../src/formats/position-mark.ts';
+import type { RecoverReport } from '../../src/formats/recovery.ts';
+import { type ApplyOptions, applyPlan } from '../../src/operator/recovery/apply.ts';
+import { planKeepPresent } from '../../src/operator/recovery/plan.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
+import type { ReplicaChild } from '../support/replica-child.ts';
+import { until } from '../support/until.ts';
+
+const timeoutMs = 30_000;
+let state = '';
+const before = process.env.XDG_STATE_HOME;
+beforeAll(() => {
+  state = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-state-'));
+  process.env.XDG_STATE_HOME = state;
+});
+afterAll(() => {
+  if (before === undefined) delete process.env.XDG_STATE_HOME;
+  else process.env.XDG_STATE_HOME = before;
+  rmSync(state, { recursive: true, force: true });
+});
+
+const flagsOf = (cell: CellProcess) => ({ endpoints: cell.urls, timeout: timeoutMs });
+const optionsFor = (more: Partial<ApplyOptions> = {}): ApplyOptions => ({
+  confirm: 'default',
+  acceptLoss: 1_000,
+  acceptUnknownLoss: [],
+  dryRun: false,
+  timeoutMs,
+  onStep: () => undefined,
+  ...more,
+});
+
+async function put(cell: CellProcess, value: string): Promise<void> {
+  const { url } = await cell.master();
+  expect((await fetch(`${url}/v1/kv/order`, { method: 'PUT', body: value })).status).toBe(200);
+}
+
+/** The mark of a point that this cell has lost, as a client would bring it that saw it: genuine, by the cell's own key. */
+async function lostMark(member: ReplicaChild): Promise<string> {
+  const report = (await (await fetch(`${member.url}/v1/recover`)).json()) as RecoverReport;
+  const { cell } = decodeManifest(readFileSync(path.join(member.directory, 'MANIFEST')));
+  const root = createHmac('sha256', Buffer.from(cell.secretHex, 'hex')).update(`paxosctl root ${cell.id}`).digest();
+  const key = createHmac('sha256', root).update('paxosctl position mark').digest();
+  const { generation, generationId, applied } = report;
+  const point = { epoch: applied.epoch + 5, epochId: 'lost', instance: applied.instance + 90 };
+  const body = encodePoint({ cellId: cell.id, generation, generationId, revision: applied.revision + 7, ...point });
+  const proof = createHmac('sha256', key).update(body).digest().subarray(0, markProofBytes);
+  return Buffer.concat([body, proof]).toString('base64url');
+}
+
+async function freeze(cell: CellProcess): Promise<void> {
+  const master = await cell.master();
+  const headers = { 'Paxos-Position': await lostMark(master) };
+  await fetch(`${master.url}/v1/kv/order`, { headers });
+  const running = cell.members.filter((it) => it.running);
+  await until('all members are frozen', async () => {
+    const statuses = await Promise.all(running.map((member) => member.status()));
+    return statuses.every((it) => it?.role === 'frozen') || null;
+  });
+}
+
+const served = async (cell: CellProcess): Promise<string> => {
+  const { url } = await cell.master();
+  return (await fetch(`${url}/v1/kv/order`)).text();
+};
+
+describe('a new generation', () => {
+  it('begins the same wherever its making was interrupted, and whoever was killed meanwhile', async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      // One step later each time: fence, build, the two others, and the wait for all to be active.
+      for (let step = 0; step < 5; step++) {
+        await put(cell, `value ${step}`);
+        await freeze(cell);
+        const plan = await planKeepPresent(flagsOf(cell), { branch: null });
+        expect(plan.to.generation).toBe(step + 2);
+        let steps = 0;
+        const onStep = (): void => {
+          if (steps++ === step) throw new Error('killed here');
+        };
+        await expect(applyPlan(plan, optionsFor({ onStep }))).rejects.toThrow('killed here');
+        await cell.killAll();
+        cell.startAll();
+        await until('all answer again', async () => (await cell.statuses()).every((it) => it?.cell.id != null) || null);
+        const { members, generation } = await applyPlan(plan, optionsFor());
+        expect([members, generation]).toEqual([['n1', 'n2', 'n3'], step + 2]);
+        expect(await served(cell)).toBe(`value ${step}`);
+      }
+      await cell.agreement();
+    });
+  });
+
+  it('leaves out who was named as lost; it stops when it comes back, and keeps its files', async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      await put(cell, 'kept');
+      const lost = cell.member('n3');
+      await cell.agreement();
+      await lost.kill();
+      await freeze(cell);
+      const plan = await planKeepPresent(flagsOf(cell), { branch: null });
+      expect(plan.price).toMatchObject({ revisionsAtLeast: 7, notAsked: ['n3'] });
+      await expect(applyPlan(plan, optionsFor())).rejects.toMatchObject({ exitCode: 5, code: 'PAXOS_REFUSED' });
+      await expect(applyPlan(plan, optionsFor({ acceptLoss: 6, acceptUnknownLoss: ['n3'] }))).rejects.toMatchObject({
+        exitCode: 5,
+      });
+      const result = await applyPlan(plan, optionsFor({ acceptUnknownLoss: ['n3'] }));
+      expect(result.members).toEqual(['n1', 'n2']);
+      expect(await served(cell)).toBe('kept');
+      expect((await lost.startAndEnd()).code).toBe(23);
+      expect(existsSync(path.join(lost.directory, 'MANIFEST'))).toBe(true);
+      expect(await served(cell)).toBe('kept');
+    });
+  });
+});
