@@ -114,10 +114,6 @@ const snapshotHeader = {
   records: 3,
   entries: 2,
 };
-fs.writeFileSync(
-  path.join(import.meta.dirname, 'fixtures', 'manifest-1.base64'),
-  encodeManifest(manifest).toString('base64').replace(/.{76}/g, '$&\n') + '\n',
-);
 const headerBytes = encodeSnapshotHeader(snapshotHeader);
 const seed = snapshotSeed(headerBytes);
 const records = ['one', 'two', 'three'].map((it) => Buffer.from(it));
