@@ -8,7 +8,8 @@ usage: npm run bench -- [options]
 
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
-                     simulator: how fast simulated time passes on one core
+                     simulator: how fast simulated time passes on one core;
+                     million: memory, restarts, snapshots and deep checks with a million keys, of paxosctl alone
   --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys,startup
                      (paper: t1-1x5,t1-10x5,…)
   --rounds N         rounds; the median is printed (default 5)
@@ -26,7 +27,7 @@ usage: npm run bench -- [options]
   --help
 `;
 
-const profiles = ['peers', 'paper', 'simulator'];
+const profiles = ['peers', 'paper', 'simulator', 'million'];
 
 export class UsageError extends Error {}
 
@@ -72,9 +73,14 @@ export function parseOptions(args) {
     systems: list('--systems', values.systems, systemNames) ?? systemNames,
     profile: values.profile,
     only: values.only === undefined ? null : values.only.split(','),
-    rounds: positive('--rounds', values.rounds, quick ? 1 : 5, Number.isInteger),
-    seconds: positive('--seconds', values.seconds, quick ? 1 : 3, Number.isFinite),
-    keys: positive('--keys', values.keys, full ? 1_000_000 : quick ? 5_000 : 100_000, Number.isInteger),
+    rounds: positive('--rounds', values.rounds, quick ? 1 : values.profile === 'million' ? 3 : 5, Number.isInteger),
+    seconds: positive('--seconds', values.seconds, quick ? 1 : values.profile === 'million' ? 10 : 3, Number.isFinite),
+    keys: positive(
+      '--keys',
+      values.keys,
+      quick ? 5_000 : full || values.profile === 'million' ? 1_000_000 : 100_000,
+      Number.isInteger,
+    ),
     fillMegabytes: values.fill === '0' ? 0 : positive('--fill', values.fill, quick ? 0 : 100, Number.isFinite),
     connections: values.connections,
     seeds: positive('--seeds', values.seeds, quick ? 3 : 30, Number.isInteger),

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describeMachine, isInMemory } from './measure/machine.mjs';
+import { runMillionProfile } from './million.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
 import { paperReplicas, paperRows } from './paper.mjs';
 import { runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
@@ -52,6 +53,7 @@ async function main(args) {
     return 0;
   }
   if (options.profile === 'simulator') return await runSimulatorProfile(options, say);
+  if (options.profile === 'million') return await runMillionProfile(options, say);
   const isPaper = options.profile === 'paper';
   const chosen = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
   const replicas = isPaper ? paperReplicas : peerReplicas;

@@ -1,16 +1,19 @@
 /** Writes many new keys, a batch at a time on a few connections. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { keyName, makeValue } from './keys-and-values.mjs';
 import { call } from './promises.mjs';
 
+const retriesMax = 50;
+const retryMs = 200;
 const connectionsMax = 8;
 /** etcd takes up to 128 operations in one transaction. */
 const batchKeysMax = 100;
 const batchBytesMax = 128 * 1024;
 
-/** Keys `letter` 0 … `count`−1, with values of `valueBytes`. */
-export async function fill({ cell, member, letter, count, valueBytes, onProgress = () => {} }) {
+/** Keys `letter` `first` … `count`−1, with values of `valueBytes`. */
+export async function fill({ cell, member, letter, first = 0, count, valueBytes, onProgress = () => {} }) {
   const batch = Math.max(1, Math.min(batchKeysMax, Math.floor(batchBytesMax / valueBytes)));
-  let next = 0;
+  let next = first;
   let written = 0;
   const worker = async () => {
     const connection = await cell.connect(member);
@@ -23,7 +26,7 @@ export async function fill({ cell, member, letter, count, valueBytes, onProgress
           const key = keyName(letter, n);
           entries.push([key, makeValue(key, 0, valueBytes)]);
         }
-        await call(connection, 'create', entries);
+        await patiently(() => call(connection, 'create', entries));
         written += entries.length;
         onProgress(written);
       }
@@ -33,6 +36,18 @@ export async function fill({ cell, member, letter, count, valueBytes, onProgress
   };
   const workers = Math.min(connectionsMax, Math.ceil(count / batch));
   await Promise.all(Array.from({ length: workers }, worker));
+}
+
+/** The same again while nobody serves: on a machine that is busy with other things a lease may lapse. */
+async function patiently(write) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      if (attempt === retriesMax || !/answered 503/.test(error.message)) throw error;
+      await sleep(retryMs);
+    }
+  }
 }
 
 /** @throws {Error} when one of `samples` keys, chosen at random, does not hold what `fill` wrote. */

@@ -59,6 +59,11 @@ export class Cell {
     }
   }
 
+  /** Everything that a member has printed. */
+  logOf(name) {
+    return fs.readFileSync(path.join(this.#directory, `${name}.log`), 'utf8');
+  }
+
   /** Stops every member and keeps the data. */
   async stop() {
     await Promise.all(this.members.map((member) => member.stop()));

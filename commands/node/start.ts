@@ -66,6 +66,13 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       description:
         'Rebuild a lost, older or damaged disk from the others, without asking; changes nothing for a healthy one.',
     }),
+    'snapshot-rate': Flags.integer({
+      description: 'MiB a second, in all, for replicas that catch up by a snapshot of this one.',
+      env: 'PAXOSCTL_SNAPSHOT_RATE',
+      default: 64,
+      min: 1,
+      max: 100_000,
+    }),
     'quarantine-leftovers': Flags.boolean({
       description: 'Move files that do not belong to the data directory aside; nothing is deleted.',
     }),
@@ -123,7 +130,11 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       { name, level: flags['log-level'], json: this.jsonEnabled() },
       async (logger) => {
         for (const warning of protection.warnings) logger.warn({}, warning);
-        const replica = await startReplica(options, await createNodeWorld(logger), logger);
+        const replica = await startReplica(
+          options,
+          await createNodeWorld(logger, { snapshotBytesPerSecond: flags['snapshot-rate'] * 1024 * 1024 }),
+          logger,
+        );
         logger.info({ url: `http://${replica.address.host}:${replica.address.port}`, version }, 'listening');
         return replica;
       },

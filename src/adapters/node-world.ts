@@ -5,14 +5,14 @@ import { NodeClocks } from './clocks-node/node-clocks.ts';
 import { createNodeDigest } from './digest-node/digest-node.ts';
 import { DirectoryInUseError, lockDirectory, NodeDisk } from './disk-node/index.ts';
 import { HttpNetwork } from './network-http/http-network.ts';
-import type { PeerLogger } from './network-http/options.ts';
+import type { PeerLimits, PeerLogger } from './network-http/options.ts';
 import { answerPeerJson, postPeerJson, verifyPeerJson } from './network-http/peer-request.ts';
 import { NodeRandomness } from './randomness-node/node-randomness.ts';
 
 const askTimeoutMs = 1_000;
 
 /** One world a process is enough; replicas in one process (tests) may share it. */
-export async function createNodeWorld(logger: PeerLogger): Promise<World> {
+export async function createNodeWorld(logger: PeerLogger, limits: Partial<PeerLimits> = {}): Promise<World> {
   const clocks = new NodeClocks();
   const randomness = new NodeRandomness();
   const digest = await createNodeDigest();
@@ -22,7 +22,7 @@ export async function createNodeWorld(logger: PeerLogger): Promise<World> {
     digest,
     openDirectory,
     createNetwork: (options: NetworkOptions): HostedNetwork =>
-      new HttpNetwork({ ...options, clocks, randomness, logger }),
+      new HttpNetwork({ ...options, clocks, randomness, logger, limits }),
     askPeer: async (url, path, body, secret) => {
       try {
         return await postPeerJson(url, path, body, {

@@ -275,7 +275,12 @@ async function donated(instance: number, cell = 'cell-1', count = 200): Promise<
 }
 async function receive(storage: ReplicaStorage, bytes: Buffer): Promise<number> {
   const receiver = await storage.receiveSnapshot();
-  for (let at = 0; at < bytes.length; at += 7000) await receiver.append(bytes.subarray(at, at + 7000));
+  try {
+    for (let at = 0; at < bytes.length; at += 7000) await receiver.append(bytes.subarray(at, at + 7000));
+  } catch (error) {
+    await receiver.abort();
+    throw error;
+  }
   const loaded = await receiver.finish();
   expect(await recordsOf(loaded.records())).toHaveLength(loaded.count);
   return loaded.handle.instance;
@@ -348,6 +353,54 @@ describe('a snapshot from a peer', () => {
     }
     expect(scratchOf(disk)).toEqual([]);
   });
+
+  it.each(['error', 'full', 'halt'] as const)(
+    'that fails at any operation (%s), with one being taken at the same time, leaves one of the states, whole (P25)',
+    async (fault) => {
+      const bytes = await donated(60, 'cell-1', 90);
+      for (let step = 1; step < 200; step++) {
+        let armed = false;
+        let seen = 0;
+        const disk = await formedDisk(simulatedDisk({ fault: () => (armed && ++seen === step ? fault : null) }));
+        const storage = await open(disk);
+        await writeEach(storage, entries(1, 6));
+        await storage.checkSpace();
+        await storage.takeSnapshot(handle(3), view(2), takeOptions);
+        let fatal = false;
+        storage.onFailed(() => {
+          fatal = true;
+        });
+        armed = true;
+        const ended = (work: Promise<unknown>): Promise<string> =>
+          work.then(
+            () => 'done',
+            () => 'failed',
+          );
+        const both = Promise.all([
+          ended(receive(storage, bytes)),
+          ended(storage.takeSnapshot(handle(6), view(70), takeOptions)),
+        ]);
+        const result = await Promise.race([both, quiet(() => seen)]);
+        armed = false;
+        const received = result !== 'halted' && result[0] === 'done';
+        if (result !== 'halted' && !fatal) {
+          expect(scratchOf(disk), `step ${step}`).toEqual([]);
+          // It may have been installed, and have failed while it was read again.
+          expect(received ? [60] : [3, 6, 60]).toContain(storage.snapshots()[0]!.instance);
+        }
+        for (const how of [kill, powerLoss]) {
+          const again = await open(disk.copy().crash(how));
+          const found = again.recovered.snapshot?.handle.instance as number;
+          expect(received ? [60] : [3, 6, 60], `step ${step}`).toContain(found);
+          expect(await again.unknownFiles()).toEqual([]);
+          const counts: Readonly<Record<number, number>> = { 3: 2, 6: 70, 60: 90 };
+          expect(await recordsOf(again.recovered.snapshot!.records())).toHaveLength(counts[found] as number);
+        }
+        if (seen < step) return;
+      }
+      expect.unreachable();
+    },
+  );
 
   it('does not replace a newer one that came while it was on its way (P25)', async () => {
     const storage = await open(await formedDisk());

@@ -1,0 +1,267 @@
+/**
+ * A cell with a million keys of 100 bytes: how long a restart takes, how much memory a replica holds, and what snapshots and deep
+ * checks cost the writers. Of this program alone: the figures are wanted as such, not beside others.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runClosedLoop } from './load/closed-loop.mjs';
+import { checkFilled, fill } from './load/fill.mjs';
+import { describeMachine } from './measure/machine.mjs';
+import { residentMegabytes } from './measure/process-usage.mjs';
+import { drawMarkdown } from './report/markdown.mjs';
+import { drawText } from './report/text.mjs';
+import { Cell } from './systems/cell.mjs';
+import { paxosctl } from './systems/paxosctl.mjs';
+
+const replicas = 3;
+const letter = 'n';
+const writers = 64;
+const valueBytes = 100;
+const settleMs = 3_000;
+const sliceKeys = 100_000;
+const movesMax = 20;
+const readyMsMax = 120_000;
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+const range = (values, digits) => {
+  const all = [...values].sort((a, b) => a - b).map((it) => it.toFixed(digits));
+  return all.length === 1 ? all[0] : `${median(values).toFixed(digits)} [${all[0]}–${all.at(-1)}]`;
+};
+
+/** Each member tells how late its event loop was since the last time. */
+function watched(directory) {
+  const preload = path.join(import.meta.dirname, 'measure', 'loop-delay.mjs');
+  return {
+    ...paxosctl,
+    plan: async (where) =>
+      (await paxosctl.plan(where)).map((plan) => ({
+        ...plan,
+        args: ['--import', preload, ...plan.args],
+        env: { ...process.env, PAXOSCTL_BENCH_LOOP_DELAY: path.join(directory, `${plan.name}.loop`) },
+      })),
+  };
+}
+
+async function loopDelay(member, directory) {
+  const file = path.join(directory, `${member.name}.loop`);
+  fs.rmSync(file, { force: true });
+  process.kill(member.pid, 'SIGUSR2');
+  const until = performance.now() + 5_000;
+  while (!fs.existsSync(file)) {
+    if (performance.now() > until) throw new Error(`${member.name} does not tell how late its event loop is`);
+    await sleep(20);
+  }
+  return JSON.parse(fs.readFileSync(file, 'utf8'));
+}
+
+const statusOf = async ({ host, port }) => (await fetch(`http://${host}:${port}/v1/status`)).json();
+
+async function post({ host, port }, route, body = {}) {
+  const answer = await fetch(`http://${host}:${port}${route}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const document = await answer.json();
+  if (!answer.ok) throw new Error(`${route}: ${document.code} ${document.detail}`);
+  return document;
+}
+
+/** Milliseconds until it takes part again: it has its state, and knows a master or is it. */
+async function untilReady(members, startedMs) {
+  const readyMs = new Map();
+  while (readyMs.size < members.length) {
+    for (const member of members) {
+      if (readyMs.has(member)) continue;
+      const role = await paxosctl.roleOf(member).catch(() => null);
+      if (role !== null) readyMs.set(member, performance.now() - startedMs);
+    }
+    if (performance.now() - startedMs > readyMsMax) throw new Error('not ready within two minutes');
+    await sleep(5);
+  }
+  return [...readyMs.values()];
+}
+
+/** Writers for some seconds, with or without other work beside them. */
+async function load(cell, { seconds, beside, directory }) {
+  const leader = await cell.leader();
+  const before = await statusOf(leader);
+  await loopDelay(leader, directory);
+  let running = true;
+  let done = 0;
+  const other = (async () => {
+    while (running && beside !== null) {
+      await beside(leader);
+      done += 1;
+    }
+  })();
+  other.catch(() => undefined);
+  const result = await runClosedLoop({
+    cell,
+    targets: [leader],
+    operation: 'put',
+    connections: writers,
+    letter: 'p',
+    keysEach: 16,
+    valueBytes,
+    seconds,
+  });
+  const delay = await loopDelay(leader, directory);
+  running = false;
+  await other;
+  const after = await statusOf(leader);
+  return {
+    rate: result.operations / result.seconds,
+    p50: percentile(result.latenciesMs, 0.5),
+    p99: percentile(result.latenciesMs, 0.99),
+    delay,
+    done,
+    masterChanges: after.epoch - before.epoch,
+  };
+}
+
+async function deepScan(member) {
+  const { instance } = await post(member, '/v1/checksums', { deep: true });
+  for (;;) {
+    const answer = await fetch(`http://${member.host}:${member.port}/v1/checksums?instance=${instance}`);
+    const { state } = await answer.json();
+    if (state !== 'running' && state !== 'pending' && state !== 'none') return;
+    await sleep(50);
+  }
+}
+
+/** Slice by slice; one in which mastership moved is written again, to the new master. Gives how often that was. */
+async function fillPatiently(cell, keys, say) {
+  let moved = 0;
+  for (let first = 0; first < keys; ) {
+    const count = Math.min(keys, first + sliceKeys);
+    try {
+      await fill({ cell, member: await cell.leader(), letter, first, count, valueBytes });
+      first = count;
+      say(`${count} keys`);
+    } catch (error) {
+      moved += 1;
+      say(`mastership moved: ${error.message.slice(0, 80)}`);
+      if (moved > movesMax) throw error;
+      await cell.ready();
+    }
+  }
+  return moved;
+}
+
+/** Gives the exit code. */
+export async function runMillionProfile(options, say) {
+  const { keys, seconds, rounds } = options;
+  const directory = fs.mkdtempSync(path.join(options.directory, 'paxosctl-bench-'));
+  process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  const rows = [];
+  const samples = [];
+  const row = (label, figure, wanted) => {
+    rows.push([label, figure, wanted]);
+    say(`${label}: ${figure} (wanted ${wanted})`);
+  };
+  const cell = await Cell.create({ system: watched(directory), parent: directory, replicas });
+  try {
+    cell.start();
+    await cell.ready();
+    const filledMs = performance.now();
+    const moved = await fillPatiently(cell, keys, say);
+    row(
+      'filling, batches of 100',
+      `${Math.round(keys / ((performance.now() - filledMs) / 1000))} keys/s, mastership moved ${moved} times`,
+      '0 times',
+    );
+    await sleep(settleMs);
+    row(
+      'resident memory after filling',
+      `${cell.members.map(({ pid }) => Math.round(residentMegabytes(pid))).join(', ')} MiB`,
+      '< 400 MiB',
+    );
+
+    const alone = await load(cell, { seconds, beside: null, directory });
+    samples.push({ alone });
+    row(
+      '64 writers alone',
+      `${Math.round(alone.rate)}/s, p99 ${alone.p99.toFixed(1)} ms, loop p99.9 ${alone.delay.p999.toFixed(1)} ms`,
+      '–',
+    );
+    const everyMember = async () => {
+      for (const member of cell.members) await post(member, '/v1/snapshots');
+    };
+    const works = [
+      ['snapshots', everyMember],
+      ['deep scans', deepScan],
+    ];
+    for (const [what, beside] of works) {
+      try {
+        const during = await load(cell, { seconds, beside, directory });
+        samples.push({ [what]: during });
+        row(
+          `${what} under 64 writers: write p99`,
+          `${during.p99.toFixed(1)} ms = ${(during.p99 / alone.p99).toFixed(2)} × (${Math.round(during.rate)}/s, ${during.done} done)`,
+          '≤ 3 ×',
+        );
+        row(
+          `${what} under 64 writers: event loop of the master p99.9`,
+          `${during.delay.p999.toFixed(1)} ms (max ${during.delay.max.toFixed(0)})`,
+          '≤ 20 ms',
+        );
+        row(`${what} under 64 writers: changes of master`, `${during.masterChanges}`, '0');
+      } catch (error) {
+        row(`${what} under 64 writers`, `failed: ${error.message}`, '');
+      }
+    }
+
+    const restarts = { clean: [], killed: [] };
+    const memory = [];
+    for (let round = 0; round < rounds; round += 1) {
+      for (const how of ['clean', 'killed']) {
+        if (how === 'clean') await cell.stop();
+        else {
+          for (const member of cell.members) member.killNow();
+          await sleep(300);
+        }
+        const startedMs = performance.now();
+        cell.start();
+        restarts[how].push(Math.max(...(await untilReady(cell.members, startedMs))) / 1000);
+        await sleep(settleMs);
+        memory.push(...cell.members.map(({ pid }) => residentMegabytes(pid)));
+        say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
+      }
+    }
+    await checkFilled({ cell, member: await cell.leader(), letter, count: keys, valueBytes, samples: 50 });
+    row('restart of all, cleanly stopped, to the last one ready', `${range(restarts.clean, 2)} s`, '< 3 s');
+    row('restart of all after kill -9, to the last one ready', `${range(restarts.killed, 2)} s`, '< 10 s');
+    row('resident memory a member, restarted', `${range(memory, 0)} MiB`, '< 400 MiB');
+  } catch (error) {
+    for (const { name } of cell.members)
+      say(
+        `--- ${name}\n${cell
+          .logOf(name)
+          .split('\n')
+          .filter((line) => /mastership|snapshot|error|warn/.test(line))
+          .slice(-25)
+          .join('\n')}`,
+      );
+    throw error;
+  } finally {
+    if (process.env.PAXOSCTL_BENCH_LOGS)
+      for (const { name } of cell.members)
+        say(
+          `--- ${name}\n${cell
+            .logOf(name)
+            .split('\n')
+            .filter((line) => /mastership|snapshot|error/.test(line))
+            .slice(-25)
+            .join('\n')}`,
+        );
+    await cell.remove();
+  }
+  const machine = describeMachine(directory);
+  const table = { head: ['with a million keys', 'measured', 'wanted'], rows };
+  process.stdout.write(`${options.markdown ? drawMarkdown(table) : drawText(table)}\n`);
+  if (options.json !== null) fs.writeFileSync(options.json, `${JSON.stringify({ machine, rows, samples }, null, 2)}\n`);
+  return 0;
+}
