@@ -195,7 +195,8 @@ export class LocalCell {
       [
         ...first,
         ...['node', 'start', '--name', child.name, '--data-dir', path.join(directory, child.name)],
-        ...['--listen', `${host}:${child.port}`, '--cell', list],
+        // Whose folder was wiped comes back from the others: nobody watches a cell on a laptop.
+        ...['--listen', `${host}:${child.port}`, '--cell', list, '--rebuild'],
       ],
       // In a group of its own, a child does not get the terminal's Ctrl-C: this process stops it in order. The channel
       // ends with this process, however it ends, and a child whose channel ended stops by itself.

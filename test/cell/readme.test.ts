@@ -61,7 +61,7 @@ beforeAll(async () => {
 
   typing = await type(`exec 2>&1\n${typed.join('\n')}`);
   for (const pid of replicaPids()) pids.add(pid);
-}, 60_000);
+}, 100_000);
 
 afterAll(async () => {
   if (terminal?.exitCode === null && terminal.signalCode === null) await ctrlC();
@@ -72,7 +72,7 @@ afterAll(async () => {
 /** Ends at the first command that fails. */
 const type = (commands: string): Promise<{ output: string; code: number }> =>
   new Promise((resolve) => {
-    const options = { cwd: folder, env, timeout: 30_000 };
+    const options = { cwd: folder, env, timeout: 60_000 };
     execFile('bash', ['-e', '-o', 'pipefail', '-c', commands], options, (error, stdout, stderr) => {
       resolve({ output: stdout + stderr, code: error === null ? 0 : Number(error.code ?? 1) });
     });
@@ -111,7 +111,8 @@ describe('the quick start of the README', () => {
     expect(typed.join('\n')).toMatch(/kill -9 \$pid; .*\| paxosctl kv import -/);
     expect(typing.code, `${typing.output}\n${cellOutput}`).toBe(0);
     expect(typing.output).toContain('the export equals the input');
-    expect(cellOutput.match(/was ended by SIGKILL/g)).toHaveLength(1);
+    expect(typed.join('\n')).toMatch(/rm -rf \$cell\/\$other; kill -9 \$pid/);
+    expect(cellOutput.match(/was ended by SIGKILL/g)).toHaveLength(2);
     expect(cellOutput.match(/role=master/g)?.length).toBeGreaterThanOrEqual(2);
   });
 
@@ -135,16 +136,18 @@ describe('the quick start of the README', () => {
     });
     expect(new Set(seen.map(({ checksum }) => checksum.database)).size).toBe(1);
     expect(new Set(seen.map(({ checksum }) => checksum.log)).size).toBe(1);
-    // A put, a delete, and each entry once: one that was sent again after the kill and applied twice would count twice.
-    expect(seen[0]?.revision).toBe(entries + 2);
+    // A put, a delete, and each entry once an import: one that was sent again after a kill and applied twice would count twice.
+    expect(seen[0]?.revision).toBe(2 * entries + 2);
+    // One of them is a later life, and has its vote.
+    expect(seen[0]?.members.filter(({ incarnation, voting }) => incarnation > 1 && voting)).toHaveLength(1);
   });
 
   it('ends with Ctrl-C, and leaves no process behind', async () => {
     await ctrlC();
     expect(cellOutput).toContain('All replicas stopped.');
-    // Three that began, and the one that was started again.
-    expect(pids.size).toBe(4);
+    // Three that began, and the two that were started again.
+    expect(pids.size).toBe(5);
     expect([...pids].filter(isAlive)).toEqual([]);
-    expect(cellOutput.match(/was ended by SIGKILL/g)).toHaveLength(1);
+    expect(cellOutput.match(/was ended by SIGKILL/g)).toHaveLength(2);
   });
 });
