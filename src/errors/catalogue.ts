@@ -229,6 +229,12 @@ export const catalogue = {
     'The replica has stopped: its disk failed, or it found a bug in itself. It serves nothing until it is restarted.',
     'Use another replica; see the log of this one.',
   ),
+  PAXOS_ITEM_LOST: entry(
+    503,
+    25,
+    'All members have answered, and of one item of the log nobody can tell any more what was accepted: the replica has halted.',
+    'Bring back the disk of a member that may have it and restart the members; without one: `paxosctl recover plan`.',
+  ),
   PAXOS_NOT_SERVING: entry(
     503,
     3,

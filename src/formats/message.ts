@@ -34,6 +34,7 @@ const kinds = {
   settled: 14,
   digests: 24,
   'check-wanted': 25,
+  unsettled: 15,
 } as const satisfies Record<Message['kind'], number>;
 
 const rejectReasons = ['promised', 'lease', 'behind'] as const;
@@ -129,6 +130,9 @@ export function writeMessage(to: ByteParts, message: Message): void {
         .u8(message.chosen ? 1 : 0);
       writeEntries(to, message.entry === null ? [] : [message.entry]);
       return;
+    case 'unsettled':
+      writeBallot(writer, message.ballot);
+      return;
     case 'settled':
       writeBallot(writer, message.ballot);
       writer.safe(message.above);
@@ -216,6 +220,8 @@ export function readMessage(from: ByteReader): Message {
       return { kind: 'item-request', nonce: from.safe(), instance: readInstance(from), identity: readIdentity(from) };
     case kinds.item:
       return readItem(from);
+    case kinds.unsettled:
+      return { kind: 'unsettled', ballot: readBallot(from) };
     case kinds.settled:
       return { kind: 'settled', ballot: readBallot(from), above: readInstance(from) };
     case kinds.release:

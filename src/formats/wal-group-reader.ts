@@ -40,12 +40,6 @@ export interface Mark {
   readonly flush: number;
 }
 
-/** A bad record; null where even that is not known. */
-export interface BadRecord {
-  readonly instance: number | null;
-  readonly identity: RecordIdentity | null;
-}
-
 /** What the header of a group says, whatever became of the rest. */
 export interface GroupHeader extends GroupFacts {
   readonly bytes: number;
@@ -77,8 +71,8 @@ export function readGroup(segment: Buffer, place: GroupPlace): ReadGroup | { rea
     return mark !== null && mark.offset === offset && mark.flush === header.flush;
   });
   if (!marked) return { fault: 'no end mark' };
-  const { flush, boot, chosenUpTo, promiseFlush, previousChain, bytes } = header;
-  return { offset, bytes, chain, records, flush, boot, chosenUpTo, promiseFlush, previousChain };
+  const { flush, boot, chosenUpTo, promiseFlush, previousChain, highest, bytes } = header;
+  return { offset, bytes, chain, records, flush, boot, chosenUpTo, promiseFlush, previousChain, highest };
 }
 
 /** The first end mark in the sectors from `from` on, or null. */
@@ -90,22 +84,81 @@ export function findMark(segment: Buffer, place: GroupPlace, from: number): Mark
   return null;
 }
 
-/** Which records of a damaged group are bad, as far as the second copy of their identities tells. Never empty. */
-export function badRecords(segment: Buffer, place: GroupPlace, mark: Mark): readonly BadRecord[] {
-  const unknown = [{ instance: null, identity: null }];
-  let identities: readonly { readonly at: number; readonly identity: RecordIdentity }[];
+/** What can still be told of a group that does not read. */
+export interface SalvagedGroup {
+  /** Its length: what follows begins there. */
+  readonly bytes: number;
+  readonly facts: GroupFacts | null;
+  /** Null where it cannot be computed any more. */
+  readonly chain: number | null;
+  /** In the order in which they were written: good records, and the identities of bad ones. */
+  readonly items: readonly (ReadRecord | { readonly bad: RecordIdentity })[];
+  /** It held records, perhaps, of which not even the identity is left. */
+  readonly more: boolean;
+}
+
+/** The group at `place.offset` from what is left of it in any sector; null when not even its length is. */
+export function salvageGroup(segment: Buffer, place: GroupPlace): SalvagedGroup | null {
+  const { offset } = place;
+  const header = readGroupHeader(segment, place);
+  const found = findMark(segment, place, offset);
+  const mark = found?.offset === offset ? found : null;
+  const tailStart = header?.tailStart ?? mark?.tailStart ?? null;
+  const tail = tailStart === null ? findTail(segment, place) : tailAt(segment, place, offset + tailStart);
+  const bytes = header?.bytes ?? tail?.header.bytes ?? mark?.bytes ?? null;
+  if (bytes === null || bytes <= 0) return null;
+  if (tail !== null) return fromTail(segment, place, tail);
+  if (header === null) return { bytes, facts: null, chain: null, items: [], more: true };
+  const items: ReadRecord[] = [];
+  let at = offset + groupHeaderBytes;
+  let chain = crc32Of(segment, offset, at);
+  while (items.length < header.count) {
+    const record = readRecord(segment, { ...place, offset: at }, offset + header.recordsEnd);
+    if (record === null) return { bytes, facts: header, chain: null, items, more: true };
+    chain = crc32Of(segment, at, at + 4, chain);
+    at += recordHeaderBytes + record.ballot.name.length + record.value.length;
+    items.push(record);
+  }
+  return { bytes, facts: header, chain, items, more: false };
+}
+
+function fromTail(segment: Buffer, place: GroupPlace, { header, headerCopy, records }: Tail): SalvagedGroup {
+  const { offset } = place;
+  let chain = crc32Of(headerCopy, 0, headerCopy.length);
+  const items = records.map(({ at, checksum, identity }) => {
+    chain = crc32Of(checksum, 0, checksum.length, chain);
+    return readRecord(segment, { ...place, offset: offset + at }, offset + header.recordsEnd) ?? { bad: identity };
+  });
+  return { bytes: header.bytes, facts: header, chain, items, more: records.length < header.count };
+}
+
+function tailAt(segment: Buffer, place: GroupPlace, at: number): Tail | null {
   try {
-    identities = readTail(segment, { ...place, offset: mark.offset + mark.tailStart });
+    const tail = readTail(segment, { ...place, offset: at });
+    return tail.header.tailStart === at - place.offset ? tail : null;
   } catch (error) {
-    if (error instanceof FormatError) return unknown;
+    if (error instanceof FormatError) return null;
     throw error;
   }
-  const bad = identities.filter(
-    ({ at }) => readRecord(segment, { ...place, offset: mark.offset + at }, mark.offset + mark.tailStart) === null,
-  );
-  // All records are good: the damage is in the header, and what cannot be placed is not known.
-  if (bad.length === 0) return unknown;
-  return bad.map(({ identity }) => ({ instance: identity.instance, identity }));
+}
+
+/** With header and marks gone, the tail itself says where its group begins. */
+function findTail(segment: Buffer, place: GroupPlace): Tail | null {
+  for (let at = place.offset + sectorBytes; at < segment.length; at += sectorBytes) {
+    const tail = tailAt(segment, place, at);
+    if (tail !== null) return tail;
+  }
+  return null;
+}
+
+/** Where, after `place.offset`, the next group begins of which anything can be told; null when there is none. */
+export function nextGroup(segment: Buffer, place: GroupPlace): number | null {
+  for (let at = place.offset + sectorBytes; at < segment.length; at += sectorBytes) {
+    if (readGroupHeader(segment, { ...place, offset: at }) !== null) return at;
+    const mark = readMark(segment, place, at + sectorBytes - markBytes);
+    if (mark !== null && mark.offset > place.offset) return mark.offset;
+  }
+  return null;
 }
 
 /** The header at `place.offset`, or null when none reads there. */
@@ -130,6 +183,7 @@ function decodeHeader(body: Uint8Array): GroupHeader {
     promiseFlush: from.safe(),
     previousChain: from.u32(),
     emptySectors: from.u32(),
+    highest: from.safe(),
   };
 }
 
@@ -170,10 +224,13 @@ function readMark(segment: Buffer, place: GroupPlace, at: number): Mark | null {
   return { offset: from.u32(), bytes: from.u32(), tailStart: from.u32(), flush: from.safe() };
 }
 
-function readTail(
-  segment: Buffer,
-  place: GroupPlace,
-): readonly { readonly at: number; readonly identity: RecordIdentity }[] {
+interface Tail {
+  readonly header: GroupHeader;
+  readonly headerCopy: Buffer;
+  readonly records: readonly { readonly at: number; readonly checksum: Buffer; readonly identity: RecordIdentity }[];
+}
+
+function readTail(segment: Buffer, place: GroupPlace): Tail {
   const { offset } = place;
   if (offset + tailHeaderBytes > segment.length) throw new FormatError('a tail beyond the segment');
   const bytes = segment.readUInt32BE(offset + 4);
@@ -184,13 +241,14 @@ function readTail(
   if (crc32Of(segment, offset + 4, offset + bytes, seed) !== segment.readUInt32BE(offset)) {
     throw new FormatError('a tail with a bad checksum');
   }
-  const { count } = decodeHeader(segment.subarray(offset + tailHeaderBytes + 8, offset + tailHeaderBytes + 64));
-  const from = new ByteReader(segment.subarray(offset + tailHeaderBytes + groupHeaderBytes, offset + bytes));
-  const identities: { at: number; identity: RecordIdentity }[] = [];
-  for (let i = 0; i < count && from.remaining >= identityBytes; i++) {
+  const headerAt = offset + tailHeaderBytes;
+  const headerCopy = segment.subarray(headerAt, headerAt + groupHeaderBytes);
+  const header = decodeHeader(headerCopy.subarray(8));
+  const from = new ByteReader(segment.subarray(headerAt + groupHeaderBytes, offset + bytes));
+  const records: { at: number; checksum: Buffer; identity: RecordIdentity }[] = [];
+  for (let i = 0; i < header.count && from.remaining >= identityBytes; i++) {
     const at = from.u32();
-    from.u32(); // the record's checksum, for comparing copies
-    identities.push({ at, identity: readIdentity(from) });
+    records.push({ at, checksum: from.raw(4), identity: readIdentity(from) });
   }
-  return identities;
+  return { header, headerCopy, records };
 }

@@ -11,18 +11,23 @@
  * intent: a group with more of them was torn, one that is bad without them is damaged. Marks and identities stand in
  * other sectors than header and records, and tell what a group was when those are gone.
  *
+ * What a start found bad stands in the log from then on as a record of its own, until a later record takes its place.
+ *
  * Source: design §4; PAR (FAST '18) for the second copy. docs/adr/0003-disk-formats.md and docs/adr/0011-torn-last-group.md have the
  * reasons.
  */
-import type { Ballot } from '../core/consensus/ballot.ts';
+import type { BadItem, ValueDigest } from '../core/consensus/bad-item.ts';
+import { type Ballot, zeroBallot } from '../core/consensus/ballot.ts';
+import type { Instance } from '../core/consensus/identity.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
+import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { crc32, crc32Of, placeSeed } from './checksum.ts';
-import { encodeValue } from './value.ts';
+import { decodeValue, encodeValue } from './value.ts';
 import { sectorBytes } from './wal-segment.ts';
 
 export const groupMagic = 0x50_58_47_52; // "PXGR"
 export const markMagic = 0x50_58_4d_4b; // "PXMK"
-export const groupHeaderBytes = 64;
+export const groupHeaderBytes = 72;
 export const markBytes = 32;
 /** Without the name of the ballot's owner. */
 export const recordHeaderBytes = 49;
@@ -39,8 +44,41 @@ const copiedValueBytesMax = 4096;
  */
 const valuesApartMax = 500;
 
-/** 128 bits of a value, as {@link DigestPort.entry} gives them. */
-export type ValueDigest = readonly [number, number, number, number];
+/** What a record holds: a value that was accepted, or that something bad had stood at an instance, or at several. */
+export type LogItem = AcceptedEntry | BadItem;
+
+export const isBadItem = (item: LogItem): item is BadItem => 'upTo' in item;
+
+/** In the place of the kind of a value. */
+const badKind = 0xff;
+const noDigest: ValueDigest = [0, 0, 0, 0];
+
+/** What stands in a record after its identity. */
+export function encodeContent(item: LogItem): Buffer {
+  if (!isBadItem(item)) return encodeValue(item.value);
+  return new ByteWriter(10)
+    .u8(badKind)
+    .u8(item.identity === null ? 0 : 1)
+    .safe(item.upTo)
+    .finish();
+}
+
+/** @throws {FormatError} for anything that {@link encodeContent} would not write. */
+export function decodeContent({ instance: at, ballot, digest }: RecordIdentity, content: Buffer): LogItem {
+  const instance = at as Instance;
+  if (content[0] !== badKind) return { instance, ballot, value: decodeValue(content) };
+  const from = new ByteReader(content);
+  from.u8();
+  const known = from.u8();
+  const upTo = from.safe() as Instance;
+  from.end();
+  if (known > 1 || upTo < instance || (known === 1 && upTo !== instance))
+    throw new FormatError('a bad item of no kind');
+  return { instance, upTo, identity: known === 1 ? { ballot, digest } : null };
+}
+
+/** What is bad and unknown stands under the ballot below all. */
+const ballotOf = (item: LogItem): Ballot => (isBadItem(item) ? (item.identity?.ballot ?? zeroBallot) : item.ballot);
 
 export interface GroupFacts {
   /** Number of this flush; every durable write of promises or log takes the next one. */
@@ -52,6 +90,8 @@ export interface GroupFacts {
   readonly promiseFlush: number;
   /** Chain value of the group before: a stale neighbour does not fit. */
   readonly previousChain: number;
+  /** No record before this group is of a later instance: how far it reaches what a bad group before this one has held. */
+  readonly highest: number;
 }
 
 export interface GroupPlace {
@@ -84,28 +124,29 @@ interface GroupSizes {
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / sectorBytes) * sectorBytes;
 
-function groupSizes(entries: readonly AcceptedEntry[]): GroupSizes {
+function groupSizes(entries: readonly LogItem[]): GroupSizes {
   let recordsEnd = groupHeaderBytes;
   let tailBytes = tailHeaderBytes + groupHeaderBytes;
-  for (const { ballot, value } of entries) {
-    recordsEnd += recordHeaderBytes + ballot.name.length + encodeValue(value).length;
-    tailBytes += identityBytes + ballot.name.length;
+  for (const item of entries) {
+    const nameBytes = ballotOf(item).name.length;
+    recordsEnd += recordHeaderBytes + nameBytes + encodeContent(item).length;
+    tailBytes += identityBytes + nameBytes;
   }
   const tailStart = roundUp(recordsEnd + markBytes);
   return { recordsEnd, tailStart, tailBytes, bytes: tailStart + roundUp(tailBytes + markBytes) };
 }
 
 /** Bytes that a group of these entries takes in a segment, a multiple of the sector. */
-export const groupBytes = (entries: readonly AcceptedEntry[]): number => groupSizes(entries).bytes;
+export const groupBytes = (entries: readonly LogItem[]): number => groupSizes(entries).bytes;
 
 export function encodeGroup(
   facts: GroupFacts,
-  entries: readonly AcceptedEntry[],
+  entries: readonly LogItem[],
   place: GroupPlace,
   digest: (bytes: Uint8Array) => ValueDigest,
 ): EncodedGroup {
   const sizes = groupSizes(entries);
-  const values = entries.map(({ value }) => encodeValue(value));
+  const values = entries.map(encodeContent);
   const large = values.filter(({ length }) => length >= copiedValueBytesMax);
   const apartFrom = large.length > valuesApartMax ? Number.POSITIVE_INFINITY : copiedValueBytesMax;
   const apart = apartFrom === copiedValueBytesMax ? large.reduce((sum, { length }) => sum + length, 0) : 0;
@@ -118,9 +159,11 @@ export function encodeGroup(
   let at = groupHeaderBytes; // in `inline`
   let offset = groupHeaderBytes; // in the group
 
-  entries.forEach(({ instance, ballot }, i) => {
+  entries.forEach((item, i) => {
+    const { instance } = item;
+    const ballot = ballotOf(item);
     const value = values[i] as Buffer;
-    const valueDigest = digest(value);
+    const valueDigest = isBadItem(item) ? (item.identity?.digest ?? noDigest) : digest(value);
     const start = at;
     at = writeIdentity(inline, at + 8, { instance, ballot, digest: valueDigest });
     inline.writeUInt32BE(value.length, start + 4);
@@ -217,6 +260,7 @@ function writeHeader(to: Buffer, facts: GroupFacts, { sizes, count, emptySectors
   writeSafe(to, 48, facts.promiseFlush);
   to.writeUInt32BE(facts.previousChain, 56);
   to.writeUInt32BE(emptySectors, 60);
+  writeSafe(to, 64, facts.highest);
   const seed = placeSeed(place.ownerSeed, place.segment, place.offset);
   to.writeUInt32BE(crc32Of(to, 8, groupHeaderBytes, seed), 4);
 }

@@ -7,7 +7,7 @@
  * or a violated invariant nothing more is sent, written or answered (P14).
  */
 
-import type { BadItem } from '../core/consensus/bad-item.ts';
+import type { BadItem, ValueDigest } from '../core/consensus/bad-item.ts';
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { ComparedDatabases, DatabaseDigests, DatabaseEvidence } from '../core/consensus/database-comparison.ts';
 import type { Effect } from '../core/consensus/effect.ts';
@@ -17,9 +17,11 @@ import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
 import type { AcceptedEntry, Message } from '../core/consensus/message.ts';
 import { type RecoveredState, Replica } from '../core/consensus/replica.ts';
+import type { Value } from '../core/consensus/value.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
 import type { Random } from '../core/random.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
+import { encodeValue } from '../formats/value.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
@@ -103,6 +105,8 @@ export interface LogReplicaOptions<Result> {
   readonly onLeft?: () => void;
   /** Members that the log does not name yet, and where they are reached. */
   readonly acquaintances?: () => ReadonlyMap<ReplicaId, string>;
+  /** All members have answered, and nobody can tell what was accepted at `item`: this replica has stopped, its process goes on. */
+  readonly onHalted?: (item: BadItem) => void;
   readonly onMastership?: (event: MastershipEvent) => void;
   /** A mastership value was applied that was not known as chosen when this replica started. */
   readonly onEpoch?: (epoch: Epoch, owner: ReplicaId) => void;
@@ -175,7 +179,8 @@ export class LogReplica<Result> {
     this.#silent = this.#frozen !== null || options.fenced === true;
     const frozen = this.#silent;
     const { quarantined = false } = options;
-    const known = { self, at, random, recovered, frozen, quarantined };
+    const digestOf = (value: Value): ValueDigest => options.digest.entry(encodeValue(value));
+    const known = { self, at, random, recovered, frozen, quarantined, digestOf };
     this.#core = new Replica({ ...known, ...(limits === undefined ? {} : { limits }) });
     this.#rebuilds = quarantined ? 1 : 0;
   }
@@ -476,6 +481,8 @@ export class LogReplica<Result> {
         if (machine === 'participation' && to === 'removed') this.#options.onLeft?.();
         return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
       }
+      case 'bad-settled':
+        return this.#options.storage.settleBad(effect.above);
       case 'halted':
         return this.#onHalted(effect.item);
       case 'fetch-snapshot':
@@ -502,6 +509,7 @@ export class LogReplica<Result> {
       'an item of the log is lost: halted',
     );
     this.stop();
+    this.#options.onHalted?.(item);
   }
 
   #wakeAt(at: MonotonicMs): void {
@@ -874,12 +882,14 @@ export function recoveredState(recovered: {
   readonly promise: RecoveredState['promise'];
   readonly entries: readonly AcceptedEntry[];
   readonly chosenUpTo: Instance;
+  readonly bad?: readonly BadItem[];
+  readonly missingUpTo?: Instance;
   readonly snapshot: LoadedSnapshot | null;
   readonly formation: RecoveredState['handle'];
   readonly compare?: RecoveredState['compare'];
 }): RecoveredState {
   const handle = recovered.snapshot?.handle ?? recovered.formation;
   const chosenUpTo = Math.max(recovered.chosenUpTo, handle.instance) as Instance;
-  const { promise, entries, compare } = recovered;
-  return { promise, entries, chosenUpTo, handle, ...(compare === undefined ? {} : { compare }) };
+  const { promise, entries, compare, bad = [], missingUpTo = 0 as Instance } = recovered;
+  return { promise, entries, chosenUpTo, handle, bad, missingUpTo, ...(compare === undefined ? {} : { compare }) };
 }

@@ -40,6 +40,8 @@ export interface LogStorage {
   onFailed(callback: (error: Error) => void): void;
   /** Bytes of log written since the newest snapshot: how long a restart would replay. */
   walBytesSinceSnapshot(): number;
+  /** What was bad in the log above `above` does not matter any more. */
+  settleBad(above: Instance): void;
   takeSnapshot(snapshot: {
     readonly handle: SnapshotHandle;
     readonly logChain: Uint8Array;

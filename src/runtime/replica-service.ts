@@ -10,6 +10,7 @@ import { memberId } from '../core/consensus/configuration.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
+import type { Replica } from '../core/consensus/replica.ts';
 import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
@@ -128,6 +129,11 @@ export class DatabaseService implements ReplicaService {
 
   serving(): Serving {
     const { log, clocks } = this.#options;
+    const { lost } = log.core;
+    if (lost !== null) {
+      const message = `Nobody can tell any more what was accepted at instance ${lost.instance}: this replica has halted.`;
+      return { kind: 'refused', code: 'PAXOS_ITEM_LOST', message, facts: { instance: lost.instance } };
+    }
     if (log.stopped) {
       if (this.#successor !== null) return { kind: 'redirect', name: this.#successor.name, url: this.#successor.url };
       return { kind: 'refused', code: 'PAXOS_REPLICA_STOPPED', message: 'This replica has stopped.' };
@@ -269,6 +275,11 @@ export class DatabaseService implements ReplicaService {
   #frozenRefusal(): Extract<ReturnType<ReplicaService['judgePosition']>, { kind: 'refuse' }> | null {
     const { frozen } = this.#options.log;
     return frozen === null ? null : { kind: 'refuse', status: 409, ...frozenAnswer(frozen) };
+  }
+
+  incomplete(): string | null {
+    const { core } = this.#options.log;
+    return core.isWhole ? null : 'Its state is being completed from the other members: nothing older is served.';
   }
 
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void {
@@ -452,7 +463,7 @@ export class DatabaseService implements ReplicaService {
       check: this.#options.selfCheck.status(),
       readOnly: host.readOnly(),
       catchUp: catchUpStatus(log.catchUp),
-      warnings: host.warnings(),
+      warnings: [...damageWarnings(core), ...host.warnings()],
       ...host.operating?.(),
       drains: this.#drains.documents(),
       at: new Date(now.wallMs).toISOString(),
@@ -476,6 +487,23 @@ export class DatabaseService implements ReplicaService {
       ? 'replica'
       : 'candidate';
   }
+}
+
+/** What of the log or the state is bad, in words: each of it ends by itself, once the others have given what is missing. */
+function damageWarnings({ bad, isWhole, lost }: Replica): readonly string[] {
+  if (lost !== null) {
+    return [`Nobody can tell any more what was accepted at instance ${lost.instance}: this replica has halted.`];
+  }
+  const warnings: string[] = [];
+  const [first] = bad;
+  if (first !== undefined) {
+    const more = bad.length > 1 || first.upTo > first.instance ? ' and later' : '';
+    warnings.push(
+      `Its log is damaged at instance ${first.instance}${more}; it keeps its vote and repairs it from the others.`,
+    );
+  }
+  if (!isWhole) warnings.push('Its state is being completed from the other members: nothing older is served.');
+  return warnings;
 }
 
 /** What everybody is told by a frozen replica, and `status` shows. */

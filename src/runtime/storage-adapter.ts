@@ -13,6 +13,7 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
     persist: (request) => storage.persist(request),
     onPersisted: (callback) => storage.onPersisted(callback),
     onFailed: (callback) => storage.onFailed(callback),
+    settleBad: (above) => storage.settleBad(above),
     walBytesSinceSnapshot: () => storage.walBytesSinceSnapshot,
     takeSnapshot: async ({ handle, logChain, view }) => {
       const { instance, bytes } = await storage.takeSnapshot(handle, view, { logChain, pause });

@@ -16,6 +16,9 @@ export class ServiceSwitch implements ReplicaService {
   serving(): Serving {
     return this.#service.serving();
   }
+  incomplete(): string | null {
+    return this.#service.incomplete?.() ?? null;
+  }
   read(): ReturnType<ReplicaService['read']> {
     return this.#service.read();
   }

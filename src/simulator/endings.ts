@@ -116,6 +116,7 @@ export class Endings {
     const destroyedMs = this.#scheduler.nowMs;
     await this.#runFor(Math.max(20 * leaseMs, 5_000) + 2 * this.#startMs());
     if (lost.length === 0) return;
+    if (this.#options.atlas.mustReturn(lost)) return this.#mustServe(lost);
     for (const machine of this.#machines) {
       if (!lost.includes(machine.name) || machine.halted !== null || !this.#options.atlas.mustHalt(machine.name))
         continue;
@@ -130,6 +131,19 @@ export class Endings {
       const facts = { operation: operation.id, invokedMs: operation.invokedMs, destroyedMs, lost };
       throw new Violation('beyond-repair', 'the cell goes on although a majority is lost', facts);
     }
+  }
+
+  async #mustServe(lost: readonly string[]): Promise<void> {
+    let written = false;
+    this.#probe(() => {
+      written = true;
+    });
+    await this.#runFor(Math.max(20 * this.#profile.leaseMs, 5_000), () => written);
+    if (written) return;
+    throw new Violation('beyond-repair', 'every item has good copies, and the cell does not serve', {
+      lost,
+      replicas: this.#machines.map((machine) => machine.state()),
+    });
   }
 
   #calm(): void {

@@ -20,7 +20,24 @@ export type FatalEnd =
   | { readonly kind: 'halt'; readonly why: NamedHalt }
   | { readonly kind: 'bug' };
 
+/** Its process would go on, to say so; nothing else comes of it. */
+export class ItemLost extends Error {
+  readonly instance: number;
+
+  constructor(instance: number) {
+    super(`nobody can tell any more what was accepted at instance ${instance}`);
+    this.name = 'ItemLost';
+    this.instance = instance;
+  }
+}
+
 export function endOf(error: Error): FatalEnd {
+  if (error instanceof ItemLost) {
+    return {
+      kind: 'halt',
+      why: { code: 'PAXOS_ITEM_LOST', item: `instance ${error.instance}`, message: error.message },
+    };
+  }
   const direct = toOperatorError(error, 'data', 0);
   const named = direct instanceof OperatorError ? direct : toOperatorError(error.cause, 'data', 0);
   if (!(named instanceof OperatorError)) return { kind: 'bug' };

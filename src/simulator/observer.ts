@@ -3,6 +3,7 @@
  *
  * Source: pitfalls §4 (invariants after every event). Whatever is wrong is thrown as a {@link Violation}.
  */
+import type { BadItem } from '../core/consensus/bad-item.ts';
 import { formatBallot } from '../core/consensus/ballot.ts';
 import type { Configuration } from '../core/consensus/configuration.ts';
 import type { Effect, WriteRequest } from '../core/consensus/effect.ts';
@@ -108,9 +109,12 @@ export class Observer {
       readonly entries: readonly AcceptedEntry[];
       readonly chosenUpTo: number;
       readonly snapshot: { readonly instance: number; readonly checksum: string } | null;
+      readonly bad: readonly BadItem[];
+      readonly missingUpTo: number;
     },
   ): void {
-    const { promise, entries, chosenUpTo, snapshot } = found;
+    const { promise, entries, chosenUpTo, snapshot, bad } = found;
+    if (bad.length > 0) this.#note(name, 'lost', ...bad.flatMap(({ instance, upTo }) => [instance, upTo]).slice(0, 20));
     this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
     this.#ballots.recovered(id, promise.ballot);
     const identified = entries.map(({ instance, ballot, value }) => ({
@@ -123,6 +127,7 @@ export class Observer {
       snapshot?.instance ?? 0,
       identified,
       (instance, digest) => instance <= chosenUpTo && this.#agreement.choice(instance)?.digest === digest,
+      found,
     );
     for (const entry of entries) this.#durable(id, entry, chosenUpTo);
     this.#claims(name, chosenUpTo);
@@ -191,6 +196,7 @@ export class Observer {
     this.transitions.count(effects, ({ machine, from, event, to }, cause) =>
       this.#note(name, machine, from, '->', to, event, cause === event ? '' : cause),
     );
+    for (const effect of effects) if (effect.kind === 'bad-settled') this.#durability.settled(id, effect.above);
     replica.checkInvariants();
     this.#claims(name, replica.chosenUpTo);
     if (input.kind === 'message' && !this.#agreement.acquaintances.has(input.from)) checkStranger(name, input, effects);

@@ -26,6 +26,7 @@ import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { PendingRequests } from './checkers/pending-requests.ts';
 import { simulatedDigest } from './digest.ts';
 import type { SimulatedDisk } from './disk.ts';
+import { ItemLost } from './fatal-errors.ts';
 import { GatedNetwork } from './gated-ports.ts';
 import type { SimulatedNetwork } from './network.ts';
 import type { Observed, Observer } from './observer.ts';
@@ -140,6 +141,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     onCompared: (comparison) => selfCheck.onCompared(comparison),
     onSetAside: (evidence) => selfCheck.onSetAside(evidence),
     onCheckWanted: () => selfCheck.onCheckWanted(),
+    onHalted: ({ instance: at }) => options.onFatal(new ItemLost(at)),
     onMastership: (event) => {
       observer.mastership(observed, event.role, event.cause);
       service.onMastership(event);

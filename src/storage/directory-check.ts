@@ -4,6 +4,7 @@
  * Source: contract §1 (`verify data-dir`); design §4. The rules are those of a start, applied to every file instead of only as far
  * as a start needs: what one would refuse, repair or get by without is all said, and nothing is changed.
  */
+import { type BadItem, endless } from '../core/consensus/bad-item.ts';
 import { type Manifest, manifestOwner, type SnapshotEntry } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
 import type { DigestPort } from '../ports/digest.ts';
@@ -20,7 +21,7 @@ import {
 import { looksOurs, manifestName, promiseNames, root, scratch, segmentName } from './files.ts';
 import { describeUnknown } from './leftovers.ts';
 import { readManifest } from './manifest.ts';
-import { checkAgreement } from './opening.ts';
+import { checkAgreement, expectedFlush } from './opening.ts';
 import { readPromiseCopy } from './promise-copies.ts';
 import { checkSnapshotFile } from './snapshot-check.ts';
 import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
@@ -80,7 +81,7 @@ class DirectoryCheck {
     const promise = await this.#promises(manifest);
     const good = await this.#snapshots(manifest);
     const snapshotInstance = Math.max(0, ...good);
-    const log = await this.#log(manifest, snapshotInstance);
+    const log = await this.#log(manifest, promise, snapshotInstance);
     if (log !== null) this.#together(manifest, promise, log, good);
     this.#flags(manifest);
     const unknown = await this.#leftovers(manifest);
@@ -175,10 +176,16 @@ class DirectoryCheck {
     }
   }
 
-  async #log(manifest: Manifest, above: number): Promise<RecoveredLog | null> {
+  async #log(manifest: Manifest, promise: StoredPromise | null, above: number): Promise<RecoveredLog | null> {
     try {
-      const log = await recoverLog(this.#disk, manifestOwner(manifest), manifest.segments, above);
+      const log = await recoverLog(this.#disk, manifestOwner(manifest), manifest.segments, {
+        above,
+        restateAbove: above,
+        flush: expectedFlush(manifest, promise),
+      });
+      const damaged = new Set(log.damage.map(({ file }) => file));
       for (const segment of manifest.segments) {
+        if (damaged.has(segmentName(segment))) continue;
         const live = log.live.find((it) => it.segment === segment);
         const holds =
           live === undefined
@@ -188,6 +195,10 @@ class DirectoryCheck {
               : `entries up to instance ${live.highest}`;
         this.#say(segmentName(segment), 'ok', holds);
       }
+      for (const { file, offset, problem } of log.damage) {
+        this.#say(file, 'bad', `damaged at offset ${offset}: ${problem}`);
+      }
+      if (log.bad.length > 0) this.#say('log', 'bad', `${badText(log.bad)}: to be repaired from the other members`);
       if (log.torn !== null) {
         const { file, offset } = log.torn;
         this.#say(
@@ -199,10 +210,8 @@ class DirectoryCheck {
       return log;
     } catch (error) {
       if (!(error instanceof WalCorruptError)) throw error;
-      const { file, offset, problem, bad } = error.facts;
-      const which = bad.flatMap(({ instance }) => (instance === null ? [] : [instance]));
-      const instances = which.length === 0 ? '' : `; instances ${which.join(', ')}`;
-      this.#say(file, 'bad', `damaged at offset ${offset}: ${problem}${instances}`);
+      const { file, offset, problem } = error.facts;
+      this.#say(file, 'bad', `damaged at offset ${offset}: ${problem}`);
       return null;
     }
   }
@@ -259,4 +268,14 @@ class DirectoryCheck {
       else if (name === 'quarantine' || name === 'attempts') this.#say(name, 'note', `${inside} set aside, never read`);
     }
   }
+}
+
+/** `instances 3, 7 to 9, 12 and on` */
+function badText(bad: readonly BadItem[]): string {
+  const shown = bad.slice(0, 10).map(({ instance, upTo }) => {
+    if (upTo === endless) return `${instance} and on`;
+    return upTo === instance ? `${instance}` : `${instance} to ${upTo}`;
+  });
+  const more = bad.length > shown.length ? ` and ${bad.length - shown.length} more` : '';
+  return `what was accepted at instances ${shown.join(', ')}${more} cannot be read`;
 }

@@ -2,7 +2,6 @@
  * What storage can find wrong with a data directory. Plain facts; the runtime turns them into errors for operators.
  * Nothing that is reported here was changed on the disk.
  */
-import type { BadRecord } from '../formats/wal-group-reader.ts';
 
 /** A file that the manifest does not name. */
 export interface UnknownFile {
@@ -45,23 +44,13 @@ export class UnknownFilesError extends Error {
   }
 }
 
-/** The log is damaged where it must not be. Never truncated; `bad` is what a repair has to find elsewhere. */
+/** A log that no crash and no damage of a disk explains. What damage does explain is repaired, item by item. */
 export class WalCorruptError extends Error {
   readonly kind = 'wal-corrupt';
-  readonly facts: {
-    readonly file: string;
-    readonly offset: number;
-    readonly problem: string;
-    readonly bad: readonly BadRecord[];
-  };
+  readonly facts: { readonly file: string; readonly offset: number; readonly problem: string };
 
   constructor(facts: WalCorruptError['facts'], options?: { cause?: unknown }) {
-    const instances = facts.bad.flatMap(({ instance }) => (instance === null ? [] : [instance]));
-    super(
-      `Log segment ${facts.file} is damaged at offset ${facts.offset}: ${facts.problem}` +
-        `${instances.length === 0 ? '' : ` (instances ${instances.join(', ')})`}.`,
-      options,
-    );
+    super(`Log segment ${facts.file} is damaged at offset ${facts.offset}: ${facts.problem}.`, options);
     this.name = 'WalCorruptError';
     this.facts = facts;
   }

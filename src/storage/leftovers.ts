@@ -13,7 +13,7 @@ import type { Disk } from '../ports/disk.ts';
 import { SnapshotCorruptError, type UnknownFile } from './errors.ts';
 import { withFile } from './files.ts';
 import { readSnapshotHeader } from './snapshot-reader.ts';
-import { recoverLog } from './wal/recovery.ts';
+import { plainly, recoverLog } from './wal/recovery.ts';
 
 /** The same files, with {@link UnknownFile.what} said as exactly as their headers allow. */
 export async function describeUnknown(
@@ -30,7 +30,7 @@ async function knownInstance(disk: Disk, manifest: Manifest | null): Promise<num
   if (manifest === null) return 0;
   const newest = Math.max(0, ...manifest.snapshots.map(({ instance }) => instance));
   try {
-    const log = await recoverLog(disk, manifestOwner(manifest), manifest.segments, newest);
+    const log = await recoverLog(disk, manifestOwner(manifest), manifest.segments, plainly(newest));
     return Math.max(newest, log.chosenUpTo);
   } catch {
     return newest;

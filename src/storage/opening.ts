@@ -1,17 +1,18 @@
 /**
- * Choosing what a start of the process goes on from: the newest good snapshot and the log after it, or an error.
+ * Choosing what a start of the process goes on from: the newest good snapshot and the log after it.
  *
- * Source: design §4 "No fallback to older": an older snapshot counts only together with everything up to the newest. It never
- * counts below a snapshot that came from another member: what this member's log holds there may be values that it accepted
- * and that were never chosen.
+ * Source: design §4 "No fallback to older": an older snapshot counts only together with everything up to the newest. Where
+ * that is not here any more it is fetched from the others, and until then this replica knows that it is missing. An older
+ * one never counts below a snapshot that came from another member: what this member's log holds there may be values that it
+ * accepted and that were never chosen.
  */
+import type { Instance } from '../core/consensus/identity.ts';
 import { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
 import type { Disk } from '../ports/disk.ts';
-import { ManifestCorruptError, PromiseLostError, SnapshotCorruptError, WalCorruptError } from './errors.ts';
-import { segmentName } from './files.ts';
+import { ManifestCorruptError, PromiseLostError, SnapshotCorruptError } from './errors.ts';
 import type { LoadedSnapshot, SnapshotStore } from './snapshot-store.ts';
 import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
 
@@ -20,51 +21,54 @@ export interface Start {
   readonly log: RecoveredLog;
   /** What manifest and log know of the disks of others. */
   readonly memory: WitnessMemory;
-  /** Files found to be bad, which were not needed. */
+  /** Files found to be bad. */
   readonly bad: readonly SnapshotEntry[];
+  /** Up to here the state is missing: a bad snapshot stood for it, and the log alone does not lead there. 0 for nothing. */
+  readonly missingUpTo: Instance;
 }
 
-/** @throws {SnapshotCorruptError | WalCorruptError} */
-export async function chooseStart(disk: Disk, manifest: Manifest, snapshots: SnapshotStore): Promise<Start> {
+/** What the other files say of the log. */
+export interface Known {
+  readonly manifest: Manifest;
+  readonly promise: StoredPromise;
+}
+
+/** @throws {WalCorruptError} */
+export async function chooseStart(disk: Disk, { manifest, promise }: Known, snapshots: SnapshotStore): Promise<Start> {
   const owner = manifestOwner(manifest);
   const candidates = manifest.snapshots.filter(({ verified }) => verified);
-  const newest = candidates[0];
   const bad: SnapshotEntry[] = [];
-  let firstError: SnapshotCorruptError | null = null;
-  for (const entry of [...candidates, null]) {
-    const snapshot = entry === null ? null : await verified(snapshots, entry);
-    if (snapshot instanceof SnapshotCorruptError) {
-      bad.push(entry as SnapshotEntry);
-      firstError ??= snapshot;
-      continue;
+  let snapshot: LoadedSnapshot | null = null;
+  for (const entry of candidates) {
+    const found = await verified(snapshots, entry);
+    if (!(found instanceof SnapshotCorruptError)) {
+      snapshot = found;
+      break;
     }
-    const from = entry?.instance ?? 0;
-    if (manifest.received !== null && from < manifest.received.instance) {
-      throw belowReceived(manifest.received, firstError);
-    }
-    const memory = rememberedBy(manifest);
-    const log = await recoverLog(disk, owner, manifest.segments, from, memory);
-    if (newest === undefined || isComplete(log, from, newest.instance)) return { snapshot, log, memory, bad };
-    // An incomplete log cannot rebuild the newest state from here, nor from anything older.
-    break;
+    bad.push(entry);
   }
-  throw firstError ?? new Error('unreachable: the newest snapshot needs no log');
+  const from = snapshot?.handle.instance ?? 0;
+  // What this member's own log holds up to there may be values that were accepted and never chosen.
+  const received = manifest.received?.instance ?? 0;
+  const above = Math.max(from, received);
+  const restateAbove = Math.min(
+    above,
+    ...candidates.map(({ instance }) => instance),
+    ...(candidates.length < 2 ? [0] : []),
+  );
+  const flush = expectedFlush(manifest, promise);
+  const memory = rememberedBy(manifest);
+  const log = await recoverLog(disk, owner, manifest.segments, { above, restateAbove, flush }, memory);
+  // Also of a snapshot that an earlier start found to be bad.
+  const newest = Math.max(received, ...manifest.snapshots.map(({ instance }) => instance), 0);
+  const whole = from >= received && isComplete(log, from, newest);
+  return { snapshot, log, memory, bad, missingUpTo: (whole ? 0 : newest) as Instance };
 }
 
 function rememberedBy({ remembered }: Manifest): WitnessMemory {
   const memory = new WitnessMemory();
   for (const { member, histories } of remembered) for (const history of histories) memory.learn(member, history);
   return memory;
-}
-
-/** Names the snapshot that is bad now and the one from another member, which may be gone from the directory. */
-function belowReceived(
-  { file, instance }: NonNullable<Manifest['received']>,
-  bad: SnapshotCorruptError | null,
-): SnapshotCorruptError {
-  const why = `up to instance ${instance} only ${file}, which came from another member, or a later one can be started from`;
-  if (bad === null) return new SnapshotCorruptError({ file, problem: `no good one is left, and ${why}`, instance });
-  return new SnapshotCorruptError({ ...bad.facts, problem: `${bad.facts.problem}; ${why}` }, { cause: bad });
 }
 
 async function verified(
@@ -89,6 +93,10 @@ function isComplete(log: RecoveredLog, from: number, to: number): boolean {
   return true;
 }
 
+/** A flush that other files know to have been acknowledged. A promise takes the number before that of the group which follows it. */
+export const expectedFlush = (manifest: Manifest, promise: StoredPromise | null): number =>
+  Math.max(manifest.flush, (promise?.flush ?? 0) - 1);
+
 /**
  * Manifest, promise copies and log carry the flush and boot at which they were written: one that is older than another
  * proves was rolled back alone, or has lost its end (pitfalls D15, D6).
@@ -103,13 +111,5 @@ export function checkAgreement(manifest: Manifest, promise: StoredPromise, log: 
     throw new ManifestCorruptError({
       problem: `it is of boot ${manifest.boot.number}, other files are of boot ${boot}`,
     });
-  }
-  // A promise takes the flush number before that of the group which follows it.
-  const expected = Math.max(manifest.flush, promise.flush - 1);
-  if (log.flush < expected) {
-    const segment = manifest.segments.at(-1);
-    const file = segment === undefined ? 'wal' : segmentName(segment);
-    const problem = `it ends at flush ${log.flush}, flush ${expected} has been acknowledged`;
-    throw new WalCorruptError({ file, offset: 0, problem, bad: [] });
   }
 }

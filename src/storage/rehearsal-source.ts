@@ -11,7 +11,7 @@ import type { SnapshotHeader } from '../formats/snapshot.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { snapshotRecords, verifySnapshot } from './snapshot-reader.ts';
-import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
+import { plainly, type RecoveredLog, recoverLog } from './wal/recovery.ts';
 
 export interface RehearsalSource {
   /** Null: the state before the first instance. */
@@ -54,7 +54,7 @@ export async function readRehearsal(disk: Disk, manifest: Manifest, digest: Dige
   let gap: RehearsalGapError | null = null;
   for (const base of candidates) {
     const from = base?.header.handle.instance ?? 0;
-    const log = await recoverLog(disk, manifestOwner(manifest), manifest.segments, from);
+    const log = await recoverLog(disk, manifestOwner(manifest), manifest.segments, plainly(from));
     const { entries, missing } = chosenEntries(log, from, target);
     if (missing !== null) {
       gap = new RehearsalGapError(missing, target);

@@ -4,6 +4,7 @@
  * Source: PML §4, §5.1, §5.5; design §4. Keeps: what `onPersisted` reports survives any crash; what was recovered is durable
  * before `open` returns; after the first failed write or flush nothing is reported any more.
  */
+import type { BadItem } from '../core/consensus/bad-item.ts';
 import { type BootHistory, shortened } from '../core/consensus/boot-history.ts';
 import type { Member } from '../core/consensus/configuration.ts';
 import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
@@ -52,6 +53,7 @@ import {
   type TakeOptions,
 } from './snapshot-store.ts';
 import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
+import type { Damage } from './wal/recovery.ts';
 import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
@@ -63,6 +65,9 @@ export type { SnapshotView } from './snapshot-writer.ts';
 const bootsKept = 256;
 /** Enough for about a quarter of an hour of a busy replica's smallest groups; three of them lie on an idle disk. */
 const segmentBytesDefault = 16 * 1024 * 1024;
+
+/** A damaged log may have lost as many flushes: numbers that others remember are not used again. */
+const flushesLostMax = 2 ** 20;
 
 export interface StorageOptions {
   /** The member that this directory must belong to. */
@@ -94,6 +99,11 @@ export interface Recovered {
   /** The newest of each instance above the snapshot's, ascending. */
   readonly entries: readonly AcceptedEntry[];
   readonly chosenUpTo: Instance;
+  /** What the log held and cannot give back, ascending. */
+  readonly bad: readonly BadItem[];
+  /** Up to here a bad snapshot stood for the state, and nothing here can take its place; 0 for nothing. */
+  readonly missingUpTo: Instance;
+  readonly damage: readonly Damage[];
   readonly snapshot: LoadedSnapshot | null;
   readonly flushNumber: number;
   /** The files were copied since formation: not to be trusted with a vote without being asked for. */
@@ -187,7 +197,7 @@ export class ReplicaStorage {
    * Opens a formed directory. When it resolves, the new boot number and id and everything recovered are durable.
    * Nothing was changed when it rejects with one of the refusals below.
    * @throws {WrongDirectoryError | UnknownFilesError | ManifestCorruptError | UnsupportedFormatError}
-   * @throws {PromiseLostError | WalCorruptError | SnapshotCorruptError}
+   * @throws {PromiseLostError | WalCorruptError}
    * @throws {DiskError} 'full' when there is no room even to start.
    */
   static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
@@ -198,26 +208,28 @@ export class ReplicaStorage {
     const quarantined = await refuseUnknown(disk, manifest, options);
     const directory = await DataDirectory.open(disk, manifest);
     const snapshots = new SnapshotStore(directory, options.digest, options.wallMs);
-    const start = await chooseStart(disk, manifest, snapshots);
     const promise = await PromiseCopies.read(disk, directory.owner);
+    const start = await chooseStart(disk, { manifest, promise }, snapshots);
     checkAgreement(manifest, promise, start.log);
     for (const { file, instance } of start.bad) {
-      options.logger?.warn(
-        { file, instance },
-        'a snapshot is bad; the one before it and the log after it are complete',
-      );
+      const how = start.missingUpTo === 0 ? 'the log after the one before it is complete' : 'another is fetched';
+      options.logger?.warn({ file, instance }, `a snapshot is bad; ${how}`);
+    }
+    for (const damage of start.log.damage) {
+      options.logger?.warn({ ...damage }, 'the log is damaged; what is missing is asked of the others');
     }
 
     if (start.log.torn !== null) {
       options.logger?.info({ ...start.log.torn }, 'the last group of the log was never flushed whole; it is dropped');
     }
     const boot = { number: manifest.boot.number + 1, id: Buffer.from(options.randomness.bytes(16)).toString('hex') };
-    const chosenUpTo = Math.max(start.log.chosenUpTo, start.snapshot?.handle.instance ?? 0);
+    const chosenUpTo = Math.max(start.log.chosenUpTo, start.snapshot?.handle.instance ?? 0, start.missingUpTo);
     const promises = await PromiseCopies.open(disk, directory.owner, promise);
     const space = new SpaceWatch();
     const holder: { commit: GroupCommit | null } = { commit: null };
     const fail = (error: Error): void => holder.commit?.fail(asDiskError(error));
-    const flush = Math.max(start.log.flush, promise.flush) + 1;
+    const lost = start.log.damage.length > 0 ? flushesLostMax : 0;
+    const flush = Math.max(start.log.flush, promise.flush, manifest.flush) + lost + 1;
     const { boots } = shortened({ boots: [...manifest.boots, { ...boot, began: flush - 1 }], flush }, bootsKept);
     // The last group of the log is written anew, without what it had learned of others.
     const { memory } = start;
@@ -232,7 +244,7 @@ export class ReplicaStorage {
         onFailed: fail,
       },
       start.log,
-      { flush, boot: boot.number, chosenUpTo: start.log.chosenUpTo, promiseFlush: promise.flush },
+      { flush, boot: boot.number, chosenUpTo: start.log.soundUpTo, promiseFlush: promise.flush },
       (before) => ({ ...takeOver(before, start), boot, boots, flush, lastVersion: options.programVersion, ...told() }),
     ).catch(async (error: unknown) => {
       await promises.close();
@@ -244,7 +256,7 @@ export class ReplicaStorage {
       boot: boot.number,
       flush,
       promiseFlush: promise.flush,
-      chosenUpTo: start.log.chosenUpTo,
+      chosenUpTo: start.log.soundUpTo,
       memory,
       now: options.now,
     });
@@ -255,8 +267,11 @@ export class ReplicaStorage {
       identity: { cell: manifest.cell, member: manifest.member },
       boot,
       promise: { ballot: promise.ballot, leaseMsMax: promise.leaseMsMax },
-      entries: [...start.log.entries.values()].sort((a, b) => a.instance - b.instance),
+      entries: entriesOf(start),
       chosenUpTo: chosenUpTo as Instance,
+      bad: start.log.bad,
+      missingUpTo: start.missingUpTo,
+      damage: start.log.damage,
       snapshot: start.snapshot,
       flushNumber: flush,
       copied: directory.copied,
@@ -330,6 +345,11 @@ export class ReplicaStorage {
 
   receiveSnapshot(): Promise<SnapshotReceiver> {
     return this.#parts.snapshots.receive();
+  }
+
+  /** Above `above` it does not matter any more what was bad: the log may be cut as if nothing had been. */
+  settleBad(above: number): void {
+    this.#parts.wal.settleBad(above);
   }
 
   /** For peers: the verified snapshot file with `digest`, or else the newest, if it is above instance `above`. */
@@ -529,6 +549,12 @@ async function refuseUnknown(
   if (unknown.length > 0) throw new UnknownFilesError(await describeUnknown(disk, manifest, unknown));
   return [];
 }
+
+/** Below a bad snapshot only what the log calls chosen; above, everything. */
+const entriesOf = ({ log, missingUpTo }: Start): readonly AcceptedEntry[] =>
+  [...log.entries.values()]
+    .filter(({ instance }) => instance > missingUpTo || instance <= log.chosenUpTo)
+    .sort((a, b) => a.instance - b.instance);
 
 /** A snapshot found bad is not named as good again; it stays until the next one replaces it. */
 function takeOver(manifest: Manifest, { bad }: Start): Manifest {

@@ -177,6 +177,7 @@ export class Member {
         return;
       case 'mastership':
         return this.#world.mastership(this, effect);
+      case 'bad-settled':
       case 'halted':
         throw new Error('nothing of a disk is ever bad here');
       case 'compared':

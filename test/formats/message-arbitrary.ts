@@ -144,6 +144,7 @@ export const messageOf: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messa
       chosen: chosen && entry !== null,
       chosenUpTo: other,
     })),
+  unsettled: fc.record({ kind: kind('unsettled'), ballot }),
   settled: fc.record({ kind: kind('settled'), ballot, above: instance }),
   release: fc.record({ kind: kind('release'), release }),
   frozen: fc.record({

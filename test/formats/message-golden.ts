@@ -116,6 +116,7 @@ export const goldenMessages: readonly (readonly [message: Message, hex: string])
     { kind: 'item', nonce: 19, instance: at(44), entry: null, chosen: false, chosenUpTo: at(42) },
     '0d0000000000000013000000000000002c000000000000002a000000',
   ],
+  [{ kind: 'unsettled', ballot }, '0f000000000000000300026e310000000000000001'],
   [{ kind: 'settled', ballot, above: at(60) }, '0e000000000000000300026e310000000000000001000000000000003c'],
   [
     { kind: 'release', release: { ballot, successor: replicaId('n-2', 7) } },

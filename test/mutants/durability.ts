@@ -62,13 +62,13 @@ export const durability: readonly Mutant[] = [
     edits: [
       {
         file: storage('wal/recovery'),
-        find: 'const continues = this.#beforeLast;',
-        replace: 'const continues = this.#end ?? this.#beforeLast;',
+        find: 'const continues = sound ?? this.#beforeLast;',
+        replace: 'const continues = sound ?? ((this.#end ?? this.#beforeLast) as LogPoint);',
       },
       {
         file: storage('wal/recovery'),
-        find: 'unsure: this.#last === null ? [] : toEntries(this.#last.group, this.#last.segment),',
-        replace: 'unsure: [],',
+        find: 'unsure: sound === null ? this.#items.ofLastGroup() : this.#items.sinceDamage(),',
+        replace: 'unsure: sound === null ? [] : this.#items.sinceDamage(),',
       },
     ],
     killedBy: [log],
@@ -173,7 +173,13 @@ export const durability: readonly Mutant[] = [
     pitfalls: ['P22'],
     title: 'a log that ends before what the manifest saw acknowledged is taken',
     wrong: 'Acknowledged writes are gone, and nobody is told.',
-    edits: [{ file: storage('opening'), find: 'if (log.flush < expected) {', replace: 'if (expected < 0) {' }],
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'const lostEnd = this.#flush < expected.flush;',
+        replace: 'const lostEnd = expected.flush < 0;',
+      },
+    ],
     killedBy: [log],
   },
   {
@@ -276,8 +282,8 @@ export const durability: readonly Mutant[] = [
     edits: [
       {
         file: storage('opening'),
-        find: 'if (manifest.received !== null && from < manifest.received.instance) {',
-        replace: 'if (manifest.received !== null && from < 0) {',
+        find: 'const received = manifest.received?.instance ?? 0;',
+        replace: 'const received = 0 * (manifest.received?.instance ?? 0);',
       },
     ],
     killedBy: [snapshots],
@@ -295,8 +301,8 @@ export const durability: readonly Mutant[] = [
       },
       {
         file: storage('wal/recovery'),
-        find: 'if (group.previousChain !== before.chain) {',
-        replace: 'if (group.flush < 0) {',
+        find: 'if (known && facts.previousChain !== before.chain && !this.#gap) {',
+        replace: 'if (known && facts.flush < 0) {',
       },
     ],
     killedBy: [log],
@@ -358,9 +364,9 @@ export const durability: readonly Mutant[] = [
     wrong: 'A vote in a higher ballot is taken back, and a value that lost is taken for chosen.',
     edits: [
       {
-        file: storage('wal/recovery'),
-        find: 'this.#entries.set(entry.instance, entry);',
-        replace: 'if (!this.#entries.has(entry.instance)) this.#entries.set(entry.instance, entry);',
+        file: storage('wal/known-items'),
+        find: 'this.#known.set(item.instance, { item, group: this.#group });',
+        replace: 'if (!this.#known.has(item.instance)) this.#known.set(item.instance, { item, group: this.#group });',
       },
     ],
     killedBy: [log],

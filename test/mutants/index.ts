@@ -1,4 +1,5 @@
 /** All mutants, and the pitfalls that have none yet. `npm run mutants` hunts them; docs/MUTANTS.md has the score. */
+import { damage } from './damage.ts';
 import { databases } from './database.ts';
 import { durability } from './durability.ts';
 import { leases } from './leases.ts';
@@ -16,11 +17,11 @@ export const mutants: readonly Mutant[] = [
   ...leases,
   ...membership,
   ...databases,
+  ...damage,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */
 export const notYet: Readonly<Record<string, string>> = {
-  P18: 'A replica that finds a bad record in its log does not start; repair by peers, item by item, is still to be built.',
   P20: 'An empty directory is never given the identity of a member that served (test/cell/formation.test.ts); there is no way to rejoin yet.',
   P21: 'There is no rebuilding, so no rule for when a rebuilt replica votes again.',
   P49: 'Members are added by the core’s input alone; the command that refuses an addition comes with the membership commands.',

@@ -62,6 +62,7 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
     },
     onFailed: () => undefined,
     record: async () => undefined,
+    settleBad: () => undefined,
     walBytesSinceSnapshot: () => 0,
     takeSnapshot: unused,
     receiveSnapshot: unused,

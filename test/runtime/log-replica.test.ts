@@ -45,6 +45,7 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
     persist() {},
     onPersisted() {},
     onFailed() {},
+    settleBad: () => undefined,
     walBytesSinceSnapshot: () => 1_000,
     takeSnapshot: async ({ handle, view }) => {
       snapshots.push({ handle: handle.instance, state: view.count });

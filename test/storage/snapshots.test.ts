@@ -224,7 +224,7 @@ describe('a bad snapshot', () => {
     ]);
   });
 
-  it('is an error when the log after the older one is not complete', async () => {
+  it('is missing when the log after the older one is not complete, and so is the state up to it', async () => {
     const { disk, files } = await withSnapshots(10);
     const storage = await open(disk);
     const receiver = await storage.receiveSnapshot();
@@ -237,10 +237,18 @@ describe('a bad snapshot', () => {
     const bad = disk.crash(powerLoss);
     bad.inode(storage.snapshots()[0]!.file).truncate(50);
     expect(files).toHaveLength(1);
-    await expect(open(bad)).rejects.toThrow(SnapshotCorruptError);
+    for (const _ of range(1, 2)) {
+      const again = await open(bad);
+      expect(again.recovered).toMatchObject({
+        missingUpTo: 500,
+        chosenUpTo: 500,
+        snapshot: { handle: { instance: 10 } },
+      });
+      await again.close();
+    }
   });
 
-  it('is an error when it is missing, or another snapshot lies under its name', async () => {
+  it('is not used when its file is missing, or another snapshot lies under its name', async () => {
     const { disk, files } = await withSnapshots(10, 18);
     const [newest, older] = files as [string, string];
     const swapped = disk.copy();
@@ -254,10 +262,12 @@ describe('a bad snapshot', () => {
     expect((await open(missing)).recovered.snapshot?.handle.instance).toBe(10);
   });
 
-  it('is an error when all are bad and the log was cut', async () => {
+  it('is missing, and so is the state up to it, when all are bad and the log was cut; promise and log are kept', async () => {
     const { disk, files } = await withSnapshots(16, 18, 20);
     for (const file of files) disk.inode(file).truncate(50);
-    await expect(open(disk)).rejects.toThrow(SnapshotCorruptError);
+    const again = await open(disk);
+    expect(again.recovered).toMatchObject({ missingUpTo: 20, snapshot: null });
+    expect(again.recovered.chosenUpTo).toBeGreaterThanOrEqual(20);
   });
 });
 
@@ -484,10 +494,13 @@ describe('the own log below a snapshot from a peer', () => {
     const [newest] = storage.snapshots();
     const crashed = disk.crash(powerLoss);
     rot(crashed, newest!.file);
-    await expect(open(crashed)).rejects.toMatchObject({ kind: 'snapshot-corrupt', facts: { file: newest!.file } });
+    const missing = { missingUpTo: 5, snapshot: { handle: { instance: 2 } }, entries: entries(6, 9), bad: [] };
+    expect((await open(crashed.copy())).recovered).toMatchObject(missing);
     // Nor at a later start, nor when the file is not there at all.
-    crashed.image.names.delete(newest!.file);
-    await expect(open(crashed.crash(powerLoss))).rejects.toThrow('which came from another member');
+    const later = crashed.copy();
+    await (await open(later)).close();
+    later.image.names.delete(newest!.file);
+    expect((await open(later.crash(powerLoss))).recovered).toMatchObject(missing);
   });
 
   it('does not either once own snapshots have taken its place in the list', async () => {
@@ -503,9 +516,7 @@ describe('the own log below a snapshot from a peer', () => {
     expect(partly.recovered.snapshot?.handle.instance).toBe(7);
     expect(partly.recovered.entries.map(({ instance }) => instance)).toEqual([8, 9]);
     rot(crashed, files[1]!);
-    const error = await open(crashed).catch((it: unknown) => it);
-    expect(error).toBeInstanceOf(SnapshotCorruptError);
-    expect(String(error)).toContain(peers);
+    expect((await open(crashed)).recovered).toMatchObject({ missingUpTo: 9, snapshot: null, entries: entries(6, 9) });
   });
 });
 

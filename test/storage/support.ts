@@ -119,6 +119,18 @@ export async function writeEach(storage: ReplicaStorage, entries: readonly Accep
   }
 }
 
+/** What became of each instance up to `last`: its text, `bad`, `bad@ROUND` where the identity is left, or `nothing`. */
+export function found(storage: ReplicaStorage, last: number): string[] {
+  const { entries: good, bad } = storage.recovered;
+  return range(1, last).map((n) => {
+    const entryThere = good.find(({ instance }) => instance === n);
+    if (entryThere !== undefined) return textOf(entryThere);
+    const item = bad.filter(({ instance, upTo }) => instance <= n && n <= upTo).at(-1);
+    if (item === undefined) return 'nothing';
+    return item.identity === null ? 'bad' : `bad@${item.identity.ballot.round}`;
+  });
+}
+
 export const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 export const entries = (from: number, to: number): AcceptedEntry[] => range(from, to).map((n) => entry(n));

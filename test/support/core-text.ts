@@ -97,6 +97,8 @@ export function messageText(message: Message): string {
       return `item-request instance=${message.instance}${message.identity === null ? '' : ` ballot=${ballotText(message.identity.ballot)}`}`;
     case 'item':
       return `item ${message.entry === null ? `${message.instance} none` : entryText(message.entry)}${message.chosen ? ' chosen' : ''}`;
+    case 'unsettled':
+      return `unsettled ballot=${ballotText(message.ballot)}`;
     case 'settled':
       return `settled ballot=${ballotText(message.ballot)} above=${message.above}`;
     case 'release':
@@ -147,6 +149,8 @@ export function effectText(effect: Effect): string {
       return 'check-wanted';
     case 'fork-seen':
       return `fork-seen instance=${effect.instance} branches=${effect.branches.map(({ members }) => members.map(idText).join(',')).join('|')}`;
+    case 'bad-settled':
+      return `bad-settled above=${effect.above}`;
     case 'halted':
       return `halted item=${badText(effect.item)}`;
     case 'transition': {

@@ -248,6 +248,9 @@ export class LogMember {
       case 'mastership':
         if (effect.role === 'master') this.#cell.checker.onMaster(this);
         return;
+      case 'bad-settled':
+        // Not durable: a next start may say again that its end is gone.
+        return;
       case 'halted':
       case 'compared':
       case 'set-aside':

@@ -138,7 +138,7 @@ export class Acceptor {
       if (this.#context.mayVote) this.#answerChosen(from, message);
       return true;
     }
-    if (instance > log.chosenUpTo + limits.acceptAheadInstancesMax) return true;
+    if (instance > log.chosenUpTo + limits.acceptAheadInstancesMax || log.isMissing(instance)) return true;
     const known = log.get(instance);
     if (known !== undefined && ballotsEqual(known.ballot, ballot)) {
       // A copy: answered again, but a late copy renews no lease (pitfall P40). Another value in the same ballot can only

@@ -6,7 +6,7 @@
  * start are bad until an entry is there again (design §4 "Repair by item").
  */
 import { invariant } from '../invariant.ts';
-import type { BadItem } from './bad-item.ts';
+import { type BadItem, endless } from './bad-item.ts';
 import type { Ballot } from './ballot.ts';
 import type { Instance, WriteId } from './identity.ts';
 import type { AcceptedEntry } from './message.ts';
@@ -29,6 +29,7 @@ export class ChosenLog {
   #bad: readonly BadItem[] = [];
   /** Everything up to here is known as chosen, also what is missing here. */
   #knownChosenUpTo = 0;
+  #missingUpTo = 0;
   /** Accepted anew at or below `#knownChosenUpTo`, where something bad had stood: not known to be what was chosen. */
   readonly #unsure = new Set<number>();
 
@@ -66,9 +67,15 @@ export class ChosenLog {
   }
 
   /** What the disk could not give back. `chosenUpTo` counts over what is missing; entries loaded below it are the chosen ones. */
-  damaged(bad: readonly BadItem[], chosenUpTo: Instance): void {
+  damaged(bad: readonly BadItem[], chosenUpTo: Instance, missingUpTo: number): void {
     this.#bad = bad;
+    this.#missingUpTo = missingUpTo;
     this.#knownChosenUpTo = Math.max(this.#chosenUpTo, chosenUpTo);
+  }
+
+  /** Whether `instance` lies in what a snapshot is to bring, so that no record of it may be written. */
+  isMissing(instance: number): boolean {
+    return instance <= this.#missingUpTo && instance > this.#chosenUpTo;
   }
 
   /** Values up to here are chosen, whether they are present or not. */
@@ -116,6 +123,11 @@ export class ChosenLog {
       at = Math.max(at, item.upTo + 1);
     }
     return [...single, ...ranges].sort((a, b) => a.instance - b.instance);
+  }
+
+  /** Records are gone, and nobody knows up to which instance. */
+  get hasLostEnd(): boolean {
+    return this.#bad.some(({ upTo }) => upTo === endless);
   }
 
   /** Nothing that was bad above `instance` matters any more. */

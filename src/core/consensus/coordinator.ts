@@ -155,6 +155,13 @@ export class Coordinator {
     this.#election.onPromise(from, message);
   }
 
+  /** Once for each start of who asks: after it, the ballot led is above all that it can have lost. */
+  onUnsettled(from: ReplicaId, ballot: Ballot): void {
+    if (!isMaster(this.#state)) return;
+    if (compareBallots(this.ballot, ballot) > 0) this.#election.settle(from);
+    else this.#proposer.roundNeeded ||= this.#state === 'serving';
+  }
+
   onItem(from: ReplicaId, message: Of<'item'>): void {
     this.#election.onItem(from, message);
   }

@@ -69,6 +69,8 @@ export type Effect =
       readonly cause: string;
       readonly ballot: Ballot;
     }
+  /** What was bad above `above` does not matter any more. */
+  | { readonly kind: 'bad-settled'; readonly above: Instance }
   /** All members have answered, and of `item` nobody can tell what was accepted: this replica does nothing any more. */
   | { readonly kind: 'halted'; readonly item: BadItem }
   /** One of this replica's state machines moved; for the log and for coverage, nothing depends on it. */

@@ -289,7 +289,7 @@ export class Election {
   }
 
   onPromise(from: ReplicaId, message: Of<'promise'>): void {
-    if (message.bad.length > 0 && message.nonce === this.#won?.nonce) this.#settle(from);
+    if (message.bad.length > 0 && message.nonce === this.#won?.nonce) this.settle(from);
     const campaign = this.#preparing();
     if (campaign === null) return;
     if (message.nonce !== campaign.nonce || !ballotsEqual(message.ballot, campaign.ballot)) return;
@@ -316,7 +316,7 @@ export class Election {
     }
     this.#campaign = null;
     this.#won = { ballot: campaign.ballot, nonce: campaign.nonce, above: campaign.settledAbove };
-    for (const id of campaign.damaged) this.#settle(id);
+    for (const id of campaign.damaged) this.settle(id);
     this.#failures = 0;
     this.#ledRound = campaign.ballot.round;
     this.#hooks.won(campaign);
@@ -338,12 +338,14 @@ export class Election {
   }
 
   /** What a majority has not reported cannot be chosen below the ballot won: whoever lost it may forget that it did. */
-  #settle(id: ReplicaId): void {
+  settle(id: ReplicaId): void {
     const { log, outbox, self } = this.#context;
     if (this.#won === null) return;
     const { ballot, above } = this.#won;
-    if (id === self) log.forgetBadAbove(above);
-    else outbox.send(id, { kind: 'settled', ballot, above });
+    if (id === self) {
+      log.forgetBadAbove(above);
+      outbox.push({ kind: 'bad-settled', above });
+    } else outbox.send(id, { kind: 'settled', ballot, above });
   }
 
   onItem(from: ReplicaId, message: Of<'item'>): void {

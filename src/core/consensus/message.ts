@@ -115,6 +115,11 @@ export type Message =
       readonly chosen: boolean;
       readonly chosenUpTo: Instance;
     }
+  /**
+   * Nobody knows how much of the sender's log is gone; all of it was at or below `ballot`. Whoever leads in a higher one can
+   * say what of it does not matter any more.
+   */
+  | { readonly kind: 'unsettled'; readonly ballot: Ballot }
   /** Above `above` nothing accepted below `ballot` can be chosen any more: whatever was bad there does not matter. */
   | { readonly kind: 'settled'; readonly ballot: Ballot; readonly above: Instance }
   /** The master gave up its lease for good; `successor` may prepare at once with it. */

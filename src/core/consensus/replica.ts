@@ -31,6 +31,9 @@ import type { Value } from './value.ts';
 /** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
 const appliedPerStepMax = 512;
 
+/** A lost end waits so long for an answer before it is said again. */
+const settleEveryMs = 1_000;
+
 const noDigest = (): ValueDigest => [0, 0, 0, 0];
 
 /** What the disk still knows when a replica starts. */
@@ -42,6 +45,8 @@ export interface RecoveredState {
   readonly chosenUpTo: Instance;
   /** What the disk could not give back, ascending; none overlap. No entry before it in the log is among `entries`. */
   readonly bad?: readonly BadItem[];
+  /** Up to here the state itself is missing and is fetched; nothing is accepted there meanwhile. */
+  readonly missingUpTo?: Instance;
   /** The snapshot that the application was restored from; for a new cell its first configuration at instance 0. */
   readonly handle: SnapshotHandle;
   /** As a member it votes only after comparing its disk with the others', by this rule; without one, at once. */
@@ -81,6 +86,9 @@ export class Replica {
   /** Whatever the disk lost was accepted at or below this ballot. */
   readonly #damagedBelow: Ballot;
   #lost: BadItem | null = null;
+  #settleAskedMs = Number.NEGATIVE_INFINITY;
+  /** How far this disk knew values as chosen at the start, read or not. */
+  #startedUpTo = 0;
 
   constructor(options: ReplicaOptions) {
     const { recovered } = options;
@@ -144,8 +152,9 @@ export class Replica {
       if (entry.instance <= recovered.handle.instance) continue;
       log.accept(entry.instance, { ballot: entry.ballot, value: entry.value, write: 0 as WriteId });
     }
-    log.damaged(recovered.bad ?? [], recovered.chosenUpTo);
+    log.damaged(recovered.bad ?? [], recovered.chosenUpTo, recovered.missingUpTo ?? 0);
     log.advanceOverKnown();
+    this.#startedUpTo = log.knownChosenUpTo;
   }
 
   /** Feeds one input. The effects are carried out in order. */
@@ -274,6 +283,8 @@ export class Replica {
         return this.#catchUp.onItemRequest(from, message);
       case 'item':
         return this.#coordinator.onItem(from, message);
+      case 'unsettled':
+        return this.#coordinator.onUnsettled(from, message.ballot);
       case 'settled':
         return this.#onSettled(from, message);
       case 'release':
@@ -351,6 +362,15 @@ export class Replica {
     this.#catchUp.heard();
     this.#coordinator.onMasterHeard();
     this.#onCommit(from, message.ballot, message.chosenUpTo);
+    this.#askToSettle(from);
+  }
+
+  /** A log whose end is gone is no evidence of anything until a master says from where on it does not matter. */
+  #askToSettle(master: ReplicaId): void {
+    const { log, now, outbox } = this.#context;
+    if (!log.hasLostEnd || now.monotonicMs < this.#settleAskedMs + settleEveryMs) return;
+    this.#settleAskedMs = now.monotonicMs;
+    outbox.send(master, { kind: 'unsettled', ballot: this.#damagedBelow });
   }
 
   /**
@@ -376,6 +396,7 @@ export class Replica {
   #onSettled(from: ReplicaId, { ballot, above }: Extract<Message, { kind: 'settled' }>): void {
     if (ballotOwner(ballot) !== from || compareBallots(ballot, this.#damagedBelow) <= 0) return;
     this.#context.log.forgetBadAbove(above);
+    this.#context.outbox.push({ kind: 'bad-settled', above });
   }
 
   /** Nobody can tell what was accepted at `item`, and any guess could undo a write that was acknowledged (PAR). */
@@ -589,15 +610,15 @@ export class Replica {
     return this.#lost;
   }
 
+  /** Whether the state is at least what this disk had stood for before this start: nothing is served from before that. */
+  get isWhole(): boolean {
+    return this.#context.appliedUpTo >= this.#startedUpTo;
+  }
+
   /** What of its log could not be read and is not repaired yet, ascending. */
   get bad(): readonly BadItem[] {
     const { log } = this.#context;
     return log.badFrom(log.chosenUpTo + 1);
-  }
-
-  /** Values up to here are known as chosen, though some may be missing here: nothing is served from before them. */
-  get knownChosenUpTo(): Instance {
-    return this.#context.log.knownChosenUpTo;
   }
 
   /** While `checking`: members that it still wants to compare with. */

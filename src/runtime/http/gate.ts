@@ -62,6 +62,8 @@ export function onAnyReplica(exchange: Exchange, then: (exchange: Exchange) => v
     exchange.problem(serving.code, serving.message, factsOf(serving));
   } else if (serving.kind === 'redirect' && serving.staleToo === true) {
     exchange.redirect(serving);
+  } else if (serving.kind !== 'serving' && typeof exchange.service.incomplete?.() === 'string') {
+    exchange.problem('PAXOS_NOT_SERVING', exchange.service.incomplete() as string);
   } else if (exchange.headers.paxosPosition === null) {
     then(exchange);
   } else {

@@ -238,6 +238,8 @@ export interface ReplicaService {
         readonly message: string;
         readonly facts?: Facts;
       };
+  /** Why not even stale reads are served: the state is older than what this member had before. Null when they are. */
+  incomplete?(): string | null;
   /** Calls back once, when `instance` was applied here (true) or `timeoutMs` has passed (false). */
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
   /** Null while there is no state to speak of. */

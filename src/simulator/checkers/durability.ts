@@ -5,6 +5,7 @@
  * Source: PML §4 (flush before acknowledging); pitfalls P13-P15, P27. An entry on a disk ends only by being covered by a
  * snapshot, or by a later accept of the same instance.
  */
+import type { BadItem } from '../../core/consensus/bad-item.ts';
 import { type Ballot, compareBallots, formatBallot } from '../../core/consensus/ballot.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import { Violation } from './violation.ts';
@@ -12,7 +13,18 @@ import { Violation } from './violation.ts';
 interface Held {
   readonly ballot: Ballot;
   readonly digest: string;
+  /** It was reported as bad at a start. */
+  readonly bad?: boolean;
 }
+
+/** What a start says of what it cannot give back. */
+export interface ReportedLoss {
+  readonly bad: readonly BadItem[];
+  /** Up to here a snapshot is bad, and the state is fetched. */
+  readonly missingUpTo: number;
+}
+
+const nothingLost: ReportedLoss = { bad: [], missingUpTo: 0 };
 
 export class DurabilityChecker {
   readonly #disks = new Map<ReplicaId, Map<number, Held>>();
@@ -48,12 +60,17 @@ export class DurabilityChecker {
     snapshot: number,
     entries: readonly { readonly instance: number; readonly ballot: Ballot; readonly digest: string }[],
     isChosen: (instance: number, digest: string) => boolean = () => false,
+    loss: ReportedLoss = nothingLost,
   ): void {
     const found = new Map(entries.map((entry) => [entry.instance, entry]));
     for (const [instance, held] of this.#of(replica)) {
-      if (instance <= snapshot) continue;
+      if (instance <= snapshot || instance <= loss.missingUpTo) continue;
       const entry = found.get(instance);
       if (entry !== undefined && isChosen(instance, entry.digest)) continue;
+      if (entry === undefined && isReported(loss, instance, held)) {
+        this.#of(replica).set(instance, { ...held, bad: true });
+        continue;
+      }
       if (entry === undefined || compareBallots(entry.ballot, held.ballot) < 0) {
         throw new Violation('durability', `${replica} came back without instance ${instance}, which it had flushed`, {
           flushed: formatBallot(held.ballot),
@@ -70,9 +87,22 @@ export class DurabilityChecker {
     }
   }
 
+  /** What `replica` has reported as bad above `instance` matters to nobody any more. */
+  settled(replica: ReplicaId, instance: number): void {
+    const disk = this.#of(replica);
+    for (const [at, held] of disk) if (at > instance && held.bad === true) disk.delete(at);
+  }
+
   /** `replica` tells a client that its write took effect at `instance`. @throws {Violation} unless a majority holds it. */
   acknowledged(replica: string, instance: number, chosen: boolean): void {
     if (chosen) return;
     throw new Violation('durability', `${replica} acknowledges a write, but no majority holds instance ${instance}`);
   }
 }
+
+/** Without an identity anything may have stood there; with one, nothing that was flushed later. */
+const isReported = ({ bad }: ReportedLoss, instance: number, held: Held): boolean =>
+  bad.some(
+    ({ instance: from, upTo, identity }) =>
+      from <= instance && instance <= upTo && (identity === null || compareBallots(identity.ballot, held.ballot) >= 0),
+  );

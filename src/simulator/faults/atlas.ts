@@ -10,6 +10,8 @@ import { faultCatalogue } from './catalogue.ts';
 
 export class FaultAtlas {
   readonly #damaged = new Map<string, FaultKind[]>();
+  /** Members of which more than log and snapshots was hit: those are repaired from the others. */
+  readonly #beyondItems = new Set<string>();
   /** Members that may be damaged at one time. */
   readonly #most: number;
 
@@ -22,7 +24,9 @@ export class FaultAtlas {
     return this.#damaged.has(member) || this.#damaged.size < this.#most;
   }
 
-  damaged(member: string, kind: FaultKind): void {
+  /** `items`: only log records or snapshots were hit. */
+  damaged(member: string, kind: FaultKind, items = false): void {
+    if (!items) this.#beyondItems.add(member);
     const kinds = this.#damaged.get(member);
     if (kinds === undefined) this.#damaged.set(member, [kind]);
     else kinds.push(kind);
@@ -31,6 +35,7 @@ export class FaultAtlas {
   /** Another disk is there, and the member is not back yet, because of `kind`. */
   renewed(member: string, kind: FaultKind): void {
     this.#damaged.set(member, [kind]);
+    this.#beyondItems.add(member);
   }
 
   /** The member is back on that disk; what has struck it since stays. */
@@ -49,10 +54,18 @@ export class FaultAtlas {
     return (this.#damaged.get(member) ?? []).some((kind) => faultCatalogue[kind].expects === 'halts');
   }
 
+  /** Nothing has struck these but what a cell of them comes back from by itself. */
+  mustReturn(members: readonly string[]): boolean {
+    return members.every((member) =>
+      (this.#damaged.get(member) ?? []).every((kind) => faultCatalogue[kind].expects === 'survives'),
+    );
+  }
+
   /** A replica has refused its disk. @throws {Violation} when nothing has happened to it. */
   halted(member: string, code: string, message: string): void {
     const kinds = this.#damaged.get(member) ?? [];
-    if (kinds.some((kind) => faultCatalogue[kind].expects !== 'survives')) return;
+    const more = this.#beyondItems.has(member);
+    if (more && kinds.some((kind) => faultCatalogue[kind].expects !== 'survives')) return;
     throw new Violation('recovery', `${member} refuses a disk that is good: ${code}`, { message, damage: kinds });
   }
 

@@ -89,10 +89,10 @@ export const faultCatalogue = {
   'formation-disagrees': facts('O8', 'operator', 'refused'),
   'leftover-files': facts('U3', 'upgrade', 'refused'),
   'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },
-  'all-logs-damaged': { ...facts('D3', 'disk', 'halts'), only: 'beyond-repair' },
+  'all-logs-damaged': { ...facts('D3', 'disk', 'survives or halts'), only: 'beyond-repair' },
   'all-manifests-lost': { ...facts('D11', 'disk', 'halts'), only: 'beyond-repair' },
   'all-directories-lost': { ...facts('D16', 'disk', 'halts'), only: 'beyond-repair' },
-  helix: { ...facts('D18', 'disk', 'survives or halts'), only: 'beyond-repair' },
+  helix: { ...facts('D18', 'disk'), only: 'beyond-repair' },
 } as const satisfies Readonly<Record<string, FaultFacts>>;
 
 export type FaultKind = keyof typeof faultCatalogue;

@@ -2,7 +2,8 @@
  * Bytes on a disk that are not what was written there: at rest, by accident, one item at a time.
  *
  * Source: pitfalls §2, D3 to D5, D11, D12, D14, D15 (single files), D17. Only copies of which a good majority is left (the atlas).
- * A replica comes back with everything, or ends with a named error; repair by peers is for later versions.
+ * Log records and snapshots are repaired from the others; of anything else a replica comes back with everything, or ends with a
+ * named error.
  */
 import type { Random } from '../../core/random.ts';
 import { decodeManifest } from '../../formats/manifest.ts';
@@ -54,7 +55,14 @@ function strikeDisk(
     kind,
     random,
     act,
-  }: { readonly kind: FaultKind; readonly random: Random; readonly act: (machine: Machine) => string | null },
+    items = false,
+  }: {
+    readonly kind: FaultKind;
+    readonly random: Random;
+    readonly act: (machine: Machine) => string | null;
+    /** It hits nothing but log records and snapshots. */
+    readonly items?: boolean;
+  },
 ): boolean {
   const machine = world.machine(member);
   if (machine === undefined || !holdsData(machine) || !world.atlas.allows(member)) return false;
@@ -65,7 +73,7 @@ function strikeDisk(
   if (aliveMs === 0) restart();
   const what = act(machine);
   if (what === null) return false;
-  world.atlas.damaged(member, kind);
+  world.atlas.damaged(member, kind, items);
   world.note(member, kind, what);
   if (aliveMs > 0) world.later(aliveMs, restart);
   return true;
@@ -90,6 +98,7 @@ const drawPlace = (random: Random): Place => ({
 });
 /** What was written last is where damage and a crash look most alike (P17): a third of it falls there. */
 const oftenNearTheEnd = (share: number): number => (share < 1 / 3 ? 1 - share / 10 : (share - 1 / 3) * 1.4999);
+const isItem = ({ role }: Place): boolean => role === 'log' || role === 'snapshot';
 const fileOf = (machine: Machine, { role, file }: Place): DamagedFile | undefined => fileAt(machine.disk, role, file);
 
 export const damageFaults = {
@@ -102,6 +111,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'bit-rot',
         random,
+        items: isItem(place),
         act: (machine) => {
           const file = fileOf(machine, place);
           if (file === undefined) return null;
@@ -120,6 +130,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'read-error',
         random,
+        items: isItem(place),
         act: (machine) => {
           const file = fileOf(machine, place);
           if (file === undefined) return null;
@@ -139,6 +150,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'misdirected-write',
         random,
+        items: isItem(to),
         act: (machine) => {
           const source = fileOf(machine, from);
           const target = fileOf(machine, to);
@@ -162,6 +174,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'wrong-size',
         random,
+        items: isItem(place),
         act: (machine) => {
           const file = fileOf(machine, place);
           if (file === undefined) return null;
@@ -182,6 +195,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'missing-file',
         random,
+        items: place.role === 'log' || place.role === 'snapshot',
         act: (machine) => {
           const file = fileOf(machine, place);
           if (file === undefined) return null;
@@ -269,6 +283,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'newest-snapshot-bad',
         random,
+        items: true,
         act: (machine) => {
           if (world.atlas.isDamaged(machine.name)) return null;
           const newest = replaceableSnapshot(machine);
@@ -290,6 +305,7 @@ export const damageFaults = {
       strikeDisk(world, victim, {
         kind: 'snapshots-mixed',
         random,
+        items: true,
         act: (machine) => {
           const [older, newer] = filesOf(machine.disk, 'snapshot').slice(-2);
           if (older === undefined || newer === undefined) return null;

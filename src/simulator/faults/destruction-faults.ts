@@ -35,7 +35,7 @@ function destroy(
     if (machine === undefined || machine.halted !== null || machine.vacant) continue;
     world.kill(machine, { writes: 'kept', names: 'kept', upMs: 0 }, random);
     act(machine, i);
-    world.atlas.damaged(member, kind);
+    world.atlas.damaged(member, kind, kind === 'helix');
     world.note(member, kind);
     world.bootLater(machine, downMs);
   }
@@ -96,7 +96,7 @@ export const destructionFaults = {
       destroy(world, victims, { kind: 'all-directories-lost', random, act: (machine) => wipe(machine.disk) }),
   }),
 
-  /** Item k is bad at replica k mod n. Every item has good copies, and no replica a good disk: repair by item is for later versions. */
+  /** Item k is bad at replica k mod n. Every item has good copies, and no replica a good disk (P18). */
   helix: fault({
     draw: (world, random) => {
       if (world.machines.length < 3) return null;

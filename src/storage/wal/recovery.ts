@@ -1,36 +1,34 @@
 /**
  * Reading the log back at a start, without changing it.
  *
- * Source: PML §4 (restart), §5.1; design §4; PAR. Keeps: every group that was ever acknowledged is in the result, or the
- * result is an error that names what is bad. The only thing dropped is a torn last group (`log-end.ts`): the flush that would
- * have acknowledged it never ended.
+ * Source: PML §4 (restart), §5.1; design §4 "Repair by item"; PAR. Keeps: every record that was ever acknowledged is in the
+ * result, as an entry or as something bad (P16, P17). The only thing dropped is a torn last group (`log-end.ts`): the flush
+ * that would have acknowledged it never ended. Where even the instances of bad records are gone, every instance is bad that
+ * was open at that place: above what was chosen, up to what the next group says had been accepted.
  */
+import { type BadItem, endless } from '../../core/consensus/bad-item.ts';
 import type { Instance } from '../../core/consensus/identity.ts';
 import type { AcceptedEntry } from '../../core/consensus/message.ts';
 import type { WitnessMemory } from '../../core/consensus/witness-memory.ts';
 import { FormatError } from '../../formats/bytes.ts';
 import { type Owner, ownerSeed } from '../../formats/checksum.ts';
-import { decodeValue } from '../../formats/value.ts';
-import { isZeros } from '../../formats/wal-group.ts';
+import { decodeContent, type GroupFacts, isZeros, type LogItem } from '../../formats/wal-group.ts';
 import {
-  badRecords,
   type GroupHeader,
-  type ReadGroup,
+  nextGroup,
   type ReadRecord,
   readGroup,
+  type SalvagedGroup,
+  salvageGroup,
 } from '../../formats/wal-group-reader.ts';
-import {
-  decodeSegmentHeader,
-  type LogPoint,
-  logBeginning,
-  type SegmentHeader,
-  segmentHeaderBytes,
-} from '../../formats/wal-segment.ts';
-import { witnessOf } from '../../formats/wal-witness.ts';
-import type { Disk, DiskFile } from '../../ports/disk.ts';
+import { type LogPoint, logBeginning, segmentHeaderBytes } from '../../formats/wal-segment.ts';
+import { witnessInstance, witnessOf } from '../../formats/wal-witness.ts';
+import type { Disk } from '../../ports/disk.ts';
 import { WalCorruptError } from '../errors.ts';
-import { readingFile, segmentName } from '../files.ts';
+import { segmentName } from '../files.ts';
+import { KnownItems } from './known-items.ts';
 import { judgeLogEnd } from './log-end.ts';
+import { readSegment, type SegmentBytes } from './segment-reader.ts';
 
 export interface LiveSegment {
   readonly segment: number;
@@ -47,167 +45,296 @@ export interface TornGroup {
   readonly flush: number | null;
 }
 
+/** Where the log could not be read. */
+export interface Damage {
+  readonly file: string;
+  readonly offset: number;
+  readonly problem: string;
+}
+
 export interface RecoveredLog {
   /** The newest entry of each instance above the asked one. */
   readonly entries: ReadonlyMap<number, AcceptedEntry>;
+  /** Above the asked instance, ascending: had, and cannot be given back. */
+  readonly bad: readonly BadItem[];
+  /** Everything up to here is chosen, and what of it is among `entries` is the chosen value. */
   readonly chosenUpTo: number;
+  /** As `chosenUpTo`, as far as nothing is missing: what the log vouches for from now on. */
+  readonly soundUpTo: number;
+  /** Highest instance that any record was of; {@link endless} where that is not known. */
+  readonly highest: number;
+  readonly damage: readonly Damage[];
   /** Highest numbers found; 0 for none. */
   readonly flush: number;
   readonly promiseFlush: number;
   readonly boot: number;
   /**
    * Where a new segment takes over. The last group lies beyond it: it may stand in the cache alone and is written again
-   * (pitfalls P15).
+   * (pitfalls P15). So does everything from the first damage on: what is good of it, and that the rest was there.
    */
   readonly continues: LogPoint;
-  readonly unsure: readonly AcceptedEntry[];
+  readonly unsure: readonly LogItem[];
   /** Segments that still count once a new one has taken over. */
   readonly live: readonly LiveSegment[];
   readonly torn: TornGroup | null;
 }
 
-/** @throws {WalCorruptError} for anything but a torn last group. */
+/** What a start may know besides the log. */
+export interface LogExpectation {
+  /** Only entries above it are wanted. */
+  readonly above: number;
+  /** What is written again after damage goes further down: an older snapshot may need it. */
+  readonly restateAbove: number;
+  /** A flush that has been acknowledged, as other files say: a log that ends before it has lost its end. */
+  readonly flush: number;
+}
+
+/** For who only looks. */
+export const plainly = (above: number): LogExpectation => ({ above, restateAbove: above, flush: 0 });
+
+/** @throws {WalCorruptError} for what no crash and no damage of a disk explains: it is another member's, or was put there. */
 export async function recoverLog(
   disk: Disk,
   owner: Owner,
   segments: readonly number[],
-  above: number,
+  expected: LogExpectation,
   memory: WitnessMemory | null = null,
 ): Promise<RecoveredLog> {
-  const headers: SegmentHeader[] = [];
-  for (const segment of segments) headers.push(await readHeader(disk, owner, segment));
-  const recovery = new LogRecovery(ownerSeed(owner), above, memory);
-  for (const [i, header] of headers.entries()) {
-    const later = headers.slice(i + 1).flatMap(({ continues }) => (continues === null ? [] : [continues]));
-    if (later.some(({ segment }) => segment < header.segment)) continue; // superseded as a whole
-    const end = later.find(({ segment }) => segment === header.segment)?.offset ?? null;
-    recovery.take(header, await readSegment(disk, header), end);
+  const seed = ownerSeed(owner);
+  const read: SegmentBytes[] = [];
+  for (const segment of segments) read.push(await readSegment(disk, owner, segment));
+  const recovery = new LogRecovery(seed, expected.restateAbove, memory);
+  for (const [i, segment] of read.entries()) {
+    const later = read.slice(i + 1).flatMap(({ continues }) => (continues === null ? [] : [continues]));
+    if (later.some((point) => point.segment < segment.segment)) continue; // superseded as a whole
+    const end = later.find((point) => point.segment === segment.segment)?.offset ?? null;
+    recovery.take(segment, end);
   }
-  return recovery.result();
+  return recovery.result(expected);
 }
 
-const corrupt = (segment: number, offset: number, problem: string, cause?: unknown): WalCorruptError =>
-  new WalCorruptError({ file: segmentName(segment), offset, problem, bad: [] }, { cause });
-
-async function readHeader(disk: Disk, owner: Owner, segment: number): Promise<SegmentHeader> {
-  const header = await readAt(disk, segment, async (file) => {
-    const decoded = decodeSegmentHeader(await file.read(0, segmentHeaderBytes));
-    const size = await file.size();
-    if (size !== decoded.bytes) throw new FormatError(`${size} bytes instead of ${decoded.bytes}`);
-    return decoded;
-  });
-  const { cellId, member, incarnation } = header.owner;
-  if (cellId !== owner.cellId || member !== owner.member || incarnation !== owner.incarnation) {
-    throw corrupt(segment, 0, `it belongs to member ${member}#${incarnation} of cell ${cellId}`);
-  }
-  if (header.segment !== segment) throw corrupt(segment, 0, `it is segment ${header.segment}`);
-  return header;
+interface GroupAt {
+  readonly segment: number;
+  /** Of the segment, up to where a later one took over. */
+  readonly bytes: Buffer;
+  readonly offset: number;
+  /** Where the log goes on from, for the first group of a segment that a start of the process began. */
+  readonly opening: LogPoint | null;
 }
-
-const readSegment = (disk: Disk, { segment, bytes }: SegmentHeader): Promise<Buffer> =>
-  readAt(disk, segment, async (file) => {
-    const read = await file.read(0, bytes);
-    if (read.length !== bytes) throw new FormatError(`${read.length} bytes instead of ${bytes}`);
-    return Buffer.from(read.buffer, read.byteOffset, read.length);
-  });
-
-const readAt = <Result>(disk: Disk, segment: number, read: (file: DiskFile) => Promise<Result>): Promise<Result> =>
-  readingFile(disk, segmentName(segment), read, (error) => {
-    throw corrupt(segment, 0, error instanceof Error ? error.message : 'it cannot be read', error);
-  });
 
 class LogRecovery {
   readonly #ownerSeed: number;
-  readonly #above: number;
+  readonly #items: KnownItems;
   readonly #memory: WitnessMemory | null;
-  readonly #entries = new Map<number, AcceptedEntry>();
   readonly #live: LiveSegment[] = [];
-  /** Where the log read so far ends. */
-  #end: LogPoint | null = null;
+  /** Where the log read so far ends; `chain` is null where damage has left it unknown. */
+  #end: (Omit<LogPoint, 'chain'> & { readonly chain: number | null }) | null = null;
   /** Where it ended before its last group. */
   #beforeLast: LogPoint = logBeginning;
-  #last: { readonly group: ReadGroup; readonly segment: number } | null = null;
+  /** Where it ended before the first damage. */
+  #sound: LogPoint | null = null;
+  readonly #damage: Damage[] = [];
+  /** Records are gone of which not even the instance is known, somewhere after the last group read. */
+  #gap = false;
   #torn: TornGroup | null = null;
   #chosenUpTo = 0;
+  #highest = 0;
   #flush = 0;
   #promiseFlush = 0;
   #boot = 0;
 
   constructor(seed: number, above: number, memory: WitnessMemory | null) {
     this.#ownerSeed = seed;
-    this.#above = above;
     this.#memory = memory;
+    this.#items = new KnownItems(above);
   }
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
-  take(header: SegmentHeader, bytes: Buffer, end: number | null): void {
-    const { segment, continues } = header;
+  take({ segment, bytes, continues, problem, unreadableUpTo }: SegmentBytes, end: number | null): void {
     if (this.#torn !== null && (continues !== null || !isZeros(bytes, segmentHeaderBytes, bytes.length))) {
       const { file, offset } = this.#torn;
-      const problem = `sectors of a group are missing that was flushed before ${segmentName(segment)} was written to`;
-      throw new WalCorruptError({ file, offset, problem, bad: [] });
+      this.#torn = null;
+      const reason = `sectors of a group are missing that was flushed before ${segmentName(segment)} was written to`;
+      this.#damaged({ file, offset, problem: reason }, true);
     }
-    if (continues !== null) this.#takeOver(header, continues);
-    let highest = 0;
+    if (problem !== null && end !== segmentHeaderBytes && !isZeros(bytes, segmentHeaderBytes, bytes.length)) {
+      this.#damaged({ file: segmentName(segment), offset: 0, problem }, false, { segment, offset: segmentHeaderBytes });
+    }
+    if (continues !== null) this.#takeOver(segment, continues);
+    const limited = end === null ? bytes : bytes.subarray(0, end);
     let offset = segmentHeaderBytes;
-    for (let first = true; offset !== end && offset < bytes.length; first = false) {
-      const group = this.#group(header, bytes, offset, end);
-      if (group === null) {
+    let first = continues !== null;
+    while (offset < limited.length) {
+      const next = this.#takeGroup({ segment, bytes: limited, offset, opening: first ? continues : null });
+      if (next === null) {
+        const missing = { file: segmentName(segment), offset };
         // What a start of the process writes first was flushed before the manifest named it: it cannot be torn.
-        if (first && continues !== null) throw corrupt(segment, offset, 'its first group is missing');
+        if (first && this.#torn === null) this.#damaged({ ...missing, problem: 'its first group is missing' }, true);
+        else if (end !== null) this.#damaged({ ...missing, problem: `the log must reach ${end}` }, true);
         break;
       }
-      const before = first && continues !== null ? continues : (this.#end ?? { ...logBeginning, segment, offset });
-      this.#checkOrder(group, before, segment);
-      this.#beforeLast = first && continues === null ? { ...before, segment, offset } : before;
-      for (const record of group.records) highest = Math.max(highest, record.instance);
-      this.#keep(group, segment);
-      offset += group.bytes;
-      this.#end = { segment, offset, chain: group.chain, flush: group.flush };
+      offset = next;
+      first = false;
     }
-    if (end !== null && offset !== end) throw corrupt(segment, offset, `the log must reach ${end}`);
-    this.#live.push({ segment, bytes: header.bytes, highest });
+    // Behind zeros it may be taken for the end of the log, but nobody knows what was there.
+    if (unreadableUpTo !== null && unreadableUpTo > offset && offset < limited.length && !this.#gap) {
+      const what = { file: segmentName(segment), offset, problem: 'from here on it cannot be read whole' };
+      this.#damaged(what, true, { segment, offset: segmentHeaderBytes });
+    }
+    this.#live.push({ segment, bytes: bytes.length, highest: this.#items.takeHighest() });
   }
 
-  result(): RecoveredLog {
-    const continues = this.#beforeLast;
+  result(expected: LogExpectation): RecoveredLog {
+    const lostEnd = this.#flush < expected.flush;
+    if (lostEnd && !this.#gap) {
+      const end = this.#end ?? logBeginning;
+      const problem = `it ends at flush ${this.#flush}, flush ${expected.flush} has been acknowledged`;
+      this.#damaged({ file: segmentName(end.segment), offset: end.offset, problem }, true);
+    }
+    if (this.#gap) this.#closeGap(endless);
+    const sound = this.#sound;
+    const continues = sound ?? this.#beforeLast;
+    const { entries, bad } = this.#items.above(expected.above);
+    const live = this.#live.filter(
+      ({ segment }) =>
+        segment < continues.segment || (segment === continues.segment && continues.offset > segmentHeaderBytes),
+    );
     return {
-      entries: this.#entries,
+      entries,
+      bad,
       chosenUpTo: this.#chosenUpTo,
+      soundUpTo: sound === null ? this.#chosenUpTo : this.#items.soundUpTo(expected.above, this.#chosenUpTo),
+      highest: this.#highest,
+      damage: this.#damage,
       flush: this.#flush,
       promiseFlush: this.#promiseFlush,
       boot: this.#boot,
       continues,
-      unsure: this.#last === null ? [] : toEntries(this.#last.group, this.#last.segment),
-      live: this.#live.filter(({ segment }) => segment <= continues.segment),
+      unsure: sound === null ? this.#items.ofLastGroup() : this.#items.sinceDamage(),
+      live: sound === null ? this.#live.filter(({ segment }) => segment <= continues.segment) : live,
       torn: this.#torn,
     };
   }
 
-  /** A start of the process began this segment: the log before it must reach the point that it continues from. */
-  #takeOver(header: SegmentHeader, continues: LogPoint): void {
-    const end = this.#end;
-    if (end === null) return; // the segments before it were cut
-    if (end.chain === continues.chain && end.flush === continues.flush) return;
-    throw corrupt(end.segment, end.offset, `${segmentName(header.segment)} continues from flush ${continues.flush}`);
+  // --- groups ---------------------------------------------------------------------------------------------------------
+
+  /** Takes the group at `offset`. Returns where the next one begins; null where the segment has no more. */
+  #takeGroup(at: GroupAt): number | null {
+    const { segment, bytes, offset, opening } = at;
+    const place = { ownerSeed: this.#ownerSeed, segment, offset };
+    const group = readGroup(bytes, place);
+    if ('fault' in group) return this.#takeUnreadable(at, group.fault);
+    this.#checkOrder(group, group, segment, opening);
+    const before = opening ?? this.#pointBefore(segment, offset);
+    if (before !== null) this.#beforeLast = before;
+    this.#keep(segment, offset, { ...group, facts: group, items: group.records, more: false });
+    return offset + group.bytes;
   }
 
-  /** The group at `offset`, or null where the log ends. */
-  #group(header: SegmentHeader, bytes: Buffer, offset: number, end: number | null): ReadGroup | null {
-    const place = { ownerSeed: this.#ownerSeed, segment: header.segment, offset };
-    const limited = end === null ? bytes : bytes.subarray(0, end);
-    const group = readGroup(limited, place);
-    if (!('fault' in group)) return group;
-    const found = judgeLogEnd(limited, place);
+  /** Null where nothing is known before: after damage that has left the chain unknown. */
+  #pointBefore(segment: number, offset: number): LogPoint | null {
+    if (this.#end === null) return { ...logBeginning, segment, offset };
+    const { chain } = this.#end;
+    return chain === null ? null : { ...this.#end, chain };
+  }
+
+  #takeUnreadable({ segment, bytes, offset, opening }: GroupAt, fault: string): number | null {
+    const place = { ownerSeed: this.#ownerSeed, segment, offset };
+    const found = judgeLogEnd(bytes, place);
     if (found.kind === 'end') return null;
-    const file = segmentName(header.segment);
-    if (found.kind === 'torn') {
+    const file = segmentName(segment);
+    if (found.kind === 'torn' && opening === null) {
       this.#takeTorn(found.header, { file, offset, flush: found.header?.flush ?? null });
       return null;
     }
-    const { mark } = found;
-    const bad = mark?.offset === offset ? badRecords(limited, place, mark) : [{ instance: null, identity: null }];
-    throw new WalCorruptError({ file, offset, problem: group.fault, bad });
+    const salvaged = salvageGroup(bytes, place);
+    this.#damaged({ file, offset, problem: fault }, salvaged === null, opening ?? { segment, offset });
+    if (salvaged === null) {
+      const next = nextGroup(bytes, place);
+      this.#end = { ...(this.#end ?? logBeginning), segment, offset: next ?? bytes.length, chain: null };
+      return next;
+    }
+    if (salvaged.facts !== null) this.#checkOrder(salvaged.facts, { offset }, segment, opening);
+    this.#keep(segment, offset, salvaged);
+    return offset + salvaged.bytes;
+  }
+
+  #keep(segment: number, offset: number, group: SalvagedGroup): void {
+    const { facts, items, more, bytes, chain } = group;
+    this.#items.beginGroup();
+    for (const item of items) {
+      const { instance } = 'bad' in item ? item.bad : item;
+      if (instance === witnessInstance) this.#remember(item);
+      else this.#items.take('bad' in item ? badOf(item.bad) : itemOf(item, segment, offset));
+    }
+    if (facts !== null) this.#learn(facts);
+    this.#highest = Math.max(this.#highest, this.#items.highestOfGroup);
+    if (more) this.#gap = true;
+    this.#end = { segment, offset: offset + bytes, chain, flush: facts?.flush ?? this.#flush };
+  }
+
+  /** What was learned of the disks of others. A bad one costs what its flush had learned, no more. */
+  #remember(item: SalvagedGroup['items'][number]): void {
+    if (this.#memory === null || 'bad' in item) return;
+    for (const { member, histories } of witnessOf([item])) {
+      for (const history of histories) this.#memory.learn(member, history);
+    }
+  }
+
+  #learn(facts: GroupFacts): void {
+    this.#chosenUpTo = Math.max(this.#chosenUpTo, facts.chosenUpTo);
+    this.#highest = Math.max(this.#highest, facts.highest);
+    this.#flush = Math.max(this.#flush, facts.flush);
+    this.#promiseFlush = Math.max(this.#promiseFlush, facts.promiseFlush);
+    this.#boot = Math.max(this.#boot, facts.boot);
+  }
+
+  // --- order ----------------------------------------------------------------------------------------------------------
+
+  /** A start of the process began this segment: the log before it must reach the point that it continues from. */
+  #takeOver(segment: number, continues: LogPoint): void {
+    const end = this.#end;
+    if (end === null || end.chain === null) return; // the segments before it were cut, or nobody can tell
+    if (end.chain === continues.chain && end.flush === continues.flush) return;
+    const problem = `${segmentName(segment)} continues from flush ${continues.flush}`;
+    this.#damaged({ file: segmentName(end.segment), offset: end.offset, problem }, true);
+  }
+
+  /** Closes a gap before the group, and finds one where the group does not follow what was read last. */
+  #checkOrder(facts: GroupFacts, { offset }: { offset: number }, segment: number, opening: LogPoint | null): void {
+    const before = opening ?? this.#end;
+    const known = before !== null && before.chain !== null && !(before.chain === 0 && before.flush === 0);
+    const file = segmentName(segment);
+    if (known && facts.previousChain !== before.chain && !this.#gap) {
+      const problem = `it does not follow flush ${before.flush}: a group before it is missing`;
+      this.#damaged({ file, offset, problem }, true, { segment, offset });
+    }
+    if (before !== null && facts.flush <= before.flush) {
+      throw corrupt(segment, offset, `flush ${facts.flush} after flush ${before.flush}`);
+    }
+    if (this.#gap) this.#closeGap(facts.highest);
+  }
+
+  // --- damage ---------------------------------------------------------------------------------------------------------
+
+  /** `records`: some may be gone altogether. `at` is where the log would go on from, if this is the first damage. */
+  #damaged(damage: Damage, records: boolean, at: Partial<LogPoint> = {}): void {
+    this.#damage.push(damage);
+    if (records) this.#gap = true;
+    if (this.#sound !== null) return;
+    const end = this.#end;
+    this.#sound = end === null || end.chain === null ? { ...logBeginning, ...at } : { ...end, chain: end.chain };
+    this.#items.markDamage();
+  }
+
+  /** Whatever was open where the records are gone may have been in them. */
+  #closeGap(highest: number): void {
+    this.#gap = false;
+    this.#items.beginGroup();
+    const from = this.#chosenUpTo + 1;
+    if (highest < from) return;
+    this.#items.take({ instance: from as Instance, upTo: highest as Instance, identity: null });
+    this.#highest = Math.max(this.#highest, highest);
   }
 
   /** Of a torn group only what its header says of earlier flushes counts. */
@@ -216,46 +343,30 @@ class LogRecovery {
     if (header === null) return;
     this.#boot = Math.max(this.#boot, header.boot);
     this.#promiseFlush = Math.max(this.#promiseFlush, header.promiseFlush);
-    if (this.#end === null || header.previousChain === this.#end.chain) return;
-    const problem = `it does not follow flush ${this.#end.flush}: a group before it is missing`;
-    throw new WalCorruptError({ file: torn.file, offset: torn.offset, problem, bad: [] });
-  }
-
-  #checkOrder(group: ReadGroup, before: LogPoint, segment: number): void {
-    // Before the first group of a log that was cut, nothing is known.
-    if (before.chain === 0 && before.flush === 0 && this.#end === null) return;
-    if (group.previousChain !== before.chain) {
-      throw corrupt(segment, group.offset, `it does not follow flush ${before.flush}: a group before it is missing`);
-    }
-    if (group.flush <= before.flush) {
-      throw corrupt(segment, group.offset, `flush ${group.flush} after flush ${before.flush}`);
-    }
-  }
-
-  #keep(group: ReadGroup, segment: number): void {
-    this.#last = { group, segment };
-    for (const entry of toEntries(group, segment, this.#above)) this.#entries.set(entry.instance, entry);
-    if (this.#memory !== null) {
-      for (const { member, histories } of witnessOf(group.records)) {
-        for (const history of histories) this.#memory.learn(member, history);
-      }
-    }
-    this.#chosenUpTo = Math.max(this.#chosenUpTo, group.chosenUpTo);
-    this.#flush = Math.max(this.#flush, group.flush);
-    this.#promiseFlush = Math.max(this.#promiseFlush, group.promiseFlush);
-    this.#boot = Math.max(this.#boot, group.boot);
+    const end = this.#end;
+    if (end === null || end.chain === null || header.previousChain === end.chain) return;
+    const problem = `it does not follow flush ${end.flush}: a group before it is missing`;
+    this.#damaged({ file: torn.file, offset: torn.offset, problem }, true);
+    this.#closeGap(header.highest);
   }
 }
 
+const corrupt = (segment: number, offset: number, problem: string, cause?: unknown): WalCorruptError =>
+  new WalCorruptError({ file: segmentName(segment), offset, problem }, { cause });
+
+const badOf = ({ instance, ballot, digest }: Parameters<typeof decodeContent>[0]): BadItem => ({
+  instance: instance as Instance,
+  upTo: instance as Instance,
+  // What stood there may itself have said that something was bad; of which ballot is all that counts.
+  identity: ballot.round === 0 ? null : { ballot, digest },
+});
+
 /** Values are copied out, so that one small value does not keep a whole segment in memory. */
-function toEntries({ records, offset }: ReadGroup, segment: number, above = 0): AcceptedEntry[] {
-  const entry = ({ instance, ballot, value }: ReadRecord): AcceptedEntry => {
-    try {
-      return { instance: instance as Instance, ballot, value: decodeValue(Buffer.from(value)) };
-    } catch (error) {
-      if (error instanceof FormatError) throw corrupt(segment, offset, `instance ${instance}: ${error.message}`);
-      throw error;
-    }
-  };
-  return records.filter(({ instance }) => instance > above).map(entry);
+function itemOf(record: ReadRecord, segment: number, offset: number): LogItem {
+  try {
+    return decodeContent(record, Buffer.from(record.value));
+  } catch (error) {
+    if (error instanceof FormatError) throw corrupt(segment, offset, `instance ${record.instance}: ${error.message}`);
+    throw error;
+  }
 }

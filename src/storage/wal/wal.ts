@@ -8,7 +8,7 @@ import type { AcceptedEntry } from '../../core/consensus/message.ts';
 import { invariant } from '../../core/invariant.ts';
 import { ownerSeed } from '../../formats/checksum.ts';
 import type { Manifest } from '../../formats/manifest.ts';
-import { encodeGroup, type GroupFacts, groupBytes } from '../../formats/wal-group.ts';
+import { encodeGroup, type GroupFacts, groupBytes, isBadItem, type LogItem } from '../../formats/wal-group.ts';
 import { type SegmentHeader, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
 import type { DigestPort } from '../../ports/digest.ts';
 import { DiskError, type DiskFile } from '../../ports/disk.ts';
@@ -22,7 +22,9 @@ const openingSegmentBytes = 4 * 1024 * 1024;
 /** A start on a nearly full disk takes at least this much, enough to be told what is wrong and to hand over. */
 const shortSegmentBytes = 256 * 1024;
 
-export type Group = Omit<GroupFacts, 'previousChain' | 'boot'> & { readonly entries: readonly AcceptedEntry[] };
+export type Group = Omit<GroupFacts, 'previousChain' | 'boot' | 'highest'> & {
+  readonly entries: readonly AcceptedEntry[];
+};
 
 export interface WalOptions {
   readonly directory: DataDirectory;
@@ -51,10 +53,14 @@ export class Wal {
   readonly #options: WalOptions;
   readonly #seed: number;
   readonly #boot: number;
-  readonly #before: LiveSegment[];
+  readonly #before: { -readonly [Key in keyof LiveSegment]: LiveSegment[Key] }[];
   #current: OpenSegment;
   #offset: number;
   #chain: number;
+  /** Of any record of the log so far. */
+  #highest: number;
+  /** As `#highest`, without what is only said to be bad. */
+  #highestEntry: number;
   #next: OpenSegment | null = null;
   #preparing: Promise<void> | null = null;
   #waiting: Waiting | null = null;
@@ -65,15 +71,25 @@ export class Wal {
 
   private constructor(
     options: WalOptions,
-    start: { boot: number; before: readonly LiveSegment[]; current: OpenSegment; offset: number; chain: number },
+    start: {
+      boot: number;
+      before: readonly LiveSegment[];
+      current: OpenSegment;
+      offset: number;
+      chain: number;
+      highest: number;
+      highestEntry: number;
+    },
   ) {
     this.#options = options;
     this.#seed = ownerSeed(options.directory.owner);
     this.#boot = start.boot;
-    this.#before = [...start.before];
+    this.#before = start.before.map((live) => ({ ...live }));
     this.#current = start.current;
     this.#offset = start.offset;
     this.#chain = start.chain;
+    this.#highest = start.highest;
+    this.#highestEntry = start.highestEntry;
   }
 
   /**
@@ -84,13 +100,14 @@ export class Wal {
   static async open(
     options: WalOptions,
     recovered: RecoveredLog,
-    opening: Omit<GroupFacts, 'previousChain'>,
+    opening: Omit<GroupFacts, 'previousChain' | 'highest'>,
     change: (manifest: Manifest) => Manifest,
   ): Promise<Wal> {
     const { directory, digest } = options;
     const segment = directory.manifest.nextSegment;
     const place = { ownerSeed: ownerSeed(directory.owner), segment, offset: segmentHeaderBytes };
-    const facts = { ...opening, previousChain: recovered.continues.chain };
+    const { highest: highestSoFar } = recovered;
+    const facts = { ...opening, previousChain: recovered.continues.chain, highest: highestSoFar };
     const first = encodeGroup(facts, recovered.unsure, place, (bytes) => digest.entry(bytes));
     const usual = segmentBytesFor(first.bytes, Math.min(openingSegmentBytes, options.segmentBytes));
     const low = !(await hasRoom(options, usual));
@@ -105,11 +122,13 @@ export class Wal {
       [segmentName(segment)],
     );
     const file = await directory.disk.open(segmentName(segment), { create: false });
-    const highest = recovered.unsure.reduce((most, { instance }) => Math.max(most, instance), 0);
+    const highest = recovered.unsure.reduce((most, item) => Math.max(most, lastOf(item)), 0);
     const wal = new Wal(options, {
       boot: opening.boot,
       before: recovered.live,
       current: { segment, bytes, file, highest },
+      highest: highestSoFar,
+      highestEntry: Math.max(0, ...recovered.entries.keys()),
       offset: segmentHeaderBytes + first.bytes,
       chain: first.chain,
     });
@@ -151,6 +170,14 @@ export class Wal {
     this.#before.splice(0, gone.length);
   }
 
+  /** What is said of bad items above `above` keeps no segment any more. */
+  settleBad(above: number): void {
+    const highest = Math.max(above, this.#highestEntry);
+    this.#highest = Math.min(this.#highest, highest);
+    this.#current.highest = Math.min(this.#current.highest, highest);
+    for (const segment of this.#before) segment.highest = Math.min(segment.highest, highest);
+  }
+
   /** Tries again to prepare the next segment when there was no room for it. */
   async checkSpace(): Promise<void> {
     if (this.#next === null) this.#prepare(0);
@@ -170,11 +197,20 @@ export class Wal {
     const place = { ownerSeed: this.#seed, segment, offset: this.#offset };
     const { digest } = this.#options;
     const { entries, flush, chosenUpTo, promiseFlush } = group;
-    const facts = { flush, boot: this.#boot, chosenUpTo, promiseFlush, previousChain: this.#chain };
+    const facts = {
+      flush,
+      boot: this.#boot,
+      chosenUpTo,
+      promiseFlush,
+      previousChain: this.#chain,
+      highest: this.#highest,
+    };
     const encoded = encodeGroup(facts, entries, place, (bytes) => digest.entry(bytes));
     invariant(encoded.bytes % sectorBytes === 0, 'a group fills whole sectors', { bytes: encoded.bytes });
     for (const { instance } of entries) {
       if (instance > this.#current.highest) this.#current.highest = instance;
+      if (instance > this.#highest) this.#highest = instance;
+      if (instance > this.#highestEntry) this.#highestEntry = instance;
     }
     this.#offset += encoded.bytes;
     this.#written += encoded.bytes;
@@ -253,6 +289,8 @@ export class Wal {
     this.write(waiting.group, waiting.done);
   }
 }
+
+const lastOf = (item: LogItem): number => (isBadItem(item) ? item.upTo : item.instance);
 
 /** Room for `bytes` and as much again, which is left to the manifest and to snapshots. */
 async function hasRoom({ directory, segmentBytes }: WalOptions, bytes: number): Promise<boolean> {

@@ -204,6 +204,22 @@ describe('P29: what repairs a bad record', () => {
 });
 
 describe('a log whose end is gone', () => {
+  test('is settled by a boost of the sitting master, in whose ballot it may have voted', () => {
+    const cell = threeReplicaCell();
+    const a = cell.elect('a');
+    for (let i = 0; i < 5; i++) cell.write(`x${i}`);
+    cell.runUntilEqual();
+    const c = cell.member('c');
+    c.crash();
+    c.loseEnd(3);
+    c.start();
+    const { epoch } = a.core;
+    cell.runUntil('c has nothing bad', () => c.core.bad.length === 0 && c.core.appliedUpTo > 5, 1000);
+    expect([a.core.epoch, cell.checker.masterChanges]).toEqual([epoch, 1]);
+    cell.member('b').crash();
+    expect(cell.write('y')).toMatchObject({ kind: 'applied' });
+  });
+
   test('reports nothing for any instance, until a coordinator has settled what was accepted before', () => {
     const cell = threeReplicaCell();
     cell.elect('a');
