@@ -5,6 +5,11 @@ const consensus = (name: string): string => `src/core/consensus/${name}.ts`;
 const directed = 'test/core/consensus/membership.test.ts';
 const lease = 'test/core/consensus/master-lease.test.ts';
 
+const notInCore = {
+  explorer: 'not in the core of consensus',
+  simulator: 'its operator judges for itself',
+} as const;
+
 export const membership: readonly Mutant[] = [
   {
     id: 'P44-governs-at-once',
@@ -228,6 +233,79 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/promises-and-ballots.test.ts', 'test/core/consensus/bad-input.test.ts'],
+  },
+  {
+    id: 'P47-learner-does-not-ask',
+    pitfalls: ['P47'],
+    title: 'a replica without a vote asks nobody when it hears nothing',
+    wrong: 'A learner that was removed while it was cut off waits for ever.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: "mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',",
+        replace: 'mustInquire: () => false,',
+      },
+    ],
+    killedBy: [directed],
+  },
+  {
+    id: 'P48-life-not-numbered-by-its-instance',
+    pitfalls: ['P48'],
+    title: 'a life that is admitted gets the number that follows the formation, not that of the instance',
+    wrong: 'The next life of the same name gets it again.',
+    edits: [
+      {
+        file: consensus('configuration'),
+        find: '{ ...member, incarnation: instance } : member;',
+        replace: '{ ...member, incarnation: 2 } : member;\n  void instance;',
+      },
+    ],
+    killedBy: [directed],
+  },
+  {
+    id: 'P21-rebuilt-with-its-vote',
+    pitfalls: ['P21', 'P20'],
+    title: 'the next life of a member whose disk was lost is admitted as a voter',
+    wrong: 'It votes with nothing remembered, in majorities that need not meet those of the life before.',
+    edits: [
+      {
+        file: 'src/runtime/membership/plan.ts',
+        find: "const role = member.role === 'learner' ? 'learner' : 'rebuilding';",
+        replace: 'const { role } = member;',
+      },
+    ],
+    killedBy: ['test/runtime/membership/plan.test.ts'],
+    blind: notInCore,
+  },
+  {
+    id: 'P49-vote-before-catching-up',
+    pitfalls: ['P49'],
+    title: 'a member gets its vote however far behind it is',
+    wrong: 'The quorum grows by one that cannot help: the next failure stops writes.',
+    edits: [
+      {
+        file: 'src/runtime/membership/plan.ts',
+        find: 'if (lag > lagInstancesMax) {',
+        replace: 'if (lag > 2 ** 40) {',
+      },
+    ],
+    killedBy: ['test/runtime/membership/plan.test.ts'],
+    blind: notInCore,
+  },
+  {
+    id: 'P49-remembered-not-asked',
+    pitfalls: ['P49'],
+    title: 'a voter that does not answer at that moment counts as well when a change is judged',
+    wrong: 'A removal leaves fewer than a quorum, and the cell stops.',
+    edits: [
+      {
+        file: 'src/runtime/membership/plan.ts',
+        find: 'return isWell(condition, appliedUpTo) && condition.voting;',
+        replace: 'return condition !== undefined;',
+      },
+    ],
+    killedBy: ['test/runtime/membership/plan.test.ts'],
+    blind: notInCore,
   },
   {
     id: 'P50-never-heard-counts-as-heard',
