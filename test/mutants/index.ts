@@ -3,6 +3,7 @@ import { damage } from './damage.ts';
 import { databases } from './database.ts';
 import { durability } from './durability.ts';
 import { leases } from './leases.ts';
+import { marks } from './marks.ts';
 import { membership } from './membership.ts';
 import type { Mutant } from './mutant.ts';
 import { promises } from './promises.ts';
@@ -18,6 +19,7 @@ export const mutants: readonly Mutant[] = [
   ...membership,
   ...databases,
   ...damage,
+  ...marks,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */

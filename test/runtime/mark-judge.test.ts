@@ -115,6 +115,7 @@ class Bench {
 
 /** What was lost: epochs 1 to 3; what came back: epoch 1, then others. */
 const lost = historyOf([epoch(1, 1, 0), epoch(2, 50, 40), epoch(3, 80, 70)], 90);
+const lostInSecond = historyOf([epoch(1, 1, 0), epoch(2, 50, 40)], 55);
 const back = [epoch(1, 1, 0), epoch(2, 31, 25, 'other-2')];
 let bench: Bench;
 beforeEach(() => {
@@ -155,7 +156,7 @@ describe('a mark outside the history of a master with a lease', () => {
   });
 
   it.each([
-    ['in an epoch of the same number and another id, however far the cell has moved on', markOf(lost, 60)],
+    ['in an epoch of the same number and another id, however far the cell has moved on', markOf(lostInSecond, 60)],
     ['in an epoch that both have, above where it ended here', markOf(historyOf([epoch(1, 1, 0)], 33), 40)],
     ['in an epoch that this history has not reached', markOf(lost, 100)],
     [
@@ -215,6 +216,7 @@ describe('freezes nobody and moves no mastership:', () => {
   it('a replica without the lease, which waits or sends the client to the master', () => {
     bench.serving = false;
     expect(bench.judge.judge(markOf(lost, 100))).toEqual({ kind: 'wait', instance: 100 });
+    expect(bench.judge.judge(markOf(lostInSecond, 60))).toEqual({ kind: 'wait', instance: 60 });
     bench.serving = true;
     bench.look();
     quiet();
