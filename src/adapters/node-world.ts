@@ -1,6 +1,7 @@
 /** The real world, as Node.js gives it: what `node start` hands to the runtime. */
 import { resolve } from 'node:path';
 import { DirectoryHeldError, type HostedNetwork, type NetworkOptions, type World } from '../ports/world.ts';
+import { attemptsFolder } from './attempts-node/attempts-folder.ts';
 import { NodeClocks } from './clocks-node/node-clocks.ts';
 import { createNodeDigest } from './digest-node/digest-node.ts';
 import { DirectoryInUseError, lockDirectory, NodeDisk } from './disk-node/index.ts';
@@ -21,6 +22,7 @@ export async function createNodeWorld(logger: PeerLogger, limits: Partial<PeerLi
     randomness,
     digest,
     openDirectory,
+    attempts: attemptsFolder,
     createNetwork: (options: NetworkOptions): HostedNetwork =>
       new HttpNetwork({ ...options, clocks, randomness, logger, limits }),
     askPeer: async (url, path, body, secret) => {

@@ -22,6 +22,7 @@ import type {
   StartedCheckDocument,
   TransferDocument,
 } from '../formats/http-body.ts';
+import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../formats/upgrade-body.ts';
 import { Batcher } from './batcher.ts';
 import { type Call, Caller } from './caller.ts';
 import { type CellStatusDocument, cellStatus } from './cell-status.ts';
@@ -294,25 +295,59 @@ export class PaxosClient {
    * A JSON document of exactly this replica, in whatever role it is: no redirects, no retries.
    * @throws {UnreachableError} when it does not answer; another {OperatorError} for an answer that is a problem.
    */
-  async ask(endpoint: string, path: string, options: CallOptions = {}): Promise<unknown> {
+  ask(endpoint: string, path: string, options: CallOptions = {}): Promise<unknown> {
+    return this.tell(endpoint, { method: 'GET', path }, options);
+  }
+
+  /** As {@link ask}, for what is asked of one replica and changes something there. */
+  async tell(
+    endpoint: string,
+    { method, path, body }: { readonly method: Call['method']; readonly path: string; readonly body?: object },
+    options: CallOptions = {},
+  ): Promise<unknown> {
     const origin = originOf(endpoint);
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
     let reply: Reply;
     try {
-      reply = await this.#transport.send(origin, { method: 'GET', path, headers: {} }, timeoutMs);
+      const request =
+        body === undefined
+          ? { method, path, headers: {} }
+          : { method, path, headers: json, body: JSON.stringify(body) };
+      reply = await this.#transport.send(origin, request, timeoutMs);
     } catch (error) {
       if (error instanceof TransportError) throw unreachable(origin, error);
       throw error;
     }
-    const body = parseJson(reply.body);
-    if (reply.status !== 200) throw errorFromProblem(problemFrom(reply.status, body));
-    return body;
+    const answer = parseJson(reply.body);
+    if (reply.status !== 200) throw errorFromProblem(problemFrom(reply.status, answer));
+    return answer;
   }
 
   /** Asks every member about itself and puts the answers together (the document of `paxosctl status`). */
   cellStatus(options: CallOptions = {}): Promise<CellStatusDocument> {
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
     return cellStatus(this.#caller.known, (url, ms) => this.status(url, { timeoutMs: ms }), timeoutMs);
+  }
+
+  /** The cell's level and its journal of upgrades, as the master has them. */
+  async upgradeState(options: CallOptions = {}): Promise<UpgradeStateDocument> {
+    const call: Call = { method: 'GET', path: '/v1/upgrade', headers: {}, repeatable: true };
+    return parsed<UpgradeStateDocument>(await this.#call(call, options));
+  }
+
+  /**
+   * Changes the journal where all tests hold. Sent again it finds that its own tests no longer do, so a caller that was not
+   * answered reads the state again.
+   */
+  async writeUpgrade(body: UpgradeWriteBody, options: CallOptions = {}): Promise<UpgradeWriteDocument> {
+    const call: Call = {
+      method: 'POST',
+      path: '/v1/upgrade',
+      headers: json,
+      body: JSON.stringify(body),
+      repeatable: false,
+    };
+    return parsed<UpgradeWriteDocument>(await this.#call(call, options));
   }
 
   /** Hands mastership over, to a voter of the master's choice where `to` is absent. */

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { EntryStoreMaker } from '../core/database/record.ts';
+import type { AttemptsPort } from './attempts.ts';
 import type { ClockPort } from './clocks.ts';
 import type { DigestPort } from './digest.ts';
 import type { Disk } from './disk.ts';
@@ -68,6 +69,8 @@ export interface World {
   readonly makeEntryStore?: EntryStoreMaker;
   /** Makes the directory when it is absent. @throws {DirectoryHeldError} */
   openDirectory(path: string): Promise<OpenDirectory>;
+  /** What upgrades keep in this data directory; absent where there is no real disk. */
+  attempts?(dataDir: string): AttemptsPort;
   createNetwork(options: NetworkOptions): HostedNetwork;
   /** Posts JSON to a peer that is not yet, or not known to be, of this cell. Null when it does not answer in time. */
   askPeer(url: string, path: string, body: unknown, secret: Uint8Array | null): Promise<unknown>;

@@ -22,6 +22,7 @@ import { Recovery } from './recovery.ts';
 import { DatabaseService, type HostFacts } from './replica-service.ts';
 import { ReplicaSnapshots } from './replica-snapshots.ts';
 import { checkEveryMsDefault, SelfCheck } from './self-check.ts';
+import { ReplicaUpgrade } from './upgrade-service.ts';
 import { ServiceSwitch, WaitingService } from './waiting-service.ts';
 
 /** A stopping master gives the hand-over this long, and requests under way as long again. */
@@ -226,6 +227,14 @@ class ReplicaProcess {
       host: this.#hostFacts(joined),
       snapshots: new ReplicaSnapshots({ log, storage: joined.storage, clocks: this.#world.clocks }),
       membership: joined.membership,
+      upgrade: new ReplicaUpgrade({
+        log,
+        database,
+        clocks: this.#world.clocks,
+        version: this.#options.version,
+        boot: joined.storage.recovered.boot,
+        attempts: this.#world.attempts?.(this.#options.dataDir) ?? null,
+      }),
     });
     this.#switch.set(this.#service);
     this.#levelKept = joined.manifest.level;

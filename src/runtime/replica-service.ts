@@ -28,6 +28,7 @@ import type {
   ReplicaStatus,
   Serving,
   SnapshotService,
+  UpgradeService,
   WriteOutcome,
 } from './http/service.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
@@ -76,6 +77,7 @@ export interface DatabaseServiceOptions {
   readonly host: HostFacts;
   /** Null where nobody asks for them. */
   readonly snapshots: SnapshotService | null;
+  readonly upgrade?: UpgradeService;
   /** Absent where nobody changes members through this service. */
   readonly membership?: MembershipService;
   /** Null where no generation is ever made (simulations). */
@@ -201,6 +203,10 @@ export class DatabaseService implements ReplicaService {
 
   changesAfter(from: Revision): readonly RevisionChanges[] | null {
     return this.#options.database.changesAfter(from);
+  }
+
+  upgrade(): UpgradeService | null {
+    return this.#options.upgrade ?? null;
   }
 
   snapshots(): SnapshotService | null {

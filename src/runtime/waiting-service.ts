@@ -40,6 +40,9 @@ export class ServiceSwitch implements ReplicaService {
   whenApplied(...args: Parameters<ReplicaService['whenApplied']>): void {
     this.#service.whenApplied(...args);
   }
+  upgrade(): ReturnType<ReplicaService['upgrade']> {
+    return this.#service.upgrade();
+  }
   snapshots(): ReturnType<ReplicaService['snapshots']> {
     return this.#service.snapshots();
   }
@@ -109,6 +112,10 @@ export class WaitingService implements ReplicaService {
 
   whenApplied(_instance: unknown, _timeoutMs: number, done: (applied: boolean) => void): void {
     done(false);
+  }
+
+  upgrade(): null {
+    return null;
   }
 
   snapshots(): null {

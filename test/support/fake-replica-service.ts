@@ -247,6 +247,10 @@ export class FakeReplicaService implements ReplicaService {
   /** Null: there is no state yet. */
   snapshotService: SnapshotService | null = null;
 
+  upgrade(): null {
+    return null;
+  }
+
   snapshots(): SnapshotService | null {
     return this.snapshotService;
   }

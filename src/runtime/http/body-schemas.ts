@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { memberNamePattern } from '../../core/consensus/identity.ts';
+import { systemKeyPattern } from '../../core/database/system-entry.ts';
 import type {
   BatchBody,
   BatchOperationBody,
@@ -18,6 +19,7 @@ import type {
   TransferBody,
 } from '../../formats/http-body.ts';
 import type { RecoverRequest } from '../../formats/recovery.ts';
+import type { AttemptManifestDocument, UpgradeWriteBody } from '../../formats/upgrade-body.ts';
 import { drainMsMax, drainMsMin } from '../drains.ts';
 
 const key = z.string().describe('UTF-8, 1 to 1024 bytes; U+0000 at the beginning is reserved');
@@ -111,6 +113,24 @@ export const drainSchema = z.strictObject({
   forMs: z.int().min(drainMsMin).max(drainMsMax).nullable(),
   dryRun: z.boolean().optional(),
 }) satisfies z.ZodType<DrainBody>;
+const systemKey = z.string().regex(systemKeyPattern);
+
+export const upgradeSchema = z.strictObject({
+  guard: z.array(z.strictObject({ key: systemKey, instance: z.int().min(0) })).optional(),
+  writes: z.array(z.strictObject({ key: systemKey, value: z.string().nullable() })).optional(),
+  renew: z.boolean().optional().describe('Stamp the claim with the time of the cell'),
+}) satisfies z.ZodType<UpgradeWriteBody>;
+
+export const attemptSchema = z.strictObject({
+  attempt: z.string().regex(/^u-[0-9A-Za-z-]{1,64}$/),
+  from: z.string(),
+  to: z.string(),
+  startedBy: z.string(),
+  at: z.string(),
+  generation: z.int().min(0),
+  instance: z.int().min(0),
+  checksum: z.string(),
+}) satisfies z.ZodType<AttemptManifestDocument>;
 
 export const emptySchema = z.strictObject({});
 

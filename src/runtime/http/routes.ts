@@ -13,6 +13,7 @@ import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { statusRoutes } from './status-routes.ts';
+import { upgradeRoutes } from './upgrade-routes.ts';
 
 export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...kvRoutes,
@@ -25,5 +26,6 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...snapshotRoutes,
   ...memberRoutes,
   ...recoverRoutes,
+  ...upgradeRoutes,
   ...processRoutes,
 ];

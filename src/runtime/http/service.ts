@@ -10,6 +10,7 @@ import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '.
 import type { Facts } from '../../errors/operator-error.ts';
 import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
 import type { OperatingDocument } from '../../formats/operating-body.ts';
+import type { AttemptManifestDocument, AttemptScanDocument } from '../../formats/upgrade-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
 import type { MemberRequest } from '../membership/plan.ts';
@@ -214,6 +215,20 @@ export type MembersAnswer =
   | { readonly kind: 'redirect'; readonly name: string; readonly url: string }
   | { readonly kind: 'no-master' };
 
+/** What upgrades need of one replica (design §6). */
+export interface UpgradeService {
+  /** In one synchronous step with the gate: linearizable at a master. */
+  system(): {
+    readonly level: number;
+    readonly epoch: number;
+    readonly cellTimeMs: number;
+    readonly entries: ReadonlyMap<string, { readonly instance: number; readonly value: Uint8Array }>;
+  };
+  scan(): Promise<AttemptScanDocument>;
+  begin(manifest: AttemptManifestDocument): Promise<void>;
+  clear(attempt: string): Promise<void>;
+}
+
 export interface ReplicaService {
   serving(): Serving;
   /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
@@ -254,6 +269,8 @@ export interface ReplicaService {
     | { readonly kind: 'unknown' }
     | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   >;
+  /** Null while there is no database. */
+  upgrade(): UpgradeService | null;
   /** Hands mastership over; answers when the successor serves, or why not. */
   transfer(
     to: string | null,

@@ -1,0 +1,84 @@
+/** `attempts/` of a data directory on the real disk. Links are neither followed nor left out of the list. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { AttemptFolderDocument, AttemptManifestDocument } from '../../formats/upgrade-body.ts';
+import type { AttemptsPort } from '../../ports/attempts.ts';
+
+const manifestName = 'manifest.json';
+/** An attempt's name is that of a folder. */
+const namePattern = /^u-[0-9A-Za-z-]{1,64}$/;
+
+export function attemptsFolder(dataDir: string): AttemptsPort {
+  const root = path.join(dataDir, 'attempts');
+  const folderOf = (attempt: string): string => {
+    if (!namePattern.test(attempt)) throw new Error(`${attempt} is no name of an attempt`);
+    return path.join(root, attempt);
+  };
+  return {
+    list: async () => {
+      const names = await fs.readdir(root).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      return Promise.all(names.sort().map((name) => describe(root, name)));
+    },
+    begin: async (manifest) => {
+      const folder = folderOf(manifest.attempt);
+      await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+      const file = path.join(folder, manifestName);
+      const exists = await fs.stat(file).catch(() => null);
+      if (exists === null) await writeDurably(file, `${JSON.stringify(manifest, null, 2)}\n`);
+      for (const directory of [folder, root, dataDir]) await flushDirectory(directory);
+    },
+    clear: async (attempt) => {
+      await fs.rm(folderOf(attempt), { recursive: true, force: true });
+      if (await fs.stat(root).catch(() => null)) await flushDirectory(root);
+    },
+  };
+}
+
+async function describe(root: string, name: string): Promise<AttemptFolderDocument> {
+  const folder = path.join(root, name);
+  const found = await fs.readdir(folder, { recursive: true, withFileTypes: true }).catch(() => null);
+  // Not a folder: it belongs to nobody, and is listed all the same.
+  const paths =
+    found === null
+      ? [folder]
+      : found.filter((entry) => !entry.isDirectory()).map((entry) => path.join(entry.parentPath, entry.name));
+  const files = await Promise.all(
+    paths.sort().map(async (file) => {
+      const { size, mtime } = await fs.lstat(file);
+      return { name: path.relative(folder, file) || name, bytes: size, modifiedAt: mtime.toISOString() };
+    }),
+  );
+  return { attempt: name, manifest: found === null ? null : await readManifest(folder), files };
+}
+
+async function readManifest(folder: string): Promise<AttemptManifestDocument | null> {
+  try {
+    return JSON.parse(await fs.readFile(path.join(folder, manifestName), 'utf8')) as AttemptManifestDocument;
+  } catch {
+    // Half written or somebody's own: its files are listed, and that is what counts.
+    return null;
+  }
+}
+
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await fs.open(`${file}.next`, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await fs.rename(`${file}.next`, file);
+}
+
+async function flushDirectory(directory: string): Promise<void> {
+  const handle = await fs.open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Who may drive: one claim in the cell, renewed every second and stamped by the master's clock; nobody's after ten (design §6).
+ *
+ * Every change of the journal is guarded by the claim's own instance. A driver that was taken for dead and is not changes
+ * nothing any more, whatever it still believes.
+ */
+import { OutcomeUnknownError, RefusedError } from '../../errors/index.ts';
+import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
+import { type Attempt, type Claim, claimLapsesMs, claimRenewEveryMs, endStates, keys } from './journal.ts';
+import type { UpgradeWorld } from './world.ts';
+
+/** Beyond the time after which a claim has lapsed, for a driver that renews it to be seen doing so. */
+const lapseLookMs = 250;
+
+export interface JournalState {
+  readonly level: number;
+  readonly levelInstance: number;
+  readonly cellTimeMs: number;
+  readonly claim: { readonly claim: Claim; readonly instance: number; readonly ageMs: number } | null;
+  readonly claimInstance: number;
+  /** The attempt that is open. */
+  readonly current: { readonly attempt: Attempt; readonly instance: number } | null;
+  readonly currentInstance: number;
+  /** All of them, oldest first. */
+  readonly attempts: readonly Attempt[];
+}
+
+export function journalOf(state: UpgradeStateDocument): JournalState {
+  const entry = (key: string) => state.entries.find((it) => it.key === key);
+  const claim = entry(keys.claim);
+  const renewed = Number(entry(keys.renewed)?.value ?? 0);
+  const id = entry(keys.current)?.value;
+  const current = id === undefined ? undefined : entry(keys.attempt(id));
+  return {
+    level: state.level,
+    levelInstance: entry('level')?.instance ?? 0,
+    cellTimeMs: state.cellTimeMs,
+    claim:
+      claim === undefined
+        ? null
+        : {
+            claim: JSON.parse(claim.value) as Claim,
+            instance: claim.instance,
+            ageMs: Math.max(0, state.cellTimeMs - renewed),
+          },
+    claimInstance: claim?.instance ?? 0,
+    current:
+      current === undefined ? null : { attempt: JSON.parse(current.value) as Attempt, instance: current.instance },
+    currentInstance: entry(keys.current)?.instance ?? 0,
+    attempts: state.entries
+      .filter(({ key }) => key.startsWith(keys.attempts))
+      .map(({ value }) => JSON.parse(value) as Attempt)
+      .sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)),
+  };
+}
+
+/** Exit 5: somebody else drives. Names them. */
+export function drivenBy({ claim, ageMs }: NonNullable<JournalState['claim']>): RefusedError {
+  return new RefusedError(
+    `Upgrade ${claim.attempt} is being driven by ${claim.driver}, who was heard ${Math.round(ageMs / 1000)} s ago; nothing was done.`,
+    {
+      facts: { attempt: claim.attempt, driver: claim.driver, ageMs },
+      suggestions: ['paxosctl upgrade status', 'paxosctl upgrade resume'],
+    },
+  );
+}
+
+export const hasLapsed = (journal: JournalState): boolean =>
+  journal.claim === null || journal.claim.ageMs >= claimLapsesMs;
+
+/** Resolves when nobody drives any more. @throws {RefusedError} when somebody still does after the time in which that shows. */
+export async function untilLapsed(world: UpgradeWorld, onWaiting: (driver: string) => void): Promise<JournalState> {
+  const deadline = world.nowMs() + claimLapsesMs + 2 * claimRenewEveryMs;
+  for (;;) {
+    const journal = journalOf(await world.readState());
+    if (journal.claim === null || hasLapsed(journal)) return journal;
+    if (world.nowMs() >= deadline) throw drivenBy(journal.claim);
+    onWaiting(journal.claim.claim.driver);
+    await world.sleep(lapseLookMs);
+  }
+}
+
+/** The claim of this driver, and the journal as this driver last wrote it. */
+export class HeldClaim {
+  readonly #world: UpgradeWorld;
+  readonly #claim: Claim;
+  readonly #instance: number;
+  #attemptInstance: number;
+  #lost: RefusedError | null = null;
+  #stop: () => void = () => undefined;
+
+  private constructor(world: UpgradeWorld, claim: Claim, state: { claimInstance: number; attemptInstance: number }) {
+    this.#world = world;
+    this.#claim = claim;
+    this.#instance = state.claimInstance;
+    this.#attemptInstance = state.attemptInstance;
+  }
+
+  /** Takes a claim that nobody holds, together with the journal as it is to be from then on. @throws {RefusedError} */
+  static async take(world: UpgradeWorld, journal: JournalState, claim: Claim, attempt: Attempt): Promise<HeldClaim> {
+    const attemptKey = keys.attempt(attempt.attempt);
+    const known = journal.current?.attempt.attempt === attempt.attempt ? journal.current.instance : 0;
+    const body = {
+      guard: [
+        { key: keys.claim, instance: journal.claimInstance },
+        { key: keys.current, instance: journal.currentInstance },
+        { key: attemptKey, instance: known },
+      ],
+      writes: [
+        { key: keys.claim, value: JSON.stringify(claim) },
+        { key: keys.current, value: attempt.attempt },
+        { key: attemptKey, value: JSON.stringify(attempt) },
+      ],
+      renew: true,
+    };
+    await sure(world, body, (now) => now.claim?.claim.nonce === claim.nonce);
+    const now = journalOf(await world.readState());
+    if (now.claim?.claim.nonce !== claim.nonce || now.current === null) {
+      if (now.claim !== null) throw drivenBy(now.claim);
+      throw new RefusedError('Somebody else changed the journal of upgrades just now; nothing was done.', {
+        suggestions: ['paxosctl upgrade status'],
+      });
+    }
+    const held = new HeldClaim(world, claim, {
+      claimInstance: now.claim.instance,
+      attemptInstance: now.current.instance,
+    });
+    held.#stop = world.every(claimRenewEveryMs, () => void held.#renew());
+    return held;
+  }
+
+  /** Set once somebody else has the claim: nothing more may be done. */
+  get lost(): RefusedError | null {
+    return this.#lost;
+  }
+
+  async #renew(): Promise<void> {
+    const guard = [{ key: keys.claim, instance: this.#instance }];
+    try {
+      if (!(await this.#world.write({ guard, renew: true }))) await this.#look();
+    } catch {
+      // No master just now, or not known: the next one tells. The journal itself is guarded all the same.
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { claim } = journalOf(await this.#world.readState());
+    if (claim?.claim.nonce === this.#claim.nonce) return;
+    this.#lost =
+      claim === null
+        ? new RefusedError('The claim of this driver is gone: the upgrade was ended elsewhere.')
+        : drivenBy(claim);
+  }
+
+  /**
+   * Replaces the journal; what it already says is no error. `end`: the attempt is over, and the claim is given back.
+   * @throws {RefusedError} when the claim is somebody else's; {OperatorError} when the cell cannot choose.
+   */
+  async save(attempt: Attempt, { end = false } = {}): Promise<void> {
+    if (this.#lost !== null) throw this.#lost;
+    const attemptKey = keys.attempt(attempt.attempt);
+    const value = JSON.stringify(attempt);
+    const over = end || endStates.has(attempt.state);
+    const body = {
+      guard: [
+        { key: keys.claim, instance: this.#instance },
+        { key: attemptKey, instance: this.#attemptInstance },
+      ],
+      writes: [
+        { key: attemptKey, value },
+        ...(over ? [keys.current, keys.claim, keys.renewed].map((key) => ({ key, value: null })) : []),
+      ],
+      ...(over ? {} : { renew: true }),
+    };
+    const saidBy = (state: JournalState): boolean =>
+      state.attempts.some((it) => it.attempt === attempt.attempt && JSON.stringify(it) === value);
+    await sure(this.#world, body, saidBy);
+    const raw = await this.#world.readState();
+    const entry = raw.entries.find(({ key }) => key === attemptKey);
+    if (entry?.value !== value) {
+      await this.#look();
+      throw (
+        this.#lost ?? new RefusedError('The journal of upgrades was changed by somebody else; nothing more was done.')
+      );
+    }
+    this.#attemptInstance = entry.instance;
+    if (over) this.#stop();
+  }
+
+  /** The level of the cell, from `journal.level`. False when it is another one by now. */
+  async raise(journal: JournalState, level: number): Promise<boolean> {
+    if (this.#lost !== null) throw this.#lost;
+    const guard = [
+      { key: keys.claim, instance: this.#instance },
+      { key: 'level', instance: journal.levelInstance },
+    ];
+    const writes = [{ key: 'level', value: String(level) }];
+    await sure(this.#world, { guard, writes, renew: true }, (now) => now.level === level);
+    return journalOf(await this.#world.readState()).level === level;
+  }
+
+  /** Gives the claim back, so that the next driver need not wait until it lapses. */
+  async release(): Promise<void> {
+    this.#stop();
+    if (this.#lost !== null) return;
+    const guard = [{ key: keys.claim, instance: this.#instance }];
+    const writes = [keys.claim, keys.renewed].map((key) => ({ key, value: null }));
+    await this.#world.write({ guard, writes }).catch(() => undefined);
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+}
+
+/** Writes until it is known to have happened, or not to happen any more: the guards make a second copy harmless. */
+async function sure(
+  world: UpgradeWorld,
+  body: Parameters<UpgradeWorld['write']>[0],
+  happened: (journal: JournalState) => boolean,
+): Promise<void> {
+  for (;;) {
+    try {
+      await world.write(body);
+      return;
+    } catch (error) {
+      if (!(error instanceof OutcomeUnknownError)) throw error;
+      if (happened(journalOf(await world.readState()))) return;
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The journal of one upgrade: all that is known of it, as one document in the cell (design §6).
+ *
+ * Any operator on any machine reads the same one. It is only ever replaced whole, by whoever holds the claim.
+ */
+
+export type AttemptState =
+  /** Members are being upgraded. */
+  | 'running'
+  /** Every member runs the target; only `finalize` is open. */
+  | 'upgraded'
+  /** Something was doubtful: the member concerned was put back, the cell serves. */
+  | 'stopped'
+  | 'rolling-back'
+  /** Every member runs the version from before. */
+  | 'rolled-back'
+  | 'finalizing'
+  | 'finalized'
+  | 'aborting'
+  | 'aborted-clean';
+
+export const endStates: ReadonlySet<AttemptState> = new Set(['finalized', 'aborted-clean']);
+
+export type MemberState = 'waiting' | 'restarting' | 'upgraded' | 'putting-back' | 'back';
+
+/** A member as it was just before it was touched. */
+export interface MemberBefore {
+  readonly boot: { readonly number: number; readonly id: string };
+  readonly applied: number;
+  /** The furthest that any member had applied. */
+  readonly cellApplied: number;
+  readonly warnings: readonly string[];
+}
+
+export interface MemberProgress {
+  readonly name: string;
+  readonly url: string;
+  readonly incarnation: number;
+  readonly voting: boolean;
+  readonly state: MemberState;
+  /** Its folder of this attempt exists. */
+  readonly begun: boolean;
+  readonly rehearsed: boolean;
+  readonly before: MemberBefore | null;
+  /** Why it is being put back. */
+  readonly doubt: string | null;
+  /** Its signed word that nothing of this attempt is left there. */
+  readonly cleared: { readonly at: string; readonly signature: string } | null;
+}
+
+export interface Mark {
+  readonly generation: number;
+  readonly epoch: number;
+  readonly instance: number;
+  readonly log: string;
+  readonly checksum: string;
+}
+
+export interface Backup {
+  readonly file: string;
+  readonly instance: number;
+  readonly bytes: number;
+  readonly digest: string;
+}
+
+/** One thing that happened, for people and for `history`. */
+export interface Step {
+  readonly member: string | null;
+  readonly step: string;
+  readonly state: 'begun' | 'done' | 'failed' | 'note';
+  /** RFC 3339, by the driver's clock. */
+  readonly at: string;
+  readonly detail: string;
+}
+
+export interface Attempt {
+  readonly attempt: string;
+  readonly state: AttemptState;
+  readonly cell: string;
+  readonly from: string;
+  readonly to: string;
+  readonly how: 'exec' | 'manual' | 'local';
+  readonly exec: string | null;
+  readonly rehearse: string | null;
+  readonly startedBy: string;
+  readonly startedAt: string;
+  readonly changedAt: string;
+  readonly generation: number;
+  readonly mark: Mark | null;
+  readonly backup: Backup | null;
+  /** Canary first. Who is master when only that one is left is upgraded after a hand-over. */
+  readonly members: readonly MemberProgress[];
+  readonly steps: readonly Step[];
+  /** Why it stopped. */
+  readonly stop: { readonly member: string | null; readonly reason: string; readonly judged: boolean } | null;
+  /** When every member ran the target. */
+  readonly upgradedAt: string | null;
+}
+
+/** Who drives, by the cell's own entry. */
+export interface Claim {
+  readonly attempt: string;
+  /** `alice@ops1, process 4711` */
+  readonly driver: string;
+  /** Tells two drivers of one name apart. */
+  readonly nonce: string;
+}
+
+export const keys = {
+  current: 'upgrade/current',
+  claim: 'upgrade/claim',
+  renewed: 'upgrade/renewed',
+  attempt: (id: string): string => `upgrade/attempt/${id.toLowerCase()}`,
+  attempts: 'upgrade/attempt/',
+} as const;
+
+/** A claim that was not renewed for so long, in the time of the cell, is nobody's. */
+export const claimLapsesMs = 10_000;
+export const claimRenewEveryMs = 1_000;
+
+/** Older steps of an attempt are dropped: a document has to fit into one entry. */
+const stepsMax = 300;
+
+export const withStep = (attempt: Attempt, step: Step): Attempt => ({
+  ...attempt,
+  changedAt: step.at,
+  steps: [...attempt.steps, step].slice(-stepsMax),
+});
+
+export const withMember = (attempt: Attempt, name: string, change: Partial<MemberProgress>): Attempt => ({
+  ...attempt,
+  members: attempt.members.map((member) => (member.name === name ? { ...member, ...change } : member)),
+});
+
+export const memberOf = (attempt: Attempt, name: string): MemberProgress =>
+  attempt.members.find((member) => member.name === name) as MemberProgress;
+
+/** What to type next, whole commands. */
+export function nextCommands(attempt: Attempt): readonly string[] {
+  switch (attempt.state) {
+    case 'upgraded':
+      return ['paxosctl upgrade finalize', 'paxosctl upgrade rollback'];
+    case 'rolled-back':
+    case 'aborting':
+      return ['paxosctl upgrade abort'];
+    case 'finalizing':
+      return ['paxosctl upgrade finalize'];
+    case 'finalized':
+    case 'aborted-clean':
+      return [];
+    case 'rolling-back':
+      return ['paxosctl upgrade rollback', 'paxosctl upgrade abort'];
+    default:
+      return ['paxosctl upgrade resume', 'paxosctl upgrade rollback', 'paxosctl upgrade abort'];
+  }
+}

@@ -1,0 +1,401 @@
+/**
+ * What to do next in an upgrade: a pure function of the journal, of what the members report, and of what this driver has done.
+ *
+ * Whatever was done before is found again by looking, so that the driver can be killed between any two actions, and another
+ * one can go on elsewhere (design §6). Nothing forward happens that the journal does not announce; what leads back may
+ * happen first and be recorded when the cell can choose again.
+ */
+import {
+  type Attempt,
+  type AttemptState,
+  endStates,
+  type MemberProgress,
+  type Step,
+  withMember,
+  withStep,
+} from './journal.ts';
+import { judgeRestart, type Verdict } from './judge.ts';
+import { findingText, preflight } from './preflight.ts';
+import { type Seen, seenMember, unwell } from './seen.ts';
+
+export type Goal = 'run' | 'rollback' | 'abort' | 'finalize';
+
+/** What this driver has done and seen since it started; of an earlier one there is only the journal. */
+export interface Session {
+  /** Since when the present wait has lasted. */
+  readonly waiting: { readonly what: string; readonly sinceMs: number } | null;
+  readonly restarted: {
+    readonly member: string;
+    readonly version: string;
+    /** How COMMAND ended, for people: nothing is decided by it. */
+    readonly end: string;
+    readonly bootSeen: string | null;
+  } | null;
+  readonly verified: {
+    readonly member: string;
+    readonly boot: string;
+    readonly verdict: 'agree' | 'differ' | 'incomplete';
+    readonly detail: string;
+  } | null;
+  /** An action that did not come to its end. */
+  readonly failed: { readonly what: string; readonly why: string } | null;
+}
+
+export const newSession: Session = { waiting: null, restarted: null, verified: null, failed: null };
+
+export interface Options {
+  readonly goal: Goal;
+  readonly stepTimeoutMs: number;
+  readonly minTolerance: number;
+  readonly diskFreeBytesMin: number;
+  /** Every member must have run the target for so long before it is final. */
+  readonly soakMs: number;
+}
+
+export interface Situation {
+  readonly attempt: Attempt;
+  readonly seen: Seen;
+  readonly session: Session;
+  readonly options: Options;
+  readonly nowMs: number;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+export type Action =
+  /** Replace the journal. `end`: the attempt is over. `back`: need not wait for a cell that cannot choose. */
+  | { readonly do: 'journal'; readonly attempt: Attempt; readonly end: boolean; readonly back: boolean }
+  | { readonly do: 'backup' }
+  | { readonly do: 'begin' | 'rehearse' | 'clear'; readonly member: MemberProgress }
+  | { readonly do: 'transfer'; readonly from: string; readonly to: string }
+  | { readonly do: 'restart'; readonly member: MemberProgress; readonly version: string; readonly forward: boolean }
+  | { readonly do: 'verify'; readonly member: string; readonly boot: string }
+  | { readonly do: 'raise'; readonly level: number }
+  | { readonly do: 'wait'; readonly what: string; readonly why: string }
+  | { readonly do: 'done'; readonly code: 0 | 5 | 8; readonly reason: string | null };
+
+export function decide(now: Situation): Action {
+  if (endStates.has(now.attempt.state)) return { do: 'done', code: 0, reason: null };
+  switch (now.options.goal) {
+    case 'run':
+      return decideRun(now);
+    case 'rollback':
+    case 'abort':
+      return decideBack(now);
+    case 'finalize':
+      return decideFinalize(now);
+  }
+}
+
+// ---- forward ----
+
+function decideRun(now: Situation): Action {
+  const { attempt } = now;
+  if (attempt.state === 'stopped') return stoppedEnd(attempt);
+  if (attempt.state === 'upgraded') return { do: 'done', code: 0, reason: null };
+  const back = attempt.members.find(({ state }) => state === 'putting-back');
+  if (back !== undefined) return putBack(now, back, 'stop');
+  const busy = attempt.members.find(({ state }) => state === 'restarting');
+  if (busy !== undefined) return upgradeMember(now, busy);
+  return prepare(now) ?? nextTurn(now);
+}
+
+/** Mark, backup, the members' folders, rehearsals: nothing of it touches what a replica reads. */
+function prepare(now: Situation): Action | null {
+  const { attempt, seen } = now;
+  if (attempt.mark === null) {
+    const master = seen.master === null ? null : (seenMember(seen, seen.master)?.status ?? null);
+    if (master === null) return waitOrStop(now, 'mark', null, 'nobody is master');
+    const { instance, log, database } = master.checksum;
+    const mark = { generation: master.cell.generation, epoch: master.epoch, instance, log, checksum: database };
+    return record(now, { ...attempt, mark }, step(null, 'mark', 'done', `instance ${instance}, epoch ${mark.epoch}`));
+  }
+  if (attempt.backup === null) return tried(now, 'backup', null, { do: 'backup' });
+  const without = attempt.members.find(({ begun }) => !begun);
+  if (without !== undefined) return tried(now, `begin ${without.name}`, without.name, { do: 'begin', member: without });
+  if (attempt.rehearse === null) return null;
+  const unrehearsed = attempt.members.find(({ rehearsed }) => !rehearsed);
+  if (unrehearsed === undefined) return null;
+  return tried(now, `rehearse ${unrehearsed.name}`, unrehearsed.name, { do: 'rehearse', member: unrehearsed });
+}
+
+/** Followers first, as listed; who is master only when nobody else is left. */
+function nextTurn(now: Situation): Action {
+  const { attempt, seen } = now;
+  const left = attempt.members.filter(({ state }) => state !== 'upgraded');
+  const [first] = left;
+  if (first === undefined) {
+    const done = { ...attempt, state: 'upgraded', upgradedAt: now.at, stop: null } as const;
+    return record(now, done, step(null, 'upgrade', 'done', `every member runs version ${attempt.to}`));
+  }
+  const member = left.find(({ name }) => name !== seen.master) ?? first;
+  return (
+    mayTurn(now, member) ??
+    record(
+      now,
+      withMember(attempt, member.name, { state: 'restarting', before: beforeOf(now, member), doubt: null }),
+      step(member.name, 'restart', 'begun', `with version ${attempt.to}`),
+    )
+  );
+}
+
+/** Null when the member may be taken away now. */
+function mayTurn(now: Situation, { name }: MemberProgress): Action | null {
+  const { options, seen } = now;
+  const { minTolerance, diskFreeBytesMin } = options;
+  const findings = preflight(seen, { turn: name, minTolerance, diskFreeBytesMin });
+  const [first] = findings;
+  if (first !== undefined) {
+    const why = findings.map(findingText).join('; ');
+    return findings.every(({ passing }) => passing)
+      ? waitOrStop(now, `turn ${name}`, name, why)
+      : stop(now, name, `before the turn of ${name}: ${why}`);
+  }
+  if (seen.master !== name) return null;
+  const successors = seen.members.filter(
+    (it) => it.member.voting && it.member.name !== name && unwell(it, seen) === null,
+  );
+  const upgraded = successors.find((it) => it.status?.version === now.attempt.to);
+  const to = (options.goal === 'run' ? upgraded : undefined) ?? successors[0];
+  if (to === undefined) return waitOrStop(now, `transfer ${name}`, name, `nobody can be master instead of ${name}`);
+  return tried(now, `transfer ${name}`, name, { do: 'transfer', from: name, to: to.member.name });
+}
+
+function upgradeMember(now: Situation, member: MemberProgress): Action {
+  const { attempt, seen, session } = now;
+  const status = seenMember(seen, member.name)?.status ?? null;
+  const mine = session.restarted?.member === member.name && session.restarted.version === attempt.to;
+  const there = status?.version === attempt.to && status.boot.id !== member.before?.boot.id;
+  if (!mine && !there) return { do: 'restart', member, version: attempt.to, forward: true };
+  const verdict = verified(now, member, judged(now, member, attempt.to));
+  if ('do' in verdict) return verdict;
+  switch (verdict.kind) {
+    case 'good':
+      return record(
+        now,
+        withMember(attempt, member.name, { state: 'upgraded', doubt: null }),
+        step(member.name, 'restart', 'done', `runs version ${attempt.to} as boot ${status?.boot.number}`),
+      );
+    case 'pending':
+      return isLate(now, `judge ${member.name}`)
+        ? doubted(now, member, `${verdict.why}; ${commandEnd(now)}`)
+        : { do: 'wait', what: `judge ${member.name}`, why: verdict.why };
+    case 'doubt':
+      return doubted(now, member, verdict.why);
+  }
+}
+
+const commandEnd = ({ session }: Situation): string => session.restarted?.end ?? 'no command was run by this driver';
+
+function doubted(now: Situation, member: MemberProgress, why: string): Action {
+  const attempt = withMember(now.attempt, member.name, { state: 'putting-back', doubt: why });
+  return record(now, attempt, step(member.name, 'restart', 'failed', why), { back: true });
+}
+
+// ---- back ----
+
+/** After it, `then` stops the run, or goes on with the next one. */
+function putBack(now: Situation, member: MemberProgress, then: 'stop' | 'next'): Action {
+  const { attempt, seen, session } = now;
+  const status = seenMember(seen, member.name)?.status ?? null;
+  const mine = session.restarted?.member === member.name && session.restarted.version === attempt.from;
+  const isThere = status?.version === attempt.from && status.name === member.name;
+  if (!mine && !isThere) return { do: 'restart', member, version: attempt.from, forward: false };
+  const verdict = verified(now, member, judged(now, member, attempt.from));
+  if ('do' in verdict) return verdict;
+  if (verdict.kind === 'good') {
+    const back = withMember(attempt, member.name, { state: 'back' });
+    const said = step(member.name, 'put back', 'done', `runs version ${attempt.from} as boot ${status?.boot.number}`);
+    if (then === 'next') return record(now, back, said, { back: true });
+    const why = { member: member.name, reason: member.doubt ?? 'it was put back', judged: true };
+    return record(now, { ...back, state: 'stopped', stop: why }, said, { back: true });
+  }
+  if (verdict.kind === 'pending' && !isLate(now, `put back ${member.name}`)) {
+    // A member that neither was touched nor restarts by itself has to be restarted after all.
+    if (!mine && verdict.why.includes('does not answer')) {
+      return { do: 'restart', member, version: attempt.from, forward: false };
+    }
+    return { do: 'wait', what: `put back ${member.name}`, why: verdict.why };
+  }
+  const reason = `${member.doubt === null ? '' : `${member.doubt}; `}it could not be put back: ${verdict.why}`;
+  const failed = step(member.name, 'put back', 'failed', verdict.why);
+  if (then === 'next') return record(now, attempt, failed, { back: true, unless: failed, code: 8, reason });
+  const stopped = { ...attempt, state: 'stopped', stop: { member: member.name, reason, judged: false } } as const;
+  return record(now, stopped, failed, { back: true });
+}
+
+function decideBack(now: Situation): Action {
+  const { attempt, options } = now;
+  if (attempt.state === 'aborting') return clearAll(now, 'aborted-clean');
+  if (attempt.state === 'rolled-back') {
+    if (options.goal === 'rollback') return { do: 'done', code: 0, reason: null };
+    return record(now, { ...attempt, state: 'aborting' }, step(null, 'abort', 'begun', 'what is left is deleted'));
+  }
+  if (attempt.state !== 'rolling-back') {
+    const begun = step(null, 'rollback', 'begun', `to version ${attempt.from}`);
+    return record(now, { ...attempt, state: 'rolling-back', stop: null }, begun);
+  }
+  const back = attempt.members.find(({ state }) => state === 'putting-back');
+  if (back !== undefined) return putBack(now, back, 'next');
+  const touched = attempt.members.filter(({ state }) => state !== 'waiting' && state !== 'back').reverse();
+  const [first] = touched;
+  if (first === undefined) {
+    const done = step(null, 'rollback', 'done', `every member runs version ${attempt.from}`);
+    return record(now, { ...attempt, state: 'rolled-back', upgradedAt: null }, done);
+  }
+  const member = touched.find(({ name }) => name !== now.seen.master) ?? first;
+  const it = seenMember(now.seen, member.name);
+  // One that is no use to the cell anyway may always be restarted.
+  const blocked = it !== null && unwell(it, now.seen) === null ? mayTurn(now, member) : null;
+  if (blocked !== null) return blocked;
+  const before = it?.status == null ? member.before : beforeOf(now, member);
+  return record(
+    now,
+    withMember(attempt, member.name, { state: 'putting-back', before, doubt: null }),
+    step(member.name, 'put back', 'begun', `with version ${attempt.from}`),
+  );
+}
+
+// ---- the end ----
+
+function decideFinalize(now: Situation): Action {
+  const { attempt, options, seen, session } = now;
+  if (attempt.state === 'upgraded') {
+    for (const it of seen.members) {
+      const { name } = it.member;
+      const why = unwell(it, seen) ?? (it.status?.version === attempt.to ? null : `runs version ${it.status?.version}`);
+      if (why !== null) return waitOrRefuse(now, `finalize ${name}`, `${name} ${why}`);
+      const up = it.status?.uptimeMs ?? 0;
+      if (up < options.soakMs) {
+        const seconds = (ms: number): number => Math.round(ms / 1000);
+        const reason = `${name} has run version ${attempt.to} for ${seconds(up)} s, ${seconds(options.soakMs)} s are asked for`;
+        return { do: 'done', code: 5, reason };
+      }
+    }
+    const boot = seenMember(seen, seen.master ?? '')?.status?.boot.id ?? '';
+    if (session.verified === null) return { do: 'verify', member: seen.master ?? '', boot };
+    if (session.verified.verdict !== 'agree') return { do: 'done', code: 5, reason: session.verified.detail };
+    return record(now, { ...attempt, state: 'finalizing' }, step(null, 'finalize', 'begun', 'no way back from here'));
+  }
+  const level = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));
+  const present = seenMember(seen, seen.master ?? '')?.status?.level ?? null;
+  if (present === null || level === 0) return waitOrRefuse(now, 'level', 'not every member answers');
+  if (present < level) return tried(now, 'raise', null, { do: 'raise', level });
+  return clearAll(now, 'finalized');
+}
+
+/** Every member says, signed, that nothing of the attempt is left there: only then is it over. */
+function clearAll(now: Situation, end: 'finalized' | 'aborted-clean'): Action {
+  const { attempt } = now;
+  const left = attempt.members.find(({ cleared }) => cleared === null);
+  if (left !== undefined) return tried(now, `clear ${left.name}`, left.name, { do: 'clear', member: left });
+  const said = step(null, end === 'finalized' ? 'finalize' : 'abort', 'done', 'every member is clean');
+  return record(now, { ...attempt, state: end }, said, { end: true });
+}
+
+function stoppedEnd({ stop: why }: Attempt): Action {
+  return { do: 'done', code: why?.judged === false ? 8 : 5, reason: why?.reason ?? null };
+}
+
+// ---- parts ----
+
+type Said = Omit<Step, 'at'>;
+
+const step = (member: string | null, name: string, state: Step['state'], detail: string): Said => ({
+  member,
+  step: name,
+  state,
+  detail,
+});
+
+function record(
+  { at, attempt: known }: Situation,
+  attempt: Attempt,
+  said: Said,
+  more: { end?: boolean; back?: boolean; unless?: Said; code?: 5 | 8; reason?: string } = {},
+): Action {
+  const { end = false, back = false, unless, code = 8, reason = null } = more;
+  const last = known.steps.at(-1);
+  // Written down already: what is left is to say so.
+  if (
+    unless !== undefined &&
+    last?.step === unless.step &&
+    last.state === unless.state &&
+    last.member === unless.member
+  ) {
+    return { do: 'done', code, reason };
+  }
+  return { do: 'journal', attempt: withStep(attempt, { ...said, at }), end, back };
+}
+
+function beforeOf({ seen }: Situation, { name }: MemberProgress): MemberProgress['before'] {
+  const status = seenMember(seen, name)?.status;
+  if (status == null) return null;
+  return {
+    boot: status.boot,
+    applied: status.instances.applied,
+    cellApplied: seen.applied,
+    warnings: status.warnings,
+  };
+}
+
+function judged({ attempt, seen, session }: Situation, member: MemberProgress, version: string): Verdict {
+  const { before } = member;
+  const mine = session.restarted?.member === member.name && session.restarted.version === version;
+  const status = seenMember(seen, member.name)?.status;
+  // Put back without ever having been restarted: the boot of before is the right one.
+  const untouched = version === attempt.from && !mine && status?.boot.id === before?.boot.id;
+  const floor = Math.max(before?.cellApplied ?? 0, before?.applied ?? 0, attempt.mark?.instance ?? 0);
+  const bootSeen = mine ? (session.restarted?.bootSeen ?? null) : null;
+  // After a first restart went wrong, whatever answers is newer than what was before it.
+  return judgeRestart(untouched ? { ...member, before: null } : member, seen, { version, floor, bootSeen });
+}
+
+/** A good verdict stands only when all databases agree at one instance of after the restart. */
+function verified({ seen, session }: Situation, { name }: MemberProgress, verdict: Verdict): Verdict | Action {
+  if (verdict.kind !== 'good') return verdict;
+  const boot = seenMember(seen, name)?.status?.boot.id ?? '';
+  const known = session.verified;
+  if (known === null || known.member !== name || known.boot !== boot) return { do: 'verify', member: name, boot };
+  if (known.verdict === 'agree') return verdict;
+  return known.verdict === 'differ'
+    ? { kind: 'doubt', why: known.detail }
+    : { kind: 'pending', why: `checksums could not be compared: ${known.detail}` };
+}
+
+const isLate = ({ nowMs, options, session }: Situation, what: string): boolean =>
+  session.waiting?.what === what && nowMs - session.waiting.sinceMs >= options.stepTimeoutMs;
+
+/** An action that is tried again until its time is up. */
+function tried(now: Situation, what: string, member: string | null, action: Action): Action {
+  const { failed } = now.session;
+  if (failed?.what !== what) return action;
+  if (!isLate(now, what)) return now.session.waiting?.what === what ? action : { do: 'wait', what, why: failed.why };
+  return ending(now, member, `${what}: ${failed.why}`);
+}
+
+const waitOrStop = (now: Situation, what: string, member: string | null, why: string): Action =>
+  isLate(now, what) ? ending(now, member, why) : { do: 'wait', what, why };
+
+const waitOrRefuse = (now: Situation, what: string, why: string): Action =>
+  isLate(now, what) ? { do: 'done', code: 8, reason: why } : { do: 'wait', what, why };
+
+const resting: ReadonlySet<AttemptState> = new Set([
+  'rolling-back',
+  'rolled-back',
+  'aborting',
+  'finalizing',
+  'upgraded',
+]);
+
+/** On the way back, and when only cleaning is left, the state says already what is to be done: it is only not done now. */
+function ending(now: Situation, member: string | null, reason: string): Action {
+  if (resting.has(now.attempt.state)) return { do: 'done', code: 8, reason };
+  return stop(now, member, reason);
+}
+
+function stop(now: Situation, member: string | null, reason: string): Action {
+  if (resting.has(now.attempt.state)) return { do: 'done', code: 5, reason };
+  const stopped = { ...now.attempt, state: 'stopped', stop: { member, reason, judged: true } } as const;
+  return record(now, stopped, step(member, 'stop', 'failed', reason));
+}

@@ -1,0 +1,318 @@
+/** The commands of an upgrade: each reads the journal, refuses what must not be, and lets the driver go on from there. */
+import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/index.ts';
+import type { AttemptScanDocument } from '../../formats/upgrade-body.ts';
+import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
+import { type Driven, type DriverEvents, drive } from './driver.ts';
+import { type Attempt, endStates, type MemberProgress, nextCommands, withStep } from './journal.ts';
+import type { Goal, Options } from './machine.ts';
+import { type Finding, findingText, preflight, residue } from './preflight.ts';
+import { type Seen, seenMember, unwell } from './seen.ts';
+import type { UpgradeWorld } from './world.ts';
+
+export interface Plan {
+  readonly from: string;
+  readonly to: string;
+  readonly cell: { readonly id: string | null; readonly name: string };
+  readonly level: number;
+  /** Canary first; who is master now, last. */
+  readonly order: readonly { readonly name: string; readonly version: string; readonly role: string }[];
+  readonly findings: readonly Finding[];
+}
+
+export interface RunRequest {
+  readonly to: string;
+  readonly how: Attempt['how'];
+  readonly exec: string | null;
+  readonly rehearse: string | null;
+  readonly driver: string;
+  readonly nonce: string;
+  readonly options: Omit<Options, 'goal'>;
+  readonly events: DriverEvents;
+}
+
+/** Everything that can be known before anything is done: nothing is changed. */
+export async function plan(
+  world: UpgradeWorld,
+  request: Pick<RunRequest, 'to' | 'options'>,
+): Promise<Plan & { readonly journal: JournalState; readonly seen: Seen }> {
+  const seen = await world.see([]);
+  const journal = journalOf(await world.readState());
+  const { minTolerance, diskFreeBytesMin } = request.options;
+  const scans = await scanAll(
+    world,
+    seen.members.map(({ member }) => member),
+  );
+  const voters = seen.members.filter(({ member }) => member.voting);
+  const others = seen.members.filter(({ member }) => !member.voting);
+  const followers = voters.filter(({ member }) => member.name !== seen.master);
+  const masters = voters.filter(({ member }) => member.name === seen.master);
+  const ordered = [...others, ...followers, ...masters];
+  const versions = new Set(seen.members.flatMap(({ status }) => (status === null ? [] : [status.version])));
+  const [from = ''] = [...versions].filter((version) => versions.size === 1 || version !== request.to);
+  const mixed: Finding[] =
+    versions.size <= 1
+      ? []
+      : [plain('versions', `members run different versions (${[...versions].join(', ')}), and no upgrade is open`)];
+  return {
+    from,
+    to: request.to,
+    cell: seen.cell,
+    level: journal.level,
+    order: ordered.map(({ member, status }) => ({
+      name: member.name,
+      version: status?.version ?? 'unknown',
+      role: member.name === seen.master ? 'master' : member.voting ? 'follower' : 'learner',
+    })),
+    findings: [
+      ...(from === request.to ? [plain('target', `every member runs version ${request.to} already`)] : []),
+      ...mixed,
+      ...preflight(seen, { turn: null, minTolerance, diskFreeBytesMin }),
+      ...scans.findings,
+      ...residue(scans.scans, null),
+    ],
+    journal,
+    seen,
+  };
+}
+
+const plain = (check: string, problem: string): Finding => ({
+  check,
+  member: null,
+  problem,
+  passing: false,
+  unknown: false,
+});
+
+/** @throws {RefusedError} (exit 5); {CheckIncompleteError} (exit 8) when a member could not be checked. */
+export async function run(world: UpgradeWorld, request: RunRequest): Promise<Driven> {
+  const planned = await plan(world, request);
+  refuseOpen(planned.journal);
+  refuseFindings(planned.findings);
+  const { seen } = planned;
+  const at = world.at();
+  const attempt: Attempt = {
+    attempt: `u-${request.nonce}`,
+    state: 'running',
+    cell: planned.cell.id ?? '',
+    from: planned.from,
+    to: request.to,
+    how: request.how,
+    exec: request.exec,
+    rehearse: request.rehearse,
+    startedBy: request.driver,
+    startedAt: at,
+    changedAt: at,
+    generation: seen.cell.generation,
+    mark: null,
+    backup: null,
+    members: planned.order.map(({ name }) => progressOf(seen, name)),
+    steps: [
+      { member: null, step: 'preflight', state: 'done', at, detail: `${planned.order.length} members, nothing found` },
+    ],
+    stop: null,
+    upgradedAt: null,
+  };
+  return driveFrom(world, planned.journal, attempt, request, 'run');
+}
+
+export type Continue = Omit<RunRequest, 'to' | 'how' | 'rehearse' | 'exec'> & {
+  readonly exec?: string | null;
+  readonly how?: Attempt['how'];
+};
+
+/** Goes on with whatever was going on, once its driver is gone. @throws {RefusedError} */
+export async function resume(world: UpgradeWorld, request: Continue): Promise<Driven> {
+  const { journal, attempt } = await opened(world, request, 'resume');
+  const goals: Partial<Record<Attempt['state'], Goal>> = {
+    'rolling-back': 'rollback',
+    'rolled-back': 'run',
+    aborting: 'abort',
+    finalizing: 'finalize',
+  };
+  const goal = goals[attempt.state] ?? 'run';
+  const next = goal === 'run' && attempt.state !== 'upgraded' ? forward(attempt, world.at()) : attempt;
+  return driveFrom(world, journal, next, request, goal);
+}
+
+/** Members that were put back have their turn again. One that is half done is looked at first. */
+function forward(attempt: Attempt, at: string): Attempt {
+  const members = attempt.members.map((member) =>
+    member.state === 'back' ? { ...member, state: 'waiting' as const, before: null, doubt: null } : member,
+  );
+  const again = { ...attempt, state: 'running' as const, stop: null, members };
+  return withStep(again, { member: null, step: 'resume', state: 'note', at, detail: `from ${attempt.state}` });
+}
+
+/** Every member back on the version from before; `abort` leaves nothing of the attempt behind as well. @throws {RefusedError} */
+export async function goBack(world: UpgradeWorld, request: Continue, goal: 'rollback' | 'abort'): Promise<Driven> {
+  const { journal, attempt } = await opened(world, request, goal);
+  if (attempt.state === 'finalizing') {
+    throw new RefusedError(
+      `Upgrade ${attempt.attempt} is being finalized: the level may be raised already, and version ${attempt.from} refuses to start then.`,
+      { facts: { attempt: attempt.attempt, state: attempt.state }, suggestions: ['paxosctl upgrade finalize'] },
+    );
+  }
+  return driveFrom(world, journal, attempt, request, goal);
+}
+
+/** @throws {RefusedError} while not every member has run the target for long enough, or they do not agree. */
+export async function finalize(world: UpgradeWorld, request: Continue): Promise<Driven> {
+  const { journal, attempt } = await opened(world, request, 'finalize');
+  if (attempt.state !== 'upgraded' && attempt.state !== 'finalizing') {
+    throw new RefusedError(`Upgrade ${attempt.attempt} is ${attempt.state}: there is nothing to finalize yet.`, {
+      facts: { attempt: attempt.attempt, state: attempt.state },
+      suggestions: nextCommands(attempt),
+    });
+  }
+  return driveFrom(world, journal, attempt, request, 'finalize');
+}
+
+async function opened(
+  world: UpgradeWorld,
+  { events }: Continue,
+  what: string,
+): Promise<{ readonly journal: JournalState; readonly attempt: Attempt }> {
+  const journal = await untilLapsed(world, (driver) =>
+    events.waiting(`${driver} was driving; waiting whether it still does`),
+  );
+  if (journal.current === null) {
+    throw new RefusedError(`No upgrade is open, so there is nothing to ${what}.`, {
+      suggestions: ['paxosctl upgrade history', 'paxosctl upgrade plan --to VERSION'],
+    });
+  }
+  return { journal, attempt: journal.current.attempt };
+}
+
+function driveFrom(
+  world: UpgradeWorld,
+  journal: JournalState,
+  attempt: Attempt,
+  { driver, events, nonce, options, ...request }: Continue | RunRequest,
+  goal: Goal,
+): Promise<Driven> {
+  const claim = { attempt: attempt.attempt, driver, nonce };
+  const exec = request.exec ?? attempt.exec;
+  const how = request.how ?? attempt.how;
+  return drive({ world, journal, attempt: { ...attempt, exec, how }, claim, options: { ...options, goal }, events });
+}
+
+/**
+ * Puts one member back without asking anybody, the cell included: the way back must not need what it is to restore. What came of
+ * it is read from the member; the journal is brought up to date by the next command that finds a master.
+ *
+ * @throws {CheckIncompleteError} (exit 8) when the member does not say in time that it runs the version from before.
+ */
+export async function putBackAlone(
+  world: UpgradeWorld,
+  request: {
+    readonly attempt: Attempt;
+    readonly name: string;
+    readonly timeoutMs: number;
+    readonly events: DriverEvents;
+  },
+): Promise<{ readonly member: string; readonly version: string; readonly boot: number }> {
+  const { attempt, name, timeoutMs, events } = request;
+  const member = attempt.members.find((it) => it.name === name);
+  if (member === undefined) {
+    throw new RefusedError(`Upgrade ${attempt.attempt} has no member ${name}.`, { code: 'PAXOS_MEMBER_UNKNOWN' });
+  }
+  const before = seenMember(await world.see(attempt.members), name)?.status ?? null;
+  if (before?.version === attempt.from) return { member: name, version: before.version, boot: before.boot.number };
+  const end = await world.restart({ attempt, member, version: attempt.from, role: 'follower', timeoutMs });
+  const deadline = world.nowMs() + timeoutMs;
+  for (;;) {
+    const seen = await world.see(attempt.members);
+    const it = seenMember(seen, name);
+    const status = it?.status ?? null;
+    if (status?.name === name && status.version === attempt.from && status.boot.id !== before?.boot.id) {
+      return { member: name, version: status.version, boot: status.boot.number };
+    }
+    const why = it === null ? 'is not a member' : (unwell(it, seen) ?? `runs version ${status?.version}`);
+    if (world.nowMs() >= deadline) {
+      throw new CheckIncompleteError(`${name} is not known to run version ${attempt.from}: it ${why}; ${end}.`, {
+        facts: { member: name, why, end },
+        suggestions: ['paxosctl status', `paxosctl upgrade rollback --member ${name}`],
+      });
+    }
+    events.waiting(`${name} ${why}`);
+    await world.sleep(200);
+  }
+}
+
+// ---- refusals ----
+
+function refuseOpen(journal: JournalState): void {
+  if (journal.claim !== null && !hasLapsed(journal)) throw drivenBy(journal.claim);
+  if (journal.current === null) return;
+  const { attempt } = journal.current;
+  if (endStates.has(attempt.state)) return;
+  throw new RefusedError(
+    `Upgrade ${attempt.attempt} to version ${attempt.to}, begun by ${attempt.startedBy} at ${attempt.startedAt}, is ${attempt.state}; it has to end first.`,
+    {
+      facts: {
+        attempt: attempt.attempt,
+        state: attempt.state,
+        startedBy: attempt.startedBy,
+        changedAt: attempt.changedAt,
+      },
+      suggestions: ['paxosctl upgrade status', ...nextCommands(attempt)],
+    },
+  );
+}
+
+export function refuseFindings(findings: readonly Finding[]): void {
+  if (findings.length === 0) return;
+  const text = findings.map(findingText).join('; ');
+  const facts = { findings };
+  if (findings.some(({ unknown }) => unknown)) {
+    throw new CheckIncompleteError(`Not every member could be checked, so nothing was begun: ${text}.`, {
+      facts,
+      suggestions: ['paxosctl status', 'paxosctl wait healthy --timeout 2m'],
+    });
+  }
+  const left = findings.filter(({ check }) => check === 'residue');
+  throw new RefusedError(`Nothing was begun: ${text}.`, {
+    facts,
+    suggestions:
+      left.length > 0 ? ['paxosctl upgrade scan', 'paxosctl upgrade scan --clear ATTEMPT'] : ['paxosctl status'],
+  });
+}
+
+// ---- parts ----
+
+function progressOf(seen: Seen, name: string): MemberProgress {
+  const { member } = seenMember(seen, name) as NonNullable<ReturnType<typeof seenMember>>;
+  return {
+    name,
+    url: member.url,
+    incarnation: member.incarnation,
+    voting: member.voting,
+    state: 'waiting',
+    begun: false,
+    rehearsed: false,
+    before: null,
+    doubt: null,
+    cleared: null,
+  };
+}
+
+/** Who could not be asked is a finding too. */
+export async function scanAll(
+  world: UpgradeWorld,
+  members: readonly { readonly name: string; readonly url: string }[],
+): Promise<{ readonly scans: readonly AttemptScanDocument[]; readonly findings: readonly Finding[] }> {
+  const scans: AttemptScanDocument[] = [];
+  const findings: Finding[] = [];
+  await Promise.all(
+    members.map(async (member) => {
+      try {
+        scans.push(await world.scan(member));
+      } catch (error) {
+        if (!(error instanceof OperatorError)) throw error;
+        const problem = `did not say what attempts have left there: ${error.message}`;
+        findings.push({ check: 'residue', member: member.name, problem, passing: false, unknown: true });
+      }
+    }),
+  );
+  return { scans: scans.sort((a, b) => (a.member < b.member ? -1 : 1)), findings };
+}

@@ -1,0 +1,148 @@
+/** The journal of upgrades, kept in the cell itself, and what attempts have on this member (design §6). */
+import { levelKey } from '../../core/database/system-entry.ts';
+import { catalogued } from '../../errors/catalogue.ts';
+import { validateCommand } from '../../formats/command.ts';
+import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../../formats/upgrade-body.ts';
+import { claimRenewedKey, upgradeKeyPrefix } from '../../formats/upgrade-body.ts';
+import { readJson } from './body-reader.ts';
+import { attemptSchema, emptySchema, upgradeSchema } from './body-schemas.ts';
+import { epochFrom } from './conditions.ts';
+import type { Exchange } from './exchange.ts';
+import { onMasterSince } from './gate.ts';
+import { propose } from './propose.ts';
+import { isFault } from './query.ts';
+import type { Route } from './route.ts';
+import type { UpgradeService } from './service.ts';
+
+const isOurs = (key: string): boolean => key.startsWith(upgradeKeyPrefix) || key === levelKey;
+
+function withUpgrade(exchange: Exchange, use: (upgrade: UpgradeService) => void): void {
+  const upgrade = exchange.service.upgrade();
+  if (upgrade === null) exchange.problem('PAXOS_NOT_SERVING', 'This replica has no database yet.');
+  else use(upgrade);
+}
+
+function state(exchange: Exchange): void {
+  onMasterSince(exchange, () =>
+    withUpgrade(exchange, (upgrade) => {
+      const { level, epoch, cellTimeMs, entries } = upgrade.system();
+      const document: UpgradeStateDocument = {
+        level,
+        epoch,
+        cellTimeMs,
+        entries: [...entries]
+          .filter(([key]) => isOurs(key))
+          .map(([key, { instance, value }]) => ({ key, instance, value: Buffer.from(value).toString('utf8') })),
+      };
+      exchange.json(document);
+    }),
+  );
+}
+
+function write(exchange: Exchange): void {
+  readJson(exchange, upgradeSchema, {}, (body) => {
+    const ifEpoch = epochFrom(exchange.headers);
+    if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
+    const foreign = [...(body.guard ?? []), ...(body.writes ?? [])].find(({ key }) => !isOurs(key));
+    if (foreign !== undefined) {
+      return exchange.problem('PAXOS_KEY_RESERVED', 'Only the level and the journal of upgrades are written here.');
+    }
+    onMasterSince(exchange, () => withUpgrade(exchange, (upgrade) => proposeWrite(exchange, upgrade, body)));
+  });
+}
+
+function proposeWrite(exchange: Exchange, upgrade: UpgradeService, body: UpgradeWriteBody): void {
+  const ifEpoch = epochFrom(exchange.headers);
+  const writes = (body.writes ?? []).map(({ key, value }) => ({
+    key,
+    value: value === null ? null : Buffer.from(value, 'utf8'),
+  }));
+  // By the master's own clock, so that no driver's can lengthen or shorten a claim.
+  if (body.renew === true) {
+    writes.push({ key: claimRenewedKey, value: Buffer.from(String(upgrade.system().cellTimeMs)) });
+  }
+  const command = {
+    kind: 'system',
+    guard: body.guard ?? [],
+    writes,
+    ifEpoch: isFault(ifEpoch) ? null : ifEpoch,
+  } as const;
+  const problem = validateCommand(command)[0];
+  if (problem !== undefined) return exchange.problem(problem.code, problem.message);
+  propose(exchange, command, (result) => {
+    if (result.kind !== 'system') return exchange.problem('PAXOS_INTERNAL', 'A system write had another result.');
+    const { succeeded, guard, instance, epoch } = result;
+    const document: UpgradeWriteDocument = { succeeded, guard, instance, epoch };
+    exchange.json(document);
+  });
+}
+
+function withAttempts(exchange: Exchange, change: (upgrade: UpgradeService) => Promise<void>): void {
+  withUpgrade(exchange, (upgrade) => {
+    change(upgrade)
+      .then(() => upgrade.scan())
+      .then(
+        (document) => exchange.json(document),
+        (error: unknown) => {
+          const message = error instanceof Error ? error.message : String(error);
+          exchange.problem('PAXOS_REFUSED', message, { status: catalogued('PAXOS_REFUSED').status ?? 409 });
+        },
+      );
+  });
+}
+
+export const upgradeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/upgrade',
+    operation: 'upgradeState',
+    summary: 'The level of the cell and its journal of upgrades, linearizable.',
+    answer: '{"level","epoch","cellTimeMs","entries":[{"key","instance","value"}]}.',
+    problems: ['PAXOS_NOT_SERVING'],
+    handle: state,
+  },
+  {
+    method: 'POST',
+    path: '/v1/upgrade',
+    operation: 'writeUpgrade',
+    summary: 'Changes the journal, or the level, on condition that nobody else has.',
+    body: { json: upgradeSchema },
+    headers: { 'Paxos-Epoch': 'Fails unless the master has been master without a break since this epoch.' },
+    answer: '{"succeeded","guard":[…],"instance","epoch"}.',
+    problems: ['PAXOS_SYSTEM_ENTRY_INVALID', 'PAXOS_KEY_RESERVED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_LEVEL_TOO_LOW'],
+    handle: write,
+  },
+  {
+    method: 'GET',
+    path: '/v1/upgrade/attempts',
+    operation: 'scanAttempts',
+    summary: 'What attempts of upgrades have on this member, signed by it.',
+    answer: '{"member","incarnation","boot","version","instance","at","folders":[…],"signature"}.',
+    problems: ['PAXOS_NOT_SERVING', 'PAXOS_REFUSED'],
+    handle: (exchange) => withAttempts(exchange, async () => undefined),
+  },
+  {
+    method: 'POST',
+    path: '/v1/upgrade/attempts',
+    operation: 'beginAttempt',
+    summary: 'Makes the folder of an attempt on this member.',
+    body: { json: attemptSchema },
+    answer: 'As the scan.',
+    problems: ['PAXOS_NOT_SERVING', 'PAXOS_REFUSED'],
+    handle: (exchange) =>
+      readJson(exchange, attemptSchema, {}, (body) => withAttempts(exchange, (upgrade) => upgrade.begin(body))),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/upgrade/attempts/{id}',
+    operation: 'clearAttempt',
+    summary: 'Deletes everything that an attempt has on this member.',
+    body: { json: emptySchema, optional: true },
+    answer: 'As the scan: what is left.',
+    problems: ['PAXOS_NOT_SERVING', 'PAXOS_REFUSED'],
+    handle: (exchange) =>
+      readJson(exchange, emptySchema, { optional: true }, () =>
+        withAttempts(exchange, (upgrade) => upgrade.clear(exchange.parameter)),
+      ),
+  },
+];

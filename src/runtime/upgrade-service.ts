@@ -1,0 +1,60 @@
+/** The part of a replica that upgrades work with: the journal in the database, and `attempts/` on the disk. */
+import { createHmac } from 'node:crypto';
+import { parseReplicaId } from '../core/consensus/identity.ts';
+import type { CommandResult } from '../core/database/command.ts';
+import type { AttemptManifestDocument, AttemptScanDocument } from '../formats/upgrade-body.ts';
+import type { AttemptsPort } from '../ports/attempts.ts';
+import type { ClockPort } from '../ports/clocks.ts';
+import type { DatabaseApplication } from './database-application.ts';
+import type { UpgradeService } from './http/service.ts';
+import type { LogReplica } from './log-replica.ts';
+
+export interface ReplicaUpgradeOptions {
+  readonly log: Pick<LogReplica<CommandResult>, 'core' | 'self' | 'appliedUpTo'>;
+  readonly database: DatabaseApplication;
+  readonly clocks: ClockPort;
+  readonly version: string;
+  readonly boot: { readonly id: string };
+  /** Null where the disk is not a real one. */
+  readonly attempts: AttemptsPort | null;
+}
+
+export class ReplicaUpgrade implements UpgradeService {
+  readonly #options: ReplicaUpgradeOptions;
+
+  constructor(options: ReplicaUpgradeOptions) {
+    this.#options = options;
+  }
+
+  system(): ReturnType<UpgradeService['system']> {
+    const { clocks, database, log } = this.#options;
+    const cellTimeMs = log.core.cellTimeMs(clocks.now());
+    return { level: database.level, epoch: database.epoch, cellTimeMs, entries: database.system };
+  }
+
+  /** Signed, so that "nothing is left" is the word of this member and not of whoever asked it. */
+  async scan(): Promise<AttemptScanDocument> {
+    const { attempts, boot, clocks, database, log, version } = this.#options;
+    const { name, incarnation } = parseReplicaId(log.self);
+    const scan = {
+      member: name,
+      incarnation,
+      boot: boot.id,
+      version,
+      instance: log.appliedUpTo as number,
+      at: new Date(clocks.now().wallMs).toISOString(),
+      folders: (await attempts?.list()) ?? [],
+    };
+    const root = Buffer.from(database.identity?.rootSecret ?? []);
+    const key = createHmac('sha256', root).update('paxosctl attempts').digest();
+    return { ...scan, signature: createHmac('sha256', key).update(JSON.stringify(scan)).digest('hex') };
+  }
+
+  async begin(manifest: AttemptManifestDocument): Promise<void> {
+    await this.#options.attempts?.begin(manifest);
+  }
+
+  async clear(attempt: string): Promise<void> {
+    await this.#options.attempts?.clear(attempt);
+  }
+}

@@ -1,0 +1,346 @@
+/** The driver of upgrades over a made-up cell: killed at every step, lied to by every kind of restart, driven by two. */
+import { describe, expect, it } from 'vitest';
+import { journalOf } from '../../../src/operator/upgrade/claim.ts';
+import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
+import { finalize, goBack, putBackAlone, resume, run } from '../../../src/operator/upgrade/workflows.ts';
+import type { UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
+import { FakeCell, type FakeMember, honest, Killed, type Restart } from './fake-cell.ts';
+
+const events: DriverEvents = { step: () => undefined, waiting: () => undefined };
+const options = { stepTimeoutMs: 3_000, minTolerance: 0, diskFreeBytesMin: 0, soakMs: 0 };
+let nonces = 0;
+const driver = (name = 'alice@ops1') => ({ driver: name, nonce: `t${++nonces}`, events, options });
+const toNew = (more: object = {}) => ({
+  ...driver(),
+  to: '0.2.0',
+  how: 'exec' as const,
+  exec: 'restart {name}',
+  rehearse: null,
+  ...more,
+});
+
+/** Runs until it ends by itself or is killed; null then. */
+async function killable(work: Promise<Driven>): Promise<Driven | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Killed) return null;
+    throw error;
+  }
+}
+
+const versions = (cell: FakeCell): string[] => cell.members.map(({ version }) => version);
+
+describe('upgrade run', () => {
+  it('upgrades the followers first and the master last, after a hand-over', async () => {
+    const cell = new FakeCell();
+    const driven = await run(cell.world(), toNew());
+    expect(driven).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(cell.restarts).toEqual(['n2', 'n3', 'n1'].map((member) => ({ member, version: '0.2.0' })));
+    expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+    expect(cell.level).toBe(1);
+  });
+
+  it('is refused while another upgrade is open, with what to do', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    await expect(run(cell.world(), toNew({ to: '0.3.0' }))).rejects.toMatchObject({
+      exitCode: 5,
+      suggestions: expect.arrayContaining(['paxosctl upgrade finalize']),
+    });
+  });
+
+  it('refuses a second driver with the name of the first', async () => {
+    const cell = new FakeCell();
+    const first = killable(run(cell.world(9), toNew()));
+    expect(await first).toBeNull();
+    await expect(run(cell.world(), { ...toNew(), driver: 'bob@ops2' })).rejects.toMatchObject({
+      exitCode: 5,
+      facts: { driver: 'alice@ops1' },
+    });
+  });
+
+  it('takes no journal write from a driver whose claim was taken over', async () => {
+    const cell = new FakeCell();
+    let second: Promise<Driven> | null = null;
+    // In the middle of its first restart the first driver is silent for so long that another one takes over.
+    cell.restart = (it, member, version) => {
+      honest(it, member, version, {} as never);
+      if (second !== null) return;
+      cell.restart = honest;
+      second = resume(cell.world(), driver('bob@ops2'));
+    };
+    const world = cell.world();
+    const slow: UpgradeWorld = {
+      ...world,
+      restart: async (request) => {
+        const end = await world.restart(request);
+        await second;
+        return end;
+      },
+    };
+    await expect(run(slow, toNew())).rejects.toMatchObject({ exitCode: 5 });
+    expect(await second).toMatchObject({ code: 0 });
+    expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+  });
+
+  it('begins nothing while residue of another attempt lies on a member, and names it', async () => {
+    const cell = new FakeCell();
+    cell.member('n2').attempts.set('u-old', ['snapshot-from-march']);
+    await expect(run(cell.world(), toNew())).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining('u-old'),
+    });
+    expect(cell.restarts).toEqual([]);
+  });
+
+  it('says 8 and begins nothing when a member cannot be asked', async () => {
+    const cell = new FakeCell();
+    cell.member('n3').up = false;
+    await expect(run(cell.world(), toNew())).rejects.toMatchObject({ exitCode: 8 });
+    expect(cell.restarts).toEqual([]);
+  });
+});
+
+describe('a driver killed at every step', () => {
+  const uninterrupted = async (ending: 'finalize' | 'abort'): Promise<{ end: object; boundaries: number }> => {
+    const cell = new FakeCell();
+    const world = cell.world();
+    await run(world, toNew());
+    if (ending === 'finalize') await finalize(world, driver());
+    else await goBack(world, driver(), 'abort');
+    return { end: cell.end(), boundaries: world.boundaries() };
+  };
+
+  it('is resumed to the same end, and finalized, whichever step it was; months later the next upgrade works', async () => {
+    const { end, boundaries } = await uninterrupted('finalize');
+    expect(boundaries).toBeGreaterThan(40);
+    for (let at = 1; at <= boundaries; at++) {
+      const cell = new FakeCell();
+      const dying = cell.world(at);
+      const first = await killable(run(dying, toNew()).then(() => finalize(dying, driver())));
+      if (first === null) await finish(cell, 'finalize');
+      expect(cell.end(), `killed at boundary ${at}`).toEqual(end);
+      cell.live(1_000_000);
+      const next = await run(cell.world(), toNew({ to: '0.3.0' }));
+      expect(next.code, `next upgrade after boundary ${at}`).toBe(0);
+    }
+  });
+
+  it('is aborted to the same clean end, whichever step it was, and the next upgrade works', async () => {
+    const { end } = await uninterrupted('abort');
+    const whole = new FakeCell().world();
+    const { boundaries } = await runBoundaries(whole);
+    for (let at = 1; at <= boundaries; at++) {
+      const cell = new FakeCell();
+      await killable(run(cell.world(at), toNew()));
+      await finish(cell, 'abort');
+      expect(cell.end(), `killed at boundary ${at}`).toEqual(end);
+      cell.live(1_000_000);
+      expect((await run(cell.world(), toNew())).code, `next upgrade after boundary ${at}`).toBe(0);
+    }
+  });
+
+  it('is aborted to the same clean end when the abort is killed at every step, too', async () => {
+    const { end } = await uninterrupted('abort');
+    const prepared = async (): Promise<FakeCell> => {
+      const cell = new FakeCell();
+      await run(cell.world(), toNew());
+      return cell;
+    };
+    const counted = (await prepared()).world();
+    await goBack(counted, driver(), 'abort').catch(() => undefined);
+    for (let at = 1; at <= 200; at++) {
+      const cell = await prepared();
+      if ((await killable(goBack(cell.world(at), driver(), 'abort'))) !== null) break;
+      await finish(cell, 'abort');
+      expect(cell.end(), `killed at boundary ${at}`).toEqual(end);
+      expect(at).toBeLessThan(200);
+    }
+  });
+
+  async function runBoundaries(world: ReturnType<FakeCell['world']>): Promise<{ boundaries: number }> {
+    await run(world, toNew());
+    return { boundaries: world.boundaries() };
+  }
+
+  /** What an operator types next, whatever is open. */
+  async function finish(cell: FakeCell, ending: 'finalize' | 'abort'): Promise<void> {
+    const open = journalOf(cell.state()).current?.attempt;
+    if (open === undefined) {
+      if (ending === 'abort' || cell.members.every(({ version }) => version === '0.2.0')) return;
+      await run(cell.world(), toNew());
+    } else if (ending === 'abort') {
+      await goBack(cell.world(), driver(), 'abort');
+      return;
+    } else {
+      const driven = await resume(cell.world(), driver());
+      if (driven.attempt.state === 'finalized') return;
+    }
+    await finalize(cell.world(), driver());
+  }
+});
+
+describe('a restart that lies', () => {
+  /** Only when it is to upgrade n2; what puts it back is honest. */
+  const onceAtN2 =
+    (lie: (cell: FakeCell, member: FakeMember) => void): Restart =>
+    (cell, member, version, request) => {
+      if (member.name === 'n2' && version === '0.2.0') lie(cell, member);
+      else honest(cell, member, version, request);
+    };
+
+  const lies: Record<string, [(cell: FakeCell, member: FakeMember) => void, string]> = {
+    'does nothing': [() => undefined, 'was not restarted'],
+    'starts the old version': [(cell, member) => cell.boot(member, '0.1.0'), 'with version 0.1.0 instead of 0.2.0'],
+    'starts on an old copy of the directory': [
+      (cell, member) => {
+        const { boot } = member;
+        cell.boot(member, '0.2.0');
+        member.boot = boot - 1;
+      },
+      'older copy of its directory',
+    ],
+    "starts on another member's directory": [
+      (cell, member) => {
+        cell.boot(member, '0.2.0');
+        member.answersAs = 'n3';
+      },
+      'answers n3',
+    ],
+    'stops it and starts nothing': [
+      (_, member) => {
+        member.up = false;
+      },
+      'does not answer',
+    ],
+    'rebuilds it as another incarnation': [
+      (cell, member) => {
+        cell.boot(member, '0.2.0');
+        member.incarnation = 7;
+      },
+      'incarnation 7',
+    ],
+  };
+
+  it.each(Object.entries(lies))(
+    '%s: that member is put back, the run stops with the reason',
+    async (_, [lie, reason]) => {
+      const cell = new FakeCell();
+      cell.restart = onceAtN2(lie);
+      const boot = cell.boot.bind(cell);
+      cell.boot = (member, version) => {
+        member.answersAs = member.name;
+        if (version === '0.1.0') member.incarnation = 1;
+        boot(member, version);
+      };
+      const driven = await run(cell.world(), toNew());
+      expect(driven.code).toBe(5);
+      expect(driven.reason).toContain(reason);
+      expect(driven.attempt).toMatchObject({ state: 'stopped', stop: { member: 'n2' } });
+      expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+      expect(cell.members.every(({ up }) => up)).toBe(true);
+      cell.restart = honest;
+      expect((await resume(cell.world(), driver())).code).toBe(0);
+    },
+  );
+
+  it('starts it twice: the second boot is noticed', async () => {
+    const cell = new FakeCell();
+    cell.restart = onceAtN2((it, member) => {
+      it.boot(member, '0.2.0');
+      let sights = 0;
+      const see = it.see.bind(it);
+      it.see = () => {
+        if (++sights === 2) it.boot(member, '0.2.0');
+        return see();
+      };
+      it.member('n2').applied = it.instance;
+    });
+    // The first look finds it lagging, so that there is a second one.
+    const unheard = cell.world();
+    const driven = await run({ ...unheard, verify: slowly(unheard) }, toNew());
+    expect(driven).toMatchObject({ code: 5, reason: expect.stringContaining('started twice') });
+  });
+
+  it('leaves it down and cannot put it back either: 8, the cell serves, and the reason is told', async () => {
+    const cell = new FakeCell();
+    cell.restart = (_, member) => {
+      member.up = false;
+    };
+    const driven = await run(cell.world(), toNew());
+    expect(driven).toMatchObject({ code: 8, attempt: { state: 'stopped', stop: { judged: false } } });
+    expect(driven.reason).toContain('could not be put back');
+    expect(cell.quorum).toBe(true);
+    expect(versions(cell).filter((version) => version === '0.1.0')).toHaveLength(3);
+  });
+
+  it('makes the databases differ: stopped before the next member', async () => {
+    const cell = new FakeCell();
+    cell.restart = (it, member, version, request) => {
+      honest(it, member, version, request);
+      it.disagree = version === '0.2.0';
+    };
+    const driven = await run(cell.world(), toNew());
+    expect(driven).toMatchObject({ code: 5, reason: expect.stringContaining('differ at instance 7') });
+    expect(cell.restarts.filter(({ version }) => version === '0.2.0')).toHaveLength(1);
+  });
+
+  it('ends while the cell cannot choose: the member is put back first and recorded when it can', async () => {
+    const cell = new FakeCell();
+    cell.restart = (it, member, version, request) => {
+      if (version === '0.1.0') return honest(it, member, version, request);
+      member.up = false;
+      it.member('n3').up = false;
+      it.restart = (inner, again, back, asked) => {
+        honest(inner, again, back, asked);
+        inner.member('n3').up = true;
+      };
+    };
+    const driven = await run(cell.world(), toNew());
+    expect(driven).toMatchObject({ code: 5, recorded: true });
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+    expect(journalOf(cell.state()).current?.attempt.state).toBe('stopped');
+  });
+
+  it('can be undone for one member without a quorum', async () => {
+    const cell = new FakeCell();
+    const { attempt } = await run(cell.world(), toNew());
+    cell.member('n1').up = false;
+    cell.member('n3').up = false;
+    const put = await putBackAlone(cell.world(), { attempt, name: 'n2', timeoutMs: 1_000, events });
+    expect(put).toMatchObject({ member: 'n2', version: '0.1.0' });
+  });
+});
+
+describe('upgrade finalize', () => {
+  it('raises the level and leaves nothing; the old version does not start any more', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(cell.level).toBe(2);
+    cell.boot(cell.member('n2'), '0.1.0');
+    expect(cell.member('n2').up).toBe(false);
+  });
+
+  it('waits for the soak time', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const asked = { ...driver(), options: { ...options, soakMs: 2 * 3_600_000 } };
+    expect(await finalize(cell.world(), asked)).toMatchObject({ code: 5, reason: expect.stringContaining('3600 s') });
+    expect(cell.level).toBe(1);
+  });
+
+  it('and rollback are refused when there is nothing to go on with', async () => {
+    const cell = new FakeCell();
+    await expect(finalize(cell.world(), driver())).rejects.toMatchObject({ exitCode: 5 });
+    await expect(goBack(cell.world(), driver(), 'rollback')).rejects.toMatchObject({ exitCode: 5 });
+    await expect(resume(cell.world(), driver())).rejects.toMatchObject({ exitCode: 5 });
+  });
+});
+
+/** Databases can be compared only at the second try: there is time to look again. */
+function slowly(world: UpgradeWorld): UpgradeWorld['verify'] {
+  let tries = 0;
+  return async () => (++tries < 3 ? { verdict: 'incomplete', detail: 'not yet' } : world.verify());
+}
