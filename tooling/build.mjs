@@ -95,23 +95,21 @@ async function library() {
   cpSync(path.join(out, 'src'), path.join(dist, 'src'), { recursive: true });
 }
 
-async function bundle(stamp) {
-  const { build: esbuild } = await import('esbuild');
-  const { outputFiles } = await esbuild({
+/** What the bundle is made of and how, for esbuild. */
+export function bundleOptions() {
+  return {
     absWorkingDir: root,
     entryPoints: [
       ...walk('commands').filter((file) => file.endsWith('.ts')),
       { in: 'src/render/main.ts', out: 'main' },
       { in: 'src/simulator/worker.ts', out: 'simulator-worker' },
     ].map((entry) => (typeof entry === 'string' ? { in: entry, out: entry.replace(/\.ts$/, '') } : entry)),
-    outdir: dist,
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
     chunkNames: 'chunks/[name]-[hash]',
-    write: false,
     logLevel: 'warning',
     // oclif loads compilers when it meets TypeScript sources; bundled, one of them would be 9 MB that nothing uses.
     external: ['typescript', 'ts-node', 'tsx', 'pino'],
@@ -119,7 +117,12 @@ async function bundle(stamp) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-  });
+  };
+}
+
+async function bundle(stamp) {
+  const { build: esbuild } = await import('esbuild');
+  const { outputFiles } = await esbuild({ ...bundleOptions(), outdir: dist, write: false });
   const isChunk = (file) => file.path.startsWith(path.join(dist, 'chunks') + path.sep);
   const ordered = [...outputFiles.filter(isChunk), ...outputFiles.filter((file) => !isChunk(file))];
   for (const file of ordered) writeInPlace(file.path, file.contents);

@@ -46,6 +46,7 @@ logs of the replicas stay on stderr.`;
   async run(): Promise<unknown> {
     const { flags } = await this.parse(CellStart);
     const { runLocalCell } = await import('../../src/operator/run-local-cell.ts');
+    const { ownVersion } = await import('../../src/render/own-version.ts');
     const { localCellScreen } = await import('../../src/render/local-cell-view.ts');
     const screen = localCellScreen({ json: this.jsonEnabled(), verbose: flags.verbose });
     process.exitCode = await runLocalCell({
@@ -54,6 +55,7 @@ logs of the replicas stay on stderr.`;
       basePort: flags['base-port'],
       timeoutMs: flags.timeout,
       command: [process.execPath, process.argv[1] ?? ''],
+      version: await ownVersion(this.config.root),
       onInterrupt: screen.onInterrupt,
       show: screen,
     });

@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { AddressInUseError, RefusedError } from '../errors/index.ts';
+import { programOf, readPrograms, writePrograms } from './local-programs.ts';
 
 const host = '127.0.0.1';
 /** A child that dies again and again is restarted ever more slowly, so that it cannot eat the machine. */
@@ -55,6 +56,8 @@ export interface LocalCellOptions {
   readonly shape: CellShape;
   /** Program and first arguments that `node start …` is appended to. */
   readonly command: readonly [string, ...string[]];
+  /** Of `command`: what an upgrade goes back to. */
+  readonly version?: string | undefined;
   readonly onEvent: (event: LocalCellEvent) => void;
 }
 
@@ -163,6 +166,8 @@ export class LocalCell {
     const file = path.join(directory, 'cell.json');
     writeFileSync(`${file}.next`, `${JSON.stringify(shape)}\n`);
     renameSync(`${file}.next`, file);
+    const { version, command } = this.#options;
+    if (version !== undefined) writePrograms(directory, { ...readPrograms(directory), [version]: command });
     for (const child of this.#children) this.#spawn(child);
   }
 
@@ -188,7 +193,7 @@ export class LocalCell {
 
   #spawn(child: Child): void {
     const { command, directory } = this.#options;
-    const [program, ...first] = command;
+    const [program = process.execPath, ...first] = programOf(directory, child.name, command);
     const list = this.members.map(({ name, url }) => `${name}=${url}`).join(',');
     const started = spawn(
       program,

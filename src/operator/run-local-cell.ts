@@ -41,6 +41,8 @@ export interface LocalCellRun {
   readonly basePort: number | undefined;
   readonly timeoutMs: number;
   readonly command: readonly [string, ...string[]];
+  /** Of `command`. */
+  readonly version?: string | undefined;
   readonly show: LocalCellScreen;
   /** Registers what to do on the next Ctrl-C. */
   readonly onInterrupt: (handler: () => void) => void;
@@ -62,7 +64,13 @@ export async function runLocalCell(run: LocalCellRun): Promise<number> {
   await refuseUsedPorts(shape);
 
   const { show } = run;
-  const cell = new LocalCell({ directory, shape, command: run.command, onEvent: (event) => show.event(event) });
+  const cell = new LocalCell({
+    directory,
+    shape,
+    command: run.command,
+    version: run.version,
+    onEvent: (event) => show.event(event),
+  });
   let stopping = false;
   let firstAt = 0;
   const stop = () => {

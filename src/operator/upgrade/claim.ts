@@ -9,6 +9,8 @@ import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type Attempt, type Claim, claimLapsesMs, claimRenewEveryMs, endStates, keys } from './journal.ts';
 import type { UpgradeWorld } from './world.ts';
 
+/** Ended ones that stay in the journal. */
+const attemptsKept = 30;
 /** Beyond the time after which a claim has lapsed, for a driver that renews it to be seen doing so. */
 const lapseLookMs = 250;
 
@@ -161,6 +163,7 @@ export class HeldClaim {
     const attemptKey = keys.attempt(attempt.attempt);
     const value = JSON.stringify(attempt);
     const over = end || endStates.has(attempt.state);
+    const old = over ? await this.#outlived() : [];
     const body = {
       guard: [
         { key: keys.claim, instance: this.#instance },
@@ -168,6 +171,7 @@ export class HeldClaim {
       ],
       writes: [
         { key: attemptKey, value },
+        ...old.map((key) => ({ key, value: null })),
         ...(over ? [keys.current, keys.claim, keys.renewed].map((key) => ({ key, value: null })) : []),
       ],
       ...(over ? {} : { renew: true }),
@@ -185,6 +189,13 @@ export class HeldClaim {
     }
     this.#attemptInstance = entry.instance;
     if (over) this.#stop();
+  }
+
+  /** Ended attempts beyond those that `history` keeps. */
+  async #outlived(): Promise<readonly string[]> {
+    const { attempts } = journalOf(await this.#world.readState());
+    const ended = attempts.filter(({ state }) => endStates.has(state));
+    return ended.slice(0, Math.max(0, ended.length - attemptsKept)).map((it) => keys.attempt(it.attempt));
   }
 
   /** The level of the cell, from `journal.level`. False when it is another one by now. */

@@ -128,9 +128,9 @@ class Driver {
       case 'raise':
         return this.#try('raise', async () => {
           const journal = journalOf(await this.#world.readState());
-          if (journal.level < action.level && !(await this.#held.raise(journal, action.level))) {
-            throw new Error('the level was not raised');
-          }
+          // Raised already: the master's own status is a moment behind.
+          if (journal.level >= action.level) return null;
+          if (!(await this.#held.raise(journal, action.level))) throw new Error('the level was not raised');
           return this.#said(this.#attempt, null, 'level', `raised to ${action.level}`);
         });
     }
@@ -239,8 +239,8 @@ class Driver {
   }
 
   /** An action that may fail and be tried again; what comes of it is the next state of the journal. */
-  async #try(what: string, work: () => Promise<Attempt>): Promise<null> {
-    let next: Attempt;
+  async #try(what: string, work: () => Promise<Attempt | null>): Promise<null> {
+    let next: Attempt | null;
     try {
       next = await work();
     } catch (error) {
@@ -251,7 +251,8 @@ class Driver {
       if (this.#session.waiting?.what === what) await this.#world.sleep(pollMs);
       return null;
     }
-    await this.#journal({ do: 'journal', attempt: next, end: false, back: false });
+    if (next === null) await this.#world.sleep(pollMs);
+    else await this.#journal({ do: 'journal', attempt: next, end: false, back: false });
     return null;
   }
 }

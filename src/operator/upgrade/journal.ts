@@ -141,6 +141,7 @@ export function nextCommands(attempt: Attempt): readonly string[] {
     case 'upgraded':
       return ['paxosctl upgrade finalize', 'paxosctl upgrade rollback'];
     case 'rolled-back':
+      return ['paxosctl upgrade abort', 'paxosctl upgrade resume'];
     case 'aborting':
       return ['paxosctl upgrade abort'];
     case 'finalizing':

@@ -4,11 +4,12 @@ import { catalogued } from '../../errors/catalogue.ts';
 import { validateCommand } from '../../formats/command.ts';
 import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../../formats/upgrade-body.ts';
 import { claimRenewedKey, upgradeKeyPrefix } from '../../formats/upgrade-body.ts';
-import { readJson } from './body-reader.ts';
-import { attemptSchema, emptySchema, upgradeSchema } from './body-schemas.ts';
+import { readBody, readJson } from './body-reader.ts';
+import { attemptSchema, upgradeSchema } from './body-schemas.ts';
 import { epochFrom } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
-import { onMasterSince } from './gate.ts';
+import { onAnyReplica, onMasterSince } from './gate.ts';
+import { consistencyParameter } from './kv-routes.ts';
 import { propose } from './propose.ts';
 import { isFault } from './query.ts';
 import type { Route } from './route.ts';
@@ -23,7 +24,12 @@ function withUpgrade(exchange: Exchange, use: (upgrade: UpgradeService) => void)
 }
 
 function state(exchange: Exchange): void {
-  onMasterSince(exchange, () =>
+  const consistency = exchange.query.get('consistency') ?? 'linearizable';
+  if (consistency !== 'linearizable' && consistency !== 'stale') {
+    return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "consistency" is "linearizable" or "stale".');
+  }
+  const gate = consistency === 'stale' ? onAnyReplica : onMasterSince;
+  gate(exchange, () =>
     withUpgrade(exchange, (upgrade) => {
       const { level, epoch, cellTimeMs, entries } = upgrade.system();
       const document: UpgradeStateDocument = {
@@ -96,7 +102,8 @@ export const upgradeRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/upgrade',
     operation: 'upgradeState',
-    summary: 'The level of the cell and its journal of upgrades, linearizable.',
+    summary: 'The level of the cell and its journal of upgrades.',
+    query: { consistency: consistencyParameter },
     answer: '{"level","epoch","cellTimeMs","entries":[{"key","instance","value"}]}.',
     problems: ['PAXOS_NOT_SERVING'],
     handle: state,
@@ -137,12 +144,9 @@ export const upgradeRoutes: readonly Route[] = [
     path: '/v1/upgrade/attempts/{id}',
     operation: 'clearAttempt',
     summary: 'Deletes everything that an attempt has on this member.',
-    body: { json: emptySchema, optional: true },
     answer: 'As the scan: what is left.',
     problems: ['PAXOS_NOT_SERVING', 'PAXOS_REFUSED'],
     handle: (exchange) =>
-      readJson(exchange, emptySchema, { optional: true }, () =>
-        withAttempts(exchange, (upgrade) => upgrade.clear(exchange.parameter)),
-      ),
+      readBody(exchange, 0, () => withAttempts(exchange, (upgrade) => upgrade.clear(exchange.parameter))),
   },
 ];

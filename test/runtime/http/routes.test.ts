@@ -327,6 +327,7 @@ describe('the operator’s side', () => {
       'DELETE /v1/kv/{key}',
       'DELETE /v1/members/{name}',
       'DELETE /v1/sessions/{id}',
+      'DELETE /v1/upgrade/attempts/{id}',
       'GET /healthz',
       'GET /metrics',
       'GET /openapi.json',
@@ -342,6 +343,8 @@ describe('the operator’s side', () => {
       'GET /v1/snapshots',
       'GET /v1/snapshots/{which}',
       'GET /v1/status',
+      'GET /v1/upgrade',
+      'GET /v1/upgrade/attempts',
       'POST /v1/batch',
       'POST /v1/checksums',
       'POST /v1/drain',
@@ -352,6 +355,8 @@ describe('the operator’s side', () => {
       'POST /v1/sessions',
       'POST /v1/sessions/{id}/keep-alive',
       'POST /v1/snapshots',
+      'POST /v1/upgrade',
+      'POST /v1/upgrade/attempts',
       'PUT /v1/kv/{key}',
     ]);
     const content = document.paths['/v1/multiop']?.post?.requestBody?.content as Record<string, { schema: object }>;

@@ -1,0 +1,44 @@
+import * as Flags from '@oclif/core/flags';
+import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
+
+export default class UpgradePlan extends CellCommand {
+  static override summary = 'What an upgrade would do, and what is in its way.';
+
+  static override description =
+    prose`Checks every member as "upgrade run" does, and changes nothing. Exit codes: 0 nothing is in the way; 5 something is; 8 a member could not be checked.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --to 0.2.0',
+    '<%= config.bin %> <%= command.id %> --to 0.2.0 --json',
+  ];
+
+  static override flags = {
+    to: Flags.string({ required: true, description: 'The version that every member is to run.' }),
+    'min-tolerance': Flags.integer({ description: 'Failures that the others must still stand.', min: 0 }),
+  };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(UpgradePlan);
+    const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
+    const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
+    const { withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { plan, refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');
+    const { showPlan } = await import('../../src/render/upgrade-view.ts');
+    const { around } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
+      const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
+      const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
+      return inspectSnapshotFile(file, await createOfflineWorld());
+    });
+    const {
+      journal: _,
+      seen: __,
+      ...planned
+    } = await withUpgrade(upgradeFlagsOf(flags), around, (world, { options }) =>
+      plan(world, { to: flags.to, options }),
+    );
+    if (!this.jsonEnabled()) await showPlan(planned);
+    refuseFindings(planned.findings);
+    return planned;
+  }
+}

@@ -1,0 +1,91 @@
+import * as Flags from '@oclif/core/flags';
+import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
+import { upgradeFlags } from '../../src/render/upgrade-flags.ts';
+
+export default class UpgradeRollback extends CellCommand {
+  static override summary = 'Put the members back on the version from before.';
+
+  static override description =
+    prose`Free until "upgrade finalize", and refused after it. The attempt stays open: "upgrade resume" goes forward again, "upgrade abort" ends it.
+
+With --member only that one is put back, without asking the cell: it works without a quorum, and while another driver is at work.
+
+Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --yes',
+    '<%= config.bin %> <%= command.id %> --member n2 --yes',
+  ];
+
+  static override flags = {
+    ...upgradeFlags,
+    member: Flags.string({ description: 'Only this member, without the cell.' }),
+    'dry-run': dryRunFlag,
+  };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(UpgradeRollback);
+    const { documentOf, showUpgrade } = await import('../../src/render/upgrade-view.ts');
+    const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
+    const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
+    const { readJournal, refuseUnfinished, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { goBack, putBackAlone } = await import('../../src/operator/upgrade/workflows.ts');
+    const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
+      const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
+      const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
+      return inspectSnapshotFile(file, await createOfflineWorld());
+    });
+    if (flags['dry-run']) {
+      const { journal } = await readJournal(flags);
+      const attempt = journal.current?.attempt ?? null;
+      process.exitCode = attempt === null ? 0 : 10;
+      const document = { dryRun: true, wouldChange: attempt !== null, ...documentOf(attempt, journal.level, null) };
+      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(document)}\n`);
+      else await showUpgrade(document);
+      return undefined;
+    }
+    if (
+      !(await this.confirm(
+        flags.member === undefined ? 'Put every member back?' : `Put ${flags.member} back?`,
+        flags.yes,
+      ))
+    )
+      return undefined;
+    this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
+    const { member } = flags;
+    if (member !== undefined) {
+      const { journal } = await readJournal(flags);
+      const { RefusedError } = await import('../../src/errors/index.ts');
+      const known = journal.current?.attempt;
+      if (known === undefined) throw new RefusedError('No upgrade is open, so there is nothing to put back.');
+      const attempt = {
+        ...known,
+        ...(flags.exec === undefined ? {} : { exec: flags.exec, how: 'exec' as const }),
+        ...(flags.manual ? { how: 'manual' as const } : {}),
+      };
+      const put = await withUpgrade(upgradeFlagsOf(flags), around, (world) =>
+        putBackAlone(world, { attempt, name: member, timeoutMs: flags.timeout, events: around.events }),
+      ).finally(() => view.stop());
+      const { writeResult } = await import('../../src/render/output.ts');
+      await writeResult(
+        this.jsonEnabled()
+          ? `${JSON.stringify(put)}\n`
+          : `${put.member} runs version ${put.version} as boot ${put.boot}\n`,
+      );
+      return undefined;
+    }
+    try {
+      const driven = await withUpgrade(upgradeFlagsOf(flags), around, (world, request) =>
+        goBack(world, request, 'rollback'),
+      );
+      refuseUnfinished(driven);
+      const document = documentOf(driven.attempt, null, null);
+      if (!this.jsonEnabled()) await showUpgrade(document);
+      else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
+    } finally {
+      view.stop();
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+import * as Flags from '@oclif/core/flags';
+import { CellCommand, yesFlag } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
+
+export default class UpgradeScan extends CellCommand {
+  static override summary = 'What attempts of upgrades have left on the members.';
+
+  static override description =
+    prose`Residue of an attempt that is not open blocks the next upgrade. --clear deletes what one attempt has left, on every member. Exit codes: 0 nothing is left; 5 something is; 8 a member could not be asked.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --clear u-mabc12-0f3a --yes',
+  ];
+
+  static override flags = {
+    clear: Flags.string({ description: 'Delete what this attempt has left.', helpValue: 'ATTEMPT' }),
+    yes: yesFlag,
+  };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(UpgradeScan);
+    const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
+    const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
+    const { scanMembers } = await import('../../src/operator/upgrade/operate.ts');
+    const { showScan } = await import('../../src/render/upgrade-view.ts');
+    const { around } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
+      const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
+      const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
+      return inspectSnapshotFile(file, await createOfflineWorld());
+    });
+    const { clear } = flags;
+    if (clear !== undefined && !(await this.confirm(`Delete what ${clear} has left on every member?`, flags.yes)))
+      return undefined;
+    const { problems, scans } = await scanMembers(upgradeFlagsOf(flags), around, clear);
+    const left = scans.some(({ folders }) => folders.length > 0);
+    process.exitCode = problems.length > 0 ? 8 : left ? 5 : 0;
+    if (!this.jsonEnabled()) await showScan(scans, problems);
+    return { members: scans, problems };
+  }
+}

@@ -1,0 +1,166 @@
+/** The world of an upgrade as it is: a cell over HTTP, and the operator's way to restart its members. */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PaxosClient } from '../../client/client.ts';
+import { RefusedError, UnreachableError } from '../../errors/index.ts';
+import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
+import type { AttemptScanDocument } from '../../formats/upgrade-body.ts';
+import { survey } from '../cell-status.ts';
+import type { CellFlags } from '../connect.ts';
+import { getJson } from '../replica-http.ts';
+import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
+import { verifyChecksums } from '../verify-checksums.ts';
+import type { Attempt } from './journal.ts';
+import { filledIn, runCommand } from './restart-command.ts';
+import { type Seen, seenIn } from './seen.ts';
+import type { RestartRequest, UpgradeWorld } from './world.ts';
+
+export interface CellWorldOptions {
+  readonly client: PaxosClient;
+  readonly flags: CellFlags;
+  readonly backupDir: string;
+  /** Reads a saved snapshot whole. */
+  readonly verifySnapshot: SaveOptions['verify'];
+  /** The built-in restart of a local cell; null with COMMAND or by hand. */
+  readonly local: ((name: string, version: string) => Promise<string>) | null;
+  /** By hand: tells the operator what to restart. */
+  readonly onManual: (request: RestartRequest) => void;
+}
+
+const lookMsMax = 2_000;
+
+export function cellWorld(options: CellWorldOptions): UpgradeWorld {
+  const { client, flags } = options;
+  // Members that move on their addresses are found through the others.
+  let endpoints = [...flags.endpoints];
+  const timeoutMs = flags.timeout;
+  const tell = async (
+    url: string,
+    method: 'GET' | 'POST' | 'DELETE',
+    where: string,
+    body?: object,
+  ): Promise<AttemptScanDocument> => {
+    const request = { method, path: where, ...(body === undefined ? {} : { body }) };
+    return (await client.tell(url, request, { timeoutMs })) as AttemptScanDocument;
+  };
+  return {
+    see: async (known) => {
+      try {
+        const seen = seenIn(await survey(endpoints, Math.min(timeoutMs, lookMsMax)));
+        endpoints = [...new Set([...endpoints, ...seen.members.map(({ member }) => member.url.replace(/\/$/, ''))])];
+        return seen.members.length > 0 ? seen : nobody(known);
+      } catch (error) {
+        if (!(error instanceof UnreachableError)) throw error;
+        return nobody(known, error.message);
+      }
+    },
+    readState: () => client.upgradeState({ timeoutMs }),
+    write: async (body) => (await client.writeUpgrade(body, { timeoutMs })).succeeded,
+    backup: (attempt) => backup(options, attempt),
+    begin: (member, manifest) => tell(member.url, 'POST', '/v1/upgrade/attempts', manifest),
+    scan: (member) => tell(member.url, 'GET', '/v1/upgrade/attempts'),
+    clear: (member, attempt) => tell(member.url, 'DELETE', `/v1/upgrade/attempts/${attempt}`),
+    restart: (request) => restart(options, request),
+    rehearse: (request) => rehearse(request),
+    transfer: async (to) => {
+      await client.transfer({ to }, { timeoutMs });
+    },
+    verify: async () => {
+      const checked = await verifyChecksums({ endpoints, timeout: timeoutMs }, { deep: false, values: false });
+      const { instance, members, verdict } = checked;
+      const others = members.filter((it) => it.verdict !== 'agrees');
+      const rows = others.map(
+        ({ name, verdict: said, detail }) => `${name} ${said}${detail === null ? '' : ` (${detail})`}`,
+      );
+      if (verdict === 'agree') return { verdict, detail: `all agree at instance ${instance}` };
+      return { verdict, detail: `at instance ${instance}: ${rows.join(', ')}` };
+    },
+    nowMs: () => performance.now(),
+    at: () => new Date().toISOString(),
+    sleep: (ms) => sleep(ms),
+    every: (ms, callback) => {
+      const timer = setInterval(callback, ms);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+/** Nobody answers: the members are those of the journal. */
+function nobody(known: Parameters<UpgradeWorld['see']>[0], why = 'nobody answers'): Seen {
+  const members = known.map(({ name, url, incarnation, voting }) => ({
+    member: { name, url, incarnation, voting, role: voting ? 'voter' : 'learner' },
+    status: null as ReplicaStatusDocument | null,
+    why,
+  }));
+  return { members, master: null, epoch: 0, applied: 0, cell: { id: null, name: '', generation: 0 } };
+}
+
+async function backup({ backupDir, flags, verifySnapshot }: CellWorldOptions, attempt: Attempt) {
+  await mkdir(backupDir, { recursive: true, mode: 0o700 });
+  const file = path.join(backupDir, `${attempt.attempt}-from-${attempt.from}.snapshot`);
+  const options = { file, member: undefined, overwrite: true, onProgress: () => undefined, verify: verifySnapshot };
+  const { snapshots } = await saveSnapshot(flags, options);
+  const [saved] = snapshots;
+  if (saved === undefined) throw new RefusedError('No member gave a snapshot for the backup.');
+  return { file, instance: saved.instance, bytes: saved.bytes, digest: saved.digest };
+}
+
+async function restart({ local, onManual }: CellWorldOptions, request: RestartRequest): Promise<string> {
+  const { attempt, member, timeoutMs, version } = request;
+  if (attempt.how === 'manual') {
+    onManual(request);
+    return `it was left to you to restart ${member.name} with version ${version}`;
+  }
+  if (attempt.how === 'local' && local !== null) return local(member.name, version);
+  if (attempt.exec === null) throw new RefusedError('The journal has no COMMAND: give --exec.');
+  return (await runCommand(filledIn(attempt.exec, request), timeoutMs)).text;
+}
+
+/** What the target's own `node rehearse --json` prints counts, and not how COMMAND ends. */
+async function rehearse(request: RestartRequest): Promise<string> {
+  const { attempt, member, timeoutMs, version } = request;
+  const { stdout, text } = await runCommand(filledIn(attempt.rehearse ?? '', request), timeoutMs);
+  const said = documentIn(stdout);
+  if (said === null) throw new Error(`it printed no document of "node rehearse --json" (${text})`);
+  if (said.ok !== true) throw new Error(`version ${version} refuses: ${said.error?.message ?? text}`);
+  if (said.version !== version) throw new Error(`version ${said.version} rehearsed instead of ${version}`);
+  if (said.member !== `${member.name}#${member.incarnation}`)
+    throw new Error(`the data of ${said.member} was rehearsed`);
+  return `instances ${said.from} to ${said.instance}, ${said.points} recorded points came out again`;
+}
+
+interface RehearseDocument {
+  readonly ok?: boolean;
+  readonly version?: string;
+  readonly member?: string;
+  readonly from?: number;
+  readonly instance?: number;
+  readonly points?: number;
+  readonly error?: { readonly message?: string };
+}
+
+function documentIn(text: string): RehearseDocument | null {
+  const from = text.indexOf('{');
+  try {
+    return from < 0 ? null : (JSON.parse(text.slice(from)) as RehearseDocument);
+  } catch {
+    return null;
+  }
+}
+
+/** The journal as any replica has it, for when nobody is master: it may be older than the last word. */
+export async function staleJournal(endpoints: readonly string[], timeoutMs: number): Promise<unknown> {
+  let last: unknown = new UnreachableError('No replica answers.');
+  for (const url of endpoints) {
+    try {
+      return await getJson(`${url}/v1/upgrade?consistency=stale`, timeoutMs);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last instanceof UnreachableError
+    ? last
+    : new UnreachableError(`No replica tells its journal: ${String(last)}.`);
+}

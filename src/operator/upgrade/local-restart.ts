@@ -1,0 +1,51 @@
+/**
+ * The built-in restart for a cell of `cell start`: which program runs a member stands in a file of the cell's folder, and the
+ * process that watches over the members starts whatever stands there.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { RefusedError } from '../../errors/index.ts';
+import { type LocalPrograms, readPrograms, writeProgram, writePrograms } from '../local-programs.ts';
+
+export interface LocalProgram {
+  readonly version: string;
+  readonly command: readonly string[];
+}
+
+/** @throws {RefusedError} when the folder is not that of a running cell, or a version has no program there. */
+export function localRestart(directory: string, own: LocalProgram): (name: string, version: string) => Promise<string> {
+  if (!existsSync(path.join(directory, 'cell.json'))) {
+    throw new RefusedError(`${directory} is not the folder of a cell of "cell start".`, {
+      facts: { directory },
+      suggestions: [
+        'paxosctl upgrade run --to VERSION --exec COMMAND',
+        'paxosctl upgrade run --to VERSION --cell-dir DIR',
+      ],
+    });
+  }
+  return async (name, version) => {
+    const known: LocalPrograms = { ...readPrograms(directory), [own.version]: own.command };
+    const command = known[version];
+    if (command === undefined) {
+      throw new RefusedError(`No program of version ${version} is known in ${directory}.`, {
+        facts: { directory, known: Object.keys(known) },
+        suggestions: [`/path/to/${version}/bin/run.js upgrade resume`],
+      });
+    }
+    writePrograms(directory, known);
+    writeProgram(directory, name, version);
+    const pid = pidOf(directory, name);
+    if (pid === null) return `${name} did not run; the cell starts it with version ${version}`;
+    process.kill(pid, 'SIGTERM');
+    return `${name} (process ${pid}) was asked to stop; the cell starts it with version ${version}`;
+  };
+}
+
+function pidOf(directory: string, name: string): number | null {
+  try {
+    const pid = Number(readFileSync(path.join(directory, `${name}.pid`), 'utf8'));
+    return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,166 @@
+/** The commands of an upgrade against a real cell: puts cell, restarts and claim together for one of the workflows. */
+import { randomBytes } from 'node:crypto';
+import os from 'node:os';
+import path from 'node:path';
+import { stateDirectory } from '../../client/state-file.ts';
+import { CheckIncompleteError, RefusedError, UsageError } from '../../errors/index.ts';
+import type { AttemptScanDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
+import { type CellFlags, withCell } from '../connect.ts';
+import type { SaveOptions } from '../snapshot-save.ts';
+import { cellWorld, staleJournal } from './cell-world.ts';
+import { type JournalState, journalOf } from './claim.ts';
+import type { Driven, DriverEvents } from './driver.ts';
+import { type Attempt, nextCommands } from './journal.ts';
+import { type LocalProgram, localRestart } from './local-restart.ts';
+import { preflightDefaults } from './preflight.ts';
+import { checkCommand } from './restart-command.ts';
+import { type Continue, type RunRequest, run, scanAll } from './workflows.ts';
+import type { RestartRequest, UpgradeWorld } from './world.ts';
+
+export interface UpgradeFlags extends CellFlags {
+  readonly exec: string | undefined;
+  readonly manual: boolean;
+  readonly cellDir: string | undefined;
+  readonly backupDir: string | undefined;
+  readonly minTolerance: number | undefined;
+  readonly soakMs: number | undefined;
+}
+
+export interface Surroundings {
+  /** Of the program that runs now: what a local cell is upgraded to. */
+  readonly own: LocalProgram;
+  readonly verifySnapshot: SaveOptions['verify'];
+  readonly events: DriverEvents;
+  readonly onManual: (request: RestartRequest) => void;
+}
+
+/** How members are restarted: COMMAND, by hand, or the built-in way of a local cell. */
+export function howOf({ exec, manual }: Pick<UpgradeFlags, 'exec' | 'manual'>): Attempt['how'] {
+  if (exec !== undefined && manual) throw new UsageError('Give --exec or --manual, not both.');
+  if (exec !== undefined) checkCommand(exec);
+  return exec !== undefined ? 'exec' : manual ? 'manual' : 'local';
+}
+
+export const localCellDirectory = (asked: string | undefined): string =>
+  path.resolve(asked ?? process.env.PAXOSCTL_CELL_DIR ?? path.join(stateDirectory(), 'local-cells', 'default'));
+
+/** Runs `work` with the world of this cell and everything that a workflow asks for. */
+export function withUpgrade<Result>(
+  flags: UpgradeFlags,
+  around: Surroundings,
+  work: (world: UpgradeWorld, request: Continue) => Promise<Result>,
+): Promise<Result> {
+  return withCell(flags, (client) => {
+    const directory = localCellDirectory(flags.cellDir);
+    let restartLocally: ReturnType<typeof localRestart> | null = null;
+    const world = cellWorld({
+      client,
+      flags,
+      backupDir: flags.backupDir ?? path.join(stateDirectory(), 'upgrade-backups'),
+      verifySnapshot: around.verifySnapshot,
+      local: (name, version) => {
+        restartLocally ??= localRestart(directory, around.own);
+        return restartLocally(name, version);
+      },
+      onManual: around.onManual,
+    });
+    return work(world, {
+      driver: driverName(),
+      nonce: `${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`,
+      events: around.events,
+      options: {
+        stepTimeoutMs: flags.timeout,
+        minTolerance: flags.minTolerance ?? preflightDefaults.minTolerance,
+        diskFreeBytesMin: preflightDefaults.diskFreeBytesMin,
+        soakMs: flags.soakMs ?? 0,
+      },
+      ...(flags.exec === undefined ? {} : { exec: flags.exec, how: 'exec' as const }),
+      ...(flags.manual ? { how: 'manual' as const } : {}),
+    });
+  });
+}
+
+const driverName = (): string => `${os.userInfo().username}@${os.hostname()}, process ${process.pid}`;
+
+export function runUpgrade(
+  flags: UpgradeFlags & { readonly to: string; readonly rehearse: string | undefined },
+  around: Surroundings,
+): Promise<Driven> {
+  const how = howOf(flags);
+  if (flags.rehearse !== undefined) checkCommand(flags.rehearse);
+  if (how === 'local') {
+    // Before anything is written anywhere.
+    localRestart(localCellDirectory(flags.cellDir), around.own);
+    if (around.own.version !== flags.to) {
+      throw new UsageError(
+        `This program is version ${around.own.version}; a local cell is upgraded by the program of the target itself, version ${flags.to}.`,
+      );
+    }
+  }
+  return withUpgrade(flags, around, (world, request) => {
+    const { exec = null } = request;
+    const asked: RunRequest = { ...request, to: flags.to, how, exec, rehearse: flags.rehearse ?? null };
+    return run(world, asked);
+  });
+}
+
+/** What the exit code of a driver says, as the error that it stands for; nothing when all is well. */
+export function refuseUnfinished({ attempt, code, reason, recorded }: Driven): void {
+  if (code === 0) return;
+  const { attempt: id, state } = attempt;
+  const what = `Upgrade ${id} is ${state}: ${reason ?? 'see its journal'}. The cell serves.`;
+  const facts = { attempt: id, state, reason, recorded, stop: attempt.stop };
+  const options = { facts, suggestions: ['paxosctl upgrade status', ...nextCommands(attempt)] };
+  if (code === 8) throw new CheckIncompleteError(what.replace(' The cell serves.', ''), options);
+  throw new RefusedError(what, options);
+}
+
+/** The journal, linearizable; of any replica that tells where nobody is master, which may be older than the last word. */
+export async function readJournal(
+  flags: CellFlags,
+): Promise<{ readonly journal: JournalState; readonly stale: boolean }> {
+  try {
+    const state = await withCell({ ...flags, timeout: Math.min(flags.timeout, 5_000) }, (client) =>
+      client.upgradeState(),
+    );
+    return { journal: journalOf(state), stale: false };
+  } catch (error) {
+    const state = await staleJournal(flags.endpoints, 2_000).catch(() => null);
+    if (state === null) throw error;
+    return { journal: journalOf(state as UpgradeStateDocument), stale: true };
+  }
+}
+
+/** What attempts have left on every member; with `clear`, of that one attempt nothing any more. */
+export function scanMembers(
+  flags: UpgradeFlags,
+  around: Surroundings,
+  clear: string | undefined,
+): Promise<{ readonly scans: readonly AttemptScanDocument[]; readonly problems: readonly string[] }> {
+  return withUpgrade(flags, around, async (world) => {
+    const { members } = await world.see([]);
+    if (clear !== undefined) {
+      const { current } = journalOf(await world.readState());
+      if (current?.attempt.attempt === clear) {
+        throw new RefusedError(`Upgrade ${clear} is open: it is ended, not cleared.`, {
+          suggestions: nextCommands(current.attempt),
+        });
+      }
+      for (const { member } of members)
+        await world.clear(member as unknown as Parameters<UpgradeWorld['clear']>[0], clear);
+    }
+    const { findings, scans } = await scanAll(
+      world,
+      members.map(({ member }) => member),
+    );
+    return { scans, problems: findings.map(({ member, problem }) => `${member} ${problem}`) };
+  });
+}
+
+/** What finalizing costs, as the question that is asked. */
+export function priceOf({ journal }: { readonly journal: JournalState }): string {
+  const attempt = journal.current?.attempt;
+  if (attempt === undefined) return 'Finalize?';
+  const backup = attempt.backup === null ? 'no backup' : `the backup of instance ${attempt.backup.instance}`;
+  return `Finalize the upgrade to ${attempt.to}? Until now rollback was free; afterwards version ${attempt.from} refuses to start, and going back costs every write since ${backup}.`;
+}
