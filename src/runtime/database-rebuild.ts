@@ -61,7 +61,6 @@ export interface RebuildOptions {
 export async function rebuildDatabase(options: RebuildOptions): Promise<Uint8Array> {
   const { application, digest, base, upTo, chosenValue } = options;
   const first = (base.handle.instance + 1) as Instance;
-  if (first <= upTo && chosenValue(first) === null) throw new LogIncompleteError(first);
   await restoreFrom(application, base);
   let { logChain } = base;
   let { epoch } = base.handle;

@@ -26,7 +26,7 @@ import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
 import type { ApplicationView, LogApplication } from './application.ts';
-import { rebuildDatabase } from './database-rebuild.ts';
+import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -787,8 +787,7 @@ export class LogReplica<Result> {
     const waitMs = this.#rebuilds === 0 ? 0 : Math.min(max, first * 2 ** (this.#rebuilds - 1));
     const at = (this.#now().monotonicMs + waitMs) as MonotonicMs;
     this.#options.clocks.schedule(at, () => {
-      // A snapshot is being taken over just now: that is a state built anew as well, and is compared.
-      if (!this.#stopped && !this.#restoring && this.#isSetAside()) void this.#rebuild(evidence);
+      if (!this.#stopped && this.#isSetAside()) void this.#rebuild(evidence);
     });
   }
 
@@ -801,23 +800,24 @@ export class LogReplica<Result> {
     const attempt = this.#rebuilds++;
     try {
       const base = attempt === 0 ? await this.#ownBase() : await this.#othersBase(evidence, attempt);
-      if (this.#stopped || this.#restoring || !this.#isSetAside()) return;
+      if (this.#stopped || !this.#isSetAside()) return;
       if (base.handle.instance > this.#core.appliedUpTo) {
         await this.#install(base);
         this.#feed({ kind: 'database-replayed', at: this.#now() });
         return;
       }
+      const first = (base.handle.instance + 1) as Instance;
+      if (first <= this.#appliedUpTo && this.#core.chosenValue(first) === null) throw new LogIncompleteError(first);
+      // From here on the application is at no point of the log until this or a later attempt has come to its end: what peers
+      // say meanwhile is said again.
       this.#restoring = true;
-      try {
-        this.#logChain = await rebuildDatabase({
-          ...{ application, digest, base, upTo: this.#appliedUpTo },
-          chosenValue: (instance) => this.#core.chosenValue(instance),
-          nextTurn: () => new Promise((resolve) => clocks.nextTurn(resolve)),
-          isOver: () => this.#stopped,
-        });
-      } finally {
-        this.#restoring = false;
-      }
+      this.#logChain = await rebuildDatabase({
+        ...{ application, digest, base, upTo: this.#appliedUpTo },
+        chosenValue: (instance) => this.#core.chosenValue(instance),
+        nextTurn: () => new Promise((resolve) => clocks.nextTurn(resolve)),
+        isOver: () => this.#stopped,
+      });
+      this.#restoring = false;
       logger.info({ from: base.handle.instance, upTo: this.#appliedUpTo }, 'the database was built anew');
       // Ahead of what a check found meanwhile: that is of the new state.
       this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));

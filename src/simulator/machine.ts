@@ -7,6 +7,7 @@ import type { Configuration } from '../core/consensus/configuration.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import { instance, replicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
+import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { Random } from '../core/random.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
@@ -40,6 +41,8 @@ export interface MachineOptions {
   readonly observer: Observer;
   /** What the replica logs. */
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
+  /** Where a replica keeps the entries in memory; of the core's own making where absent. */
+  readonly makeEntryStore?: (member: string) => ReturnType<EntryStoreMaker>;
   /** Other machines, by name. */
   readonly peers: (name: string) => Machine | undefined;
   /** The process ended by itself, which nothing but a fault of its disk excuses. */
@@ -337,7 +340,7 @@ export class Machine {
   }
 
   async #run(process: SimulatedProcess, random: Random): Promise<void> {
-    const { profile, network, observer, formation, peers, onRecovered, onFatal } = this.#options;
+    const { profile, network, observer, formation, peers, onRecovered, onFatal, makeEntryStore } = this.#options;
     const randomness: RandomnessPort = {
       bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
     };
@@ -345,6 +348,7 @@ export class Machine {
     const life = await startLife({
       ...{ observed: this.#observed(process), process, disk: this.#disk, random, randomness },
       ...{ network, profile, formation, observer, logger: this.#logger() },
+      makeEntryStore: makeEntryStore === undefined ? undefined : () => makeEntryStore(this.name),
       presentId: (name) => peers(name)?.id,
       onFatal: (error) => onFatal(this, error),
       onRecovered: () => onRecovered(this),

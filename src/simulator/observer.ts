@@ -230,6 +230,11 @@ export class Observer {
     });
   }
 
+  /** The application was restored to its state after `instance`. */
+  restored({ id }: Observed, instance: number): void {
+    this.#prefix.standsAt(id, instance, null);
+  }
+
   applied(observed: Observed, delivery: Delivery, results: readonly CommandResult[], checksum: string): void {
     const { id, name } = observed;
     const { instance, epoch, value, current } = delivery;

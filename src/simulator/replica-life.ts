@@ -8,6 +8,7 @@ import { instance, parseReplicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
 import type { CommandResult } from '../core/database/command.ts';
+import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { Random } from '../core/random.ts';
 import { DataRolledBackError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
@@ -53,6 +54,7 @@ export interface LifeOptions {
   readonly observer: Observer;
   readonly logger: Logger;
   readonly randomness: RandomnessPort;
+  readonly makeEntryStore: EntryStoreMaker | undefined;
   /** Who is at the address of this member now. */
   readonly presentId: (name: string) => ReplicaId | undefined;
   readonly onFatal: (error: Error) => void;
@@ -94,6 +96,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const selfCheck = new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
   const database = new DatabaseApplication({
     digest: simulatedDigest,
+    makeEntryStore: options.makeEntryStore,
     nextTurn: (callback) => process.nextTurn(callback),
     onChecksum: (point) => selfCheck.begin(point),
   });
@@ -240,14 +243,22 @@ function observe(
 }
 
 function watch({ observed, observer }: LifeOptions, database: DatabaseApplication): LogApplication<CommandResult> {
+  let restored = false;
   return {
     apply: (delivery: Delivery) => {
+      // A state that was built anew is told by what comes after it, which may have been applied before.
+      if (restored) observer.restored(observed, delivery.instance - 1);
+      restored = false;
       const results = database.apply(delivery);
       observer.applied(observed, delivery, results, database.checksumHex());
       return results;
     },
     view: () => database.view(),
-    restore: (records) => database.restore(records),
+    checksumHex: () => database.checksumHex(),
+    restore: async (records) => {
+      await database.restore(records);
+      restored = true;
+    },
   };
 }
 
