@@ -1,4 +1,5 @@
 /** All mutants, and the pitfalls that have none yet. `npm run mutants` hunts them; docs/MUTANTS.md has the score. */
+import { checksums } from './checksums.ts';
 import { damage } from './damage.ts';
 import { databases } from './database.ts';
 import { durability } from './durability.ts';
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...databases,
   ...damage,
   ...marks,
+  ...checksums,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */

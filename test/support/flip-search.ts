@@ -182,11 +182,14 @@ class FlippedCell {
       for (const name of this.#setAside()) if (name !== victim.name) others.add(name);
       return victim.log?.core.isSetAside === false && this.#stores.get(victim.name) !== store;
     });
+    const backAfterMs = back ? this.#scheduler.nowMs - atMs : null;
+    // A write was under way, or the next one goes through: the majority never stops.
+    await this.#until(4 * leaseMs, () => this.#answered > answered);
     return {
       member: victim.name,
       wasMaster: victim === master,
       foundAfterMs,
-      backAfterMs: back ? this.#scheduler.nowMs - atMs : null,
+      backAfterMs,
       others: [...others],
       writes: this.#answered - answered,
       longestGapMs: Math.max(this.#gapMs, this.#scheduler.nowMs - this.#answeredMs),

@@ -66,6 +66,13 @@ describe('a full scan', () => {
     expect(found).toMatchObject({ key: 'key 1234', sound: false });
   });
 
+  it('lets no snapshot be made of an entry that is no longer what was written', () => {
+    const { database, store } = filled(100);
+    expect([...database.view().records()]).toHaveLength(database.view().count);
+    flipValue(store, 'key 50');
+    expect(() => [...database.view().records()]).toThrow('changed in memory');
+  });
+
   it('is of the point in time of its view', () => {
     const { database, run } = filled(2_000);
     const view = database.view();
