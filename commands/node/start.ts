@@ -77,8 +77,13 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       description: 'Move files that do not belong to the data directory aside; nothing is deleted.',
     }),
     moved: Flags.string({
-      description: 'The directory was copied here on purpose. Not available yet.',
+      description: 'This copied directory is the newest one of this member; the log of the start before says the id.',
       helpValue: 'BOOT-ID',
+    }),
+    witness: Flags.string({
+      description: 'Also keep how far this replica was in this file, on other storage than --data-dir.',
+      helpValue: 'PATH',
+      env: 'PAXOSCTL_WITNESS',
     }),
     'log-level': Flags.option({
       options: ['debug', 'info', 'warn', 'error'] as const,
@@ -90,12 +95,9 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
 
   async run(): Promise<undefined> {
     const { flags } = await this.parse(NodeStart);
-    const { parseListen, parseMembers, parseName, protectionOf, refuseUnavailable } = await import(
-      '../../src/operator/start-options.ts'
-    );
+    const { parseListen, parseMembers, parseName, protectionOf } = await import('../../src/operator/start-options.ts');
     const { parseEndpoint, parseEndpoints } = await import('../../src/render/flags.ts');
     const { UsageError } = await import('../../src/errors/index.ts');
-    refuseUnavailable(flags, ['moved']);
     if (flags.cell === undefined && flags.join === undefined) {
       throw new UsageError('Missing flag --cell (who are the members?) or --join (who is to admit this one?).');
     }
@@ -118,6 +120,8 @@ Exit codes: 0 clean stop; 20 data older than what it acknowledged; 21 files that
       cell,
       ...join,
       rebuild: flags.rebuild,
+      ...(flags.moved === undefined ? {} : { moved: flags.moved }),
+      ...(flags.witness === undefined ? {} : { witness: path.resolve(flags.witness) }),
       ...listen,
       version,
       dataDir: path.resolve(flags['data-dir']),

@@ -1,5 +1,5 @@
 /** The real world, as Node.js gives it: what `node start` hands to the runtime. */
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { DirectoryHeldError, type HostedNetwork, type NetworkOptions, type World } from '../ports/world.ts';
 import { attemptsFolder } from './attempts-node/attempts-folder.ts';
 import { NodeClocks } from './clocks-node/node-clocks.ts';
@@ -23,6 +23,7 @@ export async function createNodeWorld(logger: PeerLogger, limits: Partial<PeerLi
     digest,
     openDirectory,
     attempts: attemptsFolder,
+    openWitness: async (path) => ({ disk: await NodeDisk.open(dirname(resolve(path))), name: basename(path) }),
     createNetwork: (options: NetworkOptions): HostedNetwork =>
       new HttpNetwork({ ...options, clocks, randomness, logger, limits }),
     askPeer: async (url, path, body, secret) => {

@@ -20,8 +20,15 @@ export class DataRolledBackError extends OperatorError {
   constructor(facts: { directory: string; member: string; evidence: string }) {
     super(
       'PAXOS_DATA_ROLLED_BACK',
-      `Data directory ${facts.directory} of member ${facts.member} is older than what it acknowledged: ${facts.evidence}.`,
-      { facts, suggestions: ['paxosctl status', `paxosctl node start --name ${facts.member} … --rebuild`] },
+      `Data directory ${facts.directory} of member ${facts.member} is older than what it acknowledged: ${facts.evidence.replace(/\.$/, '')}.`,
+      {
+        facts,
+        suggestions: [
+          'paxosctl status',
+          `paxosctl members rebuild ${facts.member}`,
+          `paxosctl node start --name ${facts.member} … --rebuild`,
+        ],
+      },
     );
   }
 }

@@ -19,7 +19,7 @@ export interface Testimony {
   readonly others: readonly Remembered[];
 }
 
-function writeHistory(to: ByteWriter, { boots, flush }: BootHistory): void {
+export function writeHistory(to: ByteWriter, { boots, flush }: BootHistory): void {
   to.safe(flush);
   writeBoots(to, boots);
 }
@@ -29,7 +29,7 @@ export function writeBoots(to: ByteWriter, boots: readonly Boot[]): void {
   for (const { number, id, began } of boots) to.safe(number).text(id).safe(began);
 }
 
-function readHistory(from: ByteReader): BootHistory {
+export function readHistory(from: ByteReader): BootHistory {
   const flush = from.safe();
   const boots = readBoots(from);
   if (boots.length === 0) throw new FormatError('a past without a boot');

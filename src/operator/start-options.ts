@@ -105,13 +105,3 @@ function readSecret(file: string): Protection {
   const warnings = (mode & 0o077) === 0 ? [] : [`secret file ${file} can be read by others: chmod 600`];
   return { secret, warnings };
 }
-
-/** Flags that the contract names and this version does not have: refused, since ignoring them could lose data. */
-export function refuseUnavailable(flags: Readonly<Record<string, unknown>>, names: readonly string[]): void {
-  for (const name of names) {
-    if (flags[name] === undefined || flags[name] === false) continue;
-    throw new UsageError(`--${name} is not available in this version of paxosctl; nothing was started.`, {
-      facts: { flag: name },
-    });
-  }
-}

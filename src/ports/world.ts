@@ -71,6 +71,8 @@ export interface World {
   openDirectory(path: string): Promise<OpenDirectory>;
   /** What upgrades keep in this data directory; absent where there is no real disk. */
   attempts?(dataDir: string): AttemptsPort;
+  /** The folder in which a witness file lies, and its name there. */
+  openWitness?(path: string): Promise<{ readonly disk: Disk; readonly name: string }>;
   createNetwork(options: NetworkOptions): HostedNetwork;
   /** Posts JSON to a peer that is not yet, or not known to be, of this cell. Null when it does not answer in time. */
   askPeer(url: string, path: string, body: unknown, secret: Uint8Array | null): Promise<unknown>;

@@ -1,10 +1,16 @@
 /** The fence of one running member: what it remembers lies in its storage, and what it finds ends its log. */
+import type { BootHistory } from '../core/consensus/boot-history.ts';
+import type { ComparisonRule } from '../core/consensus/comparison.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
+import { UsageError } from '../errors/index.ts';
 import type { ClockPort } from '../ports/clocks.ts';
+import type { World } from '../ports/world.ts';
 import type { ReplicaStorage } from '../storage/replica-storage.ts';
+import { WitnessFile } from '../storage/witness-file.ts';
 import { Fencing, majorityRolledBack } from './fencing.ts';
 import type { LogReplica } from './log-replica.ts';
 import type { Logger } from './logger.ts';
+import { WitnessKeeper } from './witness-keeper.ts';
 
 export interface MemberFenceParts {
   readonly self: ReplicaId;
@@ -18,6 +24,57 @@ export interface MemberFenceParts {
   readonly onRolledBack: (evidence: string) => void;
 }
 
+/** By what rule the disk is compared before it votes. */
+export async function comparisonOf(
+  storage: ReplicaStorage,
+  moved: string | null,
+  logger: Logger,
+): Promise<ComparisonRule> {
+  const { copied, previousBoot, boot } = storage.recovered;
+  if (!copied) return 'majority';
+  if (moved !== null && moved === previousBoot) {
+    await storage.adopt();
+    logger.warn({ boot: moved }, 'the data directory was moved, says the operator');
+    return 'majority';
+  }
+  logger.warn({ boot: boot.id }, copiedText(boot.id));
+  return 'all';
+}
+
+/** What an operator is told of a copied directory. */
+export const copiedText = (boot: string): string =>
+  'The data directory was copied or restored since it was formed. It votes once all other members have confirmed that it is as ' +
+  `new as they remember, or after a start with --moved ${boot} (only where no newer directory of this member exists).`;
+
+/** @throws {OperatorError} when the witness cannot be kept; returns null without one, and evidence when the disk is too old. */
+export async function beginWitness(
+  parts: WitnessParts,
+): Promise<{ readonly keeper: WitnessKeeper | null; readonly evidence: string | null }> {
+  const { path, storage, world, logger } = parts;
+  if (path === null) return { keeper: null, evidence: null };
+  if (world.openWitness === undefined) throw new UsageError('This world has no storage for a witness.');
+  const { disk, name } = await world.openWitness(path);
+  const { cell, member } = storage.manifest;
+  const owner = { cellId: cell.id, member: member.name, incarnation: member.incarnation };
+  const history = (): BootHistory => storage.history;
+  const keeper = new WitnessKeeper({
+    path,
+    file: new WitnessFile(disk, name),
+    owner,
+    history,
+    clocks: world.clocks,
+    logger,
+  });
+  return { keeper, evidence: await keeper.begin() };
+}
+
+export interface WitnessParts {
+  readonly path: string | null;
+  readonly storage: ReplicaStorage;
+  readonly world: Pick<World, 'clocks' | 'openWitness'>;
+  readonly logger: Logger;
+}
+
 export function fenceOf(parts: MemberFenceParts): Fencing {
   const { self, storage, clocks, log, connected } = parts;
   return new Fencing({
@@ -27,7 +84,11 @@ export function fenceOf(parts: MemberFenceParts): Fencing {
     connected,
     configuration: () => log().core.configuration,
     frozen: () => log().frozen !== null,
-    onCompared: (member) => log().compared(member),
+    onCompared: (member) => {
+      log().compared(member);
+      const { participation } = log().core;
+      if (storage.recovered.copied && participation !== 'checking' && participation !== 'waiting') adoptCopy(parts);
+    },
     onRolledBack: (evidence) => void endRolledBack(parts, evidence),
     onFork: (text, facts) => {
       const { generation } = storage.manifest.cell;
@@ -36,6 +97,14 @@ export function fenceOf(parts: MemberFenceParts): Fencing {
     },
     reconnect: (member) => log().reconnect(member),
   });
+}
+
+/** All others have confirmed it: from the next start on it is a directory like any other. */
+function adoptCopy({ storage, logger }: MemberFenceParts): void {
+  storage.adopt().then(
+    () => logger.info({}, 'all other members have confirmed the copied data directory'),
+    (error: unknown) => logger.warn({ err: error }, 'the copied data directory is asked about again at the next start'),
+  );
 }
 
 async function endRolledBack(

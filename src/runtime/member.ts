@@ -36,7 +36,7 @@ import type { Fencing } from './fencing.ts';
 import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
 import { LogReplica, type LogReplicaOptions, recoveredState } from './log-replica.ts';
 import type { Logger } from './logger.ts';
-import { fenceOf } from './member-fence.ts';
+import { beginWitness, comparisonOf, fenceOf } from './member-fence.ts';
 import { Belonging } from './membership/belonging.ts';
 import type { Acquaintance, IdentityDocument } from './membership/documents.ts';
 import { Entrance, endsIncarnation } from './membership/entrance.ts';
@@ -46,6 +46,7 @@ import { PeerQuestions } from './membership/peer-questions.ts';
 import type { GenerationView } from './recovery.ts';
 import { refuseLevel, rehearse } from './rehearsal.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
+import type { WitnessKeeper } from './witness-keeper.ts';
 
 const formationPath = '/peer/v1/formation';
 const generationPath = '/peer/v1/generation';
@@ -66,6 +67,10 @@ export interface MemberOptions {
   readonly quarantineLeftovers: boolean;
   /** Where members of the cell are that is to admit this replica; `cell` is empty then. */
   readonly join?: readonly string[];
+  /** The boot of the directory that an operator has moved here. */
+  readonly moved?: string;
+  /** Where a witness is kept, on other storage than the data directory. */
+  readonly witness?: string;
   /** A lost, older or damaged disk is rebuilt from the others, as a new incarnation. Changes nothing for a sound one. */
   readonly rebuild?: boolean;
   readonly version: string;
@@ -101,6 +106,7 @@ export interface JoinedMember<Result, Application> {
   readonly refusals: ReadonlyMap<ReplicaId, string>;
   readonly membership: MembershipService;
   readonly fencing: Fencing;
+  readonly witness: WitnessKeeper | null;
 }
 
 export class Member<Result, Application extends LogApplication<Result>> {
@@ -414,6 +420,14 @@ export class Member<Result, Application extends LogApplication<Result>> {
       ...(options.quarantineLeftovers ? { quarantineLeftovers: this.#quarantineLabel() } : {}),
     });
     const { recovered } = storage;
+    const compare = await comparisonOf(storage, options.moved ?? null, this.#logger);
+    const path = options.witness ?? null;
+    const witness = await beginWitness({ path, storage, world: this.#world, logger: this.#logger });
+    if (witness.evidence !== null) {
+      await storage.setRolledBack(witness.evidence);
+      await storage.close();
+      throw this.#rolledBackError(witness.evidence);
+    }
     const application = this.#hooks.makeApplication(manifest);
     if (recovered.snapshot !== null) await restoreFrom(application, recovered.snapshot);
     const self = replicaId(manifest.member.name, manifest.member.incarnation);
@@ -469,7 +483,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       generation: manifest.cell.generation,
       version: options.version,
       fenced: isFenced(recovered.manifest),
-      recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare: 'majority' }),
+      recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       onLeft: () => this.#belonging.onLeft(),
       acquaintances: () => this.#belonging.unknownToTheLog(),
@@ -496,7 +510,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     };
     const keepRemoved = (): Promise<void> => storage.setFlags({ removed: true });
     this.#belonging.begin({ manifest, log, questions, keepRemoved });
-    return { manifest, storage, network, log, application, refusals, membership, fencing };
+    return { manifest, storage, network, log, application, refusals, membership, fencing, witness: witness.keeper };
   }
 
   /**
@@ -548,6 +562,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (joined !== null) {
       joined.log.stop();
       await joined.network.close();
+      await joined.witness?.close();
       // A clean stop: what another version must arrive at, should one be started next.
       await joined.log
         .record()

@@ -16,6 +16,7 @@ import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
 import { MachineFacts } from './machine-facts.ts';
 import { type JoinedMember, Member, type MemberOptions, snapshotLogBytesDefault } from './member.ts';
+import { copiedText } from './member-fence.ts';
 import { endsIncarnation } from './membership/entrance.ts';
 import { OperatingFacts } from './operating-facts.ts';
 import { Recovery } from './recovery.ts';
@@ -277,13 +278,27 @@ class ReplicaProcess {
 
   #warnings(storage: JoinedMember<CommandResult, DatabaseApplication>['storage']): readonly string[] {
     const warnings: string[] = [];
-    const { recovered } = storage;
     if (storage.readOnly) warnings.push('The disk is nearly full: this replica takes no writes.');
-    if (recovered.copied) warnings.push('The data directory was copied or restored since it was formed.');
+    warnings.push(...this.#fenceWarnings());
     for (const [peer, why] of this.#member.joined?.refusals ?? []) {
       warnings.push(`${parseReplicaId(peer).name} refuses this replica: ${why}`);
     }
     warnings.push(...this.#hintsDiffer());
+    return warnings;
+  }
+
+  #fenceWarnings(): readonly string[] {
+    const joined = this.#member.joined;
+    if (joined === null) return [];
+    const { fencing, log, storage, witness } = joined;
+    const { copied, boot } = storage.recovered;
+    const warnings = [...fencing.refused].map(([member, why]) => `${member} runs on an old disk: ${why}`);
+    if (log.core.participation === 'checking') {
+      const names = log.core.waitsFor.map((id) => parseReplicaId(id).name).join(', ');
+      warnings.push(`It does not vote yet: it compares its disk with ${names === '' ? 'others' : names}.`);
+      if (copied) warnings.push(copiedText(boot.id));
+    }
+    if (witness?.trouble != null) warnings.push(`The witness cannot be written: ${witness.trouble}.`);
     return warnings;
   }
 

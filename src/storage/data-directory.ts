@@ -14,6 +14,7 @@ import type { Disk } from '../ports/disk.ts';
 import { ManifestCorruptError, StorageClosedError, type UnknownFile, UnknownFilesError } from './errors.ts';
 import {
   identityName,
+  identityText,
   ignoredFolders,
   inScratch,
   isNotFound,
@@ -24,6 +25,7 @@ import {
   scratch,
   segmentName,
   withFile,
+  writeScratch,
 } from './files.ts';
 import { describeUnknown } from './leftovers.ts';
 import { commitManifest, readManifest, stageManifest } from './manifest.ts';
@@ -120,6 +122,19 @@ export class DataDirectory {
         throw error;
       }
     });
+  }
+
+  /** These files are where they belong: what tells them from a copy is taken anew. Durable when it resolves. */
+  async adopt(): Promise<void> {
+    const print = (path: string): Promise<string> => withFile(this.disk, path, false, (file) => file.fingerprint());
+    let missing = false;
+    const fingerprint = await print(identityName).catch(async (error: unknown) => {
+      if (!isNotFound(error)) throw error;
+      missing = true;
+      await writeScratch(this.disk, identityName, new TextEncoder().encode(identityText));
+      return print(inScratch(identityName));
+    });
+    await this.update((before) => ({ ...before, fingerprint }), missing ? [identityName] : []);
   }
 
   /** Set when a step failed after which it is not certain what is on the disk: the process must end. */

@@ -5,6 +5,7 @@ export const root = '';
 export const scratch = 'scratch';
 export const manifestName = 'MANIFEST';
 export const identityName = 'IDENTITY';
+export const identityText = 'This file tells a copied data directory from the original. It is never read.\n';
 export const promiseNames = ['promise-a', 'promise-b'] as const;
 /** Folders whose content is nobody's data. `attempts` belongs to upgrades. */
 export const ignoredFolders: readonly string[] = [scratch, 'attempts', 'quarantine', 'former'];

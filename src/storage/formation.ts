@@ -10,11 +10,10 @@ import { invariant } from '../core/invariant.ts';
 import { type CellIdentity, type Manifest, type MemberIdentity, manifestOwner } from '../formats/manifest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { DataDirectory } from './data-directory.ts';
-import { identityName, inScratch, promiseNames, root, scratch, withFile, writeScratch } from './files.ts';
+import { identityName, identityText, inScratch, promiseNames, root, scratch, withFile, writeScratch } from './files.ts';
 import { commitManifest, stageManifest } from './manifest.ts';
 import { makePromiseFiles } from './promise-copies.ts';
 
-const identityText = 'This file tells a copied data directory from the original. It is never read.\n';
 const nothingPromised = { ballot: zeroBallot, leaseMsMax: 0, flush: 0, boot: 0 };
 
 export interface Formation {

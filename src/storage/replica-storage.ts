@@ -466,6 +466,11 @@ export class ReplicaStorage {
     return { boots: this.manifest.boots, flush: this.flushNumber };
   }
 
+  /** An operator, or all others, say that these copied files are where they belong. Durable when it resolves. */
+  adopt(): Promise<void> {
+    return this.#parts.directory.adopt();
+  }
+
   /** This directory never votes or serves again. Durable when it resolves. */
   setRolledBack(evidence: string): Promise<void> {
     return this.#parts.directory.update((before) => ({ ...before, rolledBack: evidence }));

@@ -40,10 +40,15 @@ export class Comparison {
   /** `configurations`: those in force and to come, the present one first. */
   isEnough(configurations: readonly ConfigurationFrom[], nowMs: number): boolean {
     return configurations.every(({ configuration }, i) => {
-      if (this.#rule === 'all') return configuration.members.every((member) => this.#compared.has(memberId(member)));
+      if (this.#rule === 'all') return this.#vouchedByAll(configuration);
       if (!isQuorum(configuration, this.#compared)) return false;
       return i > 0 || nowMs >= this.untilMs(configuration) || this.#missing(configuration).length === 0;
     });
+  }
+
+  /** Where there is nobody else, nobody vouches. */
+  #vouchedByAll({ members }: Configuration): boolean {
+    return members.length > 1 && members.every((member) => this.#compared.has(memberId(member)));
   }
 
   /** Voters that were not compared with. */

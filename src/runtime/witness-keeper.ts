@@ -1,0 +1,128 @@
+/**
+ * Keeps the witness of one member on other storage: how far its disk is, from before the first word of every boot on, and then
+ * at intervals. So a directory that was put back is found out even when nobody else is there to remember.
+ *
+ * Source: design §4 ("an optional witness"); docs/OPERATING.md says what the interval leaves open.
+ */
+import { type BootHistory, contradiction, shortened } from '../core/consensus/boot-history.ts';
+import type { MonotonicMs } from '../core/consensus/identity.ts';
+import { replicaId } from '../core/consensus/identity.ts';
+import { OperatorError } from '../errors/index.ts';
+import { FormatError } from '../formats/bytes.ts';
+import type { Owner } from '../formats/checksum.ts';
+import type { WitnessFloor } from '../formats/witness-file.ts';
+import type { ClockPort, Timer } from '../ports/clocks.ts';
+import type { WitnessFile } from '../storage/witness-file.ts';
+import { describe } from './fencing.ts';
+import type { Logger } from './logger.ts';
+
+/** What a disk may have done since its witness was written. */
+const everyMs = 1_000;
+/** The oldest ones are of no use once a later one was compared. */
+const bootsKept = 16;
+
+export interface WitnessKeeperParts {
+  readonly path: string;
+  readonly file: WitnessFile;
+  readonly owner: Owner;
+  readonly history: () => BootHistory;
+  readonly clocks: ClockPort;
+  readonly logger: Logger;
+}
+
+export class WitnessKeeper {
+  readonly #parts: WitnessKeeperParts;
+  #written = -1;
+  #timer: Timer | null = null;
+  #writing: Promise<void> = Promise.resolve();
+  #trouble: string | null = null;
+  #closed = false;
+
+  constructor(parts: WitnessKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Why the witness cannot be kept at the moment, or null. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  /**
+   * Why the disk is older than what its witness saw; null when it is not, and then the witness has seen the present boot.
+   * @throws {OperatorError} when the file is no witness of this member, or cannot be read or written.
+   */
+  async begin(): Promise<string | null> {
+    const { path, file, owner, history } = this.#parts;
+    try {
+      const floor = await file.read();
+      if (floor !== null) this.#refuseForeign(floor);
+      const evidence = floor === null ? null : this.#judge(floor);
+      if (evidence !== null) return evidence;
+      this.#written = history().flush;
+      await file.write({ owner, history: shortened(history(), bootsKept) });
+    } catch (error) {
+      if (error instanceof OperatorError) throw error;
+      const what =
+        error instanceof FormatError ? `holds ${error.message}` : `cannot be used: ${(error as Error).message}`;
+      throw new OperatorError('PAXOS_REFUSED', `Witness ${path} ${what}. Nothing was changed.`, {
+        facts: { witness: path },
+        suggestions: [`ls -l ${path}`],
+        cause: error,
+      });
+    }
+    this.#schedule();
+    return null;
+  }
+
+  #refuseForeign({ owner: found }: WitnessFloor): void {
+    const { path, owner } = this.#parts;
+    if (found.cellId === owner.cellId && found.member === owner.member) return;
+    throw new OperatorError(
+      'PAXOS_REFUSED',
+      `Witness ${path} is of member ${found.member} of cell ${found.cellId}, not of ${owner.member} of cell ${owner.cellId}.`,
+      { facts: { witness: path, found: found.member, expected: owner.member }, suggestions: [`ls -l ${path}`] },
+    );
+  }
+
+  #judge({ owner: found, history: remembered }: WitnessFloor): string | null {
+    const { path, owner, history } = this.#parts;
+    const id = replicaId(owner.member, owner.incarnation);
+    if (found.incarnation > owner.incarnation) {
+      return `witness ${path} has seen ${owner.member}#${found.incarnation}, which came after ${id}.`;
+    }
+    if (found.incarnation < owner.incarnation) return null;
+    const difference = contradiction(remembered, history());
+    return difference === null ? null : describe(difference, `witness ${path}`, id);
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    const { clocks } = this.#parts;
+    this.#timer = clocks.schedule((clocks.now().monotonicMs + everyMs) as MonotonicMs, () => {
+      this.#writing = this.#write().finally(() => this.#schedule());
+    });
+  }
+
+  async #write(): Promise<void> {
+    const { path, file, owner, history, logger } = this.#parts;
+    const present = history();
+    if (present.flush === this.#written) return;
+    try {
+      await file.write({ owner, history: shortened(present, bootsKept) });
+      this.#written = present.flush;
+      this.#trouble = null;
+    } catch (error) {
+      const why = (error as Error).message;
+      if (this.#trouble === null) logger.error({ err: error, witness: path }, 'the witness could not be written');
+      this.#trouble = why;
+    }
+  }
+
+  /** Brings the witness up to date once more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#writing;
+    await this.#write();
+  }
+}
