@@ -81,7 +81,6 @@ describe('node start', () => {
       ['--name', 'n1', '--listen', '127.0.0.1:0', '--cell', cell, '--join', 'http://127.0.0.1:1'],
     ],
     ['with an address to join that is none', ['--name', 'n1', '--listen', '127.0.0.1:0', '--join', 'ftp://a']],
-    [['--name', 'n1', '--listen', '127.0.0.1:0', '--cell', cell, '--moved', 'b1']],
     ['on an open address without a secret', ['--name', 'n1', '--listen', '0.0.0.0:0', '--cell', cell]],
   ])('%s ends with 2 and starts nothing', async (_what, flags) => {
     const { code, stdout } = await cli([...start(...flags), '--json']);
