@@ -101,12 +101,15 @@ export class Fencing {
     const own = this.#judgeSelf(hello.id, testimony.others);
     if (own !== null) {
       this.#findRolledBack(own);
+      if (this.#forked) return { ok: true };
       return refuse('PAXOS_PEER_STOPPING', 'The disk of this replica is older than what it acknowledged.', 503);
     }
     const theirs = this.#judge(hello.id, testimony.own);
     if (theirs !== null) {
       this.#refused.set(hello.id, theirs);
       this.#checkFork();
+      // It is not the one that is lost, then: it is to be told, and freezes as well.
+      if (this.#forked) return { ok: true };
       return refuse(rolledBackCode, theirs, 409);
     }
     this.#refused.delete(hello.id);

@@ -111,7 +111,7 @@ describe('a data directory that was put back from an older copy', () => {
       expect(frozen.instances.applied).toBeGreaterThanOrEqual(instance - 2);
       await Promise.all([n1, n2].map((member) => is(member, 'is frozen', ({ role }) => role === 'frozen')));
     });
-  });
+  }, 60_000);
 
   it('is found out by a witness on other storage, where nobody else is there to remember', async () => {
     await withCell({ replicas: 1, started: false }, async (cell) => {
