@@ -73,9 +73,9 @@ export class Fencing {
 
   /** What a hello for `to` says of disks. */
   testimony(to: ReplicaId): Uint8Array {
-    const { memory, history, self } = this.#options;
+    const { memory, history } = this.#options;
     const own = history();
-    const known = memory.all().filter(({ member }) => member !== self);
+    const known = memory.all();
     const ordered = [...known.filter(({ member }) => member === to), ...known.filter(({ member }) => member !== to)];
     for (const boots of bootsTold) {
       const bytes = encodeTestimony(cut({ own, others: ordered }, boots));
@@ -147,7 +147,7 @@ export class Fencing {
   #learnOfOthers(from: ReplicaId, others: readonly Remembered[]): void {
     const { memory, self, reconnect } = this.#options;
     for (const { member, histories } of others) {
-      if (member === self || member === from) continue;
+      if (member === self) continue;
       const divided = memory.isDivided(member);
       for (const history of histories) memory.learn(member, history);
       if (divided || !memory.isDivided(member)) continue;
@@ -164,7 +164,10 @@ export class Fencing {
       if (member !== self) continue;
       for (const remembered of histories) {
         const found = contradiction(remembered, own);
-        if (found !== null) return describe(found, parseReplicaId(from).name, self);
+        if (found === null) continue;
+        // Told on: those who are in the same case must learn that they are not alone in it.
+        this.#options.memory.learn(self, remembered);
+        return describe(found, parseReplicaId(from).name, self);
       }
     }
     return null;
