@@ -214,9 +214,22 @@ export async function runMillionProfile(options, say) {
       }
     }
 
-    const restarts = { clean: [], killed: [] };
+    const restarts = { clean: [], killed: [], oneClean: [], oneKilled: [] };
     const memory = [];
     for (let round = 0; round < rounds; round += 1) {
+      for (const how of ['oneClean', 'oneKilled']) {
+        const leader = await cell.leader();
+        const member = cell.members.find((it) => it !== leader);
+        if (how === 'oneClean') await member.stop();
+        else {
+          member.killNow();
+          await sleep(300);
+        }
+        const startedMs = performance.now();
+        member.start();
+        restarts[how].push(Math.max(...(await untilReady([member], startedMs))) / 1000);
+        say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
+      }
       for (const how of ['clean', 'killed']) {
         if (how === 'clean') await cell.stop();
         else {
@@ -232,6 +245,8 @@ export async function runMillionProfile(options, say) {
       }
     }
     await checkFilled({ cell, member: await cell.leader(), letter, count: keys, valueBytes, samples: 50 });
+    row('restart of one, cleanly stopped', `${range(restarts.oneClean, 2)} s`, '< 3 s');
+    row('restart of one after kill -9', `${range(restarts.oneKilled, 2)} s`, '< 10 s');
     row('restart of all, cleanly stopped, to the last one ready', `${range(restarts.clean, 2)} s`, '< 3 s');
     row('restart of all after kill -9, to the last one ready', `${range(restarts.killed, 2)} s`, '< 10 s');
     row('resident memory a member, restarted', `${range(memory, 0)} MiB`, '< 400 MiB');
@@ -247,7 +262,7 @@ export async function runMillionProfile(options, say) {
       );
     throw error;
   } finally {
-    if (process.env.PAXOSCTL_BENCH_LOGS)
+    if (process.env.PAXOSCTL_BENCH_LOGS === '1')
       for (const { name } of cell.members)
         say(
           `--- ${name}\n${cell

@@ -24,6 +24,11 @@ export interface VerifiedSnapshot {
   readonly sha256: string;
 }
 
+/** The records one by one, or as the file holds them: a wait for each of a million costs more than reading it. */
+export interface ChunkedRecords extends AsyncIterable<Uint8Array> {
+  chunks(): AsyncIterable<readonly Uint8Array[]>;
+}
+
 /** Whose snapshots are accepted. */
 export interface SnapshotOrigin {
   readonly cellId: string;
@@ -123,7 +128,14 @@ function isGoodChunk(bytes: Uint8Array, seed: number, index: number): boolean {
 }
 
 /** The records in their order, chunk by chunk, each checked before it is handed out. */
-export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
+export const snapshotRecords = (disk: Disk, path: string): ChunkedRecords => ({
+  chunks: () => snapshotChunks(disk, path),
+  async *[Symbol.asyncIterator]() {
+    for await (const chunk of snapshotChunks(disk, path)) yield* chunk;
+  },
+});
+
+async function* snapshotChunks(disk: Disk, path: string): AsyncGenerator<readonly Uint8Array[]> {
   const file = await disk.open(path, { create: false }).catch((error: unknown) => {
     if (isNotFound(error)) return bad(path, error);
     throw error;
@@ -139,7 +151,7 @@ export async function* snapshotRecords(disk: Disk, path: string): AsyncGenerator
         return part.kind === 'chunk' ? decodeChunk(part.bytes, seed, index) : null;
       });
       if (records === null) return;
-      yield* records;
+      yield records;
     }
   } finally {
     await file.close();

@@ -62,10 +62,13 @@ export class EntryTable {
     );
   }
 
-  /** Sets an entry as it is, for `put` and for restoring. */
-  load(record: DatabaseRecord & { readonly kind: 'entry' }, before?: StoredEntry): StoredEntry {
+  /** Sets an entry as it is, for `put` and for restoring; `digest` is that of its canonical bytes. */
+  load(
+    record: DatabaseRecord & { readonly kind: 'entry' },
+    before?: StoredEntry,
+    digest: Digest = digestOf(this.#ports, record),
+  ): StoredEntry {
     const { key, value, createRevision, revision, version } = record;
-    const digest = digestOf(this.#ports, record);
     const stored: StoredEntry = {
       value: typeof value === 'string' ? value : this.#ports.codec.pack(value),
       createRevision,

@@ -49,10 +49,10 @@ export class DatabaseRestore {
     check(rank > 0 || this.#rank < 0, 'a second system record');
     check(rank <= 1 || this.#counters !== null, `a record of kind ${record.kind} before the counters`);
     this.#rank = rank;
-    this.#addRecord(record);
+    this.#addRecord(record, bytes);
   }
 
-  #addRecord(record: DatabaseRecord): void {
+  #addRecord(record: DatabaseRecord, bytes: Uint8Array): void {
     switch (record.kind) {
       case 'system':
         return this.#database.initialize(record.identity);
@@ -69,7 +69,7 @@ export class DatabaseRestore {
       case 'answer':
         return this.#addAnswer(record);
       case 'entry':
-        return this.#addEntry(record);
+        return this.#addEntry(record, bytes);
       default:
         return unreachable(record);
     }
@@ -119,14 +119,15 @@ export class DatabaseRestore {
     );
   }
 
-  #addEntry(record: RecordOf<'entry'>): void {
+  #addEntry(record: RecordOf<'entry'>, bytes: Uint8Array): void {
     check(this.#keyLast === null || compareKeys(this.#keyLast, record.key) < 0, 'entries out of order');
     check(
       record.createRevision <= record.revision && record.revision <= this.#database.revision,
       'an entry of a revision above the present one',
     );
     this.#keyLast = record.key;
-    this.#database.tables.entries.load(record);
+    // What was decoded is what `encode` would write: these are the bytes that the checksum digests.
+    this.#database.tables.entries.load(record, undefined, this.#ports.digest.entry(bytes));
   }
 
   /** The database, whose `checksumHex` is to be compared with the expected one. @throws {RestoreError} when records lack. */
