@@ -165,7 +165,8 @@ module.exports = {
       comment: 'A command parses, calls one function, renders: client, operator, render and errors are enough.',
       from: {
         path: '^commands/',
-        pathNot: '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|snapshot/(inspect|save))\\.ts$',
+        pathNot:
+          '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save))\\.ts$',
       },
       to: { path: '^src/', pathNot: src('client', 'operator', 'render', 'errors') },
     },
@@ -174,7 +175,9 @@ module.exports = {
       severity: 'error',
       comment:
         'These wire what they run, a replica, a simulation, files; consensus and storage are still none of their business.',
-      from: { path: '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|snapshot/(inspect|save))\\.ts$' },
+      from: {
+        path: '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save))\\.ts$',
+      },
       to: {
         path: '^src/',
         pathNot: src('client', 'operator', 'render', 'errors', 'runtime', 'adapters', 'simulator', 'formats', 'ports'),

@@ -10,7 +10,7 @@ export default class Wait extends CellCommand {
   healthy          every voter is up and caught up, so that the cell survives all the failures that it should
   caught-up=N      member N answers and is caught up
   version=V        every member runs version V
-  checksums-agree  all replicas were seen with the same database at one instance
+  checksums-agree  every replica digested all that it stores at one instance, and all agree
 
 It ends when the condition holds (exit code 0), when it can no longer come to hold (4: databases differ; 5: no such
 member, or it was removed) and when --timeout is up (3: the cell does not serve; 9: not as asked for; 8: could not be compared).`;

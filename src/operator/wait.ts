@@ -10,6 +10,8 @@ import {
   UsageError,
 } from '../errors/index.ts';
 import { type CellStatus, lagInstancesMax, type Survey, statusOf, survey } from './cell-status.ts';
+import type { CellFlags } from './connect.ts';
+import { verifyChecksums } from './verify-checksums.ts';
 
 export type Condition =
   | { readonly kind: 'master' | 'healthy' | 'checksums-agree' }
@@ -86,7 +88,11 @@ export async function waitFor(
     if (asked) {
       const status = statusOf(asked);
       serves = status.cell.health !== 'unavailable';
-      const verdict = judge(asked, status);
+      let verdict = judge(asked, status);
+      // The running sums agree, which do not see what rots in memory: now what is stored.
+      if (verdict.kind === 'holds' && condition.kind === 'checksums-agree') {
+        verdict = await fullCheck({ endpoints, timeout: Math.max(1, timeoutMs - (performance.now() - started)) });
+      }
       if (verdict.kind === 'never') throw verdict.error;
       if (verdict.kind === 'holds') {
         return { condition: nameOf(condition), waitedMs: Math.round(performance.now() - started), status };
@@ -141,6 +147,16 @@ function judgeOf(condition: Condition): (asked: Survey, status: CellStatus) => V
     case 'checksums-agree':
       return checksumJudge();
   }
+}
+
+/** What every replica holds at one logged instance. A member that is being rebuilt is no final failure. */
+async function fullCheck(cell: CellFlags): Promise<Verdict> {
+  const { members, verdict, instance } = await verifyChecksums(cell, { deep: false, values: false });
+  if (verdict === 'agree') return { kind: 'holds' };
+  const odd = members.filter((it) => it.verdict === 'differs').map(({ name }) => name);
+  if (verdict === 'differ') return { kind: 'never', error: differError(odd, instance) };
+  const missing = members.filter((it) => it.verdict !== 'agrees').map(({ name, detail }) => `${name} ${detail ?? ''}`);
+  return notYet(`not checked at instance ${instance}: ${missing.join(', ')}`);
 }
 
 const notYet = (why: string): Verdict => ({ kind: 'not-yet', why });

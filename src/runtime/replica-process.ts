@@ -432,6 +432,13 @@ export function makeRehearsal(
   return database;
 }
 
+/** The state before the first instance, for reading a directory where no replica runs. */
+export function makeOfflineDatabase(digest: World['digest'], manifest: Manifest): DatabaseApplication {
+  const database = new DatabaseApplication({ digest });
+  database.initialize(databaseIdentity(manifest));
+  return database;
+}
+
 /** All members derive the same root from what was drawn at formation; from then on it lives in the database. */
 function databaseIdentity({ cell }: Manifest): Parameters<DatabaseApplication['initialize']>[0] {
   const derive = (purpose: string): Buffer =>

@@ -82,6 +82,18 @@ describe('verify checksums', () => {
       const fewer = await verify(cell, '--timeout', '10s');
       expect(fewer).toMatchObject({ code: 8, document: { ok: false, verdict: 'incomplete' } });
       expect(verdicts(fewer.document)[follower.name]).toBe('no-answer');
+
+      // What their directories make of the log, without any cell.
+      await cell.killAll();
+      const [n1, n2] = cell.members.map(({ directory }) => directory) as [string, string];
+      const replayed = await cli(['replay', n1, n2, '--json']);
+      expect(replayed.code, replayed.stderr).toBe(0);
+      const { directories, compared, difference } = JSON.parse(replayed.stdout);
+      expect(difference).toBe(null);
+      expect(compared).toMatchObject({ from: 0 });
+      expect(compared.to).toBeGreaterThanOrEqual(all.document.instance);
+      expect(directories[0]).toMatchObject({ directory: n1, member: { name: 'n1' }, checksum: expect.any(String) });
+      expect((await cli(['replay', cell.folder, '--json'])).code).toBe(2);
     });
   });
 
