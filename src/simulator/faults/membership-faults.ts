@@ -8,12 +8,12 @@
 import {
   type Configuration,
   type ConfigurationFrom,
-  incarnationToCome,
   type Member,
   memberId,
 } from '../../core/consensus/configuration.ts';
 import { isQuorum } from '../../core/consensus/quorum.ts';
 import type { Random } from '../../core/random.ts';
+import { type MemberCondition, type MemberRequest, planChange } from '../../runtime/membership/plan.ts';
 import type { Machine } from '../machine.ts';
 import type { FaultWorld } from './world.ts';
 import { fault } from './world.ts';
@@ -58,29 +58,42 @@ function isSettled(world: FaultWorld, { from, configuration }: ConfigurationFrom
   return isQuorum(configuration, new Set(knowing.map(({ id }) => id)));
 }
 
-const without = (members: readonly Member[], name: string): Member[] =>
-  members.filter((member) => member.name !== name);
-
-const sorted = (members: readonly Member[]): Member[] => [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
-
-/** The next step as a list of members; null when there is none left to take; `wait` while the new one is not ready. */
-function nextMembers(
-  world: FaultWorld,
-  { machine, old }: Replacement,
-  { members }: Configuration,
-): readonly Member[] | null | 'wait' {
-  const { name } = machine;
-  const mine = members.find((member) => member.name === name);
-  if (mine === undefined) return null;
-  if (mine.incarnation === old) {
-    return sorted([...without(members, name), { ...mine, incarnation: incarnationToCome, role: 'rebuilding' }]);
+/** What a replica says when the master asks it how it is; one that is down, cut off from it, or empty says nothing. */
+function conditionOf(world: FaultWorld, member: Member, { machine: master }: Present): MemberCondition {
+  const machine = world.machine(member.name);
+  const log = machine?.vacant === true || machine?.process?.paused === true ? null : (machine?.log ?? null);
+  if (log === null || log.self !== memberId(member) || log.stopped) {
+    return { silent: 'it does not answer', voting: false, appliedUpTo: 0, agrees: null };
   }
-  if (mine.role === 'voter') return null;
-  const log = machine.vacant ? null : machine.log;
-  const master = present(world);
-  if (log === null || master === null) return 'wait';
-  const behind = (master.machine.log?.appliedUpTo ?? 0) - log.appliedUpTo;
-  return behind > 20 ? 'wait' : sorted([...without(members, name), { ...mine, role: 'voter' }]);
+  return {
+    silent: null,
+    voting: log.core.participation === 'voting',
+    appliedUpTo: log.appliedUpTo,
+    agrees: master.log?.recentDigests.agreesWith(log.recentDigests.told()) ?? null,
+  };
+}
+
+/** The next step, judged as the product judges it for an operator; null when it is not to be taken now. */
+function nextStep(world: FaultWorld, { machine, old }: Replacement, present: Present): Configuration | null {
+  const { configuration } = present;
+  const { log } = present.machine;
+  const mine = configuration.members.find(({ name }) => name === machine.name);
+  if (log === null || mine === undefined) return null;
+  const request: MemberRequest =
+    mine.incarnation === old
+      ? { kind: 'rebuild', name: machine.name, incarnation: old }
+      : { kind: 'promote', name: machine.name };
+  const plan = planChange(request, {
+    configuration,
+    settled: present.inForce,
+    master: log.self,
+    appliedUpTo: log.appliedUpTo,
+    conditions: new Map(configuration.members.map((it) => [memberId(it), conditionOf(world, it, present)])),
+    notReady: null,
+    // That of those who are left one more may fail is for the atlas to see to.
+    allowNoSpare: true,
+  });
+  return plan.kind === 'change' ? plan.configuration : null;
 }
 
 function goOn(world: FaultWorld, replacement: Replacement, random: Random): void {
@@ -104,18 +117,19 @@ function goOn(world: FaultWorld, replacement: Replacement, random: Random): void
     void machine.beginAnew(mine.incarnation);
     world.scheduler.settle();
   }
-  const members = nextMembers(world, replacement, configuration);
+  const votes = mine !== undefined && mine.incarnation > old && mine.role === 'voter';
   // Until then the majorities of the one before it count, in which the new voter is none: nobody else may be lost.
-  if (members === null && !master.inForce) return again();
-  if (members === null) {
+  if (votes && !master.inForce) return again();
+  if (votes) {
     world.note(machine.name, 'replaced', mine?.incarnation ?? 0);
     world.atlas.returned(machine.name, 'replace-member');
     world.count('replace-member');
     return world.release();
   }
-  if (members !== 'wait') {
-    const ids = members.map((member) => `${memberId(member)}${member.role === 'voter' ? '' : '?'}`).join(' ');
-    master.machine.log?.changeConfiguration({ ...configuration, members }, (outcome) =>
+  const next = nextStep(world, replacement, master);
+  if (next !== null) {
+    const ids = next.members.map((member) => `${memberId(member)}${member.role === 'voter' ? '' : '?'}`).join(' ');
+    master.machine.log?.changeConfiguration(next, (outcome) =>
       world.note(master.machine.name, 'configuration', outcome, ids),
     );
   }
