@@ -60,6 +60,8 @@ process.once('exit', () => {
 export class ReplicaChild {
   readonly options: ReplicaChildOptions;
   readonly url: string;
+  /** What the next start runs. */
+  program: Program;
   #life: Life | null = null;
   #unexpected: string[] = [];
   #asked = 0;
@@ -67,6 +69,7 @@ export class ReplicaChild {
   constructor(options: ReplicaChildOptions) {
     this.options = options;
     this.url = `http://127.0.0.1:${options.port}`;
+    this.program = options.program ?? nodeStart;
   }
 
   get name(): string {
@@ -114,7 +117,8 @@ export class ReplicaChild {
 
   start(flags: Readonly<Record<string, string | true>> = {}, environment: Readonly<Record<string, string>> = {}): void {
     if (this.running) throw new Error(`${this.name} runs already.`);
-    const { program = nodeStart, logFile } = this.options;
+    const { program } = this;
+    const { logFile } = this.options;
     const env = { ...this.options.env, ...environment };
     const [file, ...first] = program;
     const log = openSync(logFile, 'a');

@@ -1,0 +1,123 @@
+/** Upgrades of real processes, with what the authors of Paxos Made Live met in theirs (PML §7). */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import { CellClient, keyPath } from '../support/cell-client.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
+import { nodeStart } from '../support/replica-child.ts';
+import { until } from '../support/until.ts';
+import { buildNewVersion, newVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+
+let other: OtherVersion;
+beforeAll(async () => {
+  other = await buildNewVersion();
+});
+afterAll(() => other.remove());
+
+const three = { replicas: 3 };
+
+async function withUpgrade(use: (upgrade: UpgradeCell, cell: CellProcess) => Promise<void>): Promise<void> {
+  await withCell(three, async (cell) => {
+    const upgrade = await UpgradeCell.of(cell, other);
+    try {
+      await use(upgrade, cell);
+    } finally {
+      upgrade.close();
+    }
+  });
+}
+
+/** Writers until they are told to stop; afterwards every acknowledged write is read back. */
+function writers(cell: CellProcess, count: number) {
+  let stopping = false;
+  const acknowledged = new Set<string>();
+  const all = Array.from({ length: count }, async (_, writer) => {
+    const client = new CellClient({ urls: cell.urls, random: new Random(`writer ${writer}`), wanders: 0 });
+    for (let n = 0; !stopping; n++) {
+      const key = `w/${writer}/${n}`;
+      const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body: key, repeatable: true }, 20_000);
+      if (outcome.kind === 'answer' && outcome.status === 200) acknowledged.add(key);
+    }
+    await client.close();
+  });
+  return {
+    acknowledged,
+    stop: async (): Promise<readonly string[]> => {
+      stopping = true;
+      await Promise.all(all);
+      const reader = new CellClient({ urls: cell.urls, random: new Random('reader'), wanders: 0 });
+      const lost: string[] = [];
+      for (const key of acknowledged) {
+        const found = await reader.perform({ method: 'GET', path: keyPath(key), repeatable: true }, 20_000);
+        if (found.kind !== 'answer' || found.body !== key) lost.push(key);
+      }
+      await reader.close();
+      return lost;
+    },
+  };
+}
+
+describe('an upgrade of real processes', () => {
+  it('under writers loses nothing; finalized, the old version does not start any more', {
+    timeout: 90_000,
+  }, async () => {
+    await withUpgrade(async (upgrade, cell) => {
+      const load = writers(cell, 4);
+      await until('there is something to lose', () => load.acknowledged.size > 20);
+      const ran = await upgrade.upgrade(undefined, '20s');
+      expect(ran.code, ran.stderr).toBe(0);
+      expect(await load.stop()).toEqual([]);
+      expect(await upgrade.versions()).toEqual([newVersion, newVersion, newVersion]);
+      const finalized = await upgrade.run(['upgrade', 'finalize', '--soak', '1ms', '--yes']);
+      expect(finalized.code, finalized.stderr).toBe(0);
+      expect((await upgrade.run(['upgrade', 'scan'])).code).toBe(0);
+      const member = cell.member('n2');
+      await until('n2 has written the level down', async () => (await member.status())?.level === 2);
+      await member.terminate();
+      member.program = nodeStart;
+      expect(await member.startAndEnd()).toMatchObject({ code: 22 });
+      expect(member.log()).toContain('level 2');
+      member.program = upgrade.program(newVersion);
+      member.start();
+      await cell.agreement();
+    });
+  });
+});
+
+describe('Paxos Made Live §7', () => {
+  it('a program that is missing on a member (no. 6), the leftovers of that upgrade, and the second try months later (no. 3)', {
+    timeout: 90_000,
+  }, async () => {
+    await withUpgrade(async (upgrade, cell) => {
+      const load = writers(cell, 2);
+      const failed = await upgrade.upgrade('program-that-nobody-installed {name} {version}', '3s');
+      expect(failed.code, failed.stderr).toBe(5);
+      expect(failed.stderr).toContain('was not restarted');
+      expect(failed.stderr).toContain('not found');
+      expect(await upgrade.versions()).toEqual([oldVersion, oldVersion, oldVersion]);
+
+      const second = await upgrade.upgrade();
+      expect(second.code).toBe(5);
+      expect(second.stderr).toContain('upgrade abort');
+      const aborted = await upgrade.run(['upgrade', 'abort', '--yes']);
+      expect(aborted.code, aborted.stderr).toBe(0);
+
+      // What no abort can know of: an operator's own copy of a snapshot, left where attempts keep their files.
+      const left = path.join(cell.member('n3').directory, 'attempts', 'u-march');
+      mkdirSync(left, { recursive: true });
+      writeFileSync(path.join(left, 'snapshot-00000001'), 'as the cell was in March');
+      const refused = await upgrade.upgrade();
+      expect(refused.code).toBe(5);
+      expect(refused.stderr).toContain('u-march');
+      expect(await upgrade.versions()).toEqual([oldVersion, oldVersion, oldVersion]);
+
+      expect((await upgrade.run(['upgrade', 'scan', '--clear', 'u-march', '--yes'])).code).toBe(0);
+      const ran = await upgrade.upgrade(undefined, '20s');
+      expect(ran.code, ran.stderr).toBe(0);
+      expect(await load.stop()).toEqual([]);
+      const history = JSON.parse((await upgrade.run(['upgrade', 'history', '--json'])).stdout);
+      expect(history.attempts.map(({ state }: { state: string }) => state)).toEqual(['aborted-clean', 'upgraded']);
+    });
+  });
+});
