@@ -8,6 +8,7 @@ import type {
   FrozenDocument,
   LastCheckDocument,
   NewestSnapshotDocument,
+  OpenUpgradeDocument,
   ReplicaStatusDocument,
 } from '../formats/http-body.ts';
 import { type BrokenLink, brokenLinks, cutOffAtLeast } from './link-status.ts';
@@ -63,6 +64,8 @@ export interface CellStatusDocument {
       | (NewestSnapshotDocument & { readonly ageMs: number; readonly members: readonly string[] })
       | null;
     readonly pendingMembership: { readonly from: number; readonly members: readonly string[] } | null;
+    /** The upgrade that is open. */
+    readonly upgrade: OpenUpgradeDocument | null;
     readonly warnings: readonly string[];
     /** Why the cell is frozen, as the first member that is says; null while none is. */
     readonly frozen: FrozenDocument | null;
@@ -143,6 +146,7 @@ export function cellStatusOf(asked: Survey): CellStatusDocument {
       checksum: lastChecksum(asked, own, members),
       snapshot: newestSnapshot(asked, own),
       pendingMembership: best?.pendingMembership ?? null,
+      upgrade: (master ?? best)?.upgrade ?? null,
       warnings: own.flatMap(({ name, warnings }) => (warnings ?? []).map((it) => `${name}: ${it}`)).sort(),
       frozen,
     },

@@ -64,7 +64,19 @@ export interface LastCheckDocument {
   readonly database: string;
 }
 
+/** The upgrade that is open, as this replica knows the journal. */
+export interface OpenUpgradeDocument {
+  readonly attempt: string;
+  readonly state: string;
+  readonly from: string;
+  readonly to: string;
+  /** RFC 3339, by the driver's clock. */
+  readonly changedAt: string;
+}
+
 export interface OperatingDocument {
+  /** Null while none is open. */
+  readonly upgrade?: OpenUpgradeDocument | null;
   /** This replica's wall clock when it answered, RFC 3339. */
   readonly at?: string;
   /** Length of the master lease in this cell. */

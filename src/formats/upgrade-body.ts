@@ -69,5 +69,8 @@ export interface AttemptScanDocument {
 
 /** System keys that these requests may name, besides the level. */
 export const upgradeKeyPrefix = 'upgrade/';
+/** Holds the name of the attempt that is open. */
+export const currentKey = 'upgrade/current';
+export const attemptKey = (attempt: string): string => `upgrade/attempt/${attempt.toLowerCase()}`;
 /** Cell time of the last renewal of the claim, as the master stamped it. */
 export const claimRenewedKey = 'upgrade/renewed';

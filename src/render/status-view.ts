@@ -60,6 +60,7 @@ export function statusText({ cell, members }: StatusView): string {
     row('snap', snapshotText(cell)),
     row('data', cell.revision === null ? none : `revision ${grouped(cell.revision)}, ${entriesText(cell.entries)}`),
     ...(cell.pendingMembership === null ? [] : [row('change', pendingText(cell.pendingMembership))]),
+    ...(cell.upgrade === null ? [] : [row('upgrade', upgradeText(cell.upgrade))]),
     ...members.flatMap(({ name, catchUp }) => (catchUp === null ? [] : [row('fetch', catchUpText(name, catchUp))])),
     ...cell.warnings.map((warning) => row('warn', printable(warning))),
   ];
@@ -118,6 +119,13 @@ function snapshotText({ snapshot }: StatusView['cell']): string {
   const { instance, ageMs, members, bytes: size } = snapshot;
   return `newest verified ${duration(ageMs)} ago at instance ${grouped(instance)}, ${bytes(size)} (${members.map(printable).join(', ')})`;
 }
+
+const upgradeText = ({ attempt, changedAt, from, state, to }: NonNullable<StatusView['cell']['upgrade']>): string => {
+  const hours = Math.max(0, (Date.now() - Date.parse(changedAt)) / 3_600_000);
+  const age = hours < 1 ? `${Math.round(hours * 60)} min` : `${Math.round(hours)} h`;
+  const what = state === 'upgraded' ? 'every member runs the target; pending finalize' : state;
+  return printable(`${attempt}  ${from} -> ${to}  ${what} for ${age}`);
+};
 
 const pendingText = ({ from, members }: NonNullable<StatusView['cell']['pendingMembership']>): string =>
   `${members.map(printable).join(', ')} from instance ${grouped(from)} on`;

@@ -478,6 +478,7 @@ export class DatabaseService implements ReplicaService {
         pending === undefined
           ? null
           : { from: pending.from, members: pending.configuration.members.map((member) => member.name) },
+      upgrade: this.#options.upgrade?.open() ?? null,
       frozen: frozenDocument(log.frozen),
     };
   }

@@ -2,7 +2,13 @@
 import { createHmac } from 'node:crypto';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
-import type { AttemptManifestDocument, AttemptScanDocument } from '../formats/upgrade-body.ts';
+import type { OpenUpgradeDocument } from '../formats/operating-body.ts';
+import {
+  type AttemptManifestDocument,
+  type AttemptScanDocument,
+  attemptKey,
+  currentKey,
+} from '../formats/upgrade-body.ts';
 import type { AttemptsPort } from '../ports/attempts.ts';
 import type { ClockPort } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
@@ -30,6 +36,17 @@ export class ReplicaUpgrade implements UpgradeService {
     const { clocks, database, log } = this.#options;
     const cellTimeMs = log.core.cellTimeMs(clocks.now());
     return { level: database.level, epoch: database.epoch, cellTimeMs, entries: database.system };
+  }
+
+  /** For status: what waits to be ended, finalized above all. Not a warning, which a judge of a restart would take for news. */
+  open(): OpenUpgradeDocument | null {
+    const { system } = this.#options.database;
+    const id = system.get(currentKey)?.value;
+    if (id === undefined) return null;
+    const journal = system.get(attemptKey(Buffer.from(id).toString('utf8')))?.value;
+    if (journal === undefined) return null;
+    const { attempt, changedAt, from, state, to } = JSON.parse(Buffer.from(journal).toString('utf8'));
+    return { attempt, state, from, to, changedAt };
   }
 
   /** Signed, so that "nothing is left" is the word of this member and not of whoever asked it. */

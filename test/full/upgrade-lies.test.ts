@@ -35,16 +35,18 @@ const lies: Readonly<Record<string, Lie>> = {
     reason: /with version 0\.1\.0 instead of 0\.2\.0/,
   },
   'starts on an old copy of the directory': {
-    restart: (folder) =>
-      forward(async (member, program) => {
+    // The fence ends it at each start, with either version: what it stands on stays the copy.
+    restart: (folder) => async (member, program, version) => {
+      if (version === newVersion) {
         await member.terminate();
         const copy = `${folder}/copy-of-${member.name}`;
         rmSync(member.directory, { recursive: true });
         cpSync(copy, member.directory, { recursive: true });
-        member.program = program;
-        member.start();
-        member.expectEnd(true);
-      }),
+      } else if (member.running) await member.terminate();
+      member.program = program;
+      member.start();
+      member.expectEnd(true);
+    },
     reason: /does not answer|older copy|does not vote|is waiting|is checking|warns/,
   },
   "starts on another member's directory": {

@@ -81,8 +81,10 @@ export const careChecks: readonly Check<LiveFacts>[] = [
     id: 'leftovers',
     what: 'nothing lies in the data directories that does not belong',
     look: ({ own }) =>
-      own.flatMap(({ name, leftovers }) => {
-        if (leftovers === undefined || leftovers.length === 0) return [];
+      own.flatMap(({ name, leftovers: found, upgrade }) => {
+        // What the open upgrade keeps there is its own.
+        const leftovers = (found ?? []).filter((it) => it !== `attempts/${upgrade?.attempt}`);
+        if (leftovers.length === 0) return [];
         const text = `the data directory of ${name} has ${leftovers.join(', ')}`;
         return [warn({ member: name, text, ...cureOfLeftover(leftovers[0] as string, `DATA-DIR-OF-${name}`) })];
       }),

@@ -4,6 +4,8 @@
  * Any operator on any machine reads the same one. It is only ever replaced whole, by whoever holds the claim.
  */
 
+import { attemptKey, claimRenewedKey, currentKey } from '../../formats/upgrade-body.ts';
+
 export type AttemptState =
   /** Members are being upgraded. */
   | 'running'
@@ -107,10 +109,10 @@ export interface Claim {
 }
 
 export const keys = {
-  current: 'upgrade/current',
+  current: currentKey,
   claim: 'upgrade/claim',
-  renewed: 'upgrade/renewed',
-  attempt: (id: string): string => `upgrade/attempt/${id.toLowerCase()}`,
+  renewed: claimRenewedKey,
+  attempt: attemptKey,
   attempts: 'upgrade/attempt/',
 } as const;
 

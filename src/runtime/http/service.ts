@@ -9,7 +9,7 @@ import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
-import type { OperatingDocument } from '../../formats/operating-body.ts';
+import type { OpenUpgradeDocument, OperatingDocument } from '../../formats/operating-body.ts';
 import type { AttemptManifestDocument, AttemptScanDocument } from '../../formats/upgrade-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
@@ -224,6 +224,8 @@ export interface UpgradeService {
     readonly cellTimeMs: number;
     readonly entries: ReadonlyMap<string, { readonly instance: number; readonly value: Uint8Array }>;
   };
+  /** Null while none is open. */
+  open(): OpenUpgradeDocument | null;
   scan(): Promise<AttemptScanDocument>;
   begin(manifest: AttemptManifestDocument): Promise<void>;
   clear(attempt: string): Promise<void>;
