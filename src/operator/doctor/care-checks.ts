@@ -112,7 +112,8 @@ export function cureOfLeftover(name: string, directory: string): { readonly fix:
   if (name.startsWith('quarantine/')) {
     return { fix: `mv ${directory}/${name} ELSEWHERE/`, advice: 'set aside; move it out once you know what it is' };
   }
-  if (name.startsWith('attempts/')) return { fix: 'paxosctl upgrade scan', advice: 'of an upgrade that did not end' };
+  if (name.startsWith('attempts/'))
+    return { fix: `ls -la ${directory}/${name}`, advice: 'of an upgrade that did not end; never read as data' };
   const advice = 'find out who put it there; the next start moves it aside with this flag, and refuses without';
   return { fix: `paxosctl node start … --data-dir ${directory} --quarantine-leftovers`, advice };
 }

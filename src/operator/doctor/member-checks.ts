@@ -119,11 +119,19 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
     what: 'all replicas run the same version at the same level',
     look: ({ own }) => {
       const found: Finding[] = [];
-      const fix = 'paxosctl upgrade status';
+      const newest =
+        own
+          .map(({ version }) => version)
+          .sort(byVersion)
+          .at(-1) ?? 'VERSION';
+      const about = {
+        advice: 'restart the others with the newer one',
+        fix: `paxosctl wait version=${newest} --timeout 10m`,
+      };
       const versions = groups(own.map(({ name, version }) => [version, name]));
-      if (versions.size > 1) found.push(warn({ text: `versions are mixed: ${listed(versions)}`, fix }));
+      if (versions.size > 1) found.push(warn({ text: `versions are mixed: ${listed(versions)}`, ...about }));
       const levels = groups(own.map(({ name, level }) => [String(level), name]));
-      if (levels.size > 1) found.push(fail({ text: `levels are mixed: ${listed(levels)}`, fix }));
+      if (levels.size > 1) found.push(fail({ text: `levels are mixed: ${listed(levels)}`, ...about }));
       return found;
     },
   },
@@ -158,6 +166,8 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
       ),
   },
 ];
+
+const byVersion = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
 
 /** Is about where it is, and is told by another check. */
 const isElsewhere = (detail: string): boolean =>
