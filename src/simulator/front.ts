@@ -59,8 +59,8 @@ export function answer(options: FrontOptions, request: ClientRequest, reply: (re
       return;
     }
   }
-  if (request.kind === 'read' && request.stale) return reply(read(options, request.key));
   const serving = service.serving();
+  if (request.kind === 'read' && request.stale && serving.kind !== 'refused') return reply(read(options, request.key));
   options.observed(serving.kind === 'serving' ? serving.epoch : null);
   switch (serving.kind) {
     case 'redirect':
