@@ -25,7 +25,10 @@ class RolledBackCell {
   constructor(seed: number) {
     this.random = new Random(`whole cell ${seed}`);
     const { scheduler, random } = this;
-    const profile = { ...drawProfile(random.fork('profile'), { replicas: 3, calm: true }), leaseMs: 200 };
+    const drawn = drawProfile(random.fork('profile'), { replicas: 3, calm: true });
+    // Short leases, and a network and disks that are quick enough for them.
+    const network = { ...drawn.network, delayMsMin: 0.5, delayMsMean: 1 };
+    const profile = { ...drawn, network, leaseMs: 200, flushMeanMs: 0.5 };
     const members = ['n1', 'n2', 'n3'].map((name) => ({
       name,
       incarnation: 1,
@@ -34,7 +37,7 @@ class RolledBackCell {
     }));
     const { alpha, leaseMs, driftPpm } = profile;
     const formation: Configuration = { members, alpha, leaseMs, driftPpm };
-    const network = new SimulatedNetwork({
+    const links = new SimulatedNetwork({
       scheduler: {
         now: () => scheduler.nowMs,
         schedule: (delayMs, callback, settles) => void scheduler.after(delayMs, callback, settles),
@@ -51,7 +54,7 @@ class RolledBackCell {
           name,
           scheduler,
           random: random.fork(name),
-          network,
+          network: links,
           profile,
           formation,
           observer: nobodyLooks,
