@@ -62,7 +62,8 @@ export async function chooseStart(disk: Disk, { manifest, promise }: Known, snap
   // Also of a snapshot that an earlier start found to be bad.
   const newest = Math.max(received, ...manifest.snapshots.map(({ instance }) => instance), 0);
   const whole = from >= received && isComplete(log, from, newest);
-  return { snapshot, log, memory, bad, missingUpTo: (whole ? 0 : newest) as Instance };
+  const missingUpTo = Math.max(whole ? 0 : newest, lastUnaccounted(log, above)) as Instance;
+  return { snapshot, log, memory, bad, missingUpTo };
 }
 
 function rememberedBy({ remembered }: Manifest): WitnessMemory {
@@ -81,6 +82,19 @@ async function verified(
     if (error instanceof SnapshotCorruptError) return error;
     throw error;
   }
+}
+
+/**
+ * The last instance known as chosen of which the log has nothing, good or bad: a snapshot stood for it that is not here any more,
+ * when the one that was fetched in its place is of an earlier instance. 0 when there is none.
+ */
+function lastUnaccounted(log: RecoveredLog, above: number): number {
+  for (let instance = log.chosenUpTo; instance > above; instance--) {
+    const known =
+      log.entries.has(instance) || log.bad.some((item) => item.instance <= instance && instance <= item.upTo);
+    if (!known) return instance;
+  }
+  return 0;
 }
 
 /** Whether the log alone leads from the state at `from` to the state at `to`. */

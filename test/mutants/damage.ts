@@ -111,7 +111,7 @@ export const damage: readonly Mutant[] = [
     edits: [
       {
         file: storage('wal/recovery'),
-        find: 'if (records) this.#gap = true;',
+        find: 'if (records) this.#gapFrom ??= this.#chosenUpTo + 1;',
         replace: 'void records;',
       },
     ],
@@ -156,8 +156,8 @@ export const damage: readonly Mutant[] = [
     edits: [
       {
         file: storage('opening'),
-        find: '(whole ? 0 : newest)',
-        replace: '(whole ? 0 : 0 * newest)',
+        find: 'Math.max(whole ? 0 : newest, lastUnaccounted(log, above))',
+        replace: '0 * Math.max(whole ? 0 : newest, lastUnaccounted(log, above))',
       },
     ],
     killedBy: [snapshots],

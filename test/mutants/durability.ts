@@ -301,7 +301,7 @@ export const durability: readonly Mutant[] = [
       },
       {
         file: storage('wal/recovery'),
-        find: 'if (known && facts.previousChain !== before.chain && !this.#gap) {',
+        find: 'if (known && facts.previousChain !== before.chain && this.#gapFrom === null) {',
         replace: 'if (known && facts.flush < 0) {',
       },
     ],

@@ -341,6 +341,26 @@ describe('a damaged log', () => {
     expect(found(await reopened(disk), 9)).toEqual([...texts(1, 2), 'bad', 'bad', ...texts(5, 8), 'nothing']);
   });
 
+  it('of which a group has lost a record and the identities too misses none of them, though that group calls them chosen', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk, { segmentBytes: 64 * 1024 });
+    const done = persisted(storage, 2);
+    storage.persist(write(1, entries(1, 2), { chosenUpTo: 2 }));
+    storage.persist(write(2, entries(3, 7), { chosenUpTo: 7 }));
+    await done;
+    await writeEach(storage, entries(8, 9), 3);
+    const crashed = disk.crash(powerLoss);
+    // The third of its records, and the sector with the second copy of what they are.
+    const bytes = crashed.inode('wal-00000001').durable.get(0, 64 * 1024);
+    const at = bytes.indexOf('value 5');
+    const tail = Math.ceil((at + 200) / 512) * 512;
+    damage(crashed, at, Buffer.from('rot'));
+    damage(crashed, tail + 100, Buffer.from('rot'));
+    const result = found(await open(crashed), 9);
+    expect(result).not.toContain('nothing');
+    expect(result.slice(4, 7)).toEqual(['bad', 'bad', 'bad']);
+  });
+
   it('that ends with a group of which nothing is left is bad from there on without end', async () => {
     const disk = await written();
     damage(disk, groupAt(6), Buffer.alloc(1024, 0x5a));

@@ -134,8 +134,11 @@ class LogRecovery {
   /** Where it ended before the first damage. */
   #sound: LogPoint | null = null;
   readonly #damage: Damage[] = [];
-  /** Records are gone of which not even the instance is known, somewhere after the last group read. */
-  #gap = false;
+  /**
+   * Records are gone of which not even the instance is known, since this one was the first not known as chosen; null when there are none.
+   * What a group itself calls chosen may lie in it.
+   */
+  #gapFrom: number | null = null;
   #torn: TornGroup | null = null;
   #chosenUpTo = 0;
   #highest = 0;
@@ -177,7 +180,7 @@ class LogRecovery {
       first = false;
     }
     // Behind zeros it may be taken for the end of the log, but nobody knows what was there.
-    if (unreadableUpTo !== null && unreadableUpTo > offset && offset < limited.length && !this.#gap) {
+    if (unreadableUpTo !== null && unreadableUpTo > offset && offset < limited.length && this.#gapFrom === null) {
       const what = { file: segmentName(segment), offset, problem: 'from here on it cannot be read whole' };
       this.#damaged(what, true, { segment, offset: segmentHeaderBytes });
     }
@@ -186,12 +189,12 @@ class LogRecovery {
 
   result(expected: LogExpectation): RecoveredLog {
     const lostEnd = this.#flush < expected.flush;
-    if (lostEnd && !this.#gap) {
+    if (lostEnd && this.#gapFrom === null) {
       const end = this.#end ?? logBeginning;
       const problem = `it ends at flush ${this.#flush}, flush ${expected.flush} has been acknowledged`;
       this.#damaged({ file: segmentName(end.segment), offset: end.offset, problem }, true);
     }
-    if (this.#gap) this.#closeGap(endless);
+    if (this.#gapFrom !== null) this.#closeGap(endless);
     const sound = this.#sound;
     const continues = sound ?? this.#beforeLast;
     const { entries, bad } = this.#items.above(expected.above);
@@ -267,9 +270,9 @@ class LogRecovery {
       if (instance === witnessInstance) this.#remember(item);
       else this.#items.take('bad' in item ? badOf(item.bad) : itemOf(item, segment, offset));
     }
+    if (more) this.#gapFrom ??= this.#chosenUpTo + 1;
     if (facts !== null) this.#learn(facts);
     this.#highest = Math.max(this.#highest, this.#items.highestOfGroup);
-    if (more) this.#gap = true;
     this.#end = { segment, offset: offset + bytes, chain, flush: facts?.flush ?? this.#flush };
   }
 
@@ -305,14 +308,14 @@ class LogRecovery {
     const before = opening ?? this.#end;
     const known = before !== null && before.chain !== null && !(before.chain === 0 && before.flush === 0);
     const file = segmentName(segment);
-    if (known && facts.previousChain !== before.chain && !this.#gap) {
+    if (known && facts.previousChain !== before.chain && this.#gapFrom === null) {
       const problem = `it does not follow flush ${before.flush}: a group before it is missing`;
       this.#damaged({ file, offset, problem }, true, { segment, offset });
     }
     if (before !== null && facts.flush <= before.flush) {
       throw corrupt(segment, offset, `flush ${facts.flush} after flush ${before.flush}`);
     }
-    if (this.#gap) this.#closeGap(facts.highest);
+    if (this.#gapFrom !== null) this.#closeGap(facts.highest);
   }
 
   // --- damage ---------------------------------------------------------------------------------------------------------
@@ -320,7 +323,7 @@ class LogRecovery {
   /** `records`: some may be gone altogether. `at` is where the log would go on from, if this is the first damage. */
   #damaged(damage: Damage, records: boolean, at: Partial<LogPoint> = {}): void {
     this.#damage.push(damage);
-    if (records) this.#gap = true;
+    if (records) this.#gapFrom ??= this.#chosenUpTo + 1;
     if (this.#sound !== null) return;
     const end = this.#end;
     this.#sound = end === null || end.chain === null ? { ...logBeginning, ...at } : { ...end, chain: end.chain };
@@ -329,9 +332,9 @@ class LogRecovery {
 
   /** Whatever was open where the records are gone may have been in them. */
   #closeGap(highest: number): void {
-    this.#gap = false;
+    const from = this.#gapFrom ?? this.#chosenUpTo + 1;
+    this.#gapFrom = null;
     this.#items.beginGroup();
-    const from = this.#chosenUpTo + 1;
     if (highest < from) return;
     this.#items.take({ instance: from as Instance, upTo: highest as Instance, identity: null });
     this.#highest = Math.max(this.#highest, highest);
