@@ -336,6 +336,8 @@ export interface CheckDocument {
   readonly entries: number;
   /** Entries that are no longer what was written; some of their keys. */
   readonly rotten: { readonly count: number; readonly keys: readonly string[] };
+  /** Of a deep check: files that could not be read again; null otherwise. */
+  readonly files: readonly { readonly file: string; readonly problem: string }[] | null;
   readonly tookMs: number;
   /** RFC 3339. */
   readonly at: string;

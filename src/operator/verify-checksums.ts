@@ -29,6 +29,8 @@ export interface CheckedMember {
   readonly role: string | null;
   /** Entries that are no longer what was written there. */
   readonly rotten: number | null;
+  /** Of a deep check: files that could not be read again. */
+  readonly files: readonly { readonly file: string; readonly problem: string }[] | null;
   readonly detail: string | null;
 }
 
@@ -88,7 +90,9 @@ export function verifyChecksums(cell: CellFlags, options: VerifyOptions): Promis
     const judgement = judge(voters, asked);
     const found = await differencesOf(judgement, asked, { instance: started.instance, values: options.values });
     const rows = asked.map((one) => row(one, judgement, started.instance));
-    const differs = judgement.kind !== 'agree' || rows.some(({ verdict }) => verdict === 'differs');
+    // A file that stays bad is found as much as a database that differs (exit 4).
+    const badFiles = rows.some(({ files }) => files !== null && files.length > 0);
+    const differs = badFiles || judgement.kind !== 'agree' || rows.some(({ verdict }) => verdict === 'differs');
     const complete = rows.length > 0 && rows.every(({ verdict }) => verdict === 'agrees' || verdict === 'differs');
     const verdict = differs ? 'differ' : complete ? 'agree' : 'incomplete';
     return {
@@ -179,6 +183,7 @@ function row(one: Asked, judgement: Judgement, instance: number): CheckedMember 
       checksum: null,
       log: null,
       rotten: null,
+      files: null,
       detail: one.why ?? whyNot(answer, instance),
     };
   }
@@ -191,6 +196,7 @@ function row(one: Asked, judgement: Judgement, instance: number): CheckedMember 
     checksum: check.database,
     log: check.log,
     rotten: check.rotten.count,
+    files: check.files,
     detail: detailOf(check),
   };
 }
@@ -203,6 +209,8 @@ function whyNot(answer: ChecksumDocument | null, instance: number): string {
 }
 
 function detailOf(check: NonNullable<ChecksumDocument['check']>): string | null {
+  const [bad] = check.files ?? [];
+  if (bad !== undefined) return `${bad.file} cannot be read: ${bad.problem}`;
   if (check.rotten.count > 0) return `${check.rotten.count} entries changed in memory since they were written`;
   return check.kept === check.database ? null : 'its running sum is not that of what it stores';
 }

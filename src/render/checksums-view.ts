@@ -114,6 +114,8 @@ function headline({ verdict, instance, tookMs, forked, decidedBy, members }: Che
   }
   if (forked) return `${coloured('red', 'FORKED')}  the members do not even have the same log ${at} ${took}`;
   const odd = members.filter((it) => it.verdict === 'differs').map(({ name }) => printable(name));
+  if (odd.length === 0)
+    return `${coloured('red', 'DAMAGED')}  the same database ${at}, but files that cannot be read ${took}`;
   const by =
     decidedBy === 'version'
       ? ', held against the newer version'

@@ -47,6 +47,8 @@ export interface DatabaseCheck {
   readonly entries: number;
   readonly ranges: readonly RangeDigest[];
   readonly rotten: ScanResult['rotten'];
+  /** Files that could not be read again; null when nobody asked for files. */
+  readonly files: readonly BadFile[] | null;
   readonly tookMs: number;
   /** Milliseconds since 1970, for people. */
   readonly atWallMs: number;
@@ -57,6 +59,11 @@ interface Done {
   view: DatabaseView | null;
   /** Evidence: newer ones do not take its place. */
   pinned: boolean;
+}
+
+export interface BadFile {
+  readonly file: string;
+  readonly problem: string;
 }
 
 export interface DatabaseChecksOptions {
@@ -72,6 +79,8 @@ export class DatabaseChecks {
   #next: ChecksumPoint | null = null;
   #newest = 0;
   #closed = false;
+  /** Reads all files again, for a deep check. */
+  readFiles: (() => Promise<readonly BadFile[]>) | null = null;
   /** Told of each check that was finished. */
   onDone: (check: DatabaseCheck) => void = () => undefined;
 
@@ -150,7 +159,7 @@ export class DatabaseChecks {
     const { clocks, logger } = this.#options;
     try {
       const step = scan.next();
-      if (step.done === true) return this.#finish(point, step.value, startedMs);
+      if (step.done === true) return void this.#finish(point, step.value, startedMs);
     } catch (error) {
       // A record so damaged that it has no encoding: there is nothing to compare, which is not the same as equal.
       logger.error({ err: error, instance: point.instance }, 'the database could not be checked');
@@ -159,12 +168,18 @@ export class DatabaseChecks {
     clocks.schedule(plus(clocks, restMs), () => this.#slice(point, scan, startedMs));
   }
 
-  #finish(point: ChecksumPoint, result: ScanResult, startedMs: number): void {
+  async #finish(point: ChecksumPoint, result: ScanResult, startedMs: number): Promise<void> {
     const { clocks, logger } = this.#options;
+    let files: readonly BadFile[] | null = null;
+    if (point.deep && this.readFiles !== null) {
+      files = await this.readFiles().catch((error: unknown) => [{ file: '?', problem: String(error) }]);
+      if (this.#running !== point) return;
+    }
     const { monotonicMs, wallMs } = clocks.now();
     const { instance, deep, logChain, view } = point;
     const check: DatabaseCheck = {
       ...result,
+      files,
       instance,
       deep,
       logChain: hex(logChain),

@@ -240,6 +240,7 @@ class ReplicaProcess {
     this.#switch.set(this.#service);
     this.#levelKept = joined.manifest.level;
     this.#watchSpace(joined);
+    this.#selfCheck.checks.readFiles = () => joined.storage.checkFiles();
     this.#selfCheck.start(log);
     log.start();
   }

@@ -54,6 +54,7 @@ import {
 } from './snapshot-store.ts';
 import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
 import type { Damage } from './wal/recovery.ts';
+import { plainly, recoverLog } from './wal/recovery.ts';
 import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
@@ -409,6 +410,36 @@ export class ReplicaStorage {
   /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. */
   setLevel(level: number): Promise<void> {
     return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
+  }
+
+  /**
+   * Reads again every file that the manifest names, beside everything else: the manifest, the promise copies, the log, the snapshots.
+   * What a writer is at meanwhile is no damage: a last group that is not whole is none yet.
+   */
+  async checkFiles(): Promise<readonly { readonly file: string; readonly problem: string }[]> {
+    const { directory, snapshots } = this.#parts;
+    const { disk, owner } = directory;
+    const bad: { readonly file: string; readonly problem: string }[] = [];
+    const look = async (file: string, read: () => Promise<unknown>): Promise<void> => {
+      try {
+        await read();
+      } catch (error) {
+        bad.push({ file, problem: error instanceof Error ? error.message : String(error) });
+      }
+    };
+    await look('MANIFEST', () => inspect(disk));
+    await look('promise-a, promise-b', () => PromiseCopies.read(disk, owner));
+    for (const entry of snapshots.list()) await look(entry.file, () => snapshots.verify(entry));
+    // Those that were dropped meanwhile are no longer named.
+    const { segments } = this.manifest;
+    await look('wal', async () => {
+      const damaged = async (): Promise<readonly Damage[]> =>
+        (await recoverLog(disk, owner, segments, plainly(snapshots.newestInstance()))).damage;
+      // What was half-way written at the first look is whole at the second.
+      const places = (await damaged()).length === 0 ? [] : await damaged();
+      if (places.length > 0) throw new Error(`damaged in ${places.length} places`);
+    });
+    return bad;
   }
 
   /** Keeps `bytes` in quarantine/ for people; nothing ever reads it. A second one of the same name stands beside the first. */

@@ -2,7 +2,7 @@
  * What is at stake: a replica whose memory changed goes on serving, voting and teaching (P30), the master too, and a check that
  * says "equal" of somebody who was not asked (I15). Real processes; one bit of one value is changed behind the replica's back.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Random } from '../../src/core/random.ts';
@@ -134,6 +134,28 @@ describe('verify checksums', () => {
         expect(odd.log()).toContain('set aside');
         expect(evidenceOf(odd).at(-1)).toMatchObject({ by: 'majority', more: { rotten: [{ key: 'k7' }] } });
       }
+    });
+  });
+});
+
+describe('verify checksums --deep', () => {
+  it('reads the files of a running replica again, and ends with 4 when one is damaged', async () => {
+    await withCell({ ...settings(), replicas: 1 }, async (cell) => {
+      await withClient(cell, async (client) => {
+        for (let n = 0; n < 30; n++) await put(client, `k${n}`, `v${n}`.repeat(100));
+      });
+      const [only] = cell.members as [ReplicaChild];
+      const sound = await verify(cell, '--deep');
+      expect(sound).toMatchObject({ code: 0, document: { deep: true, members: [{ files: [] }] } });
+      const [wal] = readdirSync(only.directory).filter((name) => name.startsWith('wal-')) as [string];
+      const file = openSync(path.join(only.directory, wal), 'r+');
+      writeSync(file, Buffer.alloc(600, 0x5a), 0, 600, 8_192);
+      closeSync(file);
+      const damaged = await verify(cell, '--deep');
+      expect(damaged, JSON.stringify(damaged.document)).toMatchObject({ code: 4, document: { verdict: 'differ' } });
+      expect(damaged.document.members[0]?.files).toEqual([
+        { file: 'wal', problem: expect.stringContaining('damaged') },
+      ]);
     });
   });
 });

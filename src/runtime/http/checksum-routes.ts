@@ -29,6 +29,7 @@ export const checkDocument = (check: DatabaseCheck): CheckDocument => ({
   kept: check.kept,
   entries: check.entries,
   rotten: check.rotten,
+  files: check.files,
   tookMs: check.tookMs,
   at: new Date(check.atWallMs).toISOString(),
 });
