@@ -13,6 +13,8 @@ import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 
 const kinds = { noop: 0, mastership: 1, configuration: 2, submitted: 3 } as const;
+/** The newest kind that this program knows. */
+export const valueKindMax = Math.max(...Object.values(kinds));
 /** By their number. */
 const roles: readonly MemberRole[] = ['learner', 'voter', 'rebuilding'];
 const membersMax = 31;
@@ -87,6 +89,17 @@ export function readConfigurationsFrom(from: ByteReader): ConfigurationFrom[] {
   return list;
 }
 
+/** Of a newer format: to be told from damage, since the bytes are what somebody wrote (pitfall U4). */
+export class UnknownValueError extends FormatError {
+  readonly kind: number;
+
+  constructor(kind: number) {
+    super(`a value of unknown kind ${kind}`);
+    this.name = 'UnknownValueError';
+    this.kind = kind;
+  }
+}
+
 /** A value is encoded once however often it is written or sent; the values themselves are immutable. */
 const encoded = new WeakMap<Value, Buffer>();
 
@@ -149,6 +162,6 @@ function readValue(from: ByteReader): Value {
       return { kind: 'submitted', epoch, cellTimeMs, items };
     }
     default:
-      throw new FormatError(`a value of unknown kind ${kind}`);
+      throw new UnknownValueError(kind);
   }
 }

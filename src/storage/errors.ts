@@ -98,8 +98,8 @@ export class UnsupportedFormatError extends Error {
   readonly kind = 'unsupported-format';
   readonly facts: { readonly file: string; readonly format: number; readonly highest: number };
 
-  constructor(facts: UnsupportedFormatError['facts']) {
-    super(`${facts.file} has format ${facts.format}; this program knows formats up to ${facts.highest}.`);
+  constructor(facts: UnsupportedFormatError['facts'], options?: { cause?: unknown }) {
+    super(`${facts.file} has format ${facts.format}; this program knows formats up to ${facts.highest}.`, options);
     this.name = 'UnsupportedFormatError';
     this.facts = facts;
   }

@@ -6,8 +6,10 @@ import { encodeCommand } from '../../src/formats/command.ts';
 import { LevelRefusedError } from '../../src/formats/levels.ts';
 import { chainBefore, chained } from '../../src/formats/log-chain.ts';
 import type { RecordedPoint } from '../../src/formats/manifest.ts';
+import { decodeValue, encodeValue } from '../../src/formats/value.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
+import { toOperatorError } from '../../src/runtime/directory-errors.ts';
 import { rehearse } from '../../src/runtime/rehearsal.ts';
 import type { SimulatedDisk } from '../../src/simulator/disk.ts';
 import { ReplicaStorage } from '../../src/storage/replica-storage.ts';
@@ -132,6 +134,26 @@ function wrongAt(instance: number): () => LogApplication<unknown> {
     };
   };
 }
+
+describe('a log with a value of a newer kind', () => {
+  it('is no damage: the start is refused as of another version, and nothing is changed', async () => {
+    const { disk, storage, write } = await history();
+    await write([mastership, ...range(2, 4)]);
+    // Bytes and value share memory: what is written is what a newer version would have written.
+    const bytes = Buffer.from(encodeValue(put(5)));
+    const value = decodeValue(bytes);
+    bytes[0] = 99;
+    await writeEach(storage, [{ instance: 5 as Instance, ballot: ballot(1), value }], 5);
+    await storage.close();
+    const before = await contents(disk);
+    const error = await open(disk).then(
+      () => null,
+      (reason: unknown) => toOperatorError(reason, '/data', 0),
+    );
+    expect(error).toMatchObject({ exitCode: 22, code: 'PAXOS_VERSION_REFUSED' });
+    expect(await contents(disk)).toBe(before);
+  });
+});
 
 describe('a rehearsal', () => {
   it('replays everything and finds the recorded point again', async () => {

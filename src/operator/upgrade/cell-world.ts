@@ -11,6 +11,7 @@ import type { CellFlags } from '../connect.ts';
 import { getJson } from '../replica-http.ts';
 import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
 import { verifyChecksums } from '../verify-checksums.ts';
+import { doctorFindings } from './doctor-findings.ts';
 import type { Attempt } from './journal.ts';
 import { filledIn, runCommand } from './restart-command.ts';
 import { type Seen, seenIn } from './seen.ts';
@@ -47,7 +48,8 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
   return {
     see: async (known) => {
       try {
-        const seen = seenIn(await survey(endpoints, Math.min(timeoutMs, lookMsMax)));
+        const asked = await survey(endpoints, Math.min(timeoutMs, lookMsMax));
+        const seen = { ...seenIn(asked), doctor: doctorFindings(asked) };
         endpoints = [...new Set([...endpoints, ...seen.members.map(({ member }) => member.url.replace(/\/$/, ''))])];
         return seen.members.length > 0 ? seen : nobody(known);
       } catch (error) {

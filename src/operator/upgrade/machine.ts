@@ -143,7 +143,8 @@ function nextTurn(now: Situation): Action {
 function mayTurn(now: Situation, { name }: MemberProgress): Action | null {
   const { options, seen } = now;
   const { minTolerance, diskFreeBytesMin } = options;
-  const findings = preflight(seen, { turn: name, minTolerance, diskFreeBytesMin });
+  const goingBack = options.goal !== 'run';
+  const findings = preflight(seen, { turn: name, minTolerance, diskFreeBytesMin, goingBack });
   const [first] = findings;
   if (first !== undefined) {
     const why = findings.map(findingText).join('; ');

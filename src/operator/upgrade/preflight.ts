@@ -28,6 +28,7 @@ export interface PreflightOptions {
   readonly minTolerance: number;
   /** Free bytes that each disk must have. */
   readonly diskFreeBytesMin: number;
+  readonly goingBack?: boolean;
 }
 
 export const preflightDefaults = { minTolerance: 0, diskFreeBytesMin: 64 * 1024 * 1024 } as const;
@@ -41,6 +42,8 @@ export function preflight(seen: Seen, options: PreflightOptions): readonly Findi
     ...reachEachOther(seen),
     ...room(seen, options.diskFreeBytesMin),
     ...quorumWithout(seen, options),
+    // The way back is not to depend on what has nothing to do with it.
+    ...(options.goingBack === true ? [] : (seen.doctor ?? [])),
   ];
 }
 

@@ -2,6 +2,8 @@
 import { lagInstancesMax, type Survey } from '../../client/cell-status.ts';
 import type { MemberDocument, ReplicaStatusDocument } from '../../formats/http-body.ts';
 
+import type { Finding } from './preflight.ts';
+
 export interface SeenMember {
   readonly member: MemberDocument;
   /** Null when nothing answers at its address. */
@@ -17,6 +19,8 @@ export interface Seen {
   /** The furthest that anybody has applied. */
   readonly applied: number;
   readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
+  /** What `doctor` finds failed at this look. */
+  readonly doctor?: readonly Finding[];
 }
 
 const nowhere = { id: null, name: '', generation: 0 } as const;

@@ -12,6 +12,7 @@ import type { AcceptedEntry } from '../../core/consensus/message.ts';
 import type { WitnessMemory } from '../../core/consensus/witness-memory.ts';
 import { FormatError } from '../../formats/bytes.ts';
 import { type Owner, ownerSeed } from '../../formats/checksum.ts';
+import { UnknownValueError, valueKindMax } from '../../formats/value.ts';
 import { decodeContent, type GroupFacts, isZeros, type LogItem } from '../../formats/wal-group.ts';
 import {
   type GroupHeader,
@@ -24,7 +25,7 @@ import {
 import { type LogPoint, logBeginning, segmentHeaderBytes } from '../../formats/wal-segment.ts';
 import { witnessInstance, witnessOf } from '../../formats/wal-witness.ts';
 import type { Disk } from '../../ports/disk.ts';
-import { WalCorruptError } from '../errors.ts';
+import { UnsupportedFormatError, WalCorruptError } from '../errors.ts';
 import { segmentName } from '../files.ts';
 import { KnownItems } from './known-items.ts';
 import { judgeLogEnd } from './log-end.ts';
@@ -369,6 +370,11 @@ function itemOf(record: ReadRecord, segment: number, offset: number): LogItem {
   try {
     return decodeContent(record, Buffer.from(record.value));
   } catch (error) {
+    // Whole, and of a newer format: no damage, and nothing to be repaired (pitfall U4).
+    if (error instanceof UnknownValueError) {
+      const file = segmentName(segment);
+      throw new UnsupportedFormatError({ file, format: error.kind, highest: valueKindMax }, { cause: error });
+    }
     if (error instanceof FormatError) throw corrupt(segment, offset, `instance ${record.instance}: ${error.message}`);
     throw error;
   }
