@@ -3,6 +3,7 @@ import { checksums } from './checksums.ts';
 import { damage } from './damage.ts';
 import { databases } from './database.ts';
 import { durability } from './durability.ts';
+import { fence } from './fence.ts';
 import { leases } from './leases.ts';
 import { marks } from './marks.ts';
 import { membership } from './membership.ts';
@@ -22,6 +23,7 @@ export const mutants: readonly Mutant[] = [
   ...damage,
   ...marks,
   ...checksums,
+  ...fence,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */

@@ -1,0 +1,89 @@
+/** Old disks: P20 and P22 as the fence finds them, and the rule by which a start waits for it. */
+import type { Mutant } from './mutant.ts';
+
+const directed = 'test/core/consensus/fence.test.ts';
+const pasts = 'test/core/consensus/boot-history.test.ts';
+const history = 'src/core/consensus/boot-history.ts';
+const noOldDisks = {
+  explorer: 'disks of its schedules never go back',
+  simulator: 'disks of the swarm never go back whole',
+};
+
+export const fence: readonly Mutant[] = [
+  {
+    id: 'P22-flush-not-compared',
+    pitfalls: ['P22'],
+    title: 'only boots are compared, not the flush at which the next one began',
+    wrong: 'A disk put back to the middle of a boot goes on with what it acknowledged forgotten.',
+    edits: [
+      {
+        file: history,
+        find: 'if (next === undefined || remembered.flush <= next.began) return null;',
+        replace: 'return null;',
+      },
+      { file: history, find: "  return found('flush-missing', next.began);\n", replace: '' },
+    ],
+    killedBy: [pasts],
+    blind: noOldDisks,
+  },
+  {
+    id: 'P22-boot-ids-not-compared',
+    pitfalls: ['P22'],
+    title: 'boots are compared by their numbers alone',
+    wrong: 'The next start of an old disk takes the number of a boot that was there already, and passes for it.',
+    edits: [
+      {
+        file: history,
+        find: 'if (same !== undefined && same.id !== last.id) return',
+        replace: 'if (same === null) return',
+      },
+    ],
+    killedBy: [pasts],
+    blind: noOldDisks,
+  },
+  {
+    id: 'P20-votes-before-comparing',
+    pitfalls: ['P20', 'P22'],
+    title: 'a member votes from its start on, and compares meanwhile',
+    wrong: 'An old disk promises and accepts before anybody has said that it is one.',
+    edits: [
+      {
+        file: 'src/core/consensus/replica.ts',
+        find: "this.#context.silent = transition.to === 'checking';",
+        replace: 'this.#context.silent = false;',
+      },
+    ],
+    killedBy: [directed],
+    blind: noOldDisks,
+  },
+  {
+    id: 'fence-one-is-enough',
+    pitfalls: [],
+    title: 'a start waits for one other member, not for a majority',
+    wrong: 'The one may know nothing of what the disk acknowledged.',
+    edits: [
+      {
+        file: 'src/core/consensus/comparison.ts',
+        find: 'if (!isQuorum(configuration, this.#compared)) return false;',
+        replace: 'if (this.#compared.size < 2 && configuration.members.length > 1) return false;',
+      },
+    ],
+    killedBy: [directed],
+    blind: noOldDisks,
+  },
+  {
+    id: 'fence-what-is-known-replaced',
+    pitfalls: [],
+    title: 'of two pasts of a member that exclude each other, the later heard of counts',
+    wrong: 'An old disk that has met others before makes the witness forget what it remembered.',
+    edits: [
+      {
+        file: 'src/core/consensus/witness-memory.ts',
+        find: 'if (together === null) continue;',
+        replace: 'if (together === null) return this.#set(member, [history]);',
+      },
+    ],
+    killedBy: [pasts],
+    blind: noOldDisks,
+  },
+];
