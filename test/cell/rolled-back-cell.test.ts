@@ -47,7 +47,9 @@ const allFrozen = (cell: CellProcess): Promise<unknown> =>
   });
 
 describe('a cell whose members were all put back to an older state', () => {
-  it('is found out by a client that remembers, freezes, and stays frozen over restarts', async () => {
+  it('is found out by a client that remembers, freezes, and stays frozen over restarts', {
+    timeout: 90_000,
+  }, async () => {
     await withCell({ replicas: 3 }, async (cell) => {
       const paxosctl = operatorOf(cell);
       expect((await paxosctl('kv', 'put', 'order', 'first')).code).toBe(0);
@@ -89,7 +91,9 @@ describe('a cell whose members were all put back to an older state', () => {
     });
   });
 
-  it('goes on at a price that was shown and accepted, as a new generation that old clients are told of', async () => {
+  it('goes on at a price that was shown and accepted, as a new generation that old clients are told of', {
+    timeout: 90_000,
+  }, async () => {
     await withCell({ replicas: 3 }, async (cell) => {
       const paxosctl = operatorOf(cell);
       await paxosctl('kv', 'put', 'order', 'first');

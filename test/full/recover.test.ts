@@ -72,7 +72,9 @@ const served = async (cell: CellProcess): Promise<string> => {
 };
 
 describe('a new generation', () => {
-  it('begins the same wherever its making was interrupted, and whoever was killed meanwhile', async () => {
+  it('begins the same wherever its making was interrupted, and whoever was killed meanwhile', {
+    timeout: 120_000,
+  }, async () => {
     await withCell({ replicas: 3 }, async (cell) => {
       // One step later each time: fence, build, the two others, and the wait for all to be active.
       for (let step = 0; step < 5; step++) {
