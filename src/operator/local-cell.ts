@@ -11,7 +11,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { AddressInUseError, RefusedError } from '../errors/index.ts';
-import { programOf, readPrograms, writePrograms } from './local-programs.ts';
+import { chosenVersion, programOf, readPrograms, writePrograms } from './local-programs.ts';
 
 const host = '127.0.0.1';
 /** A child that dies again and again is restarted ever more slowly, so that it cannot eat the machine. */
@@ -21,6 +21,10 @@ const restartMsMax = 10_000;
 const steadyMs = 30_000;
 /** Time for handing mastership over and the last flush; then the child is killed, which loses nothing that was acknowledged. */
 const stopMsMax = 10_000;
+
+/** Exit code of a member whose data wants another version. */
+const versionRefused = 22;
+const otherVersionLookMs = 300;
 
 /** Restarting changes nothing about these (contract §1, exit codes of `node start`); 2 is a wrong command line. */
 const isFinal = (code: number | null): boolean => code !== null && (code === 2 || (code >= 20 && code <= 25));
@@ -238,7 +242,20 @@ export class LocalCell {
       }, restartMs);
     }
     this.#options.onEvent({ kind: 'ended', member: child.name, code, signal, restartMs });
+    if (code === versionRefused && !this.#stopping) this.#awaitOtherVersion(child);
     this.#settle();
+  }
+
+  /** An upgrade chose a version that refuses this member's data: it is started again once another one is chosen. */
+  #awaitOtherVersion(child: Child): void {
+    const { directory } = this.#options;
+    const refused = chosenVersion(directory, child.name);
+    if (refused === null) return;
+    child.timer = setTimeout(() => {
+      child.timer = null;
+      if (chosenVersion(directory, child.name) === refused) this.#awaitOtherVersion(child);
+      else this.#spawn(child);
+    }, otherVersionLookMs);
   }
 
   #settle(): void {

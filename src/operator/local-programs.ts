@@ -25,13 +25,17 @@ export const writeProgram = (directory: string, name: string, version: string): 
 
 /** The program that is to run a member; `fallback` where nobody chose one. */
 export function programOf(directory: string, name: string, fallback: readonly string[]): readonly string[] {
-  let version: string;
+  const version = chosenVersion(directory, name);
+  return version === null ? fallback : (readPrograms(directory)[version] ?? fallback);
+}
+
+/** Null where no upgrade has chosen one. */
+export function chosenVersion(directory: string, name: string): string | null {
   try {
-    version = readFileSync(path.join(directory, versionFile(name)), 'utf8').trim();
+    return readFileSync(path.join(directory, versionFile(name)), 'utf8').trim();
   } catch {
-    return fallback;
+    return null;
   }
-  return readPrograms(directory)[version] ?? fallback;
 }
 
 function replace(file: string, text: string): void {

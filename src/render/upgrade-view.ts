@@ -87,8 +87,9 @@ export function stepsView(json: boolean): StepsView {
       current = null;
     },
     waiting: (why) => {
-      current ??= startProgress(last);
-      current.update(`${last}: ${printable(why)}`);
+      const text = `${last === '' ? 'upgrade' : last}: ${printable(why)}`;
+      current ??= startProgress(text);
+      current.update(text);
     },
     stop: () => current?.stop(),
   };

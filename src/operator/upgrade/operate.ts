@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { stateDirectory } from '../../client/state-file.ts';
 import { CheckIncompleteError, RefusedError, UsageError } from '../../errors/index.ts';
+import { supportedLevels } from '../../formats/levels.ts';
 import type { AttemptScanDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type CellFlags, withCell } from '../connect.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
@@ -99,7 +100,8 @@ export function runUpgrade(
   }
   return withUpgrade(flags, around, (world, request) => {
     const { exec = null } = request;
-    const asked: RunRequest = { ...request, to: flags.to, how, exec, rehearse: flags.rehearse ?? null };
+    const levels = around.own.version === flags.to ? { levels: supportedLevels } : {};
+    const asked: RunRequest = { ...request, ...levels, to: flags.to, how, exec, rehearse: flags.rehearse ?? null };
     return run(world, asked);
   });
 }

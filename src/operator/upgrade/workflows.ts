@@ -1,5 +1,6 @@
 /** The commands of an upgrade: each reads the journal, refuses what must not be, and lets the driver go on from there. */
 import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/index.ts';
+import { isSupported, type LevelRange, levelsText } from '../../formats/levels.ts';
 import type { AttemptScanDocument } from '../../formats/upgrade-body.ts';
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
@@ -21,6 +22,8 @@ export interface Plan {
 
 export interface RunRequest {
   readonly to: string;
+  /** That the target speaks, where its own program asks. */
+  readonly levels?: LevelRange;
   readonly how: Attempt['how'];
   readonly exec: string | null;
   readonly rehearse: string | null;
@@ -33,7 +36,7 @@ export interface RunRequest {
 /** Everything that can be known before anything is done: nothing is changed. */
 export async function plan(
   world: UpgradeWorld,
-  request: Pick<RunRequest, 'to' | 'options'>,
+  request: Pick<RunRequest, 'to' | 'options' | 'levels'>,
 ): Promise<Plan & { readonly journal: JournalState; readonly seen: Seen }> {
   const seen = await world.see([]);
   const journal = journalOf(await world.readState());
@@ -66,6 +69,7 @@ export async function plan(
     findings: [
       ...(from === request.to ? [plain('target', `every member runs version ${request.to} already`)] : []),
       ...mixed,
+      ...unspoken(journal.level, request),
       ...preflight(seen, { turn: null, minTolerance, diskFreeBytesMin }),
       ...scans.findings,
       ...residue(scans.scans, null),
@@ -73,6 +77,11 @@ export async function plan(
     journal,
     seen,
   };
+}
+
+function unspoken(level: number, { levels, to }: Pick<RunRequest, 'to' | 'levels'>): readonly Finding[] {
+  if (levels === undefined || isSupported(level, levels)) return [];
+  return [plain('target', `version ${to} speaks ${levelsText(levels)}, the cell is at level ${level}`)];
 }
 
 const plain = (check: string, problem: string): Finding => ({

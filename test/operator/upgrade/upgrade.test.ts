@@ -94,6 +94,15 @@ describe('upgrade run', () => {
     expect(cell.restarts).toEqual([]);
   });
 
+  it('begins nothing when the target does not speak the level of the cell', async () => {
+    const cell = new FakeCell();
+    await expect(run(cell.world(), toNew({ levels: { min: 2, max: 3 } }))).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining('levels 2 to 3'),
+    });
+    expect(cell.restarts).toEqual([]);
+  });
+
   it('says 8 and begins nothing when a member cannot be asked', async () => {
     const cell = new FakeCell();
     cell.member('n3').up = false;
