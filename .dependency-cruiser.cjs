@@ -30,6 +30,10 @@ const only = (name, from, { to = [], packages = [], node = false, comment }) => 
   },
 });
 
+/** Commands that run something themselves, or look at files beside the cell: their backup, a folder. */
+const wiring =
+  '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save)|upgrade/[a-z]+)\\.ts$';
+
 const src = (...names) => names.map((it) => `^src/${it}/`);
 
 module.exports = {
@@ -147,10 +151,10 @@ module.exports = {
       to: { path: '^worker_threads$' },
     },
     only('render-shows', '^src/render/', {
-      to: src('errors', 'client'),
+      to: [...src('errors', 'client'), '^src/operator/upgrade/', '^src/formats/upgrade-body'],
       packages: ['@oclif/core', 'cli-table3', 'ora', 'inquirer', 'pino'],
       node: true,
-      comment: 'Rendering turns results into tables, JSON and prompts.',
+      comment: 'Rendering turns results into tables, JSON and prompts; the journal of an upgrade is shown as it is.',
     }),
     {
       name: 'only-render-draws',
@@ -165,8 +169,7 @@ module.exports = {
       comment: 'A command parses, calls one function, renders: client, operator, render and errors are enough.',
       from: {
         path: '^commands/',
-        pathNot:
-          '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save))\\.ts$',
+        pathNot: wiring,
       },
       to: { path: '^src/', pathNot: src('client', 'operator', 'render', 'errors') },
     },
@@ -176,7 +179,7 @@ module.exports = {
       comment:
         'These wire what they run, a replica, a simulation, files; consensus and storage are still none of their business.',
       from: {
-        path: '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save))\\.ts$',
+        path: wiring,
       },
       to: {
         path: '^src/',
