@@ -6,13 +6,15 @@
  * one never counts below a snapshot that came from another member: what this member's log holds there may be values that it
  * accepted and that were never chosen.
  */
+import type { Configuration, ConfigurationFrom } from '../core/consensus/configuration.ts';
 import type { Instance } from '../core/consensus/identity.ts';
 import { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
 import type { Disk } from '../ports/disk.ts';
-import { ManifestCorruptError, PromiseLostError, SnapshotCorruptError } from './errors.ts';
+import { ManifestCorruptError, PromiseLostError, SnapshotCorruptError, WalCorruptError } from './errors.ts';
+import { segmentName } from './files.ts';
 import type { LoadedSnapshot, SnapshotStore } from './snapshot-store.ts';
 import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
 
@@ -25,6 +27,34 @@ export interface Start {
   readonly bad: readonly SnapshotEntry[];
   /** Up to here the state is missing: a bad snapshot stood for it, and the log alone does not lead there. 0 for nothing. */
   readonly missingUpTo: Instance;
+}
+
+/**
+ * Where nobody else has a copy, nothing is gained by going on, and writing the log anew would take away what a better reading of
+ * the medium might still bring back: a cell of one is left as it is.
+ * @throws {WalCorruptError | SnapshotCorruptError}
+ */
+export function refuseWithoutCopies(start: Start, manifest: Manifest): void {
+  const { bad, log, missingUpTo, snapshot } = start;
+  if ((log.bad.length === 0 && missingUpTo === 0) || newestConfiguration(start, manifest).members.length > 1) return;
+  const [damage] = log.damage;
+  if (damage !== undefined) throw new WalCorruptError(damage);
+  const [file] = bad;
+  const last = snapshot?.handle.instance ?? 0;
+  const problem = `the log does not lead from instance ${last} to ${Math.max(missingUpTo, log.bad[0]?.instance ?? 0)}`;
+  if (file !== undefined) throw new SnapshotCorruptError({ file: file.file, instance: file.instance, problem });
+  throw new WalCorruptError({ file: segmentName(manifest.segments.at(-1) ?? 0), offset: 0, problem });
+}
+
+/** Of those that are known as chosen here. */
+function newestConfiguration({ log, snapshot }: Start, manifest: Manifest): Configuration {
+  const given = snapshot?.handle.configurations ?? manifest.configurations;
+  let newest = (given.at(-1) as ConfigurationFrom).configuration;
+  const entries = [...log.entries.values()].sort((a, b) => a.instance - b.instance);
+  for (const { instance, value } of entries) {
+    if (value.kind === 'configuration' && instance <= log.chosenUpTo) newest = value.configuration;
+  }
+  return newest;
 }
 
 /** What the other files say of the log. */

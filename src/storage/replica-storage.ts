@@ -41,7 +41,7 @@ import {
 } from './generation.ts';
 import { GroupCommit } from './group-commit.ts';
 import { describeUnknown } from './leftovers.ts';
-import { checkAgreement, chooseStart, type Start } from './opening.ts';
+import { checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import type { VerifiedSnapshot } from './snapshot-reader.ts';
@@ -198,7 +198,7 @@ export class ReplicaStorage {
    * Opens a formed directory. When it resolves, the new boot number and id and everything recovered are durable.
    * Nothing was changed when it rejects with one of the refusals below.
    * @throws {WrongDirectoryError | UnknownFilesError | ManifestCorruptError | UnsupportedFormatError}
-   * @throws {PromiseLostError | WalCorruptError}
+   * @throws {PromiseLostError | WalCorruptError | SnapshotCorruptError}
    * @throws {DiskError} 'full' when there is no room even to start.
    */
   static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
@@ -212,6 +212,7 @@ export class ReplicaStorage {
     const promise = await PromiseCopies.read(disk, directory.owner);
     const start = await chooseStart(disk, { manifest, promise }, snapshots);
     checkAgreement(manifest, promise, start.log);
+    refuseWithoutCopies(start, manifest);
     for (const { file, instance } of start.bad) {
       const how = start.missingUpTo === 0 ? 'the log after the one before it is complete' : 'another is fetched';
       options.logger?.warn({ file, instance }, `a snapshot is bad; ${how}`);

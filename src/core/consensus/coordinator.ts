@@ -28,7 +28,7 @@ import type { Clocks, Submission } from './input.ts';
 import type { Message, Release } from './message.ts';
 import { Peers } from './peers.ts';
 import { Proposer } from './proposer.ts';
-import { voters } from './quorum.ts';
+import { isQuorum, voters } from './quorum.ts';
 import type { Value } from './value.ts';
 
 type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
@@ -321,6 +321,17 @@ export class Coordinator {
     const sinceMs = now.monotonicMs - 2 * configuration.leaseMs;
     if (!isMaster(this.#state) || this.#servingSinceMs > sinceMs) return [];
     return this.#peers.unheard(configuration, this.#context.self, sinceMs);
+  }
+
+  /**
+   * At a master: have as many voters as decide acknowledged something after they had applied `instance`? Until then the loss of
+   * one member may take with it that a value was chosen, and whose majority decides what follows.
+   */
+  isAppliedByQuorum(instance: Instance): boolean {
+    const { appliedUpTo, configurations, self } = this.#context;
+    const { configuration } = configurations.latest;
+    const known = (id: ReplicaId): number => (id === self ? appliedUpTo : this.#peers.appliedUpTo(id));
+    return isQuorum(configuration, new Set([...voters(configuration)].filter((id) => known(id) >= instance)));
   }
 
   handOver(to: ReplicaId | null): void {

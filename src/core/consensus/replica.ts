@@ -597,6 +597,11 @@ export class Replica {
     return this.#coordinator.unheard(now);
   }
 
+  /** At a master: whether as many voters as decide are known to have applied `instance`. */
+  isAppliedByQuorum(instance: Instance): boolean {
+    return this.#coordinator.isAppliedByQuorum(instance);
+  }
+
   get state(): CoordinatorState {
     return this.#coordinator.state;
   }

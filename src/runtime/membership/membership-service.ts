@@ -5,7 +5,7 @@
  * Source: design §3 "Membership"; contract §2 (`/v1/members`); pitfalls P39, P45, P47, P49, O9-O11.
  */
 import { type Configuration, type Member, memberId } from '../../core/consensus/configuration.ts';
-import type { ReplicaId } from '../../core/consensus/identity.ts';
+import type { Instance, ReplicaId } from '../../core/consensus/identity.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
 import type { LogReplica } from '../log-replica.ts';
@@ -226,10 +226,18 @@ export class MembershipService {
     return this.#options.log.core.configurations.length === 1;
   }
 
-  /** Until the newest configuration governs the next instance, or the time is over. */
+  /**
+   * Until the newest configuration governs the next instance and as many as decide know it, or the time is over. Were the
+   * operator told earlier, the loss of this member could leave the decision to those who were just given up.
+   */
   async #settled(msMax: number): Promise<void> {
+    const { log } = this.#options;
     const deadline = this.#nowMs + msMax;
-    while (!this.#isSettled && this.#nowMs < deadline && !this.#options.log.stopped) await this.#pause();
+    const isKnown = (): boolean => {
+      const [first] = log.core.configurations;
+      return this.#isSettled && first !== undefined && log.core.isAppliedByQuorum((first.from - 1) as Instance);
+    };
+    while (!isKnown() && this.#nowMs < deadline && !log.stopped) await this.#pause();
   }
 
   get #nowMs(): number {
