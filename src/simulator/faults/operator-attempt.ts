@@ -113,6 +113,7 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
       else end(error instanceof OperatorError ? error.code : String(error));
     },
   );
-  world.later(waitMs, () => end('waiting'));
+  // Whoever was answered at the last moment still has others to ask before it can say what it knows.
+  world.later(waitMs, () => (answered === 0 ? end('waiting') : world.later(waitMs, () => end('waiting'))));
   world.scheduler.settle();
 }
