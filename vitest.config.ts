@@ -15,7 +15,7 @@ export default defineConfig({
     // Real processes are started and killed by many tests, and a stuck one must not take the others along.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 30_000,
     disableConsoleIntercept: true,
     reporters: ['default', './test/plain-reporter.mjs'],

@@ -91,7 +91,8 @@ describe('verify checksums', () => {
       const { directories, compared, difference } = JSON.parse(replayed.stdout);
       expect(difference).toBe(null);
       expect(compared).toMatchObject({ from: 0 });
-      expect(compared.to).toBeGreaterThanOrEqual(all.document.instance);
+      // What a killed process had on its disk as chosen may be behind what it had applied.
+      expect(compared.to).toBeGreaterThan(0);
       expect(directories[0]).toMatchObject({ directory: n1, member: { name: 'n1' }, checksum: expect.any(String) });
       expect((await cli(['replay', cell.folder, '--json'])).code).toBe(2);
     });
