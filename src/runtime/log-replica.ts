@@ -193,7 +193,7 @@ export class LogReplica<Result> {
     storage.onPersisted((write) => this.#onPersisted(write));
     storage.onFailed((error) => this.#fatal(error));
     network.onMessage((from, message) => {
-      if (message.kind === 'frozen') void this.freeze(message.evidence);
+      if (message.kind === 'frozen') this.#onFrozen(from, message.evidence);
       else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
     network.onSnapshotRequest((above, digest) => this.#provide(above, digest));
@@ -245,6 +245,14 @@ export class LogReplica<Result> {
     this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
     this.#run();
     this.#answerAll('not-master', 'mastership-lost');
+  }
+
+  /** Who is no member any more has no say in what becomes of this cell; other generations are not connected to. */
+  #onFrozen(from: ReplicaId, evidence: FreezeEvidence): void {
+    const isMember = this.#core.configurations.some(({ configuration }) =>
+      configuration.members.some((member) => memberId(member) === from),
+    );
+    if (isMember) void this.freeze(evidence);
   }
 
   async #freeze(evidence: FreezeEvidence): Promise<void> {
