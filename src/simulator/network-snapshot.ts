@@ -93,8 +93,10 @@ export class SnapshotFetch {
 
   async #nextLeg(): Promise<void> {
     const leg = this.#parts.leg();
-    if (leg === 'stalled') {
-      await this.#parts.wait(this.#parts.stallMs);
+    const { stallMs } = this.#parts;
+    // Whoever reads waits for the next chunk no longer than that, whatever became of it on its way.
+    if (leg === 'stalled' || (leg !== 'lost' && leg.delayMs >= stallMs)) {
+      await this.#parts.wait(stallMs);
       throw new NetworkError('stalled', 'the snapshot stream has stopped moving');
     }
     if (leg === 'lost') throw new NetworkError('lost', 'the connection was lost');

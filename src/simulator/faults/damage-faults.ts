@@ -66,6 +66,8 @@ function strikeDisk(
 ): boolean {
   const machine = world.machine(member);
   if (machine === undefined || !holdsData(machine) || !world.atlas.allows(member)) return false;
+  // Between the check of a file and its use in one start nothing rots that was good a moment before.
+  if (aliveMs > 0 && machine.up && machine.log === null) return false;
   const restart = (): void => {
     world.kill(machine, how, random);
     world.bootLater(machine, downMs);
