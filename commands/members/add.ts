@@ -1,10 +1,9 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
-import { allowNoSpareFlag, runMembersCommand, urlFlag } from '../../src/render/members-command.ts';
+import { MembersCommand, memberFlags, urlFlag } from '../../src/render/members-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
-export default class MembersAdd extends CellCommand {
+export default class MembersAdd extends MembersCommand {
   static override summary = 'Add a member; it gets its vote once it has caught up.';
 
   static override description =
@@ -36,30 +35,20 @@ Exit code 5 when the cell refuses: nothing was changed then, and the message nam
       default: true,
       description: 'Give it a vote; otherwise it stays a warm spare.',
     }),
-    'dry-run': dryRunFlag,
-    'allow-no-spare': allowNoSpareFlag,
+    ...memberFlags,
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(MembersAdd);
     const { withMembers } = await import('../../src/operator/members/port.ts');
     const { addMember } = await import('../../src/operator/members/workflows.ts');
-    this.mayHaveWritten('The same command goes on where this one stopped; see: paxosctl members list.');
-    return runMembersCommand(
-      { title: `Adding ${args.name}`, dryRun: flags['dry-run'], json: this.jsonEnabled() },
-      (onProgress) =>
-        withMembers(flags, (port) =>
-          addMember(
-            { port, timeoutMs: flags.timeout, onProgress },
-            {
-              ...args,
-              url: flags.url,
-              promote: flags.promote,
-              dryRun: flags['dry-run'],
-              allowNoSpare: flags['allow-no-spare'],
-            },
-          ),
+    return this.change(`Adding ${args.name}`, flags, (change, onProgress) =>
+      withMembers(flags, (port) =>
+        addMember(
+          { port, timeoutMs: flags.timeout, onProgress },
+          { ...args, url: flags.url, promote: flags.promote, ...change },
         ),
+      ),
     );
   }
 }

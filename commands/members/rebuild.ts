@@ -1,9 +1,7 @@
-import * as Args from '@oclif/core/args';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
-import { allowNoSpareFlag, runMembersCommand } from '../../src/render/members-command.ts';
+import { MembersCommand, memberArgs, memberFlags } from '../../src/render/members-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
-export default class MembersRebuild extends CellCommand {
+export default class MembersRebuild extends MembersCommand {
   static override summary = 'Rebuild a member whose disk was lost, damaged or put back.';
 
   static override description =
@@ -17,29 +15,16 @@ member that is well is left alone. With "node start --rebuild" the same happens 
     '<%= config.bin %> <%= command.id %> n3 --dry-run --json',
   ];
 
-  static override args = {
-    name: Args.string({ ignoreStdin: true, required: true, description: 'The member.' }),
-  };
+  static override args = memberArgs;
 
-  static override flags = {
-    'dry-run': dryRunFlag,
-    'allow-no-spare': allowNoSpareFlag,
-  };
+  static override flags = memberFlags;
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(MembersRebuild);
     const { withMembers } = await import('../../src/operator/members/port.ts');
     const { rebuildMember } = await import('../../src/operator/members/workflows.ts');
-    this.mayHaveWritten('The same command goes on where this one stopped; see: paxosctl members list.');
-    return runMembersCommand(
-      { title: `Rebuilding ${args.name}`, dryRun: flags['dry-run'], json: this.jsonEnabled() },
-      (onProgress) =>
-        withMembers(flags, (port) =>
-          rebuildMember({ port, timeoutMs: flags.timeout, onProgress }, args.name, {
-            dryRun: flags['dry-run'],
-            allowNoSpare: flags['allow-no-spare'],
-          }),
-        ),
+    return this.change(`Rebuilding ${args.name}`, flags, (change, onProgress) =>
+      withMembers(flags, (port) => rebuildMember({ port, timeoutMs: flags.timeout, onProgress }, args.name, change)),
     );
   }
 }

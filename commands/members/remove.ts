@@ -1,9 +1,7 @@
-import * as Args from '@oclif/core/args';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
-import { allowNoSpareFlag, runMembersCommand } from '../../src/render/members-command.ts';
+import { MembersCommand, memberArgs, memberFlags } from '../../src/render/members-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
-export default class MembersRemove extends CellCommand {
+export default class MembersRemove extends MembersCommand {
   static override summary = 'Remove a member.';
 
   static override description =
@@ -16,29 +14,16 @@ process of a removed member ends with 23; its data directory stays as it is.`;
     '<%= config.bin %> <%= command.id %> n5 --dry-run',
   ];
 
-  static override args = {
-    name: Args.string({ ignoreStdin: true, required: true, description: 'The member.' }),
-  };
+  static override args = memberArgs;
 
-  static override flags = {
-    'dry-run': dryRunFlag,
-    'allow-no-spare': allowNoSpareFlag,
-  };
+  static override flags = memberFlags;
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(MembersRemove);
     const { withMembers } = await import('../../src/operator/members/port.ts');
     const { removeMember } = await import('../../src/operator/members/workflows.ts');
-    this.mayHaveWritten('The same command goes on where this one stopped; see: paxosctl members list.');
-    return runMembersCommand(
-      { title: `Removing ${args.name}`, dryRun: flags['dry-run'], json: this.jsonEnabled() },
-      (onProgress) =>
-        withMembers(flags, (port) =>
-          removeMember({ port, timeoutMs: flags.timeout, onProgress }, args.name, {
-            dryRun: flags['dry-run'],
-            allowNoSpare: flags['allow-no-spare'],
-          }),
-        ),
+    return this.change(`Removing ${args.name}`, flags, (change, onProgress) =>
+      withMembers(flags, (port) => removeMember({ port, timeoutMs: flags.timeout, onProgress }, args.name, change)),
     );
   }
 }

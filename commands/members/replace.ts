@@ -1,9 +1,8 @@
 import * as Args from '@oclif/core/args';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
-import { allowNoSpareFlag, runMembersCommand, urlFlag } from '../../src/render/members-command.ts';
+import { MembersCommand, memberFlags, urlFlag } from '../../src/render/members-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
-export default class MembersReplace extends CellCommand {
+export default class MembersReplace extends MembersCommand {
   static override summary = 'Replace a member by another one.';
 
   static override description =
@@ -22,30 +21,20 @@ point are there fewer votes than there may be; run again after whatever interrup
 
   static override flags = {
     url: urlFlag,
-    'dry-run': dryRunFlag,
-    'allow-no-spare': allowNoSpareFlag,
+    ...memberFlags,
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(MembersReplace);
     const { withMembers } = await import('../../src/operator/members/port.ts');
     const { replaceMember } = await import('../../src/operator/members/workflows.ts');
-    this.mayHaveWritten('The same command goes on where this one stopped; see: paxosctl members list.');
-    return runMembersCommand(
-      { title: `Replacing ${args.old}`, dryRun: flags['dry-run'], json: this.jsonEnabled() },
-      (onProgress) =>
-        withMembers(flags, (port) =>
-          replaceMember(
-            { port, timeoutMs: flags.timeout, onProgress },
-            {
-              old: args.old,
-              name: args.new,
-              url: flags.url,
-              dryRun: flags['dry-run'],
-              allowNoSpare: flags['allow-no-spare'],
-            },
-          ),
+    return this.change(`Replacing ${args.old}`, flags, (change, onProgress) =>
+      withMembers(flags, (port) =>
+        replaceMember(
+          { port, timeoutMs: flags.timeout, onProgress },
+          { old: args.old, name: args.new, url: flags.url, ...change },
         ),
+      ),
     );
   }
 }

@@ -1,8 +1,9 @@
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { UpgradeCommand } from '../../src/render/upgrade-command.ts';
 import { soakFlag, upgradeFlags } from '../../src/render/upgrade-flags.ts';
 
-export default class UpgradeFinalize extends CellCommand {
+export default class UpgradeFinalize extends UpgradeCommand {
   static override summary = 'Raise the level of the cell: from then on there is no way back.';
 
   static override description =
@@ -24,12 +25,9 @@ It is refused before every member has run the target for --soak, and unless all 
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(UpgradeFinalize);
-    const { documentOf, showUpgrade } = await import('../../src/render/upgrade-view.ts');
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { priceOf, readJournal, refuseUnfinished, withUpgrade } = await import(
-      '../../src/operator/upgrade/operate.ts'
-    );
+    const { priceOf, readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { finalize } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
@@ -37,25 +35,11 @@ It is refused before every member has run the target for --soak, and unless all 
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      const { journal } = await readJournal(flags);
-      const attempt = journal.current?.attempt ?? null;
-      process.exitCode = attempt === null ? 0 : 10;
-      const document = { dryRun: true, wouldChange: attempt !== null, ...documentOf(attempt, journal.level, null) };
-      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(document)}\n`);
-      else await showUpgrade(document);
+      await this.tellDryRun((await readJournal(flags)).journal);
       return undefined;
     }
     if (!(await this.confirm(priceOf(await readJournal(flags)), flags.yes))) return undefined;
-    this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
-    try {
-      const driven = await withUpgrade(upgradeFlagsOf(flags), around, finalize);
-      refuseUnfinished(driven);
-      const document = documentOf(driven.attempt, null, null);
-      if (!this.jsonEnabled()) await showUpgrade(document);
-      else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
-    } finally {
-      view.stop();
-    }
+    await this.drive(view, () => withUpgrade(upgradeFlagsOf(flags), around, finalize));
     return undefined;
   }
 }

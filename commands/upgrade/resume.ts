@@ -1,8 +1,9 @@
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { UpgradeCommand } from '../../src/render/upgrade-command.ts';
 import { upgradeFlags } from '../../src/render/upgrade-flags.ts';
 
-export default class UpgradeResume extends CellCommand {
+export default class UpgradeResume extends UpgradeCommand {
   static override summary = 'Go on with the upgrade that is open.';
 
   static override description =
@@ -23,10 +24,9 @@ Exit codes as "upgrade run".`;
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(UpgradeResume);
-    const { documentOf, showUpgrade } = await import('../../src/render/upgrade-view.ts');
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { refuseUnfinished, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { resume } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
@@ -34,26 +34,11 @@ Exit codes as "upgrade run".`;
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      const { readJournal } = await import('../../src/operator/upgrade/operate.ts');
-      const { journal } = await readJournal(flags);
-      const attempt = journal.current?.attempt ?? null;
-      process.exitCode = attempt === null ? 0 : 10;
-      const document = { dryRun: true, wouldChange: attempt !== null, ...documentOf(attempt, journal.level, null) };
-      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(document)}\n`);
-      else await showUpgrade(document);
+      await this.tellDryRun((await readJournal(flags)).journal);
       return undefined;
     }
     if (!(await this.confirm('Go on with the upgrade that is open?', flags.yes))) return undefined;
-    this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
-    try {
-      const driven = await withUpgrade(upgradeFlagsOf(flags), around, resume);
-      refuseUnfinished(driven);
-      const document = documentOf(driven.attempt, null, null);
-      if (!this.jsonEnabled()) await showUpgrade(document);
-      else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
-    } finally {
-      view.stop();
-    }
+    await this.drive(view, () => withUpgrade(upgradeFlagsOf(flags), around, resume));
     return undefined;
   }
 }

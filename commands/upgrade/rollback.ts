@@ -1,9 +1,10 @@
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { UpgradeCommand } from '../../src/render/upgrade-command.ts';
 import { upgradeFlags } from '../../src/render/upgrade-flags.ts';
 
-export default class UpgradeRollback extends CellCommand {
+export default class UpgradeRollback extends UpgradeCommand {
   static override summary = 'Put the members back on the version from before.';
 
   static override description =
@@ -26,10 +27,9 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(UpgradeRollback);
-    const { documentOf, showUpgrade } = await import('../../src/render/upgrade-view.ts');
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { readJournal, refuseUnfinished, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { goBack, putBackAlone } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
@@ -37,12 +37,7 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      const { journal } = await readJournal(flags);
-      const attempt = journal.current?.attempt ?? null;
-      process.exitCode = attempt === null ? 0 : 10;
-      const document = { dryRun: true, wouldChange: attempt !== null, ...documentOf(attempt, journal.level, null) };
-      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(document)}\n`);
-      else await showUpgrade(document);
+      await this.tellDryRun((await readJournal(flags)).journal);
       return undefined;
     }
     if (
@@ -75,17 +70,9 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
       );
       return undefined;
     }
-    try {
-      const driven = await withUpgrade(upgradeFlagsOf(flags), around, (world, request) =>
-        goBack(world, request, 'rollback'),
-      );
-      refuseUnfinished(driven);
-      const document = documentOf(driven.attempt, null, null);
-      if (!this.jsonEnabled()) await showUpgrade(document);
-      else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
-    } finally {
-      view.stop();
-    }
+    await this.drive(view, () =>
+      withUpgrade(upgradeFlagsOf(flags), around, (world, request) => goBack(world, request, 'rollback')),
+    );
     return undefined;
   }
 }

@@ -1,9 +1,10 @@
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { UpgradeCommand } from '../../src/render/upgrade-command.ts';
 import { upgradeFlags } from '../../src/render/upgrade-flags.ts';
 
-export default class UpgradeRun extends CellCommand {
+export default class UpgradeRun extends UpgradeCommand {
   static override summary = 'Replace the members of a cell by another version, one at a time.';
 
   static override description =
@@ -33,10 +34,10 @@ Exit codes: 0 every member runs the target and only finalize is open; 5 refused,
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(UpgradeRun);
-    const { documentOf, showPlan, showUpgrade } = await import('../../src/render/upgrade-view.ts');
+    const { showPlan } = await import('../../src/render/upgrade-view.ts');
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { refuseUnfinished, runUpgrade, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { runUpgrade, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
@@ -59,16 +60,9 @@ Exit codes: 0 every member runs the target and only finalize is open; 5 refused,
       return undefined;
     }
     if (!(await this.confirm(`Upgrade this cell to version ${flags.to}?`, flags.yes))) return undefined;
-    this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
-    try {
-      const driven = await runUpgrade({ ...upgradeFlagsOf(flags), to: flags.to, rehearse: flags.rehearse }, around);
-      refuseUnfinished(driven);
-      const document = documentOf(driven.attempt, null, null);
-      if (!this.jsonEnabled()) await showUpgrade(document);
-      else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
-    } finally {
-      view.stop();
-    }
+    await this.drive(view, () =>
+      runUpgrade({ ...upgradeFlagsOf(flags), to: flags.to, rehearse: flags.rehearse }, around),
+    );
     return undefined;
   }
 }
