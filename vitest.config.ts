@@ -13,6 +13,7 @@ export default defineConfig({
     // Empty when mutants are tried: those tests run no command line, which would be built without the mutant.
     globalSetup: mutant === undefined ? ['test/global-setup.mjs'] : [],
     // Real processes are started and killed by many tests, and a stuck one must not take the others along.
+    setupFiles: ['test/support/own-state.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

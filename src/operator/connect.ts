@@ -6,7 +6,7 @@
 import type { PaxosClient } from '../client/client.ts';
 import type { KnownCell } from '../client/find-master.ts';
 import { StateFile, StoredMarks } from '../client/state-file.ts';
-import { ConditionFailedError, RefusedError, UsageError } from '../errors/index.ts';
+import { ConditionFailedError, NotAllowedError, RefusedError, UsageError } from '../errors/index.ts';
 import type { ReplicaStatusDocument } from '../formats/http-body.ts';
 
 export interface CellFlags {
@@ -34,14 +34,29 @@ export async function withCell<Result>(
   const state = new StateFile();
   const marks = await StoredMarks.load(state, endpoints, accepted ?? 0);
   const cell = await state.cellMetAt(endpoints);
+  const known = marks.cell;
   const client = new PaxosClient({ endpoints, timeoutMs: timeout, marks, connections, batch, cell });
   try {
     if (accepted !== undefined) await refuseOtherGeneration(client, accepted);
     return await work(client);
+  } catch (error) {
+    throw known === null ? error : whereItWasMet(error, endpoints, known);
   } finally {
     await client.close();
     await remember(state, marks, { endpoints, met: client.cell });
   }
+}
+
+/** A replica that refuses a mark of another cell cannot say which one that was, nor how the tool came to send it. */
+function whereItWasMet(error: unknown, endpoints: readonly string[], known: string): unknown {
+  if (!(error instanceof NotAllowedError) || error.code !== 'PAXOS_WRONG_CELL') return error;
+  const at = endpoints.join(', ');
+  return new NotAllowedError(`Another cell answers at ${at}, where cell ${known} was met before.`, {
+    code: 'PAXOS_WRONG_CELL',
+    facts: { ...error.facts, endpoints, known },
+    suggestions: [`paxosctl cell forget ${known}`],
+    cause: error,
+  });
 }
 
 /** @throws {RefusedError} (exit 5), before anything was done, when the cell is of another generation than was accepted. */

@@ -10,7 +10,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReplicaStatusDocument } from '../../src/formats/http-body.ts';
-import { freeBasePort, isAlive } from '../commands/processes.ts';
+import { isAlive } from '../commands/processes.ts';
+import { freeBasePort } from '../support/free-ports.ts';
 import { until } from '../support/until.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');

@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freeBasePort, isAlive } from './processes.ts';
+import { freeBasePort } from '../support/free-ports.ts';
+import { isAlive } from './processes.ts';
 import { cli, type RunningCli, startCli } from './run-cli.ts';
 
 interface UpDocument {

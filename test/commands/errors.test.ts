@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConditionFailedError } from '../../src/errors/index.ts';
+import { encodePoint, markProofBytes } from '../../src/formats/position-mark.ts';
 import { reportError } from '../../src/render/error-report.ts';
 import { ownName, runnable } from '../../src/render/own-name.ts';
 import { endpointsIn, pasteable } from '../../src/render/suggestions.ts';
+import { freeBasePort } from '../support/free-ports.ts';
 import { type FakeCell, fakeCell, json, problem } from './fake-cell.ts';
-import { freeBasePort } from './processes.ts';
 import { cli, startCli } from './run-cli.ts';
 
 async function withFake<Result>(work: (cell: FakeCell) => Promise<Result>): Promise<Result> {
@@ -88,6 +89,45 @@ describe('an error of the cell', () => {
       expect(JSON.parse(asJson.stdout).error).toMatchObject({ code, outcome, exitCode: exit });
       expect(plain.stderr).toContain('Because \\x1b[2J so.');
       expect([plain.code, asJson.code]).toEqual([exit, exit]);
+    });
+  });
+
+  it('that another one stands where a cell was met before says which one that was, and how to forget it', async () => {
+    await withFake(async (cell) => {
+      const [replica] = cell.replicas;
+      if (!replica) return;
+      const met = {
+        cellId: 'first-cell',
+        generation: 1,
+        generationId: 'g',
+        epoch: 1,
+        epochId: 'e',
+        instance: 9,
+        revision: 2,
+      };
+      const mark = Buffer.concat([encodePoint(met), Buffer.alloc(markProofBytes)]).toString('base64url');
+      const put = { revision: 1, instance: 9, epoch: 1 };
+      const args = ['kv', 'put', 'a', 'b', '--json', '--endpoints', cell.endpoints];
+      replica.handle = (_request, response) => {
+        json(response, 200, put, { 'paxos-position': mark });
+        return true;
+      };
+      expect(await cli(args)).toMatchObject({ code: 0 });
+      let sent: unknown;
+      replica.handle = (request, response) => {
+        sent = request.headers['paxos-position'];
+        problem(response, 403, 'PAXOS_WRONG_CELL', 'The position mark is of another cell.');
+        return true;
+      };
+      const { code, stdout } = await cli(args);
+      expect(sent).toBe(mark);
+      expect(code).toBe(12);
+      expect(JSON.parse(stdout).error).toMatchObject({
+        code: 'PAXOS_WRONG_CELL',
+        message: expect.stringContaining('first-cell'),
+        facts: { known: 'first-cell', endpoints: [cell.endpoints] },
+        suggestions: [expect.stringContaining('cell forget first-cell')],
+      });
     });
   });
 

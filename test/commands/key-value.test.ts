@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entryLine } from '../../src/operator/ndjson.ts';
-import { freeBasePort } from './processes.ts';
+import { freeBasePort } from '../support/free-ports.ts';
 import { type CliResult, cli, type RunningCli, startCli } from './run-cli.ts';
 
 let folder: string;

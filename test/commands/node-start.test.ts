@@ -7,7 +7,7 @@ import { memberNamePattern as corePattern } from '../../src/core/consensus/ident
 import { UsageError } from '../../src/errors/index.ts';
 import { memberNamePattern, parseListen, parseMembers, protectionOf } from '../../src/operator/start-options.ts';
 import { parseEndpoint } from '../../src/render/flags.ts';
-import { freeBasePort } from './processes.ts';
+import { freeBasePort } from '../support/free-ports.ts';
 import { cli, startCli } from './run-cli.ts';
 
 let folder: string;

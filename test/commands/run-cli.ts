@@ -25,9 +25,15 @@ export interface CliOptions {
   readonly cwd?: string;
 }
 
+const inherited = (): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  HOME: process.env.HOME ?? '/',
+  XDG_STATE_HOME: process.env.XDG_STATE_HOME ?? '',
+});
+
 export function startCli(args: readonly string[], { env = {}, stdin, cwd }: CliOptions = {}): RunningCli {
   const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', COLUMNS: '120', ...env },
+    env: { ...inherited(), COLUMNS: '120', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
   });
