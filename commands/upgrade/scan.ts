@@ -6,7 +6,7 @@ export default class UpgradeScan extends CellCommand {
   static override summary = 'What attempts of upgrades have left on the members.';
 
   static override description =
-    prose`Residue of an attempt that is not open blocks the next upgrade. --clear deletes what one attempt has left, on every member. Exit codes: 0 nothing is left; 5 something is; 8 a member could not be asked.`;
+    prose`Residue of an attempt that is not open blocks the next upgrade. --clear deletes what one attempt has left, on every member. Exit codes: 0 nothing is left; 5 something is; 8 a member could not be asked, or no other one confirmed what it signed.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

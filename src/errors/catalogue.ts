@@ -399,6 +399,13 @@ export const catalogue = {
     'Use another copy; `paxosctl snapshot inspect FILE` says whether one is good.',
   ),
 
+  PAXOS_SIGNATURE_INVALID: entry(
+    null,
+    4,
+    'What was said in the name of a member is not signed by a member of this cell, or answers another question.',
+    'Find out who answers at the address of the member: a proxy, a cache, another process.',
+  ),
+
   // `node start` ends with one of these.
   PAXOS_DATA_DIRECTORY_LOST: entry(
     null,

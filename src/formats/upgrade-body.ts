@@ -63,8 +63,17 @@ export interface AttemptScanDocument {
   /** RFC 3339. */
   readonly at: string;
   readonly folders: readonly AttemptFolderDocument[];
+  /** Of whoever asked: an answer to another question, or of another day, has another one. */
+  readonly nonce: string;
   /** Over all of the above, with a key that only members of this cell have. */
   readonly signature: string;
+}
+
+/** `POST /v1/upgrade/scans`: whether a member of this cell signed the scan as it is. */
+export interface ScanVerdictDocument {
+  readonly valid: boolean;
+  /** Who says so. */
+  readonly by: string;
 }
 
 /** System keys that these requests may name, besides the level. */

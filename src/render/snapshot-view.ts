@@ -3,7 +3,7 @@ import { printable } from './escape.ts';
 import { coloured, writeResult } from './output.ts';
 import { type Progress, startProgress } from './progress.ts';
 import { table } from './table.ts';
-import { bytes, duration, grouped } from './units.ts';
+import { bytes, counted, duration, grouped } from './units.ts';
 
 interface SnapshotView {
   readonly member: string | null;
@@ -25,6 +25,7 @@ interface ListView {
 
 const none = '–';
 const number = (value: number | null): string => (value === null ? none : grouped(value));
+const entriesText = (count: number | null): string => `${number(count)} ${count === 1 ? 'entry' : 'entries'}`;
 
 export function snapshotsText({ snapshots, unanswered }: ListView): string {
   const lines = unanswered.map(({ name, why }) =>
@@ -98,8 +99,8 @@ export function snapshotFileText(file: string, it: FileView): string {
     [
       'data',
       it.isDatabase
-        ? `${number(it.entries)} entries in ${grouped(it.records)} records, checksum ${printable(it.checksum ?? none)}`
-        : `${grouped(it.records)} records of an application of its own`,
+        ? `${entriesText(it.entries)} in ${counted(it.records, 'record')}, checksum ${printable(it.checksum ?? none)}`
+        : `${counted(it.records, 'record')} of an application of its own`,
     ],
     [
       'members',
@@ -145,6 +146,6 @@ export function savedText(saved: {
   const what =
     it === undefined
       ? ''
-      : ` of instance ${grouped(it.instance)}, epoch ${number(it.epoch)}, generation ${number(it.generation)}: ${number(it.entries)} entries from ${it.member}`;
+      : ` of instance ${grouped(it.instance)}, epoch ${number(it.epoch)}, generation ${number(it.generation)}: ${entriesText(it.entries)} from ${it.member}`;
   return `${saved.file} holds the state${what}; ${bytes(saved.bytes)} in ${duration(saved.tookMs)}, read back and verified`;
 }

@@ -143,10 +143,14 @@ export async function showHistory(attempts: readonly Attempt[]): Promise<void> {
   );
 }
 
-export async function showScan(scans: readonly AttemptScanDocument[], problems: readonly string[]): Promise<void> {
-  const rows = scans.flatMap(({ member, folders }) =>
+interface ScanView extends AttemptScanDocument {
+  readonly verifiedBy: string;
+}
+
+export async function showScan(scans: readonly ScanView[], problems: readonly string[]): Promise<void> {
+  const rows = scans.flatMap(({ member, folders, verifiedBy }) =>
     folders.length === 0
-      ? [[member, '-', '0', '', '']]
+      ? [[member, '-', '0', '', '', verifiedBy]]
       : folders.map(({ attempt, files, manifest }) => [
           member,
           attempt,
@@ -156,8 +160,9 @@ export async function showScan(scans: readonly AttemptScanDocument[], problems: 
             .map(({ modifiedAt }) => modifiedAt)
             .sort()
             .at(-1) ?? '',
+          verifiedBy,
         ]),
   );
-  const found = table(columns('MEMBER', 'ATTEMPT', 'FILES', 'BEGUN AT', 'NEWEST FILE'), rows);
+  const found = table(columns('MEMBER', 'ATTEMPT', 'FILES', 'BEGUN AT', 'NEWEST FILE', 'VERIFIED BY'), rows);
   await writeResult(`${[found, ...problems.map(printable)].join('\n')}\n`);
 }

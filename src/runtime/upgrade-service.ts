@@ -1,5 +1,4 @@
 /** The part of a replica that upgrades work with: the journal in the database, and `attempts/` on the disk. */
-import { createHmac } from 'node:crypto';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { OpenUpgradeDocument } from '../formats/operating-body.ts';
@@ -8,12 +7,14 @@ import {
   type AttemptScanDocument,
   attemptKey,
   currentKey,
+  type ScanVerdictDocument,
 } from '../formats/upgrade-body.ts';
 import type { AttemptsPort } from '../ports/attempts.ts';
 import type { ClockPort } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { UpgradeService } from './http/service.ts';
 import type { LogReplica } from './log-replica.ts';
+import { isSigned, signed } from './signed-scan.ts';
 
 export interface ReplicaUpgradeOptions {
   readonly log: Pick<LogReplica<CommandResult>, 'core' | 'self' | 'appliedUpTo'>;
@@ -50,7 +51,7 @@ export class ReplicaUpgrade implements UpgradeService {
   }
 
   /** Signed, so that "nothing is left" is the word of this member and not of whoever asked it. */
-  async scan(): Promise<AttemptScanDocument> {
+  async scan(nonce: string): Promise<AttemptScanDocument> {
     const { attempts, boot, clocks, database, log, version } = this.#options;
     const { name, incarnation } = parseReplicaId(log.self);
     const scan = {
@@ -61,10 +62,14 @@ export class ReplicaUpgrade implements UpgradeService {
       instance: log.appliedUpTo as number,
       at: new Date(clocks.now().wallMs).toISOString(),
       folders: (await attempts?.list()) ?? [],
+      nonce,
     };
-    const root = Buffer.from(database.identity?.rootSecret ?? []);
-    const key = createHmac('sha256', root).update('paxosctl attempts').digest();
-    return { ...scan, signature: createHmac('sha256', key).update(JSON.stringify(scan)).digest('hex') };
+    return signed(scan, database.identity?.rootSecret ?? null);
+  }
+
+  verify(scan: AttemptScanDocument): ScanVerdictDocument {
+    const { database, log } = this.#options;
+    return { valid: isSigned(scan, database.identity?.rootSecret ?? null), by: parseReplicaId(log.self).name };
   }
 
   async begin(manifest: AttemptManifestDocument): Promise<void> {

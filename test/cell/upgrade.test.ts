@@ -71,7 +71,11 @@ describe('an upgrade of real processes', () => {
       expect(await upgrade.versions()).toEqual([newVersion, newVersion, newVersion]);
       const finalized = await upgrade.run(['upgrade', 'finalize', '--soak', '1ms', '--yes']);
       expect(finalized.code, finalized.stderr).toBe(0);
-      expect((await upgrade.run(['upgrade', 'scan'])).code).toBe(0);
+      const scan = await upgrade.run(['upgrade', 'scan', '--json']);
+      expect(scan.code, scan.stderr).toBe(0);
+      const scans: { member: string; verifiedBy: string }[] = JSON.parse(scan.stdout).members;
+      expect(scans.map(({ member }) => member)).toEqual(['n1', 'n2', 'n3']);
+      expect(scans.every(({ member, verifiedBy }) => verifiedBy !== member)).toBe(true);
       const member = cell.member('n2');
       await until('n2 has written the level down', async () => (await member.status())?.level === 2);
       await member.terminate();

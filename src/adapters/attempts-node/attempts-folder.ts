@@ -56,11 +56,23 @@ async function describe(root: string, name: string): Promise<AttemptFolderDocume
 
 async function readManifest(folder: string): Promise<AttemptManifestDocument | null> {
   try {
-    return JSON.parse(await fs.readFile(path.join(folder, manifestName), 'utf8')) as AttemptManifestDocument;
+    const found: unknown = JSON.parse(await fs.readFile(path.join(folder, manifestName), 'utf8'));
+    return isManifest(found) ? found : null;
   } catch {
     // Half written or somebody's own: its files are listed, and that is what counts.
     return null;
   }
+}
+
+function isManifest(found: unknown): found is AttemptManifestDocument {
+  if (typeof found !== 'object' || found === null) return false;
+  const it = found as Record<string, unknown>;
+  const texts = ['attempt', 'from', 'to', 'startedBy', 'at', 'checksum'];
+  const numbers = ['generation', 'instance'];
+  const known = Object.keys(it).length === texts.length + numbers.length;
+  return (
+    known && texts.every((key) => typeof it[key] === 'string') && numbers.every((key) => Number.isSafeInteger(it[key]))
+  );
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {

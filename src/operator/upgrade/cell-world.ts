@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PaxosClient } from '../../client/client.ts';
 import { RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
-import type { AttemptScanDocument } from '../../formats/upgrade-body.ts';
+import type { AttemptScanDocument, ScanVerdictDocument } from '../../formats/upgrade-body.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getJson } from '../replica-http.ts';
@@ -15,6 +15,7 @@ import { doctorFindings } from './doctor-findings.ts';
 import type { Attempt } from './journal.ts';
 import { filledIn, runCommand } from './restart-command.ts';
 import { type Seen, seenIn } from './seen.ts';
+import { type ScanAsker, verifiedScan } from './verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
 
 export interface CellWorldOptions {
@@ -45,11 +46,23 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
     const request = { method, path: where, ...(body === undefined ? {} : { body }) };
     return (await client.tell(url, request, { timeoutMs })) as AttemptScanDocument;
   };
+  const ask: ScanAsker = {
+    scan: (url, nonce) => tell(url, 'GET', `/v1/upgrade/attempts?nonce=${nonce}`),
+    verdict: async (url, scan) =>
+      (await client.tell(
+        url,
+        { method: 'POST', path: '/v1/upgrade/scans', body: scan },
+        { timeoutMs: Math.min(timeoutMs, lookMsMax) },
+      )) as ScanVerdictDocument,
+  };
+  let members: readonly string[] = [];
+  const scan = (url: string) => verifiedScan(ask, url, members);
   return {
     see: async (known) => {
       try {
         const asked = await survey(endpoints, Math.min(timeoutMs, lookMsMax));
         const seen = { ...seenIn(asked), doctor: doctorFindings(asked) };
+        members = seen.members.map(({ member }) => member.url);
         endpoints = [...new Set([...endpoints, ...seen.members.map(({ member }) => member.url.replace(/\/$/, ''))])];
         return seen.members.length > 0 ? seen : nobody(known);
       } catch (error) {
@@ -61,8 +74,11 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
     write: async (body) => (await client.writeUpgrade(body, { timeoutMs })).succeeded,
     backup: (attempt) => backup(options, attempt),
     begin: (member, manifest) => tell(member.url, 'POST', '/v1/upgrade/attempts', manifest),
-    scan: (member) => tell(member.url, 'GET', '/v1/upgrade/attempts'),
-    clear: (member, attempt) => tell(member.url, 'DELETE', `/v1/upgrade/attempts/${attempt}`),
+    scan: (member) => scan(member.url),
+    clear: async (member, attempt) => {
+      await tell(member.url, 'DELETE', `/v1/upgrade/attempts/${attempt}`);
+      return scan(member.url);
+    },
     restart: (request) => restart(options, request),
     rehearse: (request) => rehearse(request),
     transfer: async (to) => {

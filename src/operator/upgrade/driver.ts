@@ -233,8 +233,10 @@ class Driver {
       const left = scan.folders.find((folder) => folder.attempt === attempt.attempt);
       if (left !== undefined) throw new Error(`${left.files.length} files are left in attempts/${attempt.attempt}`);
       if (scan.member !== name) throw new Error(`${scan.member} answered instead of ${name}`);
-      const cleared = { at: scan.at, signature: scan.signature };
-      return this.#said(withMember(attempt, name, { cleared }), name, 'clean', `signed at instance ${scan.instance}`);
+      const { at, instance, signature, verifiedBy } = scan;
+      const cleared = { at, signature, verifiedBy };
+      const said = `signed at instance ${instance}, verified by ${verifiedBy}`;
+      return this.#said(withMember(attempt, name, { cleared }), name, 'clean', said);
     });
   }
 

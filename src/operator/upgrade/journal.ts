@@ -46,8 +46,8 @@ export interface MemberProgress {
   readonly before: MemberBefore | null;
   /** Why it is being put back. */
   readonly doubt: string | null;
-  /** Its signed word that nothing of this attempt is left there. */
-  readonly cleared: { readonly at: string; readonly signature: string } | null;
+  /** Its signed word, verified by another member, that nothing of this attempt is left there. */
+  readonly cleared: { readonly at: string; readonly signature: string; readonly verifiedBy: string } | null;
 }
 
 export interface Mark {

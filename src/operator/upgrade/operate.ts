@@ -5,7 +5,7 @@ import path from 'node:path';
 import { stateDirectory } from '../../client/state-file.ts';
 import { CheckIncompleteError, RefusedError, UsageError } from '../../errors/index.ts';
 import { supportedLevels } from '../../formats/levels.ts';
-import type { AttemptScanDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
+import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type CellFlags, withCell } from '../connect.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
 import { cellWorld, staleJournal } from './cell-world.ts';
@@ -15,6 +15,7 @@ import { type Attempt, nextCommands } from './journal.ts';
 import { type LocalProgram, localRestart } from './local-restart.ts';
 import { preflightDefaults } from './preflight.ts';
 import { checkCommand } from './restart-command.ts';
+import type { VerifiedScan } from './verified-scan.ts';
 import { type Continue, type RunRequest, run, scanAll } from './workflows.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
 
@@ -138,7 +139,7 @@ export function scanMembers(
   flags: UpgradeFlags,
   around: Surroundings,
   clear: string | undefined,
-): Promise<{ readonly scans: readonly AttemptScanDocument[]; readonly problems: readonly string[] }> {
+): Promise<{ readonly scans: readonly VerifiedScan[]; readonly problems: readonly string[] }> {
   return withUpgrade(flags, around, async (world) => {
     const { members } = await world.see([]);
     if (clear !== undefined) {

@@ -1,13 +1,13 @@
 /** The commands of an upgrade: each reads the journal, refuses what must not be, and lets the driver go on from there. */
 import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/index.ts';
 import { isSupported, type LevelRange, levelsText } from '../../formats/levels.ts';
-import type { AttemptScanDocument } from '../../formats/upgrade-body.ts';
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
 import { type Attempt, endStates, type MemberProgress, nextCommands, withStep } from './journal.ts';
 import type { Goal, Options } from './machine.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
 import { type Seen, seenMember, unwell } from './seen.ts';
+import type { VerifiedScan } from './verified-scan.ts';
 import type { UpgradeWorld } from './world.ts';
 
 export interface Plan {
@@ -309,8 +309,8 @@ function progressOf(seen: Seen, name: string): MemberProgress {
 export async function scanAll(
   world: UpgradeWorld,
   members: readonly { readonly name: string; readonly url: string }[],
-): Promise<{ readonly scans: readonly AttemptScanDocument[]; readonly findings: readonly Finding[] }> {
-  const scans: AttemptScanDocument[] = [];
+): Promise<{ readonly scans: readonly VerifiedScan[]; readonly findings: readonly Finding[] }> {
+  const scans: VerifiedScan[] = [];
   const findings: Finding[] = [];
   await Promise.all(
     members.map(async (member) => {

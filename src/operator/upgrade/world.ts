@@ -7,6 +7,7 @@ import type {
 } from '../../formats/upgrade-body.ts';
 import type { Attempt, Backup, MemberProgress } from './journal.ts';
 import type { Seen } from './seen.ts';
+import type { VerifiedScan } from './verified-scan.ts';
 
 export interface RestartRequest {
   readonly attempt: Attempt;
@@ -33,8 +34,10 @@ export interface UpgradeWorld {
   /** A verified copy of everything, outside of the members' directories. */
   backup(attempt: Attempt): Promise<Backup>;
   begin(member: MemberProgress, manifest: AttemptManifestDocument): Promise<AttemptScanDocument>;
-  scan(member: { readonly url: string }): Promise<AttemptScanDocument>;
-  clear(member: MemberProgress, attempt: string): Promise<AttemptScanDocument>;
+  /** @throws {OperatorError} also when no member has signed it, or nobody can tell. */
+  scan(member: { readonly url: string }): Promise<VerifiedScan>;
+  /** What is there afterwards. @throws as `scan`. */
+  clear(member: MemberProgress, attempt: string): Promise<VerifiedScan>;
   /** How the command ended, in words: nothing is judged by it. */
   restart(request: RestartRequest): Promise<string>;
   /** What `node rehearse` of the target said. @throws {Error} when it was not this member's, or not good. */

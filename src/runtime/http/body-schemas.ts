@@ -19,7 +19,7 @@ import type {
   TransferBody,
 } from '../../formats/http-body.ts';
 import type { RecoverRequest } from '../../formats/recovery.ts';
-import type { AttemptManifestDocument, UpgradeWriteBody } from '../../formats/upgrade-body.ts';
+import type { AttemptManifestDocument, AttemptScanDocument, UpgradeWriteBody } from '../../formats/upgrade-body.ts';
 import { drainMsMax, drainMsMin } from '../drains.ts';
 
 const key = z.string().describe('UTF-8, 1 to 1024 bytes; U+0000 at the beginning is reserved');
@@ -131,6 +131,24 @@ export const attemptSchema = z.strictObject({
   instance: z.int().min(0),
   checksum: z.string(),
 }) satisfies z.ZodType<AttemptManifestDocument>;
+
+export const scanSchema = z.strictObject({
+  member: memberName,
+  incarnation: z.int().min(1),
+  boot: z.string(),
+  version: z.string(),
+  instance: z.int().min(0),
+  at: z.string(),
+  folders: z.array(
+    z.strictObject({
+      attempt: z.string(),
+      manifest: attemptSchema.nullable(),
+      files: z.array(z.strictObject({ name: z.string(), bytes: z.int().min(0), modifiedAt: z.string() })),
+    }),
+  ),
+  nonce: z.string().regex(/^[0-9a-f]{0,64}$/),
+  signature: z.string(),
+}) satisfies z.ZodType<AttemptScanDocument>;
 
 export const emptySchema = z.strictObject({});
 

@@ -10,7 +10,7 @@ import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '.
 import type { Facts } from '../../errors/operator-error.ts';
 import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
 import type { OpenUpgradeDocument, OperatingDocument } from '../../formats/operating-body.ts';
-import type { AttemptManifestDocument, AttemptScanDocument } from '../../formats/upgrade-body.ts';
+import type { AttemptManifestDocument, AttemptScanDocument, ScanVerdictDocument } from '../../formats/upgrade-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
 import type { MemberRequest } from '../membership/plan.ts';
@@ -226,7 +226,10 @@ export interface UpgradeService {
   };
   /** Null while none is open. */
   open(): OpenUpgradeDocument | null;
-  scan(): Promise<AttemptScanDocument>;
+  /** With `nonce` in what is signed. */
+  scan(nonce: string): Promise<AttemptScanDocument>;
+  /** Whether a member of this cell signed it as it is. */
+  verify(scan: AttemptScanDocument): ScanVerdictDocument;
   begin(manifest: AttemptManifestDocument): Promise<void>;
   clear(attempt: string): Promise<void>;
 }

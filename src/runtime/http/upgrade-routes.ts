@@ -5,7 +5,7 @@ import { validateCommand } from '../../formats/command.ts';
 import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../../formats/upgrade-body.ts';
 import { claimRenewedKey, upgradeKeyPrefix } from '../../formats/upgrade-body.ts';
 import { readBody, readJson } from './body-reader.ts';
-import { attemptSchema, upgradeSchema } from './body-schemas.ts';
+import { attemptSchema, scanSchema, upgradeSchema } from './body-schemas.ts';
 import { epochFrom } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
 import { onAnyReplica, onMasterSince } from './gate.ts';
@@ -83,10 +83,16 @@ function proposeWrite(exchange: Exchange, upgrade: UpgradeService, body: Upgrade
   });
 }
 
+/** Free text would let whoever asks have anything signed. */
+const noncePattern = /^[0-9a-f]{0,64}$/;
+
 function withAttempts(exchange: Exchange, change: (upgrade: UpgradeService) => Promise<void>): void {
+  if (!noncePattern.test(exchange.query.get('nonce') ?? '')) {
+    return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "nonce" has up to 64 hexadecimal digits.');
+  }
   withUpgrade(exchange, (upgrade) => {
     change(upgrade)
-      .then(() => upgrade.scan())
+      .then(() => upgrade.scan(exchange.query.get('nonce') ?? ''))
       .then(
         (document) => exchange.json(document),
         (error: unknown) => {
@@ -124,9 +130,23 @@ export const upgradeRoutes: readonly Route[] = [
     path: '/v1/upgrade/attempts',
     operation: 'scanAttempts',
     summary: 'What attempts of upgrades have on this member, signed by it.',
-    answer: '{"member","incarnation","boot","version","instance","at","folders":[…],"signature"}.',
+    query: { nonce: { type: 'string', description: 'Up to 64 hexadecimal digits that are signed too.' } },
+    answer: '{"member","incarnation","boot","version","instance","at","folders":[…],"nonce","signature"}.',
     problems: ['PAXOS_NOT_SERVING', 'PAXOS_REFUSED'],
     handle: (exchange) => withAttempts(exchange, async () => undefined),
+  },
+  {
+    method: 'POST',
+    path: '/v1/upgrade/scans',
+    operation: 'verifyScan',
+    summary: 'Whether a member of this cell signed the scan as it is. Any member can tell.',
+    body: { json: scanSchema },
+    answer: '{"valid","by"}.',
+    problems: ['PAXOS_NOT_SERVING'],
+    handle: (exchange) =>
+      readJson(exchange, scanSchema, {}, (body) =>
+        withUpgrade(exchange, (upgrade) => exchange.json(upgrade.verify(body))),
+      ),
   },
   {
     method: 'POST',

@@ -4,9 +4,10 @@
  */
 import { UnreachableError } from '../../../src/errors/index.ts';
 import type { ReplicaStatusDocument } from '../../../src/formats/http-body.ts';
-import type { AttemptScanDocument, UpgradeStateDocument, UpgradeWriteBody } from '../../../src/formats/upgrade-body.ts';
+import type { UpgradeStateDocument, UpgradeWriteBody } from '../../../src/formats/upgrade-body.ts';
 import type { Attempt, Backup, MemberProgress } from '../../../src/operator/upgrade/journal.ts';
 import { type Seen, seenIn } from '../../../src/operator/upgrade/seen.ts';
+import type { VerifiedScan } from '../../../src/operator/upgrade/verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
 
 /** What a restart does to the member that it is asked to restart. */
@@ -154,7 +155,7 @@ export class FakeCell {
     return true;
   }
 
-  scan({ url }: { readonly url: string }): AttemptScanDocument {
+  scan({ url }: { readonly url: string }): VerifiedScan {
     const member = this.members.find((it) => it.url === url) as FakeMember;
     if (!member.up) throw new UnreachableError(`${member.name} does not answer`);
     const at = '2024-01-01T00:00:00.000Z';
@@ -170,7 +171,9 @@ export class FakeCell {
         manifest: null,
         files: files.map((name) => ({ name, bytes: 10, modifiedAt: at })),
       })),
+      nonce: '',
       signature: 'signed',
+      verifiedBy: 'n1',
     };
   }
 

@@ -357,6 +357,7 @@ describe('the operator’s side', () => {
       'POST /v1/snapshots',
       'POST /v1/upgrade',
       'POST /v1/upgrade/attempts',
+      'POST /v1/upgrade/scans',
       'PUT /v1/kv/{key}',
     ]);
     const content = document.paths['/v1/multiop']?.post?.requestBody?.content as Record<string, { schema: object }>;
