@@ -3,7 +3,7 @@
  * and body. Both directions are numbered from 0 by position; the number is part of what the tag covers and never sent, so
  * a frame that was changed, cut, left out, repeated, or taken from another connection or direction has a wrong tag.
  *
- * The body of a message frame: `boot | flush number | message*` of the sender (design §4 "Fence"). No message at all is a
+ * The body of a message frame: `boot | flush number | that of the promise | message*` of the sender (design §4 "Fence"). No message at all is a
  * keep-alive. Source: pitfalls §4 I16, I18; §5 server 4, bad input 23.
  */
 import type { Message } from '../core/consensus/message.ts';
@@ -144,12 +144,14 @@ class FramePlace {
 export interface FrameMark {
   readonly boot: number;
   readonly flush: number;
+  /** Number of the flush of its newest promise. */
+  readonly promiseFlush: number;
 }
 
 /** Begins the frame that carries messages of a sender that is this far. Add them with `writeMessage`. */
 export function startMessageFrame(mark: FrameMark): ByteParts {
   const frame = startFrame();
-  frame.writer.safe(mark.boot).safe(mark.flush);
+  frame.writer.safe(mark.boot).safe(mark.flush).safe(mark.promiseFlush);
   return frame;
 }
 
@@ -161,7 +163,7 @@ export interface MessageFrame {
 /** All of a body or nothing: one bad message and none of the frame is delivered. @throws {FormatError} */
 export function readMessageFrame(body: Buffer): MessageFrame {
   const from = new ByteReader(body);
-  const mark = { boot: from.safe(), flush: from.safe() };
+  const mark = { boot: from.safe(), flush: from.safe(), promiseFlush: from.safe() };
   const messages: Message[] = [];
   while (from.remaining > 0) {
     if (messages.length === frameMessagesMax) throw new FormatError('too many messages in one frame');

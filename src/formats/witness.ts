@@ -1,7 +1,7 @@
 /**
  * What replicas remember of each other's disks, format 1: in hellos between them, in the write-ahead log and in the manifest.
  *
- * `count | (member | count | history*)*`, a history being `flush | count | (number | id | began)*`. Source: design §4 (fence).
+ * `count | (member | count | history*)*`, a history being `flush | promise flush | count | (number | id | began | promise flush)*`. Source: design §4 (fence).
  */
 import type { Boot, BootHistory } from '../core/consensus/boot-history.ts';
 import { memberNamePattern, parseReplicaId, type ReplicaId, replicaId } from '../core/consensus/identity.ts';
@@ -19,37 +19,41 @@ export interface Testimony {
   readonly others: readonly Remembered[];
 }
 
-export function writeHistory(to: ByteWriter, { boots, flush }: BootHistory): void {
-  to.safe(flush);
+export function writeHistory(to: ByteWriter, { boots, flush, promiseFlush }: BootHistory): void {
+  to.safe(flush).safe(promiseFlush);
   writeBoots(to, boots);
 }
 
 export function writeBoots(to: ByteWriter, boots: readonly Boot[]): void {
   to.u16(boots.length);
-  for (const { number, id, began } of boots) to.safe(number).text(id).safe(began);
+  for (const { number, id, began, promiseFlush } of boots) to.safe(number).text(id).safe(began).safe(promiseFlush);
 }
 
 export function readHistory(from: ByteReader): BootHistory {
   const flush = from.safe();
+  const promiseFlush = from.safe();
   const boots = readBoots(from);
   if (boots.length === 0) throw new FormatError('a past without a boot');
-  return { boots, flush };
+  return { boots, flush, promiseFlush };
 }
 
 /** @throws {FormatError} */
 export function readBoots(from: ByteReader): Boot[] {
   const boots: Boot[] = [];
   for (let left = from.u16(); left > 0; left--) {
-    const boot = { number: from.safe(), id: from.text(), began: from.safe() };
+    const boot = { number: from.safe(), id: from.text(), began: from.safe(), promiseFlush: from.safe() };
     if (!bootId.test(boot.id)) throw new FormatError('a boot with an id that is not plain');
     const before = boots.at(-1);
-    if (before !== undefined && (boot.number !== before.number + 1 || boot.began < before.began)) {
+    if (before !== undefined && (boot.number !== before.number + 1 || isBefore(boot, before))) {
       throw new FormatError('boots that do not follow one another');
     }
     boots.push(boot);
   }
   return boots;
 }
+
+const isBefore = (boot: Boot, other: Boot): boolean =>
+  boot.began < other.began || boot.promiseFlush < other.promiseFlush;
 
 export function writeRemembered(to: ByteWriter, remembered: readonly Remembered[]): void {
   to.u16(remembered.length);

@@ -86,6 +86,8 @@ export interface PeerHello {
 export interface PeerMark {
   readonly boot: number;
   readonly flush: number;
+  /** Number of the flush of its newest promise. */
+  readonly promiseFlush: number;
 }
 
 export type Admission =

@@ -56,6 +56,7 @@ export interface NetworkOptions {
   readonly programVersion: string;
   admit(hello: PeerHello): Admission;
   flushNumber(): number;
+  promiseFlush(): number;
   testimony(to: ReplicaId): Uint8Array;
   /** A replica of this cell proved itself to be in another generation; it was refused, or refused this one. */
   otherGeneration?(generation: number): void;

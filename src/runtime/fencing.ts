@@ -120,8 +120,8 @@ export class Fencing {
   }
 
   /** How far a peer's disk was when it sent; called before anything that it sent is looked at. */
-  onMark(from: ReplicaId, { boot, flush }: PeerMark): void {
-    this.#options.memory.advance(from, boot, flush);
+  onMark(from: ReplicaId, mark: PeerMark): void {
+    this.#options.memory.advance(from, mark.boot, mark);
   }
 
   /** A peer that proved to be of this cell has refused this replica. */
@@ -234,6 +234,8 @@ export function describe({ kind, remembered, shown }: Contradiction, witness: st
       return `${known}; its disk has come only to boot ${shown.boot} (${short(shown.id)}), which began at flush ${shown.flush} or before.`;
     case 'other-boot':
       return `${known}; on its disk another process has that number.`;
+    case 'promise-missing':
+      return `${known}, which was a promise; the newest promise on its disk is that of flush ${shown.flush}.`;
     default:
       return `${known}; on its disk that boot ended at flush ${shown.flush}, ${remembered.flush - shown.flush} flushes earlier.`;
   }

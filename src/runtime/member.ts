@@ -442,6 +442,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       programVersion: options.version,
       admit: (hello) => this.#admit(hello),
       flushNumber: () => storage.flushNumber,
+      promiseFlush: () => storage.promiseFlush,
       testimony: (to) => fencing.testimony(to),
       otherGeneration: (generation) => this.#onOtherGeneration(generation),
     });

@@ -19,6 +19,7 @@ export interface PortOptions {
   readonly generation?: number;
   readonly programVersion?: string;
   readonly flushNumber?: () => number;
+  readonly promiseFlush?: () => number;
   readonly admit?: (hello: PeerHello) => Admission;
   readonly testimony?: (to: ReplicaId) => Uint8Array;
   /** False while the process is held up: no connection is made meanwhile. */
@@ -65,7 +66,8 @@ export class SimulatedPort implements AttestedNetworkPort {
 
   /** Read when a message is sent. */
   mark(): PeerMark {
-    return { boot: this.boot.number, flush: this.#options.flushNumber?.() ?? 0 };
+    const { flushNumber, promiseFlush } = this.#options;
+    return { boot: this.boot.number, flush: flushNumber?.() ?? 0, promiseFlush: promiseFlush?.() ?? 0 };
   }
 
   hello(to: ReplicaId, direction: PeerHello['direction'], purpose: PeerHello['purpose']): PeerHello {

@@ -3,7 +3,7 @@
  *
  * Source: pitfalls §4 (invariants after every event). Whatever is wrong is thrown as a {@link Violation}.
  */
-import type { BadItem } from '../core/consensus/bad-item.ts';
+import { type BadItem, endless } from '../core/consensus/bad-item.ts';
 import { formatBallot } from '../core/consensus/ballot.ts';
 import type { Configuration } from '../core/consensus/configuration.ts';
 import type { Effect, WriteRequest } from '../core/consensus/effect.ts';
@@ -116,7 +116,11 @@ export class Observer {
     const { promise, entries, chosenUpTo, snapshot, bad } = found;
     if (bad.length > 0) this.#note(name, 'lost', ...bad.flatMap(({ instance, upTo }) => [instance, upTo]).slice(0, 20));
     this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
-    this.#ballots.recovered(id, promise.ballot);
+    this.#ballots.recovered(
+      id,
+      promise.ballot,
+      bad.some(({ upTo }) => upTo === endless),
+    );
     const identified = entries.map(({ instance, ballot, value }) => ({
       instance,
       ballot,

@@ -105,6 +105,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const port = network.port(observed.id, {
     boot: recovered.boot,
     flushNumber: () => storage.flushNumber,
+    promiseFlush: () => storage.promiseFlush,
     testimony: (to) => fencing.testimony(to),
     admit: (hello) => fencing.admit(hello),
     awake: () => process.alive && !process.paused,

@@ -53,6 +53,7 @@ export class GroupCommit {
   /** Highest flush number that has ended. */
   #flushed: number;
   #promiseFlush: number;
+  #promiseFlushed: number;
   #chosenUpTo: number;
   #lastWrite = 0;
   #flushes = 0;
@@ -65,11 +66,17 @@ export class GroupCommit {
     this.#flush = start.flush;
     this.#flushed = start.flush;
     this.#promiseFlush = start.promiseFlush;
+    this.#promiseFlushed = start.promiseFlush;
     this.#chosenUpTo = start.chosenUpTo;
   }
 
   get flushed(): number {
     return this.#flushed;
+  }
+
+  /** Number of the flush of the newest durable promise. */
+  get promiseFlushed(): number {
+    return this.#promiseFlushed;
   }
 
   get failure(): DiskError | null {
@@ -173,6 +180,7 @@ export class GroupCommit {
       this.#times.add(now() - began);
       this.#flushes++;
       this.#flushed = flush;
+      this.#promiseFlushed = this.#promiseFlush;
       this.#settle(batch);
     });
   }

@@ -150,6 +150,11 @@ export function checkAgreement(manifest: Manifest, promise: StoredPromise, log: 
     const problem = `the newest one is of flush ${promise.flush}, the log knows one of flush ${log.promiseFlush}`;
     throw new PromiseLostError({ problems: [problem] });
   }
+  const found = manifest.boots.at(-1)?.promiseFlush ?? 0;
+  if (promise.flush < found) {
+    const problem = `the newest one is of flush ${promise.flush}, an earlier start found one of flush ${found}`;
+    throw new PromiseLostError({ problems: [problem] });
+  }
   const boot = Math.max(log.boot, promise.boot);
   if (manifest.boot.number < boot) {
     throw new ManifestCorruptError({

@@ -232,7 +232,14 @@ export class ReplicaStorage {
     const fail = (error: Error): void => holder.commit?.fail(asDiskError(error));
     const lost = start.log.damage.length > 0 ? flushesLostMax : 0;
     const flush = Math.max(start.log.flush, promise.flush, manifest.flush) + lost + 1;
-    const { boots } = shortened({ boots: [...manifest.boots, { ...boot, began: flush - 1 }], flush }, bootsKept);
+    const { boots } = shortened(
+      {
+        boots: [...manifest.boots, { ...boot, began: flush - 1, promiseFlush: promise.flush }],
+        flush,
+        promiseFlush: promise.flush,
+      },
+      bootsKept,
+    );
     // The last group of the log is written anew, without what it had learned of others.
     const { memory } = start;
     const told = (): Pick<Manifest, 'remembered'> => ({ remembered: memory.all() });
@@ -495,7 +502,7 @@ export class ReplicaStorage {
 
   /** The past of this disk, as it stands now. */
   get history(): BootHistory {
-    return { boots: this.manifest.boots, flush: this.flushNumber };
+    return { boots: this.manifest.boots, flush: this.flushNumber, promiseFlush: this.promiseFlush };
   }
 
   /** An operator, or all others, say that these copied files are where they belong. Durable when it resolves. */
@@ -511,6 +518,11 @@ export class ReplicaStorage {
   /** Number of the last durable flush; read for every frame to a peer. */
   get flushNumber(): number {
     return this.#parts.commit.flushed;
+  }
+
+  /** Number of the flush of the newest durable promise. */
+  get promiseFlush(): number {
+    return this.#parts.commit.promiseFlushed;
   }
 
   /** Log that a restart would read although the newest snapshot does not need it: time for the next one when it is much. */

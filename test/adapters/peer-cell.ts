@@ -75,6 +75,7 @@ export async function startPeer(
     randomness: new NodeRandomness(),
     admit: () => ({ ok: true }),
     flushNumber: () => station.flush,
+    promiseFlush: () => Math.max(0, station.flush - 1),
     logger: quiet,
     ...network,
   });

@@ -37,6 +37,7 @@ function stranger(self: ReplicaId, options: Partial<HttpNetworkOptions> = {}): P
     randomness: new NodeRandomness(),
     admit: () => ({ ok: true }),
     flushNumber: () => 0,
+    promiseFlush: () => 0,
     logger: quiet,
     ...options,
   };
@@ -282,7 +283,7 @@ describe('an authenticated peer that misbehaves', () => {
 
   it('is cut off at a frame that holds no messages, and none of that frame counts', async () => {
     const { b, heard, socket, sealer } = await setUp();
-    const frame = startMessageFrame({ boot: 1, flush: 0 });
+    const frame = startMessageFrame({ boot: 1, flush: 0, promiseFlush: 0 });
     // A good catch-up, then a message of a kind that there is none of.
     frame.writer.u8(9).safe(1).safe(1).safe(2).u8(200);
     for (const piece of sealer.seal(frame)) socket.write(piece);
@@ -300,7 +301,7 @@ describe('an authenticated peer that misbehaves', () => {
 
   it('is cut off when it speaks for another boot than that of its hello', async () => {
     const { b, heard, socket, sealer } = await setUp();
-    const frame = startMessageFrame({ boot: 2, flush: 0 });
+    const frame = startMessageFrame({ boot: 2, flush: 0, promiseFlush: 0 });
     frame.writer.u8(9).safe(1).safe(1).safe(2);
     for (const piece of sealer.seal(frame)) socket.write(piece);
     await until(() => b.port.connected().length === 0);

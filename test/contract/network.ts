@@ -194,7 +194,7 @@ export function networkContract(name: string, open: () => Promise<NetworkBench>)
         if (hello.direction === 'inbound') events.push(`hello of boot ${hello.boot.number}`);
       });
       a.port.onPeerMark((from: ReplicaId, mark: PeerMark) => {
-        if (mark.boot === 2) events.push(`${from} at ${mark.boot}/${mark.flush}`);
+        if (mark.boot === 2) events.push(`${from} at ${mark.boot}/${mark.flush}/${mark.promiseFlush}`);
       });
       await bench.kill(b);
       const again = await bench.start(n2, { boot: 2 });
@@ -206,8 +206,8 @@ export function networkContract(name: string, open: () => Promise<NetworkBench>)
         return events.includes('message');
       });
       expect(events[0]).toBe('hello of boot 2');
-      expect(events.indexOf('n2#1 at 2/5')).toBeGreaterThan(0);
-      expect(events.indexOf('n2#1 at 2/5')).toBeLessThan(events.indexOf('message'));
+      expect(events.indexOf('n2#1 at 2/5/4')).toBeGreaterThan(0);
+      expect(events.indexOf('n2#1 at 2/5/4')).toBeLessThan(events.indexOf('message'));
     });
 
     it('a replica that is not admitted is not heard, and is told why', async () => {

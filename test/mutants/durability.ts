@@ -308,6 +308,20 @@ export const durability: readonly Mutant[] = [
     killedBy: [log],
   },
   {
+    id: 'P17-length-taken-for-granted',
+    pitfalls: ['P16', 'P17'],
+    title: 'a segment without a header is taken to be as long as it was',
+    wrong: 'What was cut off behind its last group is missing, and nobody says so.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'if (!lengthKnown && end === null &&',
+        replace: 'if (!lengthKnown && end === -1 &&',
+      },
+    ],
+    killedBy: [log],
+  },
+  {
     id: 'P27-manifest-name-not-flushed',
     pitfalls: ['P27'],
     title: 'the directory is not flushed after a new manifest took the old one’s name',

@@ -18,13 +18,26 @@ export const fence: readonly Mutant[] = [
     edits: [
       {
         file: history,
-        find: 'if (next === undefined || remembered.flush <= next.began) return null;',
-        replace: 'return null;',
+        find: "  if (remembered.flush > next.began) return found('flush-missing', next.began);\n",
+        replace: '',
       },
-      { file: history, find: "  return found('flush-missing', next.began);\n", replace: '' },
     ],
     killedBy: [pasts],
     blind: noOldDisks,
+  },
+  {
+    id: 'P22-promise-not-compared',
+    pitfalls: ['P22', 'P19'],
+    title: 'where the end of a log is lost, nobody asks whether a promise is lost as well',
+    wrong: 'It promises and accepts against its own word, with files that are all good.',
+    edits: [
+      {
+        file: history,
+        find: 'if (remembered.promiseFlush <= next.promiseFlush) return null;',
+        replace: 'if (remembered.promiseFlush <= next.promiseFlush || last.number > 0) return null;',
+      },
+    ],
+    killedBy: [pasts],
   },
   {
     id: 'P22-boot-ids-not-compared',

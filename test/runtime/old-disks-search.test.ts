@@ -17,12 +17,13 @@ const cases = process.env.PAXOSCTL_TEST_FULL === '1' ? 10_000 : 400;
 interface Disk {
   readonly boots: readonly Boot[];
   readonly flush: number;
+  readonly promiseFlush: number;
   readonly remembered: readonly Remembered[];
 }
 
 class Host {
   readonly id: ReplicaId;
-  disk: Disk = { boots: [], flush: 0, remembered: [] };
+  disk: Disk = { boots: [], flush: 0, promiseFlush: 0, remembered: [] };
   fencing: Fencing | null = null;
   #memory = new WitnessMemory();
   readonly #configuration: Configuration;
@@ -39,9 +40,9 @@ class Host {
   }
 
   start(): void {
-    const { boots, flush, remembered } = this.disk;
-    const boot = { number: boots.length + 1, id: `b${this.#random.below(2 ** 31)}`, began: flush };
-    this.disk = { boots: [...boots, boot], flush: flush + 1, remembered };
+    const { boots, flush, promiseFlush, remembered } = this.disk;
+    const boot = { number: boots.length + 1, id: `b${this.#random.below(2 ** 31)}`, began: flush, promiseFlush };
+    this.disk = { boots: [...boots, boot], flush: flush + 1, promiseFlush, remembered };
     this.#memory = new WitnessMemory();
     for (const { member, histories } of remembered) for (const it of histories) this.#memory.learn(member, it);
     this.fencing = new Fencing({
@@ -59,7 +60,8 @@ class Host {
   }
 
   get history(): BootHistory {
-    return { boots: this.disk.boots, flush: this.disk.flush };
+    const { boots, flush, promiseFlush } = this.disk;
+    return { boots, flush, promiseFlush };
   }
 
   stop(): void {
@@ -102,7 +104,8 @@ function meet(dialler: Host, acceptor: Host): void {
     [dialler, acceptor],
     [acceptor, dialler],
   ] as const) {
-    to.fencing?.onMark(from.id, { boot: from.disk.boots.length, flush: from.disk.flush });
+    const { boots, flush, promiseFlush } = from.disk;
+    to.fencing?.onMark(from.id, { boot: boots.length, flush, promiseFlush });
   }
 }
 

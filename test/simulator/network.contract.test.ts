@@ -32,6 +32,7 @@ function simulatedBench(codec: boolean): NetworkBench {
         port: network.port(id, {
           boot: { number: options.boot ?? 1, id: `${id}-${options.boot ?? 1}` },
           flushNumber: () => station.flush,
+          promiseFlush: () => Math.max(0, station.flush - 1),
           ...(options.admit ? { admit: options.admit } : {}),
         }) as SimulatedPort,
       };

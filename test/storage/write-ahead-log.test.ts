@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { endless } from '../../src/core/consensus/bad-item.ts';
+import { contradiction } from '../../src/core/consensus/boot-history.ts';
 import type { WriteId } from '../../src/core/consensus/identity.ts';
 import { encodeValue } from '../../src/formats/value.ts';
 import { type Disk, DiskError, type DiskFile } from '../../src/ports/disk.ts';
@@ -443,6 +444,23 @@ describe('a damaged log', () => {
     }
   });
 
+  it('is bad without end where its header is gone, which has its length, and nothing shows that it went no further', async () => {
+    const disk = await written();
+    damage(disk, 30, Buffer.from('rot'));
+    for (const whole of [0, 1, 512]) {
+      const cut = disk.copy();
+      cut.inode('wal-00000001').truncate(groupAt(4) + whole);
+      const storage = await reopened(cut);
+      // The third may have been accepted anew in what is gone.
+      expect(storage.recovered.bad).toEqual([{ instance: 3, upTo: endless, identity: null }]);
+      expect(found(storage, 2)).toEqual(texts(1, 2));
+    }
+    const room = disk.copy();
+    room.inode('wal-00000001').truncate(groupAt(7) + 512);
+    expect(found(await reopened(room), 6)).toEqual(texts(1, 6));
+    expect((await reopened(room)).recovered.bad).toEqual([]);
+  });
+
   it('gives up a torn last group, which was never acknowledged', async () => {
     const disk = (await written()).crash(powerLoss);
     const storage = await open(disk);
@@ -507,5 +525,43 @@ describe('the promise', () => {
     await done;
     for (const [i, name] of ['promise-a', 'promise-b'].entries()) disk.inode(name).overwrite(0, older[i] as Buffer);
     await expect(round(disk)).rejects.toThrow(PromiseLostError);
+  });
+
+  /** Goes on as another process that promises more; `older` are the copies from before that. */
+  async function raised(): Promise<{
+    disk: SimulatedDisk;
+    storage: ReplicaStorage;
+    rollBack: (it: SimulatedDisk) => void;
+  }> {
+    const before = await promised();
+    const older = ['promise-a', 'promise-b'].map((name) => before.inode(name).durable.get(0, 4096));
+    const disk = before.crash({ writes: 'process' });
+    const storage = await open(disk);
+    const done = persisted(storage, 1);
+    storage.persist(write(1, [], { promised: 8 }));
+    await done;
+    const rollBack = (it: SimulatedDisk): void => {
+      for (const [i, name] of ['promise-a', 'promise-b'].entries()) it.inode(name).overwrite(0, older[i] as Buffer);
+    };
+    return { disk, storage, rollBack };
+  }
+
+  it('that was rolled back together with the loss of the log is missed by whoever has heard of it', async () => {
+    const { disk, storage, rollBack } = await raised();
+    const heard = storage.history;
+    const lost = disk.crash({ writes: 'process' });
+    for (const name of segmentsOf(lost)) lost.image.names.delete(name);
+    expect(contradiction(heard, (await open(lost.copy())).history)).toBeNull();
+    rollBack(lost);
+    expect(contradiction(heard, (await open(lost.copy())).history)).toMatchObject({ kind: 'promise-missing' });
+  });
+
+  it('is lost when it is older than an earlier start found it, whatever became of the log', async () => {
+    const { disk, rollBack } = await raised();
+    const later = disk.crash({ writes: 'process' });
+    await (await open(later)).close();
+    rollBack(later);
+    for (const name of segmentsOf(later)) later.image.names.delete(name);
+    await expect(round(later)).rejects.toThrow(PromiseLostError);
   });
 });

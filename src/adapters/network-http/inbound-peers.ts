@@ -8,6 +8,7 @@ import type { Message } from '../../core/consensus/message.ts';
 import type { PeerHello, PeerMark } from '../../ports/network.ts';
 import type { Accepted } from './acceptor.ts';
 import type { PeerCounters } from './counters.ts';
+import { markOf } from './options.ts';
 import { PeerStream } from './peer-stream.ts';
 import { type PeerContext, toPeerHello } from './session.ts';
 
@@ -43,7 +44,7 @@ export class InboundPeers {
       silentPeriodsMax: limits.silentPeriodsMax,
       framePeriodsMax: limits.framePeriodsMax,
       counters: this.#counters,
-      mark: () => ({ boot: options.boot.number, flush: options.flushNumber() }),
+      mark: () => markOf(options),
       onFrame: ({ mark, messages }) => {
         if (mark.boot !== hello.boot.number) {
           stream.close('a frame of another boot');

@@ -1,7 +1,7 @@
 /** What the peer network is made from, and its limits. */
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
-import type { Admission, PeerHello } from '../../ports/network.ts';
+import type { Admission, PeerHello, PeerMark } from '../../ports/network.ts';
 import type { RandomnessPort } from '../../ports/randomness.ts';
 
 /** The part of pino that is used here. */
@@ -29,6 +29,8 @@ export interface HttpNetworkOptions {
   readonly admit: (hello: PeerHello) => Admission;
   /** Number of the last durable flush; read once for every frame. */
   readonly flushNumber: () => number;
+  /** Number of the flush of the newest durable promise; read as `flushNumber`, and never higher. */
+  readonly promiseFlush: () => number;
   /** What this replica knows of disks, for `to`; read for every hello. */
   readonly testimony?: (to: ReplicaId) => Uint8Array;
   /** A replica of this cell proved itself to be in another generation. */
@@ -36,6 +38,13 @@ export interface HttpNetworkOptions {
   readonly logger: PeerLogger;
   readonly limits?: Partial<PeerLimits>;
 }
+
+/** How far the own disk is now. */
+export const markOf = ({ boot, flushNumber, promiseFlush }: HttpNetworkOptions): PeerMark => ({
+  boot: boot.number,
+  flush: flushNumber(),
+  promiseFlush: promiseFlush(),
+});
 
 export interface PeerLimits {
   /** From dialling to the first frame, and between challenge and answer. */

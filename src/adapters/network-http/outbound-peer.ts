@@ -14,6 +14,7 @@ import type { Timer } from '../../ports/clocks.ts';
 import type { PeerHello, PeerMark, PeerRefusal } from '../../ports/network.ts';
 import { countCode, type PeerCounters } from './counters.ts';
 import { type DialOutcome, dial } from './dialer.ts';
+import { markOf } from './options.ts';
 import { PeerStream } from './peer-stream.ts';
 import { type PeerAddress, parsePeerUrl } from './peer-url.ts';
 import { type PeerContext, streamPath, toPeerHello } from './session.ts';
@@ -264,8 +265,7 @@ export class OutboundPeer {
   }
 
   #mark(): PeerMark {
-    const { boot, flushNumber } = this.#context.options;
-    return { boot: boot.number, flush: flushNumber() };
+    return markOf(this.#context.options);
   }
 
   #nowMs(): number {

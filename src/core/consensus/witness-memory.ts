@@ -51,7 +51,8 @@ export class WitnessMemory {
       const together = joined(before, history);
       if (together === null) continue;
       const last = newestBoot(before);
-      if (newestBoot(together).number === last.number && together.flush === before.flush) return;
+      const same = together.flush === before.flush && together.promiseFlush === before.promiseFlush;
+      if (newestBoot(together).number === last.number && same) return;
       this.#set(member, replaced(known, i, shortened(together, bootsKept)));
       return;
     }
@@ -59,11 +60,11 @@ export class WitnessMemory {
   }
 
   /** The disk of `member` was as far as this in its present boot. */
-  advance(member: ReplicaId, boot: number, flush: number): void {
+  advance(member: ReplicaId, boot: number, { flush, promiseFlush }: Pick<BootHistory, 'flush' | 'promiseFlush'>): void {
     const known = this.of(member);
     for (const [i, history] of known.entries()) {
       if (newestBoot(history).number !== boot) continue;
-      if (history.flush < flush) this.#set(member, replaced(known, i, { boots: history.boots, flush }));
+      if (history.flush < flush) this.#set(member, replaced(known, i, { boots: history.boots, flush, promiseFlush }));
       return;
     }
   }

@@ -13,6 +13,8 @@ interface Discipline {
   issued: Ballot;
   /** Survives the process. */
   durable: Ballot;
+  /** Its files have lost the newest promise, and it cannot know: it must never vote. */
+  forgot: boolean;
 }
 
 export class BallotDisciplineChecker {
@@ -23,15 +25,31 @@ export class BallotDisciplineChecker {
   #of(replica: ReplicaId): Discipline {
     let known = this.#replicas.get(replica);
     if (known === undefined) {
-      known = { issued: zeroBallot, durable: zeroBallot };
+      known = { issued: zeroBallot, durable: zeroBallot, forgot: false };
       this.#replicas.set(replica, known);
     }
     return known;
   }
 
-  /** A process came up and read this promise from its disk. @throws {Violation} when it was durably higher before. */
-  recovered(replica: ReplicaId, promise: Ballot): void {
+  #votes(replica: ReplicaId): Discipline {
     const known = this.#of(replica);
+    if (!known.forgot) return known;
+    const facts = { durable: formatBallot(known.durable), remembers: formatBallot(known.issued) };
+    throw new Violation('ballot-discipline', `${replica} votes and has forgotten its newest promise`, facts);
+  }
+
+  /**
+   * A process came up and read this promise from its disk. `endLost`: nobody can tell what the end of its log was, so only
+   * others can tell that the promise is an old one; it may start, and may not vote.
+   * @throws {Violation} when it was durably higher before.
+   */
+  recovered(replica: ReplicaId, promise: Ballot, endLost = false): void {
+    const known = this.#of(replica);
+    known.forgot = endLost && compareBallots(promise, known.durable) < 0;
+    if (known.forgot) {
+      known.issued = promise;
+      return;
+    }
     if (compareBallots(promise, known.durable) < 0) {
       throw new Violation('ballot-discipline', `${replica} came back with a lower promise than it had made durable`, {
         durable: formatBallot(known.durable),
@@ -44,7 +62,7 @@ export class BallotDisciplineChecker {
 
   /** A write asks for a new promise. @throws {Violation} when it is lower than the one before. */
   promised(replica: ReplicaId, promise: Ballot): void {
-    const known = this.#of(replica);
+    const known = this.#votes(replica);
     if (compareBallots(promise, known.issued) < 0) {
       throw new Violation('ballot-discipline', `${replica} lowers its promise`, {
         from: formatBallot(known.issued),
@@ -65,7 +83,7 @@ export class BallotDisciplineChecker {
    * @throws {Violation} below the promise, or when the ballot has another value there.
    */
   accepted(replica: ReplicaId, instance: number, ballot: Ballot, digest: string): void {
-    const known = this.#of(replica);
+    const known = this.#votes(replica);
     if (compareBallots(ballot, known.issued) < 0) {
       throw new Violation('ballot-discipline', `${replica} accepts instance ${instance} below its promise`, {
         promised: formatBallot(known.issued),

@@ -19,10 +19,11 @@ import {
   nextGroup,
   type ReadRecord,
   readGroup,
+  readGroupHeader,
   type SalvagedGroup,
   salvageGroup,
 } from '../../formats/wal-group-reader.ts';
-import { type LogPoint, logBeginning, segmentHeaderBytes } from '../../formats/wal-segment.ts';
+import { type LogPoint, logBeginning, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
 import { witnessInstance, witnessOf } from '../../formats/wal-witness.ts';
 import type { Disk } from '../../ports/disk.ts';
 import { UnsupportedFormatError, WalCorruptError } from '../errors.ts';
@@ -154,7 +155,8 @@ class LogRecovery {
   }
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
-  take({ segment, bytes, continues, problem, unreadableUpTo }: SegmentBytes, end: number | null): void {
+  take(read: SegmentBytes, end: number | null): void {
+    const { segment, bytes, continues, problem, unreadableUpTo, lengthKnown } = read;
     if (this.#torn !== null && (continues !== null || !isZeros(bytes, segmentHeaderBytes, bytes.length))) {
       const { file, offset } = this.#torn;
       this.#torn = null;
@@ -185,7 +187,19 @@ class LogRecovery {
       const what = { file: segmentName(segment), offset, problem: 'from here on it cannot be read whole' };
       this.#damaged(what, true, { segment, offset: segmentHeaderBytes });
     }
+    if (!lengthKnown && end === null && !this.#endsWithin(bytes, segment, offset) && this.#gapFrom === null) {
+      const what = { file: segmentName(segment), offset, problem: 'nobody can tell how long it was' };
+      this.#torn = null;
+      this.#damaged(what, true, { segment, offset: segmentHeaderBytes });
+    }
     this.#live.push({ segment, bytes: bytes.length, highest: this.#items.takeHighest() });
+  }
+
+  /** Whether a file of unknown length still shows where its groups end: nothing was written to its last sector. */
+  #endsWithin(bytes: Buffer, segment: number, offset: number): boolean {
+    const header = readGroupHeader(bytes, { ownerSeed: this.#ownerSeed, segment, offset });
+    const lastSector = bytes.length - sectorBytes;
+    return lastSector >= offset + (header?.bytes ?? 0) && isZeros(bytes, lastSector, bytes.length);
   }
 
   result(expected: LogExpectation): RecoveredLog {

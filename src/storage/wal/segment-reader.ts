@@ -23,6 +23,8 @@ export interface SegmentBytes {
   readonly problem: string | null;
   /** Behind the last byte that could not be read, or is missing; null when there is none. */
   readonly unreadableUpTo: number | null;
+  /** False where even the length is unknown: more may have stood behind the last byte. */
+  readonly lengthKnown: boolean;
 }
 
 /** @throws {WalCorruptError} for a sound segment of another member or another number. */
@@ -47,13 +49,20 @@ export async function readSegment(disk: Disk, owner: Owner, segment: number): Pr
     if (header.segment !== segment) throw new FormatError(`its header is that of segment ${header.segment}`);
     const problem = bytes.length === header.bytes ? null : `${bytes.length} bytes instead of ${header.bytes}`;
     const unreadableUpTo = read.unreadableUpTo ?? (bytes.length < header.bytes ? header.bytes : null);
-    return { segment, bytes: withLength(bytes, header.bytes), continues: header.continues, problem, unreadableUpTo };
+    return {
+      segment,
+      bytes: withLength(bytes, header.bytes),
+      continues: header.continues,
+      problem,
+      unreadableUpTo,
+      lengthKnown: true,
+    };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     const problem = read.problem ?? error.message;
     const length = Math.max(bytes.length, 2 * sectorBytes);
     const unreadableUpTo = read.unreadableUpTo ?? (bytes.length < length ? length : null);
-    return { segment, bytes: withLength(bytes, length), continues: null, problem, unreadableUpTo };
+    return { segment, bytes: withLength(bytes, length), continues: null, problem, unreadableUpTo, lengthKnown: false };
   }
 }
 
