@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
+import { listFlag } from '../../src/render/flags.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class RecoverApply extends CellCommand {
@@ -28,10 +29,7 @@ Clients that have seen what was given up are told so (exit 5) until they are run
       description: 'Revisions that may be lost: the number that the plan printed.',
       min: 0,
     }),
-    'accept-unknown-loss': Flags.string({
-      description: 'Members that cannot be asked, separated by commas.',
-      default: '',
-    }),
+    'accept-unknown-loss': listFlag({ description: 'Members that cannot be asked, separated by commas.' }),
     'dry-run': dryRunFlag,
   };
 
@@ -50,7 +48,8 @@ Clients that have seen what was given up are told so (exit 5) until they are run
       const result = await applyPlan(plan, {
         confirm: flags.confirm,
         acceptLoss: flags['accept-loss'] ?? null,
-        acceptUnknownLoss: flags['accept-unknown-loss'].split(',').filter((it) => it !== ''),
+        acceptUnknownLoss: flags['accept-unknown-loss'] ?? [],
+        planFile: args.plan,
         dryRun: flags['dry-run'],
         timeoutMs: flags.timeout,
         onStep: (what) => progress.update(what),

@@ -43,6 +43,13 @@ export interface RecoverReport {
   };
   /** Digest over the chosen values up to there, hex. */
   readonly logChain: string;
+  /** Where in its parent's history the generation began; zeros in the first. */
+  readonly begun: { readonly epoch: number; readonly instance: number };
+  readonly cellTimeMs: number;
+  /** Of clients, in the applied state. */
+  readonly entryCount: number;
+  /** Its database is not known to be the right one: never the first state of a generation unasked. */
+  readonly setAside: boolean;
   readonly chosenUpTo: number;
   /** Rising; the newest of them where there are very many. */
   readonly epochs: readonly EpochDocument[];
@@ -58,6 +65,13 @@ export interface RecoverReport {
   readonly attempt: AttemptDocument | null;
 }
 
+/** A file that a generation's first state is made of. */
+export interface OfferedState {
+  /** Digest of the snapshot, hex. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
 export interface GenerationId {
   readonly generation: number;
   readonly generationId: string;
@@ -65,8 +79,11 @@ export interface GenerationId {
 
 /** The first state of a generation, as decided from the reports of all that could be asked. */
 export interface GenerationDecision extends GenerationId {
-  /** Whose applied state is gone on from. */
+  /** The member that makes the state. */
   readonly base: string;
+  /** The file that was offered to it; null: its own applied state is gone on from. */
+  readonly offered: OfferedState | null;
+  /** Last instance of that state. */
   readonly baseApplied: number;
   /** What follows it, without gaps. */
   readonly tail: readonly { readonly instance: number; readonly valueBase64: string }[];
@@ -85,7 +102,17 @@ export type RecoverRequest =
   | ({ readonly op: 'fence' } & GenerationId)
   /** Takes a fence back, when nothing else was done. */
   | ({ readonly op: 'lift' } & GenerationId)
-  /** Makes the decided state out of its own, verifies it and is ready. */
+  /**
+   * A piece of a snapshot file at `offset`, in base64; one that does not go on where the member is changes nothing. The answer says
+   * how many bytes it has; with the last one it has verified them.
+   */
+  | ({
+      readonly op: 'offer';
+      readonly offset: number;
+      readonly pieceBase64: string;
+    } & OfferedState &
+      GenerationId)
+  /** Makes the decided state out of its own or of the offered file, verifies it and is ready. */
   | { readonly op: 'build'; readonly decision: GenerationDecision; readonly digest: string }
   /** Fetches the state from `from`, verifies it and is ready. */
   | ({
@@ -100,4 +127,6 @@ export interface RecoverAnswer {
   readonly report: RecoverReport;
   /** Of a member that is ready. */
   readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+  /** Bytes of the file that was offered last; 0 for none. */
+  readonly offered: number;
 }

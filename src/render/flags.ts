@@ -61,6 +61,15 @@ export const endpointsFlag = Flags.custom<string[]>({
   helpValue: 'URL[,URL]',
 });
 
+/** Names, separated by commas. */
+export const listFlag = Flags.custom<string[]>({
+  parse: async (input) =>
+    input
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+});
+
 /** A seed: a whole number as such, anything else as the text that it is. */
 export const seedFlag = Flags.custom<number | string>({
   parse: async (input) => {

@@ -18,7 +18,11 @@ interface PlanView {
     readonly epoch: number;
     readonly instance: number;
     readonly revision: number;
+    readonly collected: boolean;
+    readonly further: number;
   };
+  readonly lost: readonly string[];
+  readonly takesPart: readonly string[];
   readonly price: PriceView;
   readonly hash: string;
 }
@@ -31,7 +35,11 @@ export function showPlan(plan: PlanView, file: string): Promise<void> {
   ].join('');
   const lines = [
     `cell ${printable(cell.name)}: generation ${from.generation} would go on as generation ${to.generation}`,
-    `from   ${printable(base.member)}: epoch ${base.epoch}, instance ${base.instance}, revision ${base.revision}`,
+    `from   ${printable(base.member)}${base.collected ? ' (a collected copy)' : ''}: epoch ${base.epoch}, instance ${base.instance}, revision ${base.revision}`,
+    ...(base.further > 0
+      ? [`       and ${counted(base.further, 'instance')} beyond it that may have been chosen`]
+      : []),
+    `with   ${plan.takesPart.map(printable).join(', ')}${plan.lost.length > 0 ? `; lost: ${plan.lost.map(printable).join(', ')}` : ''}`,
     coloured('red', `lost   at least ${counted(price.revisionsAtLeast, 'revision')}; nobody can prove that it is all`),
     ...price.because.map((why) => `       ${printable(why)}`),
     ...(price.notAsked.length > 0
@@ -59,4 +67,64 @@ export function showApplied({ cell, generation, members, dryRun }: AppliedView):
     `cell ${printable(cell.name)} goes on in generation ${generation} on ${names}\n` +
       `clients that have seen what was given up: --accept-generation ${generation}\n`,
   );
+}
+
+interface CollectedView {
+  readonly folder: string;
+  readonly collected: readonly {
+    readonly member: string;
+    readonly generation: number;
+    readonly epoch: number;
+    readonly instance: number;
+    readonly revision: number;
+    readonly accepted: number;
+    readonly directory: string | null;
+    readonly startable: boolean;
+    readonly notes: readonly string[];
+  }[];
+  readonly unanswered: readonly { readonly name: string; readonly why: string }[];
+}
+
+export function showCollected({ folder, collected, unanswered }: CollectedView): Promise<void> {
+  const lines = [
+    ...collected.flatMap((it) => [
+      `${printable(it.member)}: generation ${it.generation}, epoch ${it.epoch}, instance ${it.instance}, revision ${it.revision}, ` +
+        `${counted(it.accepted, 'instance')} accepted beyond`,
+      ...(it.directory === null
+        ? []
+        : [it.startable ? '  a replica could be started on it' : coloured('red', '  no replica can be started on it')]),
+      ...it.notes.map((note) => `  ${printable(note)}`),
+    ]),
+    ...unanswered.map(({ name, why }) => coloured('red', `${printable(name)}: ${printable(why)}`)),
+    '',
+    'If a majority is lost for good:',
+    `  paxosctl recover plan --lost MEMBER[,MEMBER] --collected ${printable(folder)}`,
+  ];
+  return writeResult(`${lines.join('\n')}\n`);
+}
+
+interface VerifiedView {
+  readonly ok: boolean;
+  readonly verdict: string;
+  readonly cell: { readonly name: string };
+  readonly generation: number;
+  readonly members: readonly { readonly name: string; readonly step: string; readonly role: string | null }[];
+  readonly checksums: { readonly verdict: string; readonly instance: number } | null;
+}
+
+export function showVerified(verified: VerifiedView, file: string): Promise<void> {
+  const { ok, verdict, cell, generation, members, checksums } = verified;
+  const lines = [
+    coloured(ok ? 'green' : 'red', `generation ${generation} of cell ${printable(cell.name)}: ${verdict}`),
+    ...members.map(({ name, step, role }) => `  ${printable(name)}: ${step}${role === null ? '' : `, ${role}`}`),
+    ...(checksums === null ? [] : [`  databases at instance ${checksums.instance}: ${checksums.verdict}`]),
+    ...(verdict === 'begun' || verdict === 'not-begun'
+      ? [
+          '',
+          'It is not carried out yet:',
+          `  paxosctl recover apply ${printable(file)} --confirm ${printable(cell.name)}`,
+        ]
+      : []),
+  ];
+  return writeResult(`${lines.join('\n')}\n`);
 }

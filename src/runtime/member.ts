@@ -618,8 +618,8 @@ function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8
 
 function isGenerationView(answer: unknown): answer is GenerationView {
   if (typeof answer !== 'object' || answer === null) return false;
-  const { name, generation, generationId, step } = answer as Partial<GenerationView>;
-  const named = typeof name === 'string' && typeof generationId === 'string';
+  const { name, generation, generationId, step, decision } = answer as Partial<GenerationView>;
+  const named = typeof name === 'string' && typeof generationId === 'string' && typeof decision === 'string';
   return named && typeof generation === 'number' && ['none', 'fenced', 'ready', 'active'].includes(step ?? '');
 }
 

@@ -6,17 +6,10 @@
  * the generation is active; its files are kept then too. `ready` is the point of no return: whoever is ready goes on by
  * itself, whatever becomes of the operator's program.
  */
-import { type Member, memberId } from '../core/consensus/configuration.ts';
-import type { Epoch, Instance } from '../core/consensus/identity.ts';
-import type { Value } from '../core/consensus/value.ts';
+import type { Member } from '../core/consensus/configuration.ts';
+import type { Instance } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
-import { nextGeneration } from '../core/database/next-generation.ts';
-import type { DatabaseRecord } from '../core/database/record.ts';
-import { invariant } from '../core/invariant.ts';
 import { OperatorError } from '../errors/index.ts';
-import { databaseRecordCodec } from '../formats/database-record.ts';
-import { numbersApart } from '../formats/history-points.ts';
-import { chained } from '../formats/log-chain.ts';
 import type { GenerationAttempt } from '../formats/manifest.ts';
 import type {
   GenerationDecision,
@@ -25,11 +18,12 @@ import type {
   RecoverReport,
   RecoverRequest,
 } from '../formats/recovery.ts';
-import { decodeValue, encodeValue } from '../formats/value.ts';
+import { encodeValue } from '../formats/value.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { World } from '../ports/world.ts';
-import { DatabaseApplication } from './database-application.ts';
+import type { DatabaseApplication } from './database-application.ts';
 import { frozenDocument } from './frozen-document.ts';
+import { GenerationState } from './generation-state.ts';
 import type { Logger } from './logger.ts';
 import type { JoinedMember } from './member.ts';
 
@@ -54,25 +48,30 @@ export interface GenerationView {
   readonly generation: number;
   readonly generationId: string;
   readonly step: GenerationAttempt['step'] | 'none';
+  /** Digest of what was decided; empty before that. */
+  readonly decision: string;
 }
 
 export class Recovery {
   readonly #options: RecoveryOptions;
+  readonly #state: GenerationState;
   #timer: Timer | null = null;
   /** Of the generation that this member is ready for. */
-  #members: readonly Member[] | null = null;
+  #members: { readonly generationId: string; readonly list: readonly Member[] } | null = null;
   #closed = false;
   /** The step that is being carried out; asked for meanwhile, it is not begun twice. */
   #running: { readonly key: string; readonly error: OperatorError | null } | null = null;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
+    this.#state = new GenerationState(options.joined, options.world);
     if (this.#attempt?.step === 'ready') this.#lookLater();
   }
 
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    void this.#state.close();
   }
 
   /** Of the generation being made; null when none is. */
@@ -84,10 +83,11 @@ export class Recovery {
   view(): GenerationView {
     const { manifest } = this.#options.joined.storage;
     const { attempt, member } = manifest;
+    const { name } = member;
     if (attempt === null)
-      return { name: member.name, generation: manifest.cell.generation, generationId: '', step: 'none' };
-    const { generation, generationId, step } = attempt;
-    return { name: member.name, generation, generationId, step };
+      return { name, generation: manifest.cell.generation, generationId: '', step: 'none', decision: '' };
+    const { generation, generationId, step, decision } = attempt;
+    return { name, generation, generationId, step, decision };
   }
 
   // --- what it knows --------------------------------------------------------------------------------------------------
@@ -113,6 +113,10 @@ export class Recovery {
         revision: application.revision,
       },
       logChain: Buffer.from(log.logChain).toString('hex'),
+      begun: application.identity?.generationStart ?? { epoch: 0, instance: 0 },
+      cellTimeMs: application.cellTimeMs,
+      entryCount: application.entries,
+      setAside: core.isSetAside || storage.manifest.flags.quarantined,
       chosenUpTo: core.chosenUpTo,
       epochs: application
         .epochs()
@@ -149,17 +153,21 @@ export class Recovery {
       case 'lift':
         await this.#lift(request);
         return this.#answer();
+      case 'offer':
+        await this.#offer(request);
+        return this.#answer();
       case 'build':
-        return this.#carryOut(request.decision, request.digest, (attempt) => this.#build(attempt, request.decision));
+        this.#refuseNotOffered(request.decision);
+        return this.#carryOut(request.decision, request.digest, (it) => this.#state.build(it, request.decision));
       case 'take':
-        return this.#carryOut(request, request.digest, (attempt) => this.#take(attempt, request));
+        return this.#carryOut(request, request.digest, (it) => this.#state.take(it, request));
     }
   }
 
   #answer(): RecoverAnswer {
     const attempt = this.#options.joined.storage.manifest.attempt;
     const state = attempt !== null && attempt.step !== 'fenced' ? attempt.state : null;
-    return { report: this.report(), state };
+    return { report: this.report(), state, offered: this.#state.offeredBytes };
   }
 
   async #fence({ generation, generationId }: GenerationId): Promise<void> {
@@ -185,6 +193,28 @@ export class Recovery {
     await this.#options.joined.storage.setAttempt(null);
     this.#options.logger.warn({ generationId }, 'the fence is lifted');
     this.#options.reopen();
+  }
+
+  async #offer(request: Extract<RecoverRequest, { op: 'offer' }>): Promise<void> {
+    const { attempt } = this.#options.joined.storage.manifest;
+    if (attempt?.generationId !== request.generationId) throw refused('This member is not fenced for that generation.');
+    // What it is ready with was made of it, or of something else: the next step tells.
+    if (attempt.step !== 'fenced') return;
+    try {
+      await this.#state.offer(request);
+    } catch (error) {
+      throw refused(`The file was not taken: ${error instanceof Error ? error.message : String(error)}.`);
+    }
+  }
+
+  /** The program offers it again then. */
+  #refuseNotOffered({ generationId, offered }: GenerationDecision): void {
+    const { attempt } = this.#options.joined.storage.manifest;
+    if (offered === null || attempt?.generationId !== generationId || attempt.step !== 'fenced') return;
+    if (this.#running !== null || this.#state.holds(offered)) return;
+    throw new OperatorError('PAXOS_REFUSED', 'The file was not offered to this member since it started.', {
+      facts: { notOffered: true },
+    });
   }
 
   /** Begins what takes long, and answers at once: asked again, it says how far it is. */
@@ -220,6 +250,8 @@ export class Recovery {
     const { storage } = this.#options.joined;
     try {
       const state = await work(attempt);
+      if (storage.manifest.attempt !== attempt)
+        throw new Error('this member was fenced for another generation meanwhile');
       await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state });
       this.#options.logger.warn({ ...state, generation: attempt.generation }, 'ready for the new generation');
       this.#running = null;
@@ -229,100 +261,6 @@ export class Recovery {
       const why = error instanceof Error ? error.message : String(error);
       this.#running = { key: digest, error: refused(`The state of the new generation was not made: ${why}.`) };
     }
-  }
-
-  // --- the state ------------------------------------------------------------------------------------------------------
-
-  /** Out of what is applied here and what the decision adds to it. */
-  async #build(
-    attempt: GenerationAttempt,
-    decision: GenerationDecision,
-  ): Promise<NonNullable<GenerationAttempt['state']>> {
-    const { joined, world } = this.#options;
-    const { log, storage } = joined;
-    if (decision.baseApplied !== log.appliedUpTo) throw new Error(`it stands at instance ${log.appliedUpTo}`);
-    const { source, logChain, applied } = await this.#withTail(decision);
-    const { numbers } = decision;
-    invariant(numbers % numbersApart === 0 && numbers > applied, 'a generation begins above its parent', { numbers });
-    const start = { epoch: source.epoch, instance: applied };
-    const next = this.#newDatabase();
-    const view = source.view();
-    await next.restore(encoded(nextGeneration(view.contents(), { ...decision, start })));
-    view.close();
-    const members = decision.members.map((it) => ({ ...it, role: it.role === 'voter' ? 'voter' : 'learner' }) as const);
-    const { alpha, leaseMs, driftPpm } = log.core.configuration;
-    const first = next.view();
-    const header = {
-      cellId: storage.manifest.cell.id,
-      generation: attempt.generation,
-      handle: {
-        instance: numbers as Instance,
-        epoch: numbers as Epoch,
-        cellTimeMs: source.cellTimeMs,
-        configurations: [{ from: (numbers + 1) as Instance, configuration: { alpha, leaseMs, driftPpm, members } }],
-      },
-      level: storage.manifest.level,
-      // Another chain from here on: no instance of a parent is ever compared with one of its child.
-      logChain: world.digest.sha256(logChain, Buffer.from(attempt.generationId)),
-      checksum: first.checksum,
-      records: first.count,
-      entries: first.entryCount,
-    };
-    const pause = (): Promise<void> => new Promise((resolve) => world.clocks.nextTurn(resolve));
-    const { bytes, sha256 } = await storage.writeState(attempt, { header, records: first.records(), pause });
-    first.close();
-    return { instance: numbers, bytes, sha256 };
-  }
-
-  /** The state after the last instance that is kept: a copy, since this member's own stays what it is. */
-  async #withTail({ tail }: GenerationDecision): Promise<{
-    readonly source: DatabaseApplication;
-    readonly logChain: Uint8Array;
-    readonly applied: Instance;
-  }> {
-    const { joined, world } = this.#options;
-    const { log, application } = joined;
-    if (tail.length === 0) return { source: application, logChain: log.logChain, applied: log.appliedUpTo };
-    const copy = this.#newDatabase();
-    const view = application.view();
-    await copy.restore(encoded(view.contents()));
-    view.close();
-    let { logChain, appliedUpTo: instance } = log;
-    for (const entry of tail) {
-      if (entry.instance !== instance + 1) throw new Error(`instance ${instance + 1} is missing in what was decided`);
-      instance = entry.instance as Instance;
-      const value: Value = decodeValue(Buffer.from(entry.valueBase64, 'base64'));
-      const current = value.kind !== 'submitted' || value.epoch === copy.epoch;
-      const epoch = (value.kind === 'mastership' ? copy.epoch + 1 : copy.epoch) as Epoch;
-      logChain = chained(world.digest, logChain, { instance, value });
-      copy.apply({ instance, epoch, value, current, logChain });
-    }
-    return { source: copy, logChain, applied: instance };
-  }
-
-  #newDatabase(): DatabaseApplication {
-    const { digest, clocks } = this.#options.world;
-    return new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
-  }
-
-  /** The file that another member has made, byte for byte; loaded once, so that what it says of itself is true. */
-  async #take(
-    attempt: GenerationAttempt,
-    { from, instance, sha256 }: Extract<RecoverRequest, { op: 'take' }>,
-  ): Promise<NonNullable<GenerationAttempt['state']>> {
-    const { network, storage, log } = this.#options.joined;
-    const giver = log.core.configurations
-      .flatMap(({ configuration }) => configuration.members)
-      .find(({ name }) => name === from);
-    if (giver === undefined) throw new Error(`${from} is no member`);
-    const verified = await storage.receiveState(attempt, (append) =>
-      network.fetchSnapshot(memberId(giver), instance - 1, append),
-    );
-    if (verified.sha256 !== sha256) throw new Error(`it has digest ${verified.sha256}, ${sha256} was made`);
-    const loaded = this.#newDatabase();
-    await loaded.restore(storage.stateRecords(attempt.generationId));
-    if (loaded.checksumHex() !== verified.header.checksum) throw new Error('its entries give another checksum');
-    return { instance, bytes: verified.bytes, sha256 };
   }
 
   // --- becoming active ------------------------------------------------------------------------------------------------
@@ -340,13 +278,21 @@ export class Recovery {
     const { joined, logger, askGeneration, reopen } = this.#options;
     if (this.#closed || attempt?.step !== 'ready') return;
     try {
-      this.#members ??= await joined.storage.stateMembers(attempt);
-      const members = this.#members;
-      const others = members.filter(({ name }) => name !== joined.storage.manifest.member.name);
+      const { generationId } = attempt;
+      if (this.#members?.generationId !== generationId) {
+        this.#members = { generationId, list: await joined.storage.stateMembers(attempt) };
+      }
+      const others = this.#members.list.filter(({ name }) => name !== joined.storage.manifest.member.name);
       const views = await Promise.all(others.map(({ url }) => askGeneration(url)));
       const alike = views.map((view, at) =>
-        view?.name === others[at]?.name && view?.generationId === attempt.generationId ? view.step : 'none',
+        view?.name === others[at]?.name &&
+        view?.generationId === attempt.generationId &&
+        view.decision === attempt.decision
+          ? view.step
+          : 'none',
       );
+      // While they were asked, an operator may have begun another one here.
+      if (this.#attempt !== attempt) return this.#lookLater();
       if (alike.includes('active') || alike.every((step) => step === 'ready')) {
         await joined.storage.setAttempt({ ...attempt, step: 'active' });
         logger.warn({ generation: attempt.generation }, 'the new generation begins');
@@ -362,7 +308,3 @@ export class Recovery {
 
 const refused = (message: string): OperatorError =>
   new OperatorError('PAXOS_REFUSED', message, { suggestions: ['paxosctl recover plan --keep-present'] });
-
-async function* encoded(records: Iterable<DatabaseRecord>): AsyncGenerator<Uint8Array> {
-  for (const record of records) yield databaseRecordCodec.encode(record).slice();
-}

@@ -144,6 +144,8 @@ async function replaceManifest(
     cell: { ...cell, generation },
     member: { name: own.name, incarnation: own.incarnation },
     configurations: handle.configurations,
+    // A backup may be of an earlier one.
+    level: found.header.level,
     flush: 0,
     snapshots: [
       {

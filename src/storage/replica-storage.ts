@@ -41,6 +41,7 @@ import {
 } from './generation.ts';
 import { GroupCommit } from './group-commit.ts';
 import { describeUnknown } from './leftovers.ts';
+import { type OfferExpected, OfferedState } from './offered-state.ts';
 import { checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
@@ -58,6 +59,7 @@ import { plainly, recoverLog } from './wal/recovery.ts';
 import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
+export type { OfferedState } from './offered-state.ts';
 export type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 export type { LoadedSnapshot, SnapshotReceiver, TakenSnapshot } from './snapshot-store.ts';
 export type { SnapshotView } from './snapshot-writer.ts';
@@ -465,6 +467,11 @@ export class ReplicaStorage {
   /** The first state of the generation being made, in its attempt directory, read back. It counts with `setAttempt`. */
   writeState(attempt: GenerationAttempt, source: SnapshotSource): Promise<VerifiedSnapshot> {
     return writeState(this.#parts.directory.disk, attempt, source, this.#digest);
+  }
+
+  /** A file that the state is to be made of, for pieces to be added to. */
+  beginOffer(expected: OfferExpected): Promise<OfferedState> {
+    return OfferedState.begin(this.#parts.directory.disk, expected);
   }
 
   receiveState(

@@ -41,6 +41,29 @@ export interface SnapshotSource {
   readonly pause: () => Promise<void>;
 }
 
+/** The file, part by part: header, chunks, trailer. Returns its digest, hex. */
+export function* snapshotParts(
+  { header, records: source }: Omit<SnapshotSource, 'pause'>,
+  digest: DigestPort,
+): Generator<Uint8Array, string> {
+  const headerBytes = encodeSnapshotHeader(header);
+  const seed = snapshotSeed(headerBytes);
+  const digests = [digest.sha256(headerBytes)];
+  yield headerBytes;
+  let records = 0;
+  let chunks = 0;
+  for (const chunk of chunksOf(source)) {
+    const bytes = encodeChunk(chunk, seed, chunks);
+    digests.push(digest.sha256(bytes));
+    records += chunk.length;
+    chunks++;
+    yield bytes;
+  }
+  const sha256 = digest.sha256(...digests);
+  yield encodeTrailer({ chunks, records, sha256 }, seed);
+  return Buffer.from(sha256).toString('hex');
+}
+
 /** A whole flushed file in scratch/. @throws {DiskError} with what there is of it left in scratch/. */
 export async function writeSnapshot(
   disk: Disk,
@@ -51,25 +74,16 @@ export async function writeSnapshot(
   const path = inScratch(name);
   await disk.remove(path);
   await withFile(disk, path, 'exclusive', async (file) => {
-    const headerBytes = encodeSnapshotHeader(source.header);
-    const seed = snapshotSeed(headerBytes);
-    const digests = [digest.sha256(headerBytes)];
-    await file.write(0, headerBytes);
-    let offset = headerBytes.length;
-    let records = 0;
-    let chunks = 0;
-    for (const chunk of chunksOf(source.records)) {
-      const bytes = encodeChunk(chunk, seed, chunks);
-      digests.push(digest.sha256(bytes));
+    let offset = 0;
+    let index = 0;
+    for (const bytes of snapshotParts(source, digest)) {
+      // Small pieces, each flushed before the next, and flushes of the log in between; the header goes with the first.
+      if (index > 1) await source.pause();
       await file.write(offset, bytes);
-      await file.flush();
+      if (index > 0) await file.flush();
       offset += bytes.length;
-      records += chunk.length;
-      chunks++;
-      await source.pause();
+      index++;
     }
-    await file.write(offset, encodeTrailer({ chunks, records, sha256: digest.sha256(...digests) }, seed));
-    await file.flush();
   });
 }
 

@@ -8,7 +8,7 @@ import { decodeManifest } from '../../src/formats/manifest.ts';
 import { encodePoint, markProofBytes } from '../../src/formats/position-mark.ts';
 import type { RecoverReport } from '../../src/formats/recovery.ts';
 import { type ApplyOptions, applyPlan } from '../../src/operator/recovery/apply.ts';
-import { planKeepPresent } from '../../src/operator/recovery/plan.ts';
+import { makePlan } from '../../src/operator/recovery/plan.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
@@ -80,7 +80,7 @@ describe('a new generation', () => {
       for (let step = 0; step < 5; step++) {
         await put(cell, `value ${step}`);
         await freeze(cell);
-        const plan = await planKeepPresent(flagsOf(cell), { branch: null });
+        const plan = await makePlan(flagsOf(cell), { branch: null });
         expect(plan.to.generation).toBe(step + 2);
         let steps = 0;
         const onStep = (): void => {
@@ -105,7 +105,7 @@ describe('a new generation', () => {
       await cell.agreement();
       await lost.kill();
       await freeze(cell);
-      const plan = await planKeepPresent(flagsOf(cell), { branch: null });
+      const plan = await makePlan(flagsOf(cell), { branch: null });
       expect(plan.price).toMatchObject({ revisionsAtLeast: 7, notAsked: ['n3'] });
       await expect(applyPlan(plan, optionsFor())).rejects.toMatchObject({ exitCode: 5, code: 'PAXOS_REFUSED' });
       await expect(applyPlan(plan, optionsFor({ acceptLoss: 6, acceptUnknownLoss: ['n3'] }))).rejects.toMatchObject({

@@ -1,9 +1,12 @@
 /** One member's part in making a new generation, over plain HTTP: a cell that serves nobody has no master to ask. */
 import { request } from 'undici';
 import { errorFromProblem, problemFrom } from '../../errors/index.ts';
+import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { RecoverAnswer, RecoverReport, RecoverRequest } from '../../formats/recovery.ts';
+import { getJson } from '../replica-http.ts';
 
 const path = '/v1/recover';
+const statusMsMax = 2_000;
 
 /** Null when it does not answer, or cannot yet. */
 export async function askReport(url: string, timeoutMs: number): Promise<RecoverReport | null> {
@@ -15,6 +18,13 @@ export async function askReport(url: string, timeoutMs: number): Promise<Recover
     return null;
   }
 }
+
+/** Null when it does not answer. */
+export const getStatus = (url: string, timeoutMs: number): Promise<ReplicaStatusDocument | null> =>
+  getJson(`${url}/v1/status`, Math.min(timeoutMs, statusMsMax)).then(
+    (document) => document as ReplicaStatusDocument,
+    () => null,
+  );
 
 /** @throws {OperatorError} of the member's refusal; {Error} when it does not answer. */
 export async function askStep(url: string, step: RecoverRequest, timeoutMs: number): Promise<RecoverAnswer> {

@@ -14,7 +14,13 @@ import {
   type SeenPoint,
 } from '../../formats/history-points.ts';
 import { chained } from '../../formats/log-chain.ts';
-import type { AcceptedDocument, GenerationDecision, GenerationId, RecoverReport } from '../../formats/recovery.ts';
+import type {
+  AcceptedDocument,
+  GenerationDecision,
+  GenerationId,
+  OfferedState,
+  RecoverReport,
+} from '../../formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../formats/value.ts';
 
 /** Somebody has seen this; if it is not in the history that is gone on from, it is lost. */
@@ -38,54 +44,82 @@ export interface Decided {
   readonly price: Price;
 }
 
+/** What was collected of a member that does not take part. */
+export interface CollectedCopy {
+  readonly report: RecoverReport;
+  /** Its applied state as a file; null where there is none. */
+  readonly state: OfferedState | null;
+}
+
 export interface DecideOptions {
   readonly to: GenerationId;
+  /** Of the members that take part. */
   readonly reports: readonly RecoverReport[];
+  readonly collected?: readonly CollectedCopy[];
   readonly witnessed: readonly Witnessed[];
   /** The member whose history is kept where there are several. */
   readonly branch: string | null;
 }
 
 /** @throws {RefusedError} (exit 5) when histories differ and none was chosen. */
-export function decide({ to, reports, witnessed, branch }: DecideOptions): Decided {
-  const all = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
-  const base = chooseBase(all, branch);
+export function decide({ to, reports, collected = [], witnessed, branch }: DecideOptions): Decided {
+  const live = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
+  const copies = new Map(collected.map(({ report, state }) => [report, state]));
+  const all = [...live, ...copies.keys()];
+  const base = chooseBase(all, branch, (it) => copies.get(it) !== null);
   const kept = all.filter((it) => historyContains(base, it.applied) || it === base);
   const tail = tailOf(base, kept);
-  const answering = new Set(all.map(({ member }) => member));
-  const members = base.members.filter(({ name }) => answering.has(name));
+  const numbers = numbersAbove(to, all, witnessed);
+  const decision: GenerationDecision = {
+    ...to,
+    base: copies.has(base) ? (live[0]?.member ?? base.member) : base.member,
+    offered: copies.get(base) ?? null,
+    baseApplied: base.applied.instance,
+    tail,
+    numbers,
+    members: membersOf(base, live, numbers),
+  };
+  const price = priceOf(base, tail, { all, live, witnessed });
+  return { decision, digest: digestOf(base, decision), price };
+}
+
+/** Those of the newest configuration that take part, as they begin the generation. */
+export function membersOf(
+  newest: RecoverReport,
+  live: readonly RecoverReport[],
+  numbers: number,
+): GenerationDecision['members'] {
+  const answering = new Set(live.map(({ member }) => member));
+  return newest.members
+    .filter(({ name }) => answering.has(name))
+    .map(({ name, url, role }) => ({ name, url, role: role === 'voter' ? 'voter' : 'learner', incarnation: numbers }));
+}
+
+/** A multiple that no number of any kind that anybody knows of has reached. */
+export function numbersAbove(
+  to: GenerationId,
+  all: readonly RecoverReport[],
+  witnessed: readonly SeenPoint[],
+  further: readonly number[] = [],
+): number {
   const reached = [
     ...all.flatMap((it) => [
       it.highest,
       it.attempt?.generationId === to.generationId ? 0 : (it.attempt?.state?.instance ?? 0),
     ]),
     ...witnessed.flatMap(({ instance, epoch, revision }) => [instance, epoch, revision]),
+    ...further,
   ];
-  const numbers = (Math.floor(Math.max(...reached) / numbersApart) + 1) * numbersApart;
-  const decision: GenerationDecision = {
-    generation: to.generation,
-    generationId: to.generationId,
-    base: base.member,
-    baseApplied: base.applied.instance,
-    tail,
-    numbers,
-    members: members.map(({ name, url, role }) => ({
-      name,
-      url,
-      role: role === 'voter' ? 'voter' : 'learner',
-      incarnation: numbers,
-    })),
-  };
-  return { decision, digest: digestOf(base, decision), price: priceOf(base, tail, { all, witnessed }) };
+  return (Math.floor(Math.max(...reached) / numbersApart) + 1) * numbersApart;
 }
 
 /**
  * Of what comes of it, not of how: a member that was restarted meanwhile may know less as chosen than before, and another one
  * be the base then, while the state that is arrived at is the same, byte for byte.
  */
-function digestOf(
-  base: RecoverReport,
-  { tail, generation, generationId, numbers, members }: GenerationDecision,
+export function digestOf(
+  base: Pick<RecoverReport, 'logChain'>,
+  { tail, baseApplied, generation, generationId, numbers, members }: GenerationDecision,
 ): string {
   const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
     const hash = createHash('sha256');
@@ -97,13 +131,13 @@ function digestOf(
     const value = decodeValue(Buffer.from(valueBase64, 'base64'));
     chain = chained({ sha256 }, chain, { instance: instance as never, value });
   }
-  const last = base.applied.instance + tail.length;
+  const last = baseApplied + tail.length;
   const outcome = { generation, generationId, numbers, members, last, chain: Buffer.from(chain).toString('hex') };
   return sha256(Buffer.from(JSON.stringify(outcome))).toString('hex');
 }
 
 /** As the runtime judges marks, from what a report tells. */
-function historyOf(report: RecoverReport): KnownHistory {
+export function historyOf(report: Pick<RecoverReport, 'epochs' | 'generation' | 'applied'>): KnownHistory {
   const { epochs, generation, applied } = report;
   return {
     generation,
@@ -113,17 +147,26 @@ function historyOf(report: RecoverReport): KnownHistory {
   };
 }
 
-const historyContains = (report: RecoverReport, point: RecoverReport['applied']): boolean =>
+export const historyContains = (report: RecoverReport, point: RecoverReport['applied']): boolean =>
   point.instance === 0 || contains(historyOf(report), report.applied.instance, { generation: 0, ...point });
 
-/** The furthest of those whose history all others' are part of. */
-function chooseBase(all: readonly RecoverReport[], branch: string | null): RecoverReport {
-  const furthest = [...all].sort((a, b) => b.applied.instance - a.applied.instance);
+/**
+ * The furthest of those whose history all others' are part of. What is set aside teaches nobody unasked (pitfall P30), and a
+ * copy without its state cannot be gone on from.
+ */
+function chooseBase(
+  all: readonly RecoverReport[],
+  branch: string | null,
+  hasState: (report: RecoverReport) => boolean,
+): RecoverReport {
+  const able = all.filter((it) => hasState(it) && (!it.setAside || it.member === branch));
+  if (able.length === 0) throw new RefusedError('Nobody holds a state that a generation could begin with.');
+  const furthest = [...able].sort((a, b) => b.applied.instance - a.applied.instance);
   const chosen = branch === null ? furthest[0] : furthest.find(({ member }) => member === branch);
   if (chosen === undefined) throw new RefusedError(`${branch} does not answer: its history cannot be gone on from.`);
   // Whoever has all of the chosen branch and more of it.
   const base = furthest.find((it) => historyContains(it, chosen.applied)) ?? chosen;
-  const others = all.filter((it) => !historyContains(base, it.applied));
+  const others = able.filter((it) => !historyContains(base, it.applied));
   if (others.length === 0 || branch !== null) return base;
   const text = [base, ...others]
     .map(
@@ -168,7 +211,7 @@ function above({ ballot: a }: AcceptedDocument, { ballot: b }: AcceptedDocument)
 function priceOf(
   base: RecoverReport,
   tail: GenerationDecision['tail'],
-  { all, witnessed }: { readonly all: readonly RecoverReport[]; readonly witnessed: readonly Witnessed[] },
+  { all, live, witnessed }: Record<'all' | 'live', readonly RecoverReport[]> & Pick<DecideOptions, 'witnessed'>,
 ): Price {
   const own = historyOf(base);
   // Each item of the tail may be one more revision: a lower bound of the loss must allow for all of them.
@@ -189,7 +232,11 @@ function priceOf(
       `${point.by} has seen epoch ${point.epoch}, instance ${point.instance}, revision ${point.revision}: at least ${lost} revisions more`,
     );
   }
-  const answering = new Map(all.map((report) => [report.member, report]));
-  const notAsked = base.members.map(({ name }) => name).filter((name) => (answering.get(name)?.unreadable ?? 1) > 0);
-  return { revisionsAtLeast, because, notAsked };
+  return { revisionsAtLeast, because, notAsked: notAskedOf(base, live) };
+}
+
+/** Nobody knows what a copy's member did after the copy was made: only who answers was asked. */
+export function notAskedOf(newest: RecoverReport, live: readonly RecoverReport[]): readonly string[] {
+  const answering = new Map(live.map((report) => [report.member, report]));
+  return newest.members.map(({ name }) => name).filter((name) => (answering.get(name)?.unreadable ?? 1) > 0);
 }

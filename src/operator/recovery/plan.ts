@@ -1,57 +1,71 @@
-/** `recover plan`: what going on from the present state costs, and the document that `recover apply` carries out. */
-import { createHash, randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+/** `recover plan`: what going on from what is there costs, and the document that `recover apply` carries out. */
+import { randomBytes } from 'node:crypto';
 import { StateFile } from '../../client/state-file.ts';
 import { RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import { readPositionMark } from '../../formats/position-mark.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { currentMaster, survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { askReport } from './ask.ts';
-import { decide, type Price, type Witnessed } from './decide.ts';
+import { type CollectedFile, readCollected } from './collected.ts';
+import { type Decided, decide, type Price, type Witnessed } from './decide.ts';
+import { newestOf, refuseNotLost } from './lost-majority.ts';
+import { readSealed, sealed, writeSealed } from './sealed.ts';
 
 export interface RecoverPlan {
-  readonly kind: 'keep-present';
+  /** A frozen cell as it stands, or what is left when a majority is lost. */
+  readonly kind: 'keep-present' | 'lost-majority';
   readonly madeAt: string;
   readonly cell: { readonly id: string; readonly name: string };
   readonly from: { readonly generation: number };
   readonly to: GenerationId;
   readonly branch: string | null;
   readonly members: readonly { readonly name: string; readonly url: string }[];
+  /** Said to be lost; asked for again before anything is done. */
+  readonly lost: readonly string[];
+  readonly cannotStart: readonly string[];
+  readonly collected: readonly CollectedFile[];
   /** What clients and members have seen: fixed here, so that a second run decides the same. */
   readonly witnessed: readonly Witnessed[];
+  /** Whose state is taken; `collected`: a copy in a file, else what the member itself holds. */
   readonly base: {
     readonly member: string;
+    readonly collected: boolean;
     readonly epoch: number;
     readonly instance: number;
     readonly revision: number;
+    /** Instances beyond it that somebody has accepted, and that may have been chosen: they are kept. */
+    readonly further: number;
   };
+  readonly takesPart: readonly string[];
   readonly price: Price;
   /** SHA-256 of all the rest, hex. */
   readonly hash: string;
+}
+
+export interface PlanOptions {
+  readonly branch: string | null;
+  /** Members said to be lost for good; null: the present state of a frozen cell is gone on from. */
+  readonly lost?: readonly string[] | null;
+  readonly cannotStart?: readonly string[];
+  /** A folder of `recover collect`. */
+  readonly collected?: string | null;
 }
 
 const reportMsMax = 5_000;
 
 /**
  * Asks every member; writes nothing and changes nothing.
- * @throws {RefusedError} (exit 5) when the cell serves, or when a branch must be chosen; {UnreachableError} when nobody answers.
+ * @throws {RefusedError} (exit 5) when the cell serves or could again, or when a branch must be chosen; {UnreachableError} when nobody answers.
  */
-export async function planKeepPresent(
+export async function makePlan(
   cell: CellFlags,
-  { branch }: { readonly branch: string | null },
+  { branch, lost = null, cannotStart = [], collected: folder = null }: PlanOptions,
 ): Promise<RecoverPlan> {
   const { answers } = await survey(cell.endpoints, cell.timeout);
   const statuses = answers.flatMap(({ status }) => status ?? []);
-  const master = currentMaster(statuses);
-  if (master !== null && statuses.every(({ frozen }) => frozen == null)) {
-    throw new RefusedError(
-      `The cell serves: ${master.name} is master, and no member is frozen. There is nothing to recover.`,
-      {
-        suggestions: ['paxosctl status'],
-      },
-    );
-  }
+  refuseServing(statuses);
   const reports = await reportsFrom(
     answers.flatMap(({ url, status }) => (status === null ? [] : [url])),
     cell.timeout,
@@ -59,26 +73,80 @@ export async function planKeepPresent(
   const first = reports[0];
   if (first === undefined)
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
-  const witnessed = [...frozenMarks(reports), ...(await ownMark(first.cell.id))];
-  const to = {
-    generation: Math.max(...reports.flatMap((it) => [it.generation, it.attempt?.generation ?? 0])) + 1,
-    generationId: randomBytes(16).toString('hex'),
-  };
-  const { decision, price } = decide({ to, reports, witnessed, branch });
-  const base = reports.find(({ member }) => member === decision.base) as RecoverReport;
-  const { epoch, instance, revision } = base.applied;
+  const all = folder === null ? [] : await readCollected(folder, first.cell.id);
+  const collected = all.filter(({ report }) => report.generation === first.generation);
+  refuseNewer(first, all);
+  if (lost === null) refuseNotFrozen(reports, statuses);
+  else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
+  const witnessed = await witnessedBy(reports, first.cell.id);
+  const to = nextId([...reports, ...all.map(({ report }) => report)]);
+  const decided = decide({ to, reports, collected, witnessed, branch });
   return sealed({
-    kind: 'keep-present',
+    kind: lost === null ? ('keep-present' as const) : ('lost-majority' as const),
     madeAt: new Date().toISOString(),
-    cell: base.cell,
-    from: { generation: base.generation },
+    cell: first.cell,
+    from: { generation: first.generation },
     to,
     branch,
-    members: base.members.map(({ name, url }) => ({ name, url })),
+    members: newestOf([...reports, ...collected.map(({ report }) => report)]).members.map(({ name, url }) => ({
+      name,
+      url,
+    })),
+    lost: lost ?? [],
+    cannotStart,
+    collected,
     witnessed,
-    base: { member: base.member, epoch, instance, revision },
-    price,
+    base: baseOf(decided, reports, collected),
+    takesPart: decided.decision.members.map(({ name }) => name),
+    price: decided.price,
   });
+}
+
+function baseOf(
+  { decision }: Decided,
+  reports: readonly RecoverReport[],
+  collected: readonly CollectedFile[],
+): RecoverPlan['base'] {
+  const copy = collected.find(({ state }) => decision.offered !== null && state?.sha256 === decision.offered.sha256);
+  const report = copy?.report ?? (reports.find(({ member }) => member === decision.base) as RecoverReport);
+  const { epoch, instance, revision } = report.applied;
+  const further = decision.tail.length;
+  return { member: report.member, collected: copy !== undefined, epoch, instance, revision, further };
+}
+
+export const nextId = (reports: readonly RecoverReport[], atLeast = 0): GenerationId => ({
+  generation: Math.max(atLeast, ...reports.flatMap((it) => [it.generation, it.attempt?.generation ?? 0])) + 1,
+  generationId: randomBytes(16).toString('hex'),
+});
+
+function refuseServing(statuses: readonly ReplicaStatusDocument[]): void {
+  const master = currentMaster(statuses);
+  if (master === null || statuses.some(({ frozen }) => frozen != null)) return;
+  throw new RefusedError(
+    `The cell serves: ${master.name} is master, and no member is frozen. There is nothing to recover.`,
+    { suggestions: ['paxosctl status'] },
+  );
+}
+
+/** Who answers was left out of it, or has an old disk. */
+function refuseNewer(first: RecoverReport, collected: readonly CollectedFile[]): void {
+  const newer = collected.find(({ report }) => report.generation > first.generation);
+  if (newer === undefined) return;
+  const { member, generation } = newer.report;
+  throw new RefusedError(
+    `The copy of ${member} is of generation ${generation}; those that answer are of generation ${first.generation}, which ended with it.`,
+    { facts: { member, generation, answering: first.generation }, suggestions: ['paxosctl status'] },
+  );
+}
+
+/** Frozen, or stopped by a recovery that was begun: nothing else ends that. */
+function refuseNotFrozen(reports: readonly RecoverReport[], statuses: readonly ReplicaStatusDocument[]): void {
+  if (statuses.some(({ frozen }) => frozen != null)) return;
+  if (reports.some(({ attempt, generation }) => attempt !== null && attempt.generation > generation)) return;
+  throw new RefusedError(
+    'No member is frozen: the cell goes on by itself as soon as a majority runs. Only if a majority is lost for good, say which.',
+    { suggestions: ['paxosctl wait master --timeout 2m', 'paxosctl recover plan --lost MEMBER[,MEMBER]'] },
+  );
 }
 
 /** Of the newest generation among those that answer: members that were left out of it have no say. */
@@ -88,6 +156,12 @@ export async function reportsFrom(urls: readonly string[], timeoutMs: number): P
   const newest = Math.max(0, ...answers.map(({ generation }) => generation));
   return answers.filter(({ generation }) => generation === newest);
 }
+
+/** What is remembered outside of the state that is gone on from. */
+export const witnessedBy = async (reports: readonly RecoverReport[], cellId: string): Promise<Witnessed[]> => [
+  ...frozenMarks(reports),
+  ...(await ownMark(cellId)),
+];
 
 /** The marks that froze members. */
 function frozenMarks(reports: readonly RecoverReport[]): Witnessed[] {
@@ -111,28 +185,14 @@ async function ownMark(cellId: string): Promise<Witnessed[]> {
   return [{ generation, epoch, epochId, instance, revision, by: 'this tool' }];
 }
 
-const hashOf = (plan: Omit<RecoverPlan, 'hash'>): string =>
-  createHash('sha256').update(JSON.stringify(plan)).digest('hex');
-
-const sealed = (plan: Omit<RecoverPlan, 'hash'>): RecoverPlan => ({ ...plan, hash: hashOf(plan) });
-
-/** For the owner's eyes only: it names the generation that it begins. */
-export const writePlan = (file: string, plan: RecoverPlan): Promise<void> =>
-  writeFile(file, `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
+/** @throws {UsageError} (exit 2) when it cannot be written. */
+export const writePlan = (file: string, plan: RecoverPlan): Promise<void> => writeSealed(file, plan);
 
 /** @throws {UsageError} (exit 2) when it is none, or was changed. */
 export async function readPlan(file: string): Promise<RecoverPlan> {
-  let plan: RecoverPlan;
-  try {
-    plan = JSON.parse(await readFile(file, 'utf8')) as RecoverPlan;
-  } catch (error) {
-    throw new UsageError(`File ${file} holds no plan: ${(error as Error).message}.`, { cause: error });
-  }
-  const { hash, ...rest } = plan;
-  if (hash !== hashOf(rest) || rest.kind !== 'keep-present') {
-    throw new UsageError(`File ${file} is not a plan as recover plan wrote it.`, {
-      suggestions: ['paxosctl recover plan --keep-present'],
-    });
-  }
-  return plan;
+  const plan = await readSealed<RecoverPlan>(file, 'plan');
+  if (plan.kind === 'keep-present' || plan.kind === 'lost-majority') return plan;
+  throw new UsageError(`File ${file} is not a plan as recover plan wrote it.`, {
+    suggestions: ['paxosctl recover plan --keep-present'],
+  });
 }

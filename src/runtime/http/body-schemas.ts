@@ -166,6 +166,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const decision = z.strictObject({
   ...generation,
   base: z.string().regex(memberNamePattern),
+  offered: z.strictObject({ sha256: digest, bytes: z.int().min(1) }).nullable(),
   baseApplied: z.int().min(0),
   tail: z.array(z.strictObject({ instance: z.int().min(1), valueBase64 })),
   numbers: z.int().min(1),
@@ -184,6 +185,14 @@ const decision = z.strictObject({
 export const recoverSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('fence'), ...generation }),
   z.strictObject({ op: z.literal('lift'), ...generation }),
+  z.strictObject({
+    op: z.literal('offer'),
+    ...generation,
+    sha256: digest,
+    bytes: z.int().min(1),
+    offset: z.int().min(0),
+    pieceBase64: valueBase64,
+  }),
   z.strictObject({ op: z.literal('build'), decision, digest }),
   z.strictObject({
     op: z.literal('take'),

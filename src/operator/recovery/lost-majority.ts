@@ -1,0 +1,73 @@
+/**
+ * Whether a majority is lost that an operator says to be lost. Nothing here finds that out: it only finds what speaks against
+ * it, and then nothing is recovered, since whoever can come back brings back everything (design §3, operators' mistake O9).
+ */
+import { RefusedError, UsageError } from '../../errors/index.ts';
+import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
+import type { RecoverReport } from '../../formats/recovery.ts';
+import type { CollectedFile } from './collected.ts';
+
+export interface LostMajority {
+  /** Named by the operator. */
+  readonly lost: readonly string[];
+  /** Of whom a sound directory was collected, and on which no replica can be started all the same. */
+  readonly cannotStart: readonly string[];
+  readonly collected: readonly CollectedFile[];
+  readonly reports: readonly RecoverReport[];
+  readonly statuses: readonly Pick<ReplicaStatusDocument, 'name' | 'master' | 'peers'>[];
+}
+
+/** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have. */
+export function refuseNotLost(facts: LostMajority): void {
+  const { lost, cannotStart, collected, reports, statuses } = facts;
+  const newest = newestOf([...reports, ...collected.map(({ report }) => report)]);
+  const voters = newest.members.filter(({ voting }) => voting).map(({ name }) => name);
+  const quorum = Math.floor(voters.length / 2) + 1;
+  refuseUnknown([...lost, ...cannotStart], newest);
+  const answering = reports.map(({ member }) => member);
+  const alive = lost.filter((name) => answering.includes(name) || statuses.some((it) => it.name === name));
+  if (alive.length > 0) throw refused(`${alive.join(', ')} answers: it is not lost.`, { alive });
+  const heard = statuses.flatMap(({ name, peers }) =>
+    peers.map(nameOf).flatMap((peer) => (lost.includes(peer) ? [`${name} is connected to ${peer}`] : [])),
+  );
+  if (heard.length > 0) throw refused(`${heard.join(', ')}: it is not lost.`, { heard });
+  const master = statuses.find((it) => it.master !== null);
+  if (master !== undefined) throw refused(`${master.name} follows master ${master.master?.name}: the cell serves.`, {});
+  const sound = collected
+    .filter(({ startable, report }) => startable && !answering.includes(report.member))
+    .map(({ report }) => report.member)
+    .filter((name) => !cannotStart.includes(name));
+  const couldCome = voters.filter((name) => !lost.includes(name) || sound.includes(name));
+  if (couldCome.length < quorum) return;
+  const missing = couldCome.filter((name) => !answering.includes(name));
+  throw refused(
+    `${couldCome.join(', ')} ${couldCome.length === 1 ? 'is' : 'are'} a majority of ${voters.length} voters and could come back: ` +
+      `${missing.length === 0 ? 'they answer' : `start ${missing.join(', ')}`}, and nothing is lost.`,
+    { couldCome, missing, voters },
+    missing.flatMap((name) => {
+      const copy = collected.find(({ report }) => report.member === name);
+      return copy?.directory == null ? [] : [`paxosctl node start --name ${name} --data-dir ${copy.directory} …`];
+    }),
+  );
+}
+
+function refuseUnknown(named: readonly string[], { members }: RecoverReport): void {
+  const unknown = named.filter((name) => !members.some((it) => it.name === name));
+  if (unknown.length === 0) return;
+  throw new UsageError(`${unknown.join(', ')} is no member of this cell.`, {
+    facts: { unknown, members: members.map(({ name }) => name) },
+  });
+}
+
+/** Whoever has applied most knows the newest membership. */
+export const newestOf = (reports: readonly RecoverReport[]): RecoverReport =>
+  reports.reduce((best, it) => (it.applied.instance > best.applied.instance ? it : best));
+
+/** Peers are named with their incarnation. */
+const nameOf = (peer: string): string => peer.split('#')[0] ?? peer;
+
+const refused = (message: string, facts: object, suggestions: readonly string[] = []): RefusedError =>
+  new RefusedError(`No majority is lost: ${message}`, {
+    facts: { ...facts },
+    suggestions: [...suggestions, 'paxosctl status', 'paxosctl wait master --timeout 2m'],
+  });

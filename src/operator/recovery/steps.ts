@@ -1,0 +1,193 @@
+/**
+ * The steps of making a new generation, as an operator's program asks them of the members: fence, offer, build, take, active (design
+ * §3 "Generations"). Each is found done when it was, so that a program that was killed is simply run again.
+ */
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperatorError, RefusedError, UnreachableError } from '../../errors/index.ts';
+import type {
+  GenerationId,
+  OfferedState,
+  RecoverAnswer,
+  RecoverReport,
+  RecoverRequest,
+} from '../../formats/recovery.ts';
+import { askReport, askStep } from './ask.ts';
+import type { Decided, Price } from './decide.ts';
+
+const stepMsMax = 10_000;
+const pollMs = 100;
+/** Of an offered file, in one request: well below what a JSON body may hold. */
+const pieceBytes = 256 * 1024;
+
+export interface Acceptance {
+  readonly acceptLoss: number | null;
+  readonly acceptUnknownLoss: readonly string[];
+}
+
+export interface StepsOptions {
+  readonly to: GenerationId;
+  readonly members: readonly { readonly name: string; readonly url: string }[];
+  readonly cell: { readonly id: string; readonly name: string };
+  readonly timeoutMs: number;
+  /** The command to run again, as far as it is known. */
+  readonly again: string;
+  /** Before each step. What it throws ends the program there. */
+  readonly onStep: (what: string) => void;
+}
+
+export interface Source {
+  /** What is offered where the decision says so. */
+  readonly file: string;
+}
+
+export class Steps {
+  readonly #options: StepsOptions;
+
+  constructor(options: StepsOptions) {
+    this.#options = options;
+  }
+
+  /** Of the members of this cell that answer now. */
+  async reports(): Promise<RecoverReport[]> {
+    const { members, cell, timeoutMs } = this.#options;
+    const limit = Math.min(timeoutMs, stepMsMax);
+    const all = await Promise.all(members.map(({ url }) => askReport(url, limit)));
+    return all.flatMap((it) => (it === null || it.cell.id !== cell.id ? [] : [it]));
+  }
+
+  /** All of them: whoever does not answer must have been named as lost, which the price checks. */
+  async fence(members: readonly RecoverReport[]): Promise<RecoverReport[]> {
+    const { to, onStep } = this.#options;
+    onStep('fencing the members');
+    const answers = await Promise.all(members.map((it) => this.#ask(it.member, { op: 'fence', ...to })));
+    return answers.map(({ report }) => report);
+  }
+
+  /** As it was before, where nothing else was done. */
+  async lift(fenced: readonly RecoverReport[]): Promise<void> {
+    const { to } = this.#options;
+    for (const { member, attempt } of fenced) {
+      if (attempt?.step === 'fenced') await this.#ask(member, { op: 'lift', ...to }).catch(() => undefined);
+    }
+  }
+
+  /** Until all members of the decision are active. @returns their names. */
+  async carryOut({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null): Promise<string[]> {
+    const { to, onStep } = this.#options;
+    const { base, offered, members } = decision;
+    if (offered !== null && source !== null) {
+      onStep(`offering the file to ${base}`);
+      await this.#offer(base, offered, source.file);
+    }
+    onStep(`making the state of generation ${to.generation} on ${base}`);
+    const built = await this.#untilReady(base, { op: 'build', decision, digest }, async () => {
+      if (offered !== null && source !== null) await this.#offer(base, offered, source.file);
+    });
+    const { instance, sha256 } = built;
+    for (const { name } of members) {
+      if (name === base) continue;
+      onStep(`bringing it to ${name}`);
+      await this.#untilReady(name, { op: 'take', ...to, from: base, instance, sha256, digest });
+    }
+    onStep('waiting until all are active');
+    return this.allActive(members.map(({ name }) => name));
+  }
+
+  /** In pieces; gone on with where the member is, from the beginning when it was restarted. */
+  async #offer(name: string, offered: OfferedState, file: string): Promise<void> {
+    const { to } = this.#options;
+    const handle = await open(file, 'r');
+    try {
+      const piece = Buffer.alloc(pieceBytes);
+      // At most so often is more than one piece sent for each that the file has.
+      let restarts = 0;
+      for (let offset = 0; offset < offered.bytes; ) {
+        const { bytesRead } = await handle.read(piece, 0, pieceBytes, offset);
+        const pieceBase64 = piece.toString('base64', 0, bytesRead);
+        const { offered: has, state } = await this.#ask(name, { op: 'offer', ...to, ...offered, offset, pieceBase64 });
+        if (state !== null) return;
+        if (has <= offset && ++restarts > 5) throw new UnreachableError(`${name} does not take the file.`);
+        offset = has;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Asks again until the member says that it is ready. */
+  async #untilReady(
+    name: string,
+    step: RecoverRequest,
+    offerAgain: () => Promise<void> = async () => undefined,
+  ): Promise<NonNullable<RecoverAnswer['state']>> {
+    const { timeoutMs, again } = this.#options;
+    const deadline = performance.now() + timeoutMs;
+    let why = 'it is at work';
+    while (performance.now() < deadline) {
+      try {
+        const { state } = await this.#ask(name, step);
+        if (state !== null) return state;
+      } catch (error) {
+        if (!(error instanceof OperatorError) || error.code !== 'PAXOS_REFUSED') why = (error as Error).message;
+        else if (error.facts.notOffered === true) await offerAgain();
+        else throw error;
+      }
+      await sleep(pollMs);
+    }
+    throw new UnreachableError(
+      `${name} is not ready for the new generation within ${timeoutMs} ms (${why}). Run it again.`,
+      { facts: { member: name, timeoutMs }, suggestions: [again] },
+    );
+  }
+
+  /** They become active by themselves, once all are ready. */
+  async allActive(wanted: readonly string[]): Promise<string[]> {
+    const { to, timeoutMs } = this.#options;
+    const deadline = performance.now() + timeoutMs;
+    while (performance.now() < deadline) {
+      const active = (await this.reports()).filter(
+        (it) => it.generation === to.generation && it.generationId === to.generationId && wanted.includes(it.member),
+      );
+      if (active.length === wanted.length) return [...wanted].sort();
+      await sleep(pollMs);
+    }
+    throw new UnreachableError(
+      `Not all of ${wanted.join(', ')} are active within ${timeoutMs} ms; they go on by themselves.`,
+      { facts: { members: wanted, generation: to.generation }, suggestions: ['paxosctl status'] },
+    );
+  }
+
+  urlOf(name: string): string {
+    return this.#options.members.find((it) => it.name === name)?.url ?? '';
+  }
+
+  #ask(name: string, step: RecoverRequest): Promise<RecoverAnswer> {
+    return askStep(this.urlOf(name), step, Math.min(this.#options.timeoutMs, stepMsMax));
+  }
+}
+
+/** @throws {RefusedError} (exit 5) with the price, when less was accepted. `flags`: the command as it would have to be. */
+export function refuseDearer(
+  price: Price,
+  accepted: Acceptance,
+  { what, command }: { readonly what: string; readonly command: string },
+): void {
+  const { acceptLoss, acceptUnknownLoss } = accepted;
+  const unnamed = price.notAsked.filter((name) => !acceptUnknownLoss.includes(name));
+  const missing = price.because.length > 0 && (acceptLoss ?? -1) < price.revisionsAtLeast;
+  if (!missing && unnamed.length === 0) return;
+  const lost = missing ? `at least ${price.revisionsAtLeast} revisions would be lost` : '';
+  const unknown = unnamed.length > 0 ? `what only ${unnamed.join(', ')} had cannot be known` : '';
+  throw new RefusedError(`${what}: ${[lost, unknown].filter((it) => it !== '').join('; ')}.`, {
+    facts: { price, acceptLoss, acceptUnknownLoss },
+    suggestions: [`${command}${acceptingFlags(price)}`],
+  });
+}
+
+/** What has to be typed to accept that price. */
+export const acceptingFlags = (price: Price): string =>
+  [
+    price.because.length > 0 ? ` --accept-loss ${price.revisionsAtLeast}` : '',
+    price.notAsked.length > 0 ? ` --accept-unknown-loss ${price.notAsked.join(',')}` : '',
+  ].join('');

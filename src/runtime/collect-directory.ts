@@ -1,0 +1,170 @@
+/**
+ * `recover collect --data-dir`: the report and the state of a member whose process is not there to be asked, from its files alone.
+ *
+ * Source: design §3 "Generations". The same rules as at a start: snapshot, then all that the log knows as chosen, then what was
+ * accepted beyond. Nothing is changed.
+ */
+import path from 'node:path';
+import { ConfigurationHistory } from '../core/consensus/configuration-history.ts';
+import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
+import { DataDirectoryInUseError, RefusedError, UsageError } from '../errors/index.ts';
+import { chainBefore, chained } from '../formats/log-chain.ts';
+import type { Manifest } from '../formats/manifest.ts';
+import type { RecoverReport } from '../formats/recovery.ts';
+import type { SnapshotHeader } from '../formats/snapshot.ts';
+import { encodeValue } from '../formats/value.ts';
+import { DiskError } from '../ports/disk.ts';
+import type { OfflineWorld } from '../ports/world.ts';
+import { type CollectSource, readCollectable } from '../storage/collect-source.ts';
+import { inspect } from '../storage/formation.ts';
+import { snapshotParts } from '../storage/snapshot-writer.ts';
+import type { DatabaseApplication } from './database-application.ts';
+import { toOperatorError } from './directory-errors.ts';
+import { frozenDocument } from './frozen-document.ts';
+import { makeOfflineDatabase } from './replica-process.ts';
+
+export interface CollectedDirectory {
+  readonly directory: string;
+  readonly report: RecoverReport;
+  /** A replica could be started on it. */
+  readonly startable: boolean;
+  /** Why not, and what else is not as it should be. */
+  readonly notes: readonly string[];
+  /** The state after the last applied instance, as a snapshot file; its digest comes out at the end. */
+  readonly parts: Generator<Uint8Array, string>;
+}
+
+/**
+ * @throws {DataDirectoryInUseError} (exit 28) while a process has it: a running replica is asked, not read.
+ * @throws {UsageError} (exit 2) for what is no data directory of a formed member; {OperatorError} for files that lead to no state.
+ */
+export async function collectDirectory(folder: string, world: OfflineWorld): Promise<CollectedDirectory> {
+  const directory = path.resolve(folder);
+  try {
+    const disk = await world.openReadOnly(directory);
+    if (await world.inUse(directory)) throw new DataDirectoryInUseError({ directory });
+    const { manifest } = await inspect(disk);
+    if (manifest === null || manifest.state !== 'formed') {
+      throw new UsageError(`Folder ${directory} is not the data directory of a member.`, { facts: { directory } });
+    }
+    if (manifest.move !== null || (manifest.attempt?.step ?? 'fenced') !== 'fenced') {
+      throw new RefusedError(`Data directory ${directory} is on its way into another generation: start its member.`, {
+        facts: { directory, attempt: manifest.attempt },
+      });
+    }
+    const source = await readCollectable(disk, manifest, world.digest);
+    const collected = await replayed(manifest, source, world);
+    const { refusals, notes } = source;
+    return { directory, startable: refusals.length === 0, notes: [...refusals, ...notes], ...collected };
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw toOperatorError(error, directory, world.wallMs());
+    throw new UsageError(`Folder ${directory} cannot be read: ${error.message}.`, {
+      facts: { directory },
+      cause: error,
+    });
+  }
+}
+
+async function replayed(
+  manifest: Manifest,
+  { base, log }: CollectSource,
+  { digest }: OfflineWorld,
+): Promise<Pick<CollectedDirectory, 'report' | 'parts'>> {
+  const application = makeOfflineDatabase(digest, manifest);
+  if (base !== null) await application.restore(base.records());
+  const handle = base?.header.handle;
+  const configurations = new ConfigurationHistory(handle?.configurations ?? manifest.configurations);
+  let instance: number = handle?.instance ?? 0;
+  let logChain = base?.header.logChain ?? chainBefore;
+  for (;;) {
+    const entry = instance < log.chosenUpTo ? log.entries.get(instance + 1) : undefined;
+    if (entry === undefined) break;
+    instance++;
+    const { value } = entry;
+    logChain = chained(digest, logChain, { instance: instance as Instance, value });
+    const current = value.kind !== 'submitted' || value.epoch === application.epoch;
+    const epoch = (value.kind === 'mastership' ? application.epoch + 1 : application.epoch) as Epoch;
+    application.apply({ instance: instance as Instance, epoch, value, current, logChain });
+    if (value.kind === 'configuration') configurations.chosen(instance as Instance, value.configuration);
+  }
+  const view = application.view();
+  const header: SnapshotHeader = {
+    cellId: manifest.cell.id,
+    generation: manifest.cell.generation,
+    handle: {
+      instance: instance as Instance,
+      epoch: application.epoch,
+      cellTimeMs: application.cellTimeMs as CellTimeMs,
+      configurations: configurations.from((instance + 1) as Instance),
+    },
+    level: application.level,
+    logChain,
+    checksum: view.checksum,
+    records: view.count,
+    entries: view.entryCount,
+  };
+  const report = reportOf(manifest, { application, log, instance, logChain, configurations });
+  return { report, parts: snapshotParts({ header, records: view.records() }, digest) };
+}
+
+interface Replayed {
+  readonly application: DatabaseApplication;
+  readonly log: CollectSource['log'];
+  readonly instance: number;
+  readonly logChain: Uint8Array;
+  readonly configurations: ConfigurationHistory;
+}
+
+/** As the member would say it of itself. */
+function reportOf(
+  { cell, member, attempt, flags, freeze }: Manifest,
+  { application, log, instance, logChain, configurations }: Replayed,
+): RecoverReport {
+  const { configuration } = configurations.latest;
+  const entries = [...log.entries.values()]
+    .filter((it) => it.instance > instance)
+    .sort((a, b) => a.instance - b.instance);
+  const { alpha, leaseMs, driftPpm } = configuration;
+  return {
+    member: member.name,
+    incarnation: member.incarnation,
+    cell: { id: cell.id, name: cell.name },
+    generation: cell.generation,
+    generationId: application.identity?.generationId ?? '',
+    applied: {
+      instance,
+      epoch: application.epoch,
+      epochId: application.epochAt(application.epoch)?.id ?? '',
+      revision: application.revision,
+    },
+    logChain: Buffer.from(logChain).toString('hex'),
+    begun: application.identity?.generationStart ?? { epoch: 0, instance: 0 },
+    cellTimeMs: application.cellTimeMs,
+    entryCount: application.entries,
+    setAside: flags.quarantined,
+    chosenUpTo: Math.max(log.chosenUpTo, instance),
+    epochs: application.epochs().map(({ epoch, instance: first, id, revision }) => ({
+      epoch,
+      instance: first,
+      id,
+      revision,
+    })),
+    entries: entries.map((it) => ({
+      instance: it.instance,
+      ballot: { ...it.ballot },
+      valueBase64: Buffer.from(encodeValue(it.value)).toString('base64'),
+    })),
+    unreadable: log.bad.filter(({ upTo }) => upTo > instance).length,
+    highest: Math.max(
+      instance,
+      entries.at(-1)?.instance ?? 0,
+      application.revision,
+      application.epoch,
+      ...configuration.members.map(({ incarnation }) => incarnation),
+    ),
+    members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),
+    settings: { alpha, leaseMs, driftPpm },
+    frozen: frozenDocument(freeze),
+    attempt: attempt === null ? null : { ...attempt },
+  };
+}
