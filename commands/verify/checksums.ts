@@ -8,9 +8,12 @@ export default class VerifyChecksums extends CellCommand {
 
   static override description =
     prose`The master logs an instance; every replica digests all that it stores there, in the background, and every configured member is
-asked what it found. Where they differ, the keys are shown. Nothing is changed by it.
+asked what it found. Where they differ, the keys are shown. The database is not changed by it.
 
-Exit code 0: every configured member agrees. 4: they differ. 8: a configured member could not be checked; that is never counted as equal.
+With --deep every member also reads all its files again. What is damaged is made whole from what the replica has in memory, and listed
+as repaired; what stays damaged is named.
+
+Exit code 0: every configured member agrees. 4: they differ, or a file stays damaged. 8: a configured member could not be checked; that is never counted as equal.
 
 With --every it repeats until interrupted, as one JSON document a line with --json.`;
 
@@ -23,7 +26,7 @@ With --every it repeats until interrupted, as one JSON document a line with --js
   static override flags = {
     deep: Flags.boolean({
       default: false,
-      description: 'Also read again every file that the manifest names, on every member.',
+      description: 'Also read again every file that the manifest names, on every member, and repair what is bad.',
     }),
     values: Flags.boolean({ default: false, description: 'Show the values of keys that differ.' }),
     every: durationFlag({ description: 'Check again after this time, until Ctrl-C.' }),

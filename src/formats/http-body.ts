@@ -323,6 +323,12 @@ export interface FrozenDocument {
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
+/** A file of a data directory that was not what had been written there. */
+export interface BadFileDocument {
+  readonly file: string;
+  readonly problem: string;
+}
+
 /** What one replica found when it digested everything that it stores, at the instance of a logged `checksum`. */
 export interface CheckDocument {
   readonly instance: number;
@@ -336,8 +342,9 @@ export interface CheckDocument {
   readonly entries: number;
   /** Entries that are no longer what was written; some of their keys. */
   readonly rotten: { readonly count: number; readonly keys: readonly string[] };
-  /** Of a deep check: files that could not be read again; null otherwise. */
-  readonly files: readonly { readonly file: string; readonly problem: string }[] | null;
+  /** Of a deep check: files that are bad, and those that it has repaired; null otherwise. */
+  readonly files: readonly BadFileDocument[] | null;
+  readonly repaired: readonly BadFileDocument[] | null;
   readonly tookMs: number;
   /** RFC 3339. */
   readonly at: string;

@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseReport, type Judgement, judgeDatabases } from '../formats/database-verdict.ts';
-import type { ChecksumDocument } from '../formats/http-body.ts';
+import type { BadFileDocument, ChecksumDocument } from '../formats/http-body.ts';
 import { statusOf, survey } from './cell-status.ts';
 import { type CellFlags, withCell } from './connect.ts';
 import { type Difference, narrow } from './narrow-difference.ts';
@@ -29,8 +29,8 @@ export interface CheckedMember {
   readonly role: string | null;
   /** Entries that are no longer what was written there. */
   readonly rotten: number | null;
-  /** Of a deep check: files that could not be read again. */
-  readonly files: readonly { readonly file: string; readonly problem: string }[] | null;
+  /** Of a deep check: files that are bad, and stay so. */
+  readonly files: readonly BadFileDocument[] | null;
   readonly detail: string | null;
 }
 
@@ -47,6 +47,8 @@ export interface ChecksumsDocument {
   /** By what the right database was told from the others; null when nothing decides, or nothing differs. */
   readonly decidedBy: 'majority' | 'version' | null;
   readonly members: readonly CheckedMember[];
+  /** Of a deep check: files that were bad, and are whole again. */
+  readonly repaired: readonly ({ readonly member: string } & BadFileDocument)[];
   readonly differences: readonly Difference[];
   /** More keys differ than are listed. */
   readonly differencesCut: boolean;
@@ -105,6 +107,7 @@ export function verifyChecksums(cell: CellFlags, options: VerifyOptions): Promis
       forked: judgement.kind === 'fork',
       decidedBy: judgement.kind === 'differ' ? judgement.by : null,
       members: rows,
+      repaired: asked.flatMap(repairsOf),
       differences: found.differences,
       differencesCut: found.cut,
     };
@@ -156,6 +159,10 @@ async function ask(one: Asked, instance: number, deadlineMs: number): Promise<vo
     one.silentSinceMs ??= now;
   }
 }
+
+/** A replica of a version that repairs nothing says nothing of it. */
+const repairsOf = (one: Asked): ChecksumsDocument['repaired'] =>
+  (checkOf(one)?.repaired ?? []).map((it) => ({ member: one.name, ...it }));
 
 const checkOf = ({ answer }: Asked) => (answer?.state === 'done' ? answer.check : null);
 
@@ -210,7 +217,7 @@ function whyNot(answer: ChecksumDocument | null, instance: number): string {
 
 function detailOf(check: NonNullable<ChecksumDocument['check']>): string | null {
   const [bad] = check.files ?? [];
-  if (bad !== undefined) return `${bad.file} cannot be read: ${bad.problem}`;
+  if (bad !== undefined) return `${bad.file} is damaged: ${bad.problem}`;
   if (check.rotten.count > 0) return `${check.rotten.count} entries changed in memory since they were written`;
   return check.kept === check.database ? null : 'its running sum is not that of what it stores';
 }

@@ -41,6 +41,7 @@ export interface ChecksumsView {
     readonly otherHas: KeyStateView | null;
   }[];
   readonly differencesCut: boolean;
+  readonly repaired: readonly { readonly member: string; readonly file: string; readonly problem: string }[];
 }
 
 const keyWidthMax = 48;
@@ -99,7 +100,7 @@ export function checksumsText(checked: ChecksumsView): string {
     { title: 'CHECKSUM' },
     { title: '' },
   ];
-  return `${headline(checked)}\n\n${table(columns, rows)}\n${differencesText(checked)}`;
+  return `${headline(checked)}\n\n${table(columns, rows)}\n${repairedText(checked)}${differencesText(checked)}`;
 }
 
 function headline({ verdict, instance, tookMs, forked, decidedBy, members }: ChecksumsView): string {
@@ -114,8 +115,7 @@ function headline({ verdict, instance, tookMs, forked, decidedBy, members }: Che
   }
   if (forked) return `${coloured('red', 'FORKED')}  the members do not even have the same log ${at} ${took}`;
   const odd = members.filter((it) => it.verdict === 'differs').map(({ name }) => printable(name));
-  if (odd.length === 0)
-    return `${coloured('red', 'DAMAGED')}  the same database ${at}, but files that cannot be read ${took}`;
+  if (odd.length === 0) return `${coloured('red', 'DAMAGED')}  the same database ${at}, but damaged files ${took}`;
   const by =
     decidedBy === 'version'
       ? ', held against the newer version'
@@ -123,6 +123,14 @@ function headline({ verdict, instance, tookMs, forked, decidedBy, members }: Che
         ? ', and nothing decides who is right'
         : '';
   return `${coloured('red', 'DIFFER')}  ${odd.join(', ')} ${at}${by} ${took}`;
+}
+
+function repairedText({ repaired }: ChecksumsView): string {
+  if (repaired.length === 0) return '';
+  const lines = repaired.map(
+    ({ member, file, problem }) => `${printable(member)}: ${printable(file)}: ${printable(problem)}`,
+  );
+  return `\nRepaired\n${lines.join('\n')}\n`;
 }
 
 function differencesText({ differences, differencesCut }: ChecksumsView): string {

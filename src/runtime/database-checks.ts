@@ -14,6 +14,7 @@ import {
 } from '../core/database/scan.ts';
 import type { DatabaseView } from '../core/database/view.ts';
 import type { ClockPort } from '../ports/clocks.ts';
+import type { CheckedFiles } from './file-repair.ts';
 import type { Logger } from './logger.ts';
 
 /** Results that can still be asked for. */
@@ -47,8 +48,10 @@ export interface DatabaseCheck {
   readonly entries: number;
   readonly ranges: readonly RangeDigest[];
   readonly rotten: ScanResult['rotten'];
-  /** Files that could not be read again; null when nobody asked for files. */
-  readonly files: readonly BadFile[] | null;
+  /** Files that are bad; null when nobody asked for files. */
+  readonly files: CheckedFiles['files'] | null;
+  /** Files that were bad, and were repaired by this check; null when nobody asked for files. */
+  readonly repaired: CheckedFiles['repaired'] | null;
   readonly tookMs: number;
   /** Milliseconds since 1970, for people. */
   readonly atWallMs: number;
@@ -59,11 +62,6 @@ interface Done {
   view: DatabaseView | null;
   /** Evidence: newer ones do not take its place. */
   pinned: boolean;
-}
-
-export interface BadFile {
-  readonly file: string;
-  readonly problem: string;
 }
 
 export interface DatabaseChecksOptions {
@@ -79,8 +77,8 @@ export class DatabaseChecks {
   #next: ChecksumPoint | null = null;
   #newest = 0;
   #closed = false;
-  /** Reads all files again, for a deep check. */
-  readFiles: (() => Promise<readonly BadFile[]>) | null = null;
+  /** Reads all files again, for a deep check, and repairs them where it can. */
+  readFiles: (() => Promise<CheckedFiles>) | null = null;
   /** Told of each check that was finished. */
   onDone: (check: DatabaseCheck) => void = () => undefined;
 
@@ -170,16 +168,17 @@ export class DatabaseChecks {
 
   async #finish(point: ChecksumPoint, result: ScanResult, startedMs: number): Promise<void> {
     const { clocks, logger } = this.#options;
-    let files: readonly BadFile[] | null = null;
+    let looked: CheckedFiles | null = null;
     if (point.deep && this.readFiles !== null) {
-      files = await this.readFiles().catch((error: unknown) => [{ file: '?', problem: String(error) }]);
+      looked = await this.readFiles().catch((error: unknown) => unread(error));
       if (this.#running !== point) return;
     }
     const { monotonicMs, wallMs } = clocks.now();
     const { instance, deep, logChain, view } = point;
     const check: DatabaseCheck = {
       ...result,
-      files,
+      files: looked?.files ?? null,
+      repaired: looked?.repaired ?? null,
       instance,
       deep,
       logChain: hex(logChain),
@@ -214,6 +213,7 @@ export class DatabaseChecks {
   }
 }
 
+const unread = (error: unknown): CheckedFiles => ({ files: [{ file: '?', problem: String(error) }], repaired: [] });
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 type Ms = ReturnType<ClockPort['now']>['monotonicMs'];

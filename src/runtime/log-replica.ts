@@ -25,6 +25,7 @@ import { encodeValue } from '../formats/value.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { NetworkPort, SnapshotStream } from '../ports/network.ts';
+import type { LogMemory } from '../storage/log-renewal.ts';
 import type { ApplicationView, LogApplication } from './application.ts';
 import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
 import type { LoadedSnapshot, LogStorage } from './log-storage.ts';
@@ -308,6 +309,18 @@ export class LogReplica<Result> {
   /** The snapshot that is on its way here; null when none is. */
   get catchUp(): IntakeProgress | null {
     return this.#intake.progress;
+  }
+
+  /** Whether this member's files may be changed: they are no evidence, and it goes on. */
+  get mayRepair(): boolean {
+    return !this.#stopped && !this.#silent && !this.#isSetAside();
+  }
+
+  /** What it has accepted or knows as chosen; null while it is missing some of it itself. */
+  get memory(): LogMemory | null {
+    const from = this.#core.firstRetained;
+    if (!this.mayRepair || this.#core.bad.length > 0 || !this.#core.isWhole) return null;
+    return { from, entries: this.#core.acceptedFrom(from) };
   }
 
   get stopped(): boolean {

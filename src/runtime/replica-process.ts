@@ -12,6 +12,7 @@ import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
 import { DatabaseApplication } from './database-application.ts';
 import { EventLoopLag } from './event-loop-lag.ts';
+import { checkAndRepair } from './file-repair.ts';
 import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
 import { MachineFacts } from './machine-facts.ts';
@@ -240,7 +241,7 @@ class ReplicaProcess {
     this.#switch.set(this.#service);
     this.#levelKept = joined.manifest.level;
     this.#watchSpace(joined);
-    this.#selfCheck.checks.readFiles = () => joined.storage.checkFiles();
+    this.#selfCheck.checks.readFiles = () => checkAndRepair(joined.storage, log, this.#logger);
     this.#selfCheck.start(log);
     log.start();
   }

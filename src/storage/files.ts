@@ -11,6 +11,7 @@ export const promiseNames = ['promise-a', 'promise-b'] as const;
 export const ignoredFolders: readonly string[] = [scratch, 'attempts', 'quarantine', 'former'];
 
 export const segmentName = (segment: number): string => `wal-${String(segment).padStart(8, '0')}`;
+export const isSegmentName = (name: string): boolean => /^wal-\d{8,}$/.test(name);
 export const snapshotName = (serial: number): string => `snapshot-${String(serial).padStart(8, '0')}`;
 export const inScratch = (name: string): string => `${scratch}/${name}`;
 

@@ -13,7 +13,7 @@ import type { Remembered, WitnessMemory } from '../core/consensus/witness-memory
 import { invariant } from '../core/invariant.ts';
 import { encodeValue } from '../formats/value.ts';
 import { witnessEntry } from '../formats/wal-witness.ts';
-import type { DiskError } from '../ports/disk.ts';
+import { DiskError } from '../ports/disk.ts';
 import { FlushTimes } from './flush-times.ts';
 import type { PromiseCopies } from './promise-copies.ts';
 import type { Wal } from './wal/wal.ts';
@@ -41,13 +41,25 @@ interface Queued {
   readonly settle: ((error: DiskError | null) => void) | null;
 }
 
+/** How far the log is while nothing is under way. */
+export interface HeldLog {
+  /** Number of the flush that comes next. */
+  readonly flush: number;
+  readonly chosenUpTo: number;
+  readonly promiseFlush: number;
+  /** Instances that what waits at this moment has records of. */
+  readonly waiting: () => ReadonlySet<number>;
+}
+
 export class GroupCommit {
   readonly #start: GroupCommitStart;
+  #wal: Wal;
   readonly #times = new FlushTimes();
   #queue: Queued[] = [];
   /** What the flush that runs will settle. */
   #inFlight: readonly Queued[] = [];
   #busy = false;
+  #held = false;
   #failure: DiskError | null = null;
   #flush: number;
   /** Highest flush number that has ended. */
@@ -63,6 +75,7 @@ export class GroupCommit {
 
   constructor(start: GroupCommitStart) {
     this.#start = start;
+    this.#wal = start.wal;
     this.#flush = start.flush;
     this.#flushed = start.flush;
     this.#promiseFlush = start.promiseFlush;
@@ -106,7 +119,39 @@ export class GroupCommit {
     });
   }
 
-  /** When nothing is queued any more, or all came to nothing. */
+  /**
+   * Runs `work` while no flush does; what comes meanwhile waits. Where it returns another log, all goes on in that one, whose
+   * first group is durable and has the number of the flush that came next. What `work` throws is final, as after a failed
+   * write. One at a time.
+   */
+  async exclusively(work: (held: HeldLog) => Promise<Wal | null>): Promise<void> {
+    invariant(!this.#held, 'the log is held once at a time');
+    this.#held = true;
+    await this.idle();
+    if (this.#failure !== null) throw this.#failure;
+    const held = {
+      flush: this.#flush + 1,
+      chosenUpTo: this.#chosenUpTo,
+      promiseFlush: this.#promiseFlush,
+      waiting: () =>
+        new Set(this.#queue.flatMap(({ request }) => request.entries.map(({ instance }) => instance as number))),
+    };
+    try {
+      const wal = await work(held);
+      if (wal !== null) {
+        this.#wal = wal;
+        this.#flush = held.flush;
+        this.#flushed = held.flush;
+      }
+    } catch (error) {
+      this.fail(error instanceof DiskError ? error : new DiskError('io', '', String(error), { cause: error }));
+      throw error;
+    }
+    this.#held = false;
+    this.#next();
+  }
+
+  /** When nothing is queued or under way any more, or all came to nothing. What is held back does not count. */
   idle(): Promise<void> {
     if (!this.#busy) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
@@ -139,11 +184,11 @@ export class GroupCommit {
       return;
     }
     this.#queue.push(queued);
-    if (!this.#busy) this.#next();
+    if (!this.#busy && !this.#held) this.#next();
   }
 
   #next(): void {
-    const batch = this.#take();
+    const batch = this.#held ? [] : this.#take();
     if (batch.length === 0) {
       this.#rest();
       return;
@@ -170,11 +215,11 @@ export class GroupCommit {
       if (request.chosenUpTo > this.#chosenUpTo) this.#chosenUpTo = request.chosenUpTo;
     }
     const flush = ++this.#flush;
-    const { memory, wal, now } = this.#start;
+    const { memory, now } = this.#start;
     const learned = memory.takeChanged();
     if (learned.length > 0) entries.push(witnessEntry(learned.map(newest)));
     const began = now();
-    wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
+    this.#wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
       if (error !== null) this.fail(error);
       if (this.#failure !== null) return;
       this.#times.add(now() - began);

@@ -26,12 +26,16 @@ export async function makePromiseFiles(disk: Disk, promise: StoredPromise, owner
 }
 
 export class PromiseCopies {
-  readonly #files: readonly DiskFile[];
+  readonly #disk: Disk;
+  readonly #files: DiskFile[] = [];
   readonly #owner: Owner;
+  /** What both hold, or are about to. */
+  #promise: StoredPromise;
 
-  private constructor(files: readonly DiskFile[], owner: Owner) {
-    this.#files = files;
+  private constructor(disk: Disk, owner: Owner, promise: StoredPromise) {
+    this.#disk = disk;
     this.#owner = owner;
+    this.#promise = promise;
   }
 
   /** The highest promise that either copy holds, changing nothing. @throws {PromiseLostError} when neither is good. */
@@ -54,23 +58,12 @@ export class PromiseCopies {
    * what an earlier process failed to flush may stand in the cache alone (pitfalls P15).
    */
   static async open(disk: Disk, owner: Owner, promise: StoredPromise): Promise<PromiseCopies> {
-    const files: DiskFile[] = [];
+    const opened = new PromiseCopies(disk, owner, promise);
     for (const copy of copies) {
-      if (typeof (await readPromiseCopy(disk, owner, copy)) !== 'string') continue;
-      const name = promiseNames[copy];
-      await writeScratch(disk, name, encodePromise(promise, owner, copy));
-      await disk.rename(inScratch(name), name);
-      await disk.flushDirectory(root);
-      await disk.flushDirectory(scratch);
+      if (typeof (await readPromiseCopy(disk, owner, copy)) === 'string') await opened.#replace(copy);
     }
-    const opened = new PromiseCopies(files, owner);
     try {
-      for (const copy of copies) {
-        const file = await disk.open(promiseNames[copy], { create: false });
-        files.push(file);
-        await file.write(0, encodePromise(promise, owner, copy));
-        await file.flush();
-      }
+      for (const copy of copies) await opened.#open(copy);
     } catch (error) {
       await opened.close().catch(() => undefined);
       throw error;
@@ -78,10 +71,39 @@ export class PromiseCopies {
     return opened;
   }
 
+  /** Bad or missing copies are made anew from what was promised; whether one was. Never beside `raise`. */
+  async repair(): Promise<boolean> {
+    let repaired = false;
+    for (const copy of copies) {
+      if (typeof (await readPromiseCopy(this.#disk, this.#owner, copy)) !== 'string') continue;
+      await this.#replace(copy);
+      await this.#files[copy]?.close().catch(() => undefined);
+      await this.#open(copy);
+      repaired = true;
+    }
+    return repaired;
+  }
+
+  async #replace(copy: PromiseCopy): Promise<void> {
+    const name = promiseNames[copy];
+    await writeScratch(this.#disk, name, encodePromise(this.#promise, this.#owner, copy));
+    await this.#disk.rename(inScratch(name), name);
+    await this.#disk.flushDirectory(root);
+    await this.#disk.flushDirectory(scratch);
+  }
+
+  async #open(copy: PromiseCopy): Promise<void> {
+    const file = await this.#disk.open(promiseNames[copy], { create: false });
+    this.#files[copy] = file;
+    await file.write(0, encodePromise(this.#promise, this.#owner, copy));
+    await file.flush();
+  }
+
   /** Both copies, then `done` once. After an error nothing may be promised or accepted any more. */
   raise(promise: StoredPromise, done: (error: DiskError | null) => void): void {
     const write = (copy: PromiseCopy, then: (error: DiskError | null) => void): void =>
       (this.#files[copy] as DiskFile).writeAndFlush(0, [encodePromise(promise, this.#owner, copy)], then);
+    this.#promise = promise;
     write(0, (error) => (error === null ? write(1, done) : done(error)));
   }
 

@@ -29,6 +29,8 @@ import type { SnapshotStream } from '../ports/network.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import { DataDirectory, keepEvidence, leftovers, quarantine, unknownFiles } from './data-directory.ts';
 import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
+import { type BadFile, checkFiles } from './file-check.ts';
+import { isSegmentName, manifestName } from './files.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
 import {
   beginGeneration,
@@ -39,11 +41,13 @@ import {
   verifyState,
   writeState,
 } from './generation.ts';
-import { GroupCommit } from './group-commit.ts';
+import { GroupCommit, type HeldLog } from './group-commit.ts';
 import { describeUnknown } from './leftovers.ts';
+import { type LogMemory, restored } from './log-renewal.ts';
 import { type OfferExpected, OfferedState } from './offered-state.ts';
 import { checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
+import { Serial } from './serial.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import type { VerifiedSnapshot } from './snapshot-reader.ts';
 import {
@@ -55,8 +59,8 @@ import {
 } from './snapshot-store.ts';
 import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
 import type { Damage } from './wal/recovery.ts';
-import { plainly, recoverLog } from './wal/recovery.ts';
-import { Wal } from './wal/wal.ts';
+import { recoverLog } from './wal/recovery.ts';
+import { Wal, type WalOptions } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
 export type { OfferedState } from './offered-state.ts';
@@ -134,7 +138,9 @@ export interface StorageStats {
 
 interface Parts {
   readonly directory: DataDirectory;
-  readonly wal: Wal;
+  readonly walOptions: WalOptions;
+  /** Another one after {@link ReplicaStorage.repairFiles}. */
+  wal: Wal;
   readonly promises: PromiseCopies;
   readonly commit: GroupCommit;
   readonly snapshots: SnapshotStore;
@@ -159,6 +165,10 @@ export class ReplicaStorage {
   readonly #parts: Parts;
   #walBytesAtOpen: number;
   #walBytesAtSnapshot = 0;
+  /** Of logs before the present one. */
+  #writtenBefore = 0;
+  /** Segments are cut away and taken over one at a time. */
+  readonly #logChanges = new Serial();
   #closing: Promise<void> | null = null;
 
   readonly #digest: DigestPort;
@@ -246,14 +256,15 @@ export class ReplicaStorage {
     const { memory } = start;
     const told = (): Pick<Manifest, 'remembered'> => ({ remembered: memory.all() });
     memory.takeChanged();
+    const walOptions: WalOptions = {
+      directory,
+      digest: options.digest,
+      segmentBytes: options.segmentBytes ?? segmentBytesDefault,
+      onSpace: (low) => space.set(low),
+      onFailed: fail,
+    };
     const wal = await Wal.open(
-      {
-        directory,
-        digest: options.digest,
-        segmentBytes: options.segmentBytes ?? segmentBytesDefault,
-        onSpace: (low) => space.set(low),
-        onFailed: fail,
-      },
+      walOptions,
       start.log,
       { flush, boot: boot.number, chosenUpTo: start.log.soundUpTo, promiseFlush: promise.flush },
       (before) => ({ ...takeOver(before, start), boot, boots, flush, lastVersion: options.programVersion, ...told() }),
@@ -291,7 +302,7 @@ export class ReplicaStorage {
       quarantined,
       manifest: directory.manifest,
     };
-    const parts = { directory, wal, promises, commit, snapshots, space, memory };
+    const parts = { directory, walOptions, wal, promises, commit, snapshots, space, memory };
     return new ReplicaStorage(recovered, parts, walBytes(start), options.digest);
   }
 
@@ -329,12 +340,12 @@ export class ReplicaStorage {
 
   /** @throws whatever went wrong; the snapshots are then as they were, and the log goes on. */
   async takeSnapshot(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<TakenSnapshot> {
-    const { commit, snapshots, wal } = this.#parts;
+    const { commit, snapshots } = this.#parts;
     // The log must know as chosen what the snapshot holds, or it could not stand in for the snapshot.
     const taken = await snapshots.take(handle, view, options, () => commit.barrier(handle.instance));
     if (taken.outcome === 'taken') {
       this.#walBytesAtOpen = 0;
-      this.#walBytesAtSnapshot = wal.written;
+      this.#walBytesAtSnapshot = this.#written;
     }
     return taken;
   }
@@ -386,7 +397,7 @@ export class ReplicaStorage {
 
   /** Removes log segments that two verified snapshots have made unnecessary. Call after a snapshot. */
   async cut(): Promise<void> {
-    await this.#parts.wal.cut(this.#parts.snapshots.cutLimit());
+    await this.#logChanges.run(() => this.#parts.wal.cut(this.#parts.snapshots.cutLimit()));
   }
 
   /** The manifest in force. */
@@ -422,34 +433,67 @@ export class ReplicaStorage {
     return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
   }
 
+  /** Reads again every file that the manifest names, beside everything else. */
+  checkFiles(): Promise<readonly BadFile[]> {
+    return checkFiles(this.#parts.directory, this.#parts.snapshots);
+  }
+
+  /** These snapshots are bad: they stand for nothing any more, and go with the next one that is taken. Durable when it resolves. */
+  async condemnSnapshots(files: ReadonlySet<string>): Promise<void> {
+    const named = this.snapshots().some(({ file, verified }) => verified && files.has(file));
+    if (!named) return;
+    await this.#parts.directory.update((before) => withBad(before, files));
+  }
+
   /**
-   * Reads again every file that the manifest names, beside everything else: the manifest, the promise copies, the log, the snapshots.
-   * What a writer is at meanwhile is no damage: a last group that is not whole is none yet.
+   * Makes manifest, promise copies and log whole again from what this process has in memory, where {@link checkFiles} found them
+   * bad. Writes wait meanwhile. What memory does not have stays as it is, and so does everything while the disk is nearly full.
+   * @throws {DiskError} after which nothing is acknowledged any more.
    */
-  async checkFiles(): Promise<readonly { readonly file: string; readonly problem: string }[]> {
-    const { directory, snapshots } = this.#parts;
-    const { disk, owner } = directory;
-    const bad: { readonly file: string; readonly problem: string }[] = [];
-    const look = async (file: string, read: () => Promise<unknown>): Promise<void> => {
-      try {
-        await read();
-      } catch (error) {
-        bad.push({ file, problem: error instanceof Error ? error.message : String(error) });
-      }
-    };
-    await look('MANIFEST', () => inspect(disk));
-    await look('promise-a, promise-b', () => PromiseCopies.read(disk, owner));
-    for (const entry of snapshots.list()) await look(entry.file, () => snapshots.verify(entry));
-    // Those that were dropped meanwhile are no longer named.
-    const { segments } = this.manifest;
-    await look('wal', async () => {
-      const damaged = async (): Promise<readonly Damage[]> =>
-        (await recoverLog(disk, owner, segments, plainly(snapshots.newestInstance()))).damage;
-      // What was half-way written at the first look is whole at the second.
-      const places = (await damaged()).length === 0 ? [] : await damaged();
-      if (places.length > 0) throw new Error(`damaged in ${places.length} places`);
+  repairFiles(files: ReadonlySet<string>, memory: () => LogMemory | null): Promise<void> {
+    return this.#logChanges.run(async () => {
+      if (this.#closing !== null || this.readOnly) return;
+      const { commit, directory, promises } = this.#parts;
+      if (files.has(manifestName)) await directory.update((before) => ({ ...before }));
+      await commit.exclusively(async (held) => {
+        await promises.repair();
+        return [...files].some((file) => isSegmentName(file)) ? this.#renewLog(held, memory) : null;
+      });
     });
-    return bad;
+  }
+
+  /** A log that begins where the damage does; null when nothing is damaged, or not everything can be given back. */
+  async #renewLog({ waiting, ...held }: HeldLog, remember: () => LogMemory | null): Promise<Wal | null> {
+    // Both of one moment: what comes after it waits, and is written after what is written here.
+    const memory = remember();
+    const open = waiting();
+    if (memory === null) return null;
+    const { commit, directory, memory: remembered, snapshots, wal, walOptions } = this.#parts;
+    const { segments, received } = directory.manifest;
+    const heldBySnapshot = snapshots.newestInstance();
+    // As a start has it: what was accepted below a snapshot from elsewhere may never have been chosen.
+    const above = Math.max(heldBySnapshot, received?.instance ?? 0);
+    const restateAbove = Math.min(above, snapshots.cutLimit());
+    const expected = { above, restateAbove, flush: commit.flushed };
+    // What cannot be read at all, or is another's, is left to the next start.
+    const found = await recoverLog(directory.disk, directory.owner, segments, expected).catch(() => null);
+    if (found === null || found.damage.length === 0) return null;
+    const whole = restored(found, { memory, waiting: open, heldBySnapshot, digest: this.#digest });
+    const bytes = found.live.reduce((sum, segment) => sum + segment.bytes, 2 * walOptions.segmentBytes);
+    if (whole === null || (await directory.disk.freeBytes()) < bytes) return null;
+    const { written } = wal;
+    await wal.close();
+    // All of it goes into the manifest, since what the damaged groups had learned may be gone.
+    remembered.takeChanged();
+    const boot = this.recovered.boot.number;
+    const renewed = await Wal.open(walOptions, whole, { ...held, boot }, (before) => ({
+      ...before,
+      flush: held.flush,
+      remembered: remembered.all(),
+    }));
+    this.#writtenBefore += written;
+    this.#parts.wal = renewed;
+    return renewed;
   }
 
   /** Keeps `bytes` in quarantine/ for people; nothing ever reads it. A second one of the same name stands beside the first. */
@@ -534,12 +578,17 @@ export class ReplicaStorage {
 
   /** Log that a restart would read although the newest snapshot does not need it: time for the next one when it is much. */
   get walBytesSinceSnapshot(): number {
-    return this.#walBytesAtOpen + this.#parts.wal.written - this.#walBytesAtSnapshot;
+    return this.#walBytesAtOpen + this.#written - this.#walBytesAtSnapshot;
+  }
+
+  /** Bytes of groups that this process wrote. */
+  get #written(): number {
+    return this.#writtenBefore + this.#parts.wal.written;
   }
 
   /** Cheap to ask for; the percentiles are computed when they are read. */
   stats(): StorageStats {
-    const { commit, wal } = this.#parts;
+    const { commit } = this.#parts;
     return {
       get flushMsP50() {
         return commit.flushMs(0.5);
@@ -548,7 +597,7 @@ export class ReplicaStorage {
         return commit.flushMs(0.99);
       },
       flushes: commit.flushes,
-      bytes: wal.written,
+      bytes: this.#written,
       walBytesSinceSnapshot: this.walBytesSinceSnapshot,
       segments: this.manifest.segments.length,
       flushNumber: commit.flushed,
@@ -566,11 +615,12 @@ export class ReplicaStorage {
   }
 
   async #close(): Promise<void> {
-    const { commit, directory, promises, snapshots, wal } = this.#parts;
+    const { commit, directory, promises, snapshots } = this.#parts;
     // Each may still need those after it: a snapshot waits for the log, the log for the manifest.
     await snapshots.close();
+    await this.#logChanges.idle();
     await commit.idle();
-    await wal.close();
+    await this.#parts.wal.close();
     if (commit.failure === null) await this.#stampEnd();
     await directory.close();
     await promises.close();
@@ -613,8 +663,10 @@ const entriesOf = ({ log, missingUpTo }: Start): readonly AcceptedEntry[] =>
     .sort((a, b) => a.instance - b.instance);
 
 /** A snapshot found bad is not named as good again; it stays until the next one replaces it. */
-function takeOver(manifest: Manifest, { bad }: Start): Manifest {
-  const files = new Set(bad.map(({ file }) => file));
+const takeOver = (manifest: Manifest, { bad }: Start): Manifest =>
+  withBad(manifest, new Set(bad.map(({ file }) => file)));
+
+function withBad(manifest: Manifest, files: ReadonlySet<string>): Manifest {
   const marked = (entry: SnapshotEntry): SnapshotEntry =>
     files.has(entry.file) ? { ...entry, verified: false } : entry;
   return { ...manifest, snapshots: manifest.snapshots.map(marked) };

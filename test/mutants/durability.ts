@@ -81,11 +81,25 @@ export const durability: readonly Mutant[] = [
     edits: [
       {
         file: storage('promise-copies'),
-        find: '        await file.write(0, encodePromise(promise, owner, copy));\n        await file.flush();\n',
+        find: '    await file.write(0, encodePromise(this.#promise, this.#owner, copy));\n    await file.flush();\n',
         replace: '',
       },
     ],
     killedBy: [log],
+  },
+  {
+    id: 'P02-repaired-ahead-of-its-promise',
+    pitfalls: ['P02'],
+    title: 'a repair from memory writes a record whose promise still waits for its flush',
+    wrong: 'After a power cut the log holds an acceptance in a ballot that was never promised.',
+    edits: [
+      {
+        file: storage('log-renewal'),
+        find: 'if (entry === undefined || identity === null || waiting.has(instance)) return null;',
+        replace: 'if (entry === undefined || identity === null) return null;',
+      },
+    ],
+    killedBy: ['test/storage/repair-while-running.test.ts'],
   },
   {
     id: 'P16-cut-at-the-first-bad-record',

@@ -30,6 +30,7 @@ export const checkDocument = (check: DatabaseCheck): CheckDocument => ({
   entries: check.entries,
   rotten: check.rotten,
   files: check.files,
+  repaired: check.repaired,
   tookMs: check.tookMs,
   at: new Date(check.atWallMs).toISOString(),
 });
@@ -129,7 +130,7 @@ export const checksumRoutes: readonly Route[] = [
     query: { instance: { ...instanceParameter, description: 'Of a check; the newest one without it.' } },
     answer:
       '{"member","incarnation","version","role","cell","instance","entries","log","database","state","check":{"instance","deep",' +
-      '"log","database","kept","entries","rotten","tookMs","at"}|null}.',
+      '"log","database","kept","entries","rotten","files","repaired","tookMs","at"}|null}.',
     handle: show,
   },
   {

@@ -1,0 +1,59 @@
+/**
+ * Every file that the manifest names, read again beside a running replica (contract §1 `verify checksums --deep`).
+ *
+ * Keeps: changes nothing. What a writer is at meanwhile is no damage: a last group that is not whole is none yet.
+ */
+import { manifestOwner } from '../formats/manifest.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { WalCorruptError } from './errors.ts';
+import { manifestName, promiseNames } from './files.ts';
+import { inspect } from './formation.ts';
+import { readPromiseCopy } from './promise-copies.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import { type Damage, plainly, recoverLog } from './wal/recovery.ts';
+
+/** A file that is not what was written there; what is wrong with it, for people. */
+export interface BadFile {
+  readonly file: string;
+  readonly problem: string;
+}
+
+export async function checkFiles(directory: DataDirectory, snapshots: SnapshotStore): Promise<readonly BadFile[]> {
+  const bad: BadFile[] = [];
+  await inspect(directory.disk).catch((error: unknown) => bad.push(badFile(manifestName, error)));
+  for (const copy of [0, 1] as const) {
+    const found = await readPromiseCopy(directory.disk, directory.owner, copy).catch((error: unknown) => text(error));
+    if (typeof found === 'string') bad.push({ file: promiseNames[copy], problem: `it ${found}` });
+  }
+  for (const entry of snapshots.list()) {
+    await snapshots.verify(entry).catch((error: unknown) => bad.push(badFile(entry.file, error)));
+  }
+  // What was half-way written at the first look is whole at the second.
+  if ((await checkLog(directory, snapshots)).length > 0) bad.push(...(await checkLog(directory, snapshots)));
+  return bad;
+}
+
+/** One row a segment, with the first place that is damaged in it. */
+async function checkLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<readonly BadFile[]> {
+  const { manifest, disk } = directory;
+  const above = snapshots.newestInstance();
+  try {
+    return bySegment((await recoverLog(disk, manifestOwner(manifest), manifest.segments, plainly(above))).damage);
+  } catch (error) {
+    if (error instanceof WalCorruptError) return bySegment([error.facts]);
+    return [badFile('wal', error)];
+  }
+}
+
+function bySegment(damage: readonly Damage[]): readonly BadFile[] {
+  const files = [...new Set(damage.map(({ file }) => file))];
+  return files.map((file) => {
+    const [first, ...more] = damage.filter((place) => place.file === file);
+    const { offset, problem } = first as Damage;
+    const others = more.length === 0 ? '' : `, and in ${more.length} more place${more.length === 1 ? '' : 's'}`;
+    return { file, problem: `damaged at offset ${offset}: ${problem}${others}` };
+  });
+}
+
+const badFile = (file: string, error: unknown): BadFile => ({ file, problem: text(error) });
+const text = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,314 @@
+/**
+ * What is at stake: files that rot under a running replica are found by its next start at the earliest, when nothing but the disk is left.
+ * A deep check finds them while memory still has everything (contract §1 `verify checksums --deep`), and must neither lose a
+ * record by repairing nor call repaired what is not.
+ */
+import { describe, expect, it } from 'vitest';
+import type { AcceptedEntry } from '../../src/core/consensus/message.ts';
+import { Random } from '../../src/core/random.ts';
+import { checkAndRepair, type RepairingLog } from '../../src/runtime/file-repair.ts';
+import type { SimulatedDisk } from '../../src/simulator/disk.ts';
+import type { ReplicaStorage } from '../../src/storage/replica-storage.ts';
+import {
+  entries,
+  entry,
+  formedDisk,
+  found,
+  handle,
+  open,
+  persisted,
+  range,
+  simulatedDisk,
+  takeOptions,
+  textOf,
+  view,
+  write,
+  writeEach,
+} from './support.ts';
+
+const powerLoss = { writes: 'lost', names: 'lost' } as const;
+const quiet = { error() {}, warn() {}, info() {}, debug() {} } as never;
+
+/** The memory of a replica that has accepted `known` and forgotten what is below `from`. */
+function logOf(storage: ReplicaStorage, known: () => readonly AcceptedEntry[], from = 1): RepairingLog {
+  return {
+    mayRepair: true,
+    get memory() {
+      return { from, entries: known().filter(({ instance }) => instance >= from) };
+    },
+    takeSnapshot: async () => {
+      const last = known().at(-1)?.instance ?? 0;
+      await storage.takeSnapshot(handle(last), view(10), takeOptions);
+      await storage.cut();
+    },
+  };
+}
+
+const segmentsOf = (storage: ReplicaStorage): string[] =>
+  storage.manifest.segments.map((n) => `wal-${String(n).padStart(8, '0')}`);
+
+const texts = (from: number, to: number): string[] => range(from, to).map((n) => `value ${n}`);
+
+async function written(count: number): Promise<{ disk: SimulatedDisk; storage: ReplicaStorage }> {
+  const disk = await formedDisk();
+  const storage = await open(disk);
+  await writeEach(storage, entries(1, count));
+  return { disk, storage };
+}
+
+describe('a deep check of a running replica', () => {
+  it('names each damaged segment, and gives the log back what it has lost', async () => {
+    const { disk, storage } = await written(60);
+    const [first, second] = segmentsOf(storage) as [string, string];
+    disk.inode(first).overwrite(1024 + 200, Buffer.alloc(900, 0x5a));
+    disk.inode(second).overwrite(2048, Buffer.alloc(2_000, 0x5a));
+    expect((await storage.checkFiles()).map(({ file }) => file)).toEqual([first, second]);
+
+    const checked = await checkAndRepair(
+      storage,
+      logOf(storage, () => entries(1, 60)),
+      quiet,
+    );
+
+    expect(checked.files).toEqual([]);
+    expect(checked.repaired.map(({ file }) => file)).toEqual([first, second]);
+    expect(checked.repaired[0]?.problem).toMatch(/^damaged at offset \d+: .+/);
+    const done = persisted(storage, 61);
+    storage.persist(write(61, [entry(61)], { chosenUpTo: 60 }));
+    await done;
+    const again = await open(disk.crash(powerLoss));
+    expect(again.recovered.damage).toEqual([]);
+    expect(found(again, 61)).toEqual(texts(1, 61));
+  });
+
+  it('loses nothing that is written meanwhile, wherever the damage is, and accepts nothing above its promise', async () => {
+    let repaired = 0;
+    for (const seed of range(1, 30)) {
+      const random = new Random(seed);
+      const { disk, storage } = await written(40);
+      for (const _ of range(1, 1 + random.below(3))) {
+        const segments = segmentsOf(storage);
+        const inode = disk.inode(segments[random.below(segments.length)] as string);
+        inode.overwrite(random.below(14_000), Buffer.alloc(1 + random.below(3_000), random.below(256)));
+      }
+      const replica = new WritingReplica(storage, random);
+      const crashes: SimulatedDisk[] = [];
+      const log = logOf(storage, () => replica.known());
+      let over = false;
+      const writing = (async () => {
+        while (!over || replica.writes < 60) {
+          replica.write();
+          if (random.below(3) === 0) crashes.push(disk.copy().crash(powerLoss));
+          await replica.breath();
+        }
+        await replica.saved();
+      })();
+      const checked = await checkAndRepair(storage, log, quiet);
+      over = true;
+      await writing;
+      expect(checked.files, `seed ${seed}`).toEqual([]);
+      repaired += checked.repaired.length;
+
+      const again = await open(disk.crash(powerLoss));
+      expect(again.recovered.damage, `seed ${seed}`).toEqual([]);
+      expect(again.recovered.entries.map(textOf), `seed ${seed}`).toEqual(replica.known().map(textOf));
+      for (const crashed of crashes.slice(-5)) {
+        const { promise, entries: there } = (await open(crashed)).recovered;
+        for (const { ballot } of there) expect(ballot.round, `seed ${seed}`).toBeLessThanOrEqual(promise.ballot.round);
+      }
+    }
+    expect(repaired).toBeGreaterThan(20);
+  });
+
+  it('does not write a record ahead of the promise that it waits for', async () => {
+    const copies: SimulatedDisk[] = [];
+    let watched: SimulatedDisk | null = null;
+    const watch = (): null => {
+      if (watched !== null) copies.push(watched.copy({ fault: () => null }));
+      return null;
+    };
+    const disk = await formedDisk(simulatedDisk({ fault: watch }));
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 8));
+    const [segment] = segmentsOf(storage) as [string];
+    disk.inode(segment).overwrite(offsetOf(disk, segment, 'value 8'), Buffer.from('rotten!'));
+    const newer = entry(8, { round: 9, text: 'newer' });
+    const log = logOf(storage, () => {
+      // The core has accepted it, and nothing of it is on the disk.
+      storage.persist(write(9, [newer], { promised: 9 }));
+      watched = disk;
+      return [...entries(1, 7), newer];
+    });
+    const done = persisted(storage, 9);
+    expect(await checkAndRepair(storage, log, quiet)).toMatchObject({ files: [] });
+    await done;
+    watched = null;
+    const seen = new Set<string>();
+    for (const copy of [...copies, disk]) {
+      const again = await open(copy.crash(powerLoss));
+      const [eighth = ''] = found(again, 8).slice(-1);
+      seen.add(eighth);
+      if (again.recovered.promise.ballot.round < 9) expect(eighth).toBe('bad@1');
+    }
+    expect([...seen].sort()).toEqual(['bad@1', 'newer']);
+  });
+
+  it('leaves a log alone of which memory has forgotten a part that no snapshot holds', async () => {
+    const { disk, storage } = await written(60);
+    const [first] = segmentsOf(storage) as [string];
+    disk.inode(first).overwrite(1024, Buffer.alloc(900, 0x5a));
+    const before = disk.inode(first).durable.get(0, 16_384);
+    const checked = await checkAndRepair(
+      storage,
+      logOf(storage, () => entries(1, 60), 30),
+      quiet,
+    );
+    expect(checked).toMatchObject({ files: [{ file: first }], repaired: [] });
+    expect(disk.inode(first).durable.get(0, 16_384)).toEqual(before);
+    expect(segmentsOf(storage)[0]).toBe(first);
+  });
+
+  it('takes a rotten value in memory for no copy of the record', async () => {
+    const { disk, storage } = await written(8);
+    const [segment] = segmentsOf(storage) as [string];
+    // Its identity is kept a second time, in the tail of the group.
+    disk.inode(segment).overwrite(offsetOf(disk, segment, 'value 3'), Buffer.from('rotten!'));
+    const rotten = entries(1, 8).map((it) => ({ ...entry(it.instance, { text: 'not this' }) }));
+    expect(
+      await checkAndRepair(
+        storage,
+        logOf(storage, () => rotten),
+        quiet,
+      ),
+    ).toMatchObject({ repaired: [] });
+    expect(
+      await checkAndRepair(
+        storage,
+        logOf(storage, () => entries(1, 8)),
+        quiet,
+      ),
+    ).toMatchObject({ files: [] });
+  });
+
+  it.each(['promise-a', 'promise-b'])('makes %s anew, lost or damaged, and raises it afterwards', async (name) => {
+    for (const lose of [true, false]) {
+      const { disk, storage } = await written(3);
+      const raised = persisted(storage, 4);
+      storage.persist(write(4, [], { promised: 5 }));
+      await raised;
+      if (lose) disk.image.names.delete(name);
+      else disk.inode(name).overwrite(0, Buffer.alloc(4096));
+      const checked = await checkAndRepair(
+        storage,
+        logOf(storage, () => entries(1, 3)),
+        quiet,
+      );
+      expect(checked).toMatchObject({ files: [], repaired: [{ file: name }] });
+      const done = persisted(storage, 5);
+      storage.persist(write(5, [], { promised: 9 }));
+      await done;
+      const other = name === 'promise-a' ? 'promise-b' : 'promise-a';
+      const crashed = disk.crash(powerLoss);
+      crashed.inode(other).overwrite(0, Buffer.alloc(4096));
+      expect((await open(crashed)).recovered.promise.ballot.round).toBe(9);
+    }
+  });
+
+  it('writes both promise copies and the manifest from memory when all of them are gone', async () => {
+    const { disk, storage } = await written(3);
+    for (const name of ['promise-a', 'promise-b', 'MANIFEST']) disk.inode(name).overwrite(0, Buffer.alloc(4096));
+    const checked = await checkAndRepair(
+      storage,
+      logOf(storage, () => entries(1, 3)),
+      quiet,
+    );
+    expect(checked.files).toEqual([]);
+    expect(checked.repaired.map(({ file }) => file)).toEqual(['MANIFEST', 'promise-a', 'promise-b']);
+    expect(found(await open(disk.crash(powerLoss)), 3)).toEqual(texts(1, 3));
+  });
+
+  it('takes a snapshot anew in place of a bad one', async () => {
+    for (const which of [0, 1]) {
+      const { disk, storage } = await written(20);
+      for (const at of [10, 15]) await storage.takeSnapshot(handle(at), view(10), takeOptions);
+      const { file } = storage.snapshots()[which]!;
+      disk.inode(file).overwrite(700, Buffer.from('rot'));
+      const checked = await checkAndRepair(
+        storage,
+        logOf(storage, () => entries(1, 20)),
+        quiet,
+      );
+      expect(checked).toMatchObject({ files: [], repaired: [{ file }] });
+      expect(storage.snapshots().map(({ instance, verified }) => [instance, verified])).toEqual([
+        [20, true],
+        [which === 0 ? 10 : 15, true],
+      ]);
+      expect((await open(disk.crash(powerLoss))).recovered.snapshot?.handle.instance).toBe(20);
+    }
+  });
+
+  it('changes nothing of a member whose files are evidence', async () => {
+    const { disk, storage } = await written(20);
+    disk.inode('promise-a').overwrite(0, Buffer.alloc(4096));
+    const frozen = { ...logOf(storage, () => entries(1, 20)), mayRepair: false };
+    expect(await checkAndRepair(storage, frozen, quiet)).toMatchObject({
+      files: [{ file: 'promise-a' }],
+      repaired: [],
+    });
+  });
+});
+
+const offsetOf = (disk: SimulatedDisk, segment: string, text: string): number =>
+  Buffer.from(disk.inode(segment).durable.get(0, 16_384)).indexOf(text);
+
+/** Accepts instance after instance, and the last one at times again in a higher ballot, promised with it. */
+class WritingReplica {
+  writes = 40;
+  readonly #storage: ReplicaStorage;
+  readonly #random: Random;
+  readonly #known = new Map(entries(1, 40).map((it) => [it.instance as number, it]));
+  #round = 1;
+  #saved = 40;
+  #whenSaved: () => void = () => undefined;
+  #failed: Error | null = null;
+
+  constructor(storage: ReplicaStorage, random: Random) {
+    this.#storage = storage;
+    this.#random = random;
+    storage.onPersisted((id) => {
+      this.#saved = id;
+      this.#whenSaved();
+    });
+    storage.onFailed((error) => {
+      this.#failed = error;
+      this.#whenSaved();
+    });
+  }
+
+  known(): AcceptedEntry[] {
+    return [...this.#known.values()].sort((a, b) => a.instance - b.instance);
+  }
+
+  write(): void {
+    const again = this.#random.below(4) === 0;
+    const instance = this.#known.size + (again ? 0 : 1);
+    if (again) this.#round++;
+    const it = entry(instance, { round: this.#round, text: `${instance} of ${this.#round}` });
+    this.#known.set(instance, it);
+    const options = { chosenUpTo: instance - 1, promised: again ? this.#round : 0 };
+    this.#storage.persist(write(++this.writes, [it], options));
+  }
+
+  breath(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async saved(): Promise<void> {
+    while (this.#saved < this.writes && this.#failed === null) {
+      await new Promise<void>((resolve) => {
+        this.#whenSaved = resolve;
+      });
+    }
+    if (this.#failed !== null) throw this.#failed;
+  }
+}
