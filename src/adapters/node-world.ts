@@ -1,5 +1,7 @@
 /** The real world, as Node.js gives it: what `node start` hands to the runtime. */
-import { basename, dirname, resolve } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, resolve, sep } from 'node:path';
+import type { BackupFolder } from '../ports/backups.ts';
 import { DirectoryHeldError, type HostedNetwork, type NetworkOptions, type World } from '../ports/world.ts';
 import { attemptsFolder } from './attempts-node/attempts-folder.ts';
 import { NodeClocks } from './clocks-node/node-clocks.ts';
@@ -24,6 +26,7 @@ export async function createNodeWorld(logger: PeerLogger, limits: Partial<PeerLi
     openDirectory,
     attempts: attemptsFolder,
     openWitness: async (path) => ({ disk: await NodeDisk.open(dirname(resolve(path))), name: basename(path) }),
+    openBackups,
     createNetwork: (options: NetworkOptions): HostedNetwork =>
       new HttpNetwork({ ...options, clocks, randomness, logger, limits }),
     askPeer: async (url, path, body, secret) => {
@@ -56,3 +59,13 @@ async function openDirectory(path: string): ReturnType<World['openDirectory']> {
     throw error;
   }
 }
+
+async function openBackups(directory: string, dataDir: string): Promise<BackupFolder> {
+  const disk = await NodeDisk.openPresent(directory);
+  const data = await realpath(dataDir).catch(() => resolve(dataDir));
+  const devices = await Promise.all([disk.root, data].map(async (it) => (await stat(it).catch(() => null))?.dev));
+  const overlaps = isWithin(disk.root, data) || isWithin(data, disk.root);
+  return { disk, path: disk.root, sameDisk: devices[0] !== undefined && devices[0] === devices[1], overlaps };
+}
+
+const isWithin = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}${sep}`);

@@ -11,6 +11,7 @@ import type {
   OpenUpgradeDocument,
   ReplicaStatusDocument,
 } from '../formats/http-body.ts';
+import { type BackupStatusDocument, backupStatus } from './backup-status.ts';
 import { type BrokenLink, brokenLinks, cutOffAtLeast } from './link-status.ts';
 import { compareChecksums, type MemberStatusDocument, memberStatus } from './member-status.ts';
 import { type AskStatus, isSilent, nobodyAnswers, type Survey, survey } from './survey.ts';
@@ -63,6 +64,8 @@ export interface CellStatusDocument {
     readonly snapshot:
       | (NewestSnapshotDocument & { readonly ageMs: number; readonly members: readonly string[] })
       | null;
+    /** Null where no replica tells of them. */
+    readonly backups: BackupStatusDocument | null;
     readonly pendingMembership: { readonly from: number; readonly members: readonly string[] } | null;
     /** The upgrade that is open. */
     readonly upgrade: OpenUpgradeDocument | null;
@@ -145,6 +148,7 @@ export function cellStatusOf(asked: Survey): CellStatusDocument {
       entries: (master ?? best)?.entries ?? null,
       checksum: lastChecksum(asked, own, members),
       snapshot: newestSnapshot(asked, own),
+      backups: backupStatus(own, master, (at) => ageMs(at, asked)),
       pendingMembership: best?.pendingMembership ?? null,
       upgrade: (master ?? best)?.upgrade ?? null,
       warnings: own.flatMap(({ name, warnings }) => (warnings ?? []).map((it) => `${name}: ${it}`)).sort(),

@@ -1,9 +1,11 @@
 /**
  * The cell as an object: finds the master by itself, retries what is safe, and tells "did not happen" from "unknown".
  */
+
 import { ConditionFailedError, OutcomeUnknownError, UnreachableError, UsageError } from '../errors/cell-errors.ts';
 import type { OperatorError } from '../errors/operator-error.ts';
 import { errorFromProblem, problemFrom } from '../errors/problem.ts';
+import type { BackupChangeBody, BackupChangeDocument } from '../formats/backup-body.ts';
 import type {
   BatchDocument,
   BatchOperationBody,
@@ -414,6 +416,18 @@ export class PaxosClient {
       repeatable: true,
     };
     return parsed<DrainedDocument>(await this.#call(call, options));
+  }
+
+  /** Changes what the cell knows and does about backups: each is safe to send again. */
+  async changeBackups(request: BackupChangeBody, options: CallOptions = {}): Promise<BackupChangeDocument> {
+    const call: Call = {
+      method: 'POST',
+      path: '/v1/backups',
+      headers: json,
+      body: JSON.stringify(request),
+      repeatable: true,
+    };
+    return parsed<BackupChangeDocument>(await this.#call(call, options));
   }
 
   /** A session: its writes are safe to send again, and are, across failovers. Close it, or the client. */

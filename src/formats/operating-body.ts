@@ -4,6 +4,7 @@
  *
  * Everything here may be absent: a replica that waits for its cell knows little, and an older version says less.
  */
+import type { BackupsDocument } from './backup-body.ts';
 
 /** One peer, as this replica is connected to it in each direction. */
 export interface LinkDocument {
@@ -77,6 +78,8 @@ export interface OpenUpgradeDocument {
 export interface OperatingDocument {
   /** Null while none is open. */
   readonly upgrade?: OpenUpgradeDocument | null;
+  /** What the cell knows of its backups, and this replica of their directory. */
+  readonly backups?: BackupsDocument;
   /** This replica's wall clock when it answered, RFC 3339. */
   readonly at?: string;
   /** Length of the master lease in this cell. */

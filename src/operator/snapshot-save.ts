@@ -18,6 +18,7 @@ import {
   UsageError,
 } from '../errors/index.ts';
 import type { SnapshotDocument } from '../formats/http-body.ts';
+import { type Told, tellOfBackup, whereOf } from './backups.ts';
 import type { CellFlags } from './connect.ts';
 import { inWords, jsonOrNull, openReplica, readAll } from './replica-http.ts';
 import { type AnsweringMember, membersOf } from './snapshots.ts';
@@ -47,6 +48,8 @@ export interface SavedSnapshot {
   readonly tookMs: number;
   /** Members that were tried before, and what was wrong. */
   readonly failed: readonly { readonly name: string; readonly why: string }[];
+  /** Whether the cell could be told, for `status` and `doctor`. */
+  readonly told: Told;
 }
 
 /** Nothing came for so long: the connection or the member has failed. */
@@ -68,7 +71,8 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
       try {
         const snapshot = await saveFrom(member, atLeast, flags.timeout, options);
         const tookMs = Math.round(performance.now() - started);
-        return { snapshots: [snapshot], file: options.file, bytes: snapshot.bytes, tookMs, failed };
+        const told = await tell(flags, options.file, snapshot);
+        return { snapshots: [snapshot], file: options.file, bytes: snapshot.bytes, tookMs, failed, told };
       } catch (error) {
         if (!(error instanceof OperatorError) || error instanceof UsageError) throw error;
         failed.push({ name: member.name, why: error.message });
@@ -77,6 +81,13 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
   }
   const why = failed.map((it) => `${it.name}: ${it.why}`).join(' ');
   throw new UnreachableError(`No member gave a whole snapshot. ${why}`, { facts: { failed } });
+}
+
+async function tell(flags: CellFlags, file: string, snapshot: SnapshotDocument): Promise<Told> {
+  const { bytes, checksum, digest, entries, generation, instance } = snapshot;
+  if (checksum === null || entries === null || generation === null) return { told: false, why: 'it is no database' };
+  const saved = { generation, instance, digest, entries, bytes, checksum };
+  return tellOfBackup(flags, null, { op: 'saved', ...saved, ...whereOf(file) });
 }
 
 const isServing = ({ status }: AnsweringMember): boolean => status.role === 'master' && status.lease.held;

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { AttemptsPort } from './attempts.ts';
+import type { OpenBackups } from './backups.ts';
 import type { ClockPort } from './clocks.ts';
 import type { DigestPort } from './digest.ts';
 import type { Disk } from './disk.ts';
@@ -74,6 +75,8 @@ export interface World {
   attempts?(dataDir: string): AttemptsPort;
   /** The folder in which a witness file lies, and its name there. */
   openWitness?(path: string): Promise<{ readonly disk: Disk; readonly name: string }>;
+  /** Absent where nobody writes backups by himself. */
+  openBackups?: OpenBackups;
   createNetwork(options: NetworkOptions): HostedNetwork;
   /** Posts JSON to a peer that is not yet, or not known to be, of this cell. Null when it does not answer in time. */
   askPeer(url: string, path: string, body: unknown, secret: Uint8Array | null): Promise<unknown>;

@@ -55,6 +55,22 @@ export const durationFlag = Flags.custom<number>({
   helpValue: '500ms|8s|2m',
 });
 
+const intervalUnits: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 24 * 3_600_000 };
+
+/** Milliseconds of `90s`, `30m`, `6h`, `7d`, up to a year. @throws {UsageError} for anything else. */
+export function parseInterval(text: string): number {
+  const [, count, unit] = /^(\d{1,6})(s|m|h|d)$/.exec(text.trim()) ?? [];
+  const ms = Number(count) * (intervalUnits[unit ?? ''] ?? Number.NaN);
+  if (ms >= 1_000 && ms <= 366 * 24 * 3_600_000) return ms;
+  throw new UsageError(`Not an interval: ${text}. Write a whole number and its unit: 30m, 6h, 7d.`);
+}
+
+/** A flag in milliseconds, written as `30m`, `6h` or `7d`. */
+export const intervalFlag = Flags.custom<number>({
+  parse: async (input) => parseInterval(input),
+  helpValue: '30m|6h|7d',
+});
+
 /** A flag with one or more URLs. */
 export const endpointsFlag = Flags.custom<string[]>({
   parse: async (input) => parseEndpoints(input),

@@ -141,11 +141,13 @@ export function savedText(saved: {
   readonly bytes: number;
   readonly tookMs: number;
   readonly snapshots: readonly SnapshotView[];
+  readonly told: { readonly told: true } | { readonly told: false; readonly why: string };
 }): string {
   const [it] = saved.snapshots;
   const what =
     it === undefined
       ? ''
       : ` of instance ${grouped(it.instance)}, epoch ${number(it.epoch)}, generation ${number(it.generation)}: ${entriesText(it.entries)} from ${it.member}`;
-  return `${saved.file} holds the state${what}; ${bytes(saved.bytes)} in ${duration(saved.tookMs)}, read back and verified`;
+  const untold = saved.told.told ? '' : `; the cell could not be told of it (${saved.told.why})`;
+  return `${saved.file} holds the state${what}; ${bytes(saved.bytes)} in ${duration(saved.tookMs)}, read back and verified${untold}`;
 }

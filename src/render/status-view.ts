@@ -1,6 +1,7 @@
 /** `paxosctl status` for people. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CellStatusDocument } from '../client/cell-status.ts';
+import { backupText } from './backup-view.ts';
 import { reportError } from './error-report.ts';
 import { printable } from './escape.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -58,6 +59,7 @@ export function statusText({ cell, members }: StatusView): string {
     row('master', masterText(cell)),
     row('digest', digestText(cell, members)),
     row('snap', snapshotText(cell)),
+    ...(cell.backups === null ? [] : [row('backup', backupText(cell.backups))]),
     row('data', cell.revision === null ? none : `revision ${grouped(cell.revision)}, ${entriesText(cell.entries)}`),
     ...(cell.pendingMembership === null ? [] : [row('change', pendingText(cell.pendingMembership))]),
     ...(cell.upgrade === null ? [] : [row('upgrade', upgradeText(cell.upgrade))]),

@@ -30,6 +30,7 @@ import type { Inspection } from '../storage/formation.ts';
 import { isFenced } from '../storage/generation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import type { LogApplication } from './application.ts';
+import { backupPath } from './backups/backup-question.ts';
 import { initialSnapshot } from './database-rebuild.ts';
 import { toOperatorError } from './directory-errors.ts';
 import type { Fencing } from './fencing.ts';
@@ -94,6 +95,8 @@ export interface MemberHooks<Result, Application extends LogApplication<Result>>
   onRemoved(error: MemberRemovedError): void;
   /** What the others may know of the generations here; null before it takes part. */
   generationView?(): GenerationView | null;
+  /** What another member asks of this one about the backup that is due; null for what is no such question. */
+  backup?(question: unknown): object | null;
 }
 
 export interface JoinedMember<Result, Application> {
@@ -351,6 +354,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): void {
     if (request.url === formationPath) void this.#answerFormation(request, response);
     else if (request.url === generationPath) void this.#answerGeneration(request, response);
+    else if (request.url === backupPath) void this.#answerBackup(request, response);
     else if (this.#desk.handle(request, response)) return;
     else if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
       response.writeHead(503, { 'Retry-After': '1' }).end();
@@ -376,6 +380,24 @@ export class Member<Result, Application extends LogApplication<Result>> {
     const view = asked === null ? null : (this.#hooks.generationView?.() ?? null);
     const status = asked === null ? 401 : view === null ? 503 : 200;
     this.#world.answerPeer(request, response, { status, document: view ?? {}, secret });
+  }
+
+  async #answerBackup(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const secret = this.#peerSecret();
+    const asked = secret === null ? null : await this.#world.readPeerRequest(request, secret);
+    const answer = asked === null ? null : (this.#hooks.backup?.(asked) ?? null);
+    const status = asked === null ? 401 : answer === null ? 503 : 200;
+    this.#world.answerPeer(request, response, { status, document: answer ?? {}, secret });
+  }
+
+  /** What another member answers to that question. Null when it does not answer, or is not of this cell. */
+  async askBackup(url: string, question: object): Promise<unknown> {
+    const secret = this.#peerSecret();
+    return secret === null ? null : this.#world.askPeer(url, backupPath, question, secret);
+  }
+
+  #peerSecret(): Uint8Array | null {
+    return this.#manifest === null ? null : peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
   }
 
   /** What another member says of the generations. Null when it does not answer, or is not of this cell. */

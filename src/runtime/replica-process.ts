@@ -10,6 +10,7 @@ import { OperatorError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { World } from '../ports/world.ts';
+import { Backups } from './backups/backups.ts';
 import { DatabaseApplication } from './database-application.ts';
 import { EventLoopLag } from './event-loop-lag.ts';
 import { checkAndRepair } from './file-repair.ts';
@@ -76,6 +77,7 @@ class ReplicaProcess {
   readonly #logger: Logger;
   #member: Member<CommandResult, DatabaseApplication>;
   #recovery: Recovery | null = null;
+  #backups: Backups | null = null;
   readonly #front: HttpFront;
   readonly #switch: ServiceSwitch;
   readonly #waiting: WaitingService;
@@ -152,6 +154,7 @@ class ReplicaProcess {
       onFatal: (error) => void this.#end(error),
       onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
       generationView: () => this.#recovery?.view() ?? null,
+      backup: (question) => this.#backups?.answer(question) ?? null,
     });
   }
 
@@ -181,6 +184,8 @@ class ReplicaProcess {
   async #closeMember(): Promise<void> {
     if (this.#spaceTimer !== null) clearInterval(this.#spaceTimer);
     this.#operating?.close();
+    this.#backups?.close();
+    this.#backups = null;
     this.#recovery?.close();
     this.#recovery = null;
     this.#service?.close();
@@ -219,6 +224,8 @@ class ReplicaProcess {
       reopen: () => void this.#reopen(),
     });
     this.#recovery = recovery;
+    const backups = this.#makeBackups(joined);
+    this.#backups = backups;
     this.#service = new DatabaseService({
       self: log.self,
       log,
@@ -229,6 +236,7 @@ class ReplicaProcess {
       host: this.#hostFacts(joined),
       snapshots: new ReplicaSnapshots({ log, storage: joined.storage, clocks: this.#world.clocks }),
       membership: joined.membership,
+      backups: backups?.records,
       upgrade: new ReplicaUpgrade({
         log,
         database,
@@ -243,7 +251,31 @@ class ReplicaProcess {
     this.#watchSpace(joined);
     this.#selfCheck.checks.readFiles = () => checkAndRepair(joined.storage, log, this.#logger);
     this.#selfCheck.start(log);
+    backups?.start();
     log.start();
+  }
+
+  #makeBackups({
+    application: database,
+    log,
+    manifest,
+    storage,
+  }: JoinedMember<CommandResult, DatabaseApplication>): Backups | null {
+    const { clocks, openBackups } = this.#world;
+    if (openBackups === undefined) return null;
+    return new Backups({
+      self: log.self,
+      dataDir: this.#options.dataDir,
+      cell: manifest.cell,
+      log,
+      database,
+      storage,
+      clocks,
+      logger: this.#logger,
+      open: openBackups,
+      submit: (command, done) => this.#service?.submit(command, done),
+      ask: (url, question) => this.#member.askBackup(url, question),
+    });
   }
 
   #hostFacts(joined: JoinedMember<CommandResult, DatabaseApplication>): HostFacts {
@@ -366,6 +398,7 @@ class ReplicaProcess {
     const front = this.#front.stop(graceMs);
     // The peers' connections are the network's: closing the member ends them, and with them the front.
     await Promise.race([front, this.#whenIdle(graceMs)]);
+    this.#backups?.close();
     this.#recovery?.close();
     this.#service?.close();
     await this.#member.close();

@@ -22,6 +22,7 @@ import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
 import { frozenDocument } from './frozen-document.ts';
 import type {
+  BackupService,
   CatchUpStatus,
   ReadState,
   ReplicaService,
@@ -78,6 +79,8 @@ export interface DatabaseServiceOptions {
   /** Null where nobody asks for them. */
   readonly snapshots: SnapshotService | null;
   readonly upgrade?: UpgradeService;
+  /** Absent where the cell makes no backups by itself. */
+  readonly backups?: BackupService | undefined;
   /** Absent where nobody changes members through this service. */
   readonly membership?: MembershipService;
   /** Null where no generation is ever made (simulations). */
@@ -207,6 +210,10 @@ export class DatabaseService implements ReplicaService {
 
   upgrade(): UpgradeService | null {
     return this.#options.upgrade ?? null;
+  }
+
+  backups(): BackupService | null {
+    return this.#options.backups ?? null;
   }
 
   snapshots(): SnapshotService | null {
@@ -471,6 +478,7 @@ export class DatabaseService implements ReplicaService {
       catchUp: catchUpStatus(log.catchUp),
       warnings: [...damageWarnings(core), ...host.warnings()],
       ...host.operating?.(),
+      ...(this.#options.backups === undefined ? {} : { backups: this.#options.backups.document() }),
       drains: this.#drains.documents(),
       at: new Date(now.wallMs).toISOString(),
       leaseMs: core.configuration.leaseMs,

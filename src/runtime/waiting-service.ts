@@ -1,5 +1,5 @@
 /** Stands before the HTTP front while there is no database yet: forming, or opening the data directory. */
-import type { ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
+import type { BackupService, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
 
 /** Passes everything on to the service of the moment: the front is made once, before the replica is. */
 export class ServiceSwitch implements ReplicaService {
@@ -45,6 +45,9 @@ export class ServiceSwitch implements ReplicaService {
   }
   snapshots(): ReturnType<ReplicaService['snapshots']> {
     return this.#service.snapshots();
+  }
+  backups(): BackupService | null {
+    return this.#service.backups?.() ?? null;
   }
   transfer(...args: Parameters<ReplicaService['transfer']>): ReturnType<ReplicaService['transfer']> {
     return this.#service.transfer(...args);

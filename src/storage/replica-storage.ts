@@ -51,6 +51,7 @@ import { Serial } from './serial.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import type { VerifiedSnapshot } from './snapshot-reader.ts';
 import {
+  type ElsewhereSource,
   type LoadedSnapshot,
   type SnapshotReceiver,
   SnapshotStore,
@@ -363,6 +364,11 @@ export class ReplicaStorage {
   /** A snapshot of `view` that nobody keeps: it is gone when it is closed. @throws whatever went wrong, with nothing left behind. */
   exportSnapshot(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<OpenSnapshot> {
     return this.#parts.snapshots.export(handle, view, options);
+  }
+
+  /** A snapshot of a view on another disk: a backup. See {@link SnapshotStore.writeElsewhere}. */
+  writeElsewhere(disk: Disk, path: string, source: ElsewhereSource): Promise<VerifiedSnapshot> {
+    return this.#parts.snapshots.writeElsewhere(disk, path, source);
   }
 
   receiveSnapshot(): Promise<SnapshotReceiver> {

@@ -8,12 +8,15 @@
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import { invariant } from '../core/invariant.ts';
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
+import type { SnapshotHeader } from '../formats/snapshot.ts';
 import type { DigestPort } from '../ports/digest.ts';
+import type { Disk } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { SnapshotCorruptError, StorageClosedError } from './errors.ts';
 import { inScratch, scratch, snapshotName } from './files.ts';
 import { Serial } from './serial.ts';
+import { checkSnapshotFile } from './snapshot-check.ts';
 import {
   describeExport,
   describeSnapshots,
@@ -23,7 +26,7 @@ import {
 } from './snapshot-details.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
 import { SnapshotBeingReceived } from './snapshot-receiver.ts';
-import { ReceivedFile, type SnapshotView, writeSnapshot } from './snapshot-writer.ts';
+import { ReceivedFile, type SnapshotView, writeSnapshot, writeSnapshotAt } from './snapshot-writer.ts';
 
 /** Kept: the newest and one to fall back on, together with the log after it. */
 const snapshotsKept = 2;
@@ -46,6 +49,14 @@ export interface TakeOptions {
   readonly logChain: Uint8Array;
   /** Between two chunks: let others have the disk and the event loop. */
   readonly pause: () => Promise<void>;
+}
+
+/** What a copy on another disk is made of; `pause` is called between its parts with the bytes so far. */
+export interface ElsewhereSource {
+  readonly handle: SnapshotHandle;
+  readonly view: SnapshotView;
+  readonly logChain: Uint8Array;
+  readonly pause: (bytes: number) => Promise<void>;
 }
 
 /** `superseded`: a snapshot of the same or a later instance is there already, nothing was written. */
@@ -187,18 +198,7 @@ export class SnapshotStore {
     view: SnapshotView,
     options: TakeOptions,
   ): Promise<VerifiedSnapshot> {
-    const { cell, level: formed } = this.#directory.manifest;
-    const level = view.level ?? formed;
-    const header = {
-      cellId: cell.id,
-      generation: cell.generation,
-      handle,
-      level,
-      logChain: options.logChain,
-      checksum: view.checksum,
-      records: view.count,
-      entries: view.entryCount ?? view.count,
-    };
+    const header = this.#header(handle, view, options.logChain);
     const pause = async (): Promise<void> => {
       this.#refuseClosed();
       await options.pause();
@@ -206,6 +206,39 @@ export class SnapshotStore {
     };
     await writeSnapshot(this.#directory.disk, name, { header, records: view.records(), pause }, this.#digest);
     return this.#verifyScratch(name);
+  }
+
+  #header(handle: SnapshotHandle, view: SnapshotView, logChain: Uint8Array): SnapshotHeader {
+    const { cell, level: formed } = this.#directory.manifest;
+    return {
+      cellId: cell.id,
+      generation: cell.generation,
+      handle,
+      level: view.level ?? formed,
+      logChain,
+      checksum: view.checksum,
+      records: view.count,
+      entries: view.entryCount ?? view.count,
+    };
+  }
+
+  /**
+   * A snapshot of `view` on another disk, flushed and read back record by record. Nothing of this directory takes part, and its closing
+   * waits for nothing: that disk may hang. @throws {DiskError | SnapshotCorruptError} with what there is of it left there.
+   */
+  async writeElsewhere(
+    disk: Disk,
+    path: string,
+    { handle, view, logChain, pause }: ElsewhereSource,
+  ): Promise<VerifiedSnapshot> {
+    const header = this.#header(handle, view, logChain);
+    const between = async (bytes: number): Promise<void> => {
+      this.#refuseClosed();
+      await pause(bytes);
+    };
+    await writeSnapshotAt(disk, path, { header, records: view.records(), pause: between }, this.#digest);
+    const origin = this.#origin();
+    return checkSnapshotFile(disk, path, { digest: this.#digest, origin });
   }
 
   /** Newest first, with what the files say of themselves; also those found bad. */

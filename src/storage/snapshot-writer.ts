@@ -37,8 +37,8 @@ export interface SnapshotView {
 export interface SnapshotSource {
   readonly header: SnapshotHeader;
   readonly records: Iterable<Uint8Array>;
-  /** Between two chunks; a rejection ends the writing. */
-  readonly pause: () => Promise<void>;
+  /** Between two chunks, with the bytes so far; a rejection ends the writing. */
+  readonly pause: (bytes: number) => Promise<void>;
 }
 
 /** The file, part by part: header, chunks, trailer. Returns its digest, hex. */
@@ -73,12 +73,22 @@ export async function writeSnapshot(
 ): Promise<void> {
   const path = inScratch(name);
   await disk.remove(path);
+  await writeSnapshotAt(disk, path, source, digest);
+}
+
+/** The same anywhere on a disk, where nothing is yet. @throws {DiskError} with what there is of it left there. */
+export async function writeSnapshotAt(
+  disk: Disk,
+  path: string,
+  source: SnapshotSource,
+  digest: DigestPort,
+): Promise<void> {
   await withFile(disk, path, 'exclusive', async (file) => {
     let offset = 0;
     let index = 0;
     for (const bytes of snapshotParts(source, digest)) {
       // Small pieces, each flushed before the next, and flushes of the log in between; the header goes with the first.
-      if (index > 1) await source.pause();
+      if (index > 1) await source.pause(offset);
       await file.write(offset, bytes);
       if (index > 0) await file.flush();
       offset += bytes.length;

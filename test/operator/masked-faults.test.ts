@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { survey } from '../../src/client/survey.ts';
+import type { BackupDirectoryDocument, BackupsDocument, SavedBackupDocument } from '../../src/formats/backup-body.ts';
 import type { LinkDocument, MachineDocument, ReplicaStatusDocument } from '../../src/formats/http-body.ts';
 import { factsOf } from '../../src/operator/doctor/live-facts.ts';
 import { cellReport, type DoctorDocument, liveChecks } from '../../src/operator/doctor/report.ts';
@@ -73,6 +74,31 @@ function well(name: string, members: readonly string[]): ReplicaStatusDocument {
     hintsDiffer: [],
   };
 }
+
+const savedBackup = (ageMs: number): SavedBackupDocument => ({
+  ...{ generation: 1, instance: 900, entries: 1, bytes: 1000, checksum: 'aa', digest: 'bb' },
+  ...{ file: '/backups/b.snapshot', where: 'n2', by: 'schedule', at: ago(ageMs), cellTimeMs: 1 },
+});
+
+const here = (change: Partial<BackupDirectoryDocument> = {}): BackupDirectoryDocument => ({
+  ...{ directory: '/backups', problem: null, freeBytes: 2 ** 40, sameDisk: false, files: 3 },
+  ...change,
+});
+
+/** Of a cell that saves one every hour, and is thirty days old. */
+const backups = (): BackupsDocument => ({
+  schedule: { directory: '/backups', everyMs: 3_600_000, keep: 7, members: null },
+  scheduled: savedBackup(60_000),
+  saved: savedBackup(60_000),
+  rehearsed: {
+    ...{ generation: 1, instance: 800, digest: 'bb', file: '/backups/a.snapshot', where: 'ops' },
+    ...{ tookMs: 900, at: ago(86_400_000), cellTimeMs: 1 },
+  },
+  cellTimeMs: 30 * 86_400_000,
+  here: here(),
+  running: null,
+  failed: [],
+});
 
 interface Told {
   readonly report: DoctorDocument;
@@ -407,6 +433,71 @@ const rows: readonly Row[] = [
     },
     health: 'healthy',
   },
+  {
+    fault: 'a cell that was never backed up',
+    check: 'backup',
+    level: 'warn',
+    says: 'no backup was saved yet',
+    changes: all(() => ({ backups: { ...backups(), saved: null, scheduled: null, schedule: null } })),
+    health: 'healthy',
+  },
+  {
+    fault: 'a schedule of backups that is not kept',
+    check: 'backup',
+    level: 'warn',
+    says: 'the last backup by the schedule is 5 h old; one is due every 60 min',
+    changes: all(() => ({ backups: { ...backups(), scheduled: savedBackup(5 * 3_600_000) } })),
+    health: 'healthy',
+  },
+  {
+    fault: 'a backup that a member could not make',
+    check: 'backup',
+    level: 'warn',
+    says: 'n3 made none: it is full',
+    changes: {
+      ...all(() => ({ backups: backups() })),
+      n1: { backups: { ...backups(), failed: [{ member: 'n3', why: 'it is full' }] } },
+    },
+    health: 'healthy',
+  },
+  {
+    fault: 'a backup by hand that nobody has renewed',
+    check: 'backup',
+    level: 'warn',
+    says: 'the newest backup is 9 days old, and there is no schedule',
+    changes: all(() => ({ backups: { ...backups(), schedule: null, saved: savedBackup(9 * 86_400_000) } })),
+    health: 'healthy',
+  },
+  {
+    fault: 'a backup of an older generation',
+    check: 'backup',
+    level: 'warn',
+    says: 'the newest backup is of generation 0, the cell is in generation 1',
+    changes: all(() => ({ backups: { ...backups(), saved: { ...savedBackup(1), generation: 0 } } })),
+    health: 'healthy',
+  },
+  {
+    fault: 'a directory of backups that is missing or full',
+    check: 'backup-directory',
+    level: 'warn',
+    says: '/backups of n5 cannot take backups: there is no such directory',
+    changes: {
+      ...all(() => ({ backups: backups() })),
+      n5: { backups: { ...backups(), here: here({ problem: 'there is no such directory' }) } },
+    },
+    health: 'healthy',
+  },
+  {
+    fault: 'backups on the disk of the data',
+    check: 'backup-directory',
+    level: 'warn',
+    says: '/backups of n5 lies on the disk of its data',
+    changes: {
+      ...all(() => ({ backups: backups() })),
+      n5: { backups: { ...backups(), here: here({ sameDisk: true }) } },
+    },
+    health: 'healthy',
+  },
 ];
 
 /** A program of every machine, or a command that this version has. */
@@ -417,6 +508,11 @@ function isCommand(fix: string): boolean {
 }
 
 describe('a cell of which everything is well', () => {
+  it('with backups has nothing to say at all', async () => {
+    const { report } = await told(all(() => ({ backups: backups() })));
+    expect(report.checks.filter(({ level }) => level !== 'ok')).toEqual([]);
+  });
+
   it('has nothing to warn of; only a backup is never known of', async () => {
     const { report, exit } = await told({});
     const found = report.checks.filter(({ level }) => level !== 'ok');

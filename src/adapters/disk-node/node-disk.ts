@@ -41,6 +41,18 @@ export class NodeDisk implements Disk {
     }
   }
 
+  /** A folder that is there and may be changed; it is not made: where it is missing, something that should be mounted is not. */
+  static async openPresent(root: string): Promise<NodeDisk> {
+    try {
+      const real = await fsPromises.realpath(root);
+      if (!(await fsPromises.stat(real)).isDirectory()) throw new DiskError('denied', root, 'it is no directory');
+      await fsPromises.access(real, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+      return new NodeDisk(real);
+    } catch (error) {
+      throw toDiskError(error, root);
+    }
+  }
+
   /** Makes the folder, and those above it, durably when they are absent. @throws {DiskError} 'denied' when it is something else or not accessible. */
   static async open(root: string): Promise<NodeDisk> {
     try {

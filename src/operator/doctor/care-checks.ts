@@ -70,14 +70,6 @@ export const careChecks: readonly Check<LiveFacts>[] = [
       }),
   },
   {
-    id: 'backup',
-    what: 'a backup lies outside the data directories',
-    look: ({ status: { cell } }) =>
-      cell.id === null
-        ? []
-        : [notChecked({ text: 'the cell does not know of backups', fix: 'paxosctl snapshot save BACKUP-FILE' })],
-  },
-  {
     id: 'leftovers',
     what: 'nothing lies in the data directories that does not belong',
     look: ({ own }) =>

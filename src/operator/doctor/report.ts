@@ -4,6 +4,7 @@
  * One list of checks as data; whoever must know that a cell is well before going on asks the same list.
  */
 import type { CellFlags } from '../connect.ts';
+import { backupChecks } from './backup-checks.ts';
 import { careChecks } from './care-checks.ts';
 import { type Check, type Examined, examine, type Level } from './check.ts';
 import { type DirectoryFacts, directoryChecks } from './directory-checks.ts';
@@ -12,7 +13,12 @@ import { machineChecks } from './machine-checks.ts';
 import { memberChecks } from './member-checks.ts';
 
 /** In the order in which they are shown: what stops the cell first. */
-export const liveChecks: readonly Check<LiveFacts>[] = [...memberChecks, ...machineChecks, ...careChecks];
+export const liveChecks: readonly Check<LiveFacts>[] = [
+  ...memberChecks,
+  ...machineChecks,
+  ...careChecks,
+  ...backupChecks,
+];
 
 /** The JSON document of `doctor`. */
 export interface DoctorDocument {

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { memberNamePattern } from '../../core/consensus/identity.ts';
 import { systemKeyPattern } from '../../core/database/system-entry.ts';
+import type { BackupChangeBody } from '../../formats/backup-body.ts';
 import type {
   BatchBody,
   BatchOperationBody,
@@ -149,6 +150,39 @@ export const scanSchema = z.strictObject({
   nonce: z.string().regex(/^[0-9a-f]{0,64}$/),
   signature: z.string(),
 }) satisfies z.ZodType<AttemptScanDocument>;
+
+/** Shorter would never end; longer is no schedule. */
+const everyMsMin = 1_000;
+const everyMsMax = 366 * 24 * 3_600_000;
+const backupsKeptMax = 1_000;
+
+const toldBackup = {
+  generation: z.int().min(1),
+  instance: z.int().min(1),
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  file: z.string().max(4_096),
+  where: z.string().max(256),
+};
+
+export const backupSchema = z.discriminatedUnion('op', [
+  z.strictObject({
+    op: z.literal('schedule'),
+    directory: z.string().min(1).max(4_096).describe('Absolute, on every member that may be asked'),
+    everyMs: z.int().min(everyMsMin).max(everyMsMax),
+    keep: z.int().min(1).max(backupsKeptMax).describe('Backups of this cell and generation that stay'),
+    members: z.array(memberName).min(1).nullable().optional().describe('Who may be asked; all of them where absent'),
+    dryRun: z.boolean().optional(),
+  }),
+  z.strictObject({ op: z.literal('stop'), dryRun: z.boolean().optional() }),
+  z.strictObject({
+    op: z.literal('saved'),
+    ...toldBackup,
+    entries: z.int().min(0),
+    bytes: z.int().min(1),
+    checksum: z.string().regex(/^[0-9a-f]{32}$/),
+  }),
+  z.strictObject({ op: z.literal('rehearsed'), ...toldBackup, tookMs: z.int().min(0) }),
+]) satisfies z.ZodType<BackupChangeBody>;
 
 export const emptySchema = z.strictObject({});
 

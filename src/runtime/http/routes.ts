@@ -1,4 +1,5 @@
 /** The route table: routing, validation, metrics and the OpenAPI document all come from it. */
+import { backupRoutes } from './backup-routes.ts';
 import { batchRoutes } from './batch-route.ts';
 import { batchSchema } from './body-schemas.ts';
 import { checksumRoutes } from './checksum-routes.ts';
@@ -24,6 +25,7 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...statusRoutes,
   ...checksumRoutes,
   ...snapshotRoutes,
+  ...backupRoutes,
   ...memberRoutes,
   ...recoverRoutes,
   ...upgradeRoutes,

@@ -8,6 +8,7 @@
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
+import type { BackupChangeBody, BackupChangeDocument, BackupsDocument } from '../../formats/backup-body.ts';
 import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
 import type { OpenUpgradeDocument, OperatingDocument } from '../../formats/operating-body.ts';
 import type { AttemptManifestDocument, AttemptScanDocument, ScanVerdictDocument } from '../../formats/upgrade-body.ts';
@@ -234,6 +235,18 @@ export interface UpgradeService {
   clear(attempt: string): Promise<void>;
 }
 
+export type BackupChanged =
+  | { readonly kind: 'done'; readonly document: BackupChangeDocument }
+  | { readonly kind: 'unknown' }
+  | SnapshotRefusal;
+
+/** The cell's own backups, as this replica knows of them. */
+export interface BackupService {
+  document(): BackupsDocument;
+  /** At the master. Refused, nothing was changed. */
+  change(body: BackupChangeBody): Promise<BackupChanged>;
+}
+
 export interface ReplicaService {
   serving(): Serving;
   /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
@@ -264,6 +277,8 @@ export interface ReplicaService {
   whenApplied(instance: Instance, timeoutMs: number, done: (applied: boolean) => void): void;
   /** Null while there is no state to speak of. */
   snapshots(): SnapshotService | null;
+  /** Null while there is no database; absent where no backups are made. */
+  backups?(): BackupService | null;
   /** At the master: keeps mastership away from a member, or no more with `forMs` null, and hands it over where it has it. */
   drainMember(request: {
     readonly member: string;

@@ -49,6 +49,16 @@ const numbers: readonly (readonly [name: string, help: string, read: Read])[] = 
   ['snapshot_verified', '0 when the newest snapshot was found bad.', (it) => verified(it)],
   ['log_since_snapshot_bytes', 'Log that no snapshot holds.', (it) => it.logBytesSinceSnapshot],
   ['log_per_snapshot_bytes', 'A snapshot is due at so much log.', (it) => it.snapshotLogBytes],
+  ['backup_saved_age_seconds', 'Since the newest backup was saved.', (it) => age(it, it.backups?.saved?.at)],
+  [
+    'backup_scheduled_age_seconds',
+    'Since the last backup by the schedule.',
+    (it) => age(it, it.backups?.scheduled?.at),
+  ],
+  ['backup_every_seconds', 'How often the schedule wants one.', (it) => everySeconds(it)],
+  ['backup_rehearsed_age_seconds', 'Since a backup was last rehearsed.', (it) => age(it, it.backups?.rehearsed?.at)],
+  ['backup_directory_good', '0 when this replica can write no backup.', (it) => directoryGood(it)],
+  ['backup_directory_free_bytes', 'Free where its backups go.', (it) => it.backups?.here?.freeBytes],
   ['checksum_age_seconds', 'Since the last full check of what is stored.', (it) => age(it, it.lastCheck?.at)],
   ['checksum_instance', 'Instance of that check.', (it) => it.lastCheck?.instance],
   ['revision', 'Revision of the database.', (it) => it.revision],
@@ -73,6 +83,12 @@ const numbers: readonly (readonly [name: string, help: string, read: Read])[] = 
   ['leftovers', 'Files in the data directory that do not belong, or were set aside.', (it) => it.leftovers?.length],
   ['warnings', 'Warnings of this replica.', (it) => it.warnings.length],
 ];
+
+const everySeconds = ({ backups }: ReplicaStatus): number | undefined =>
+  backups?.schedule == null ? undefined : seconds(backups.schedule.everyMs);
+
+const directoryGood = ({ backups }: ReplicaStatus): number | undefined =>
+  backups?.here == null ? undefined : flag(backups.here.problem === null);
 
 const verified = ({ newestSnapshot }: ReplicaStatus): number | undefined =>
   newestSnapshot == null ? undefined : flag(newestSnapshot.verified);
