@@ -392,6 +392,11 @@ export class LogReplica<Result> {
     this.#feed({ kind: 'hand-over', at: this.#now(), to });
   }
 
+  /** Whether others go first in an election. Also before the start. */
+  drain(drained: boolean): void {
+    this.#feed({ kind: 'drain', at: this.#now(), drained });
+  }
+
   /** Gives up the lease and proves mastership anew, in a new epoch; another replica may become master instead. */
   renounce(): void {
     this.#feed({ kind: 'renounce', at: this.#now() });

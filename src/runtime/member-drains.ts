@@ -28,6 +28,8 @@ const refuse = (code: string, message: string) => ({ kind: 'refused', code, mess
 
 export class MemberDrains {
   readonly #options: MemberDrainsOptions;
+  #drained = false;
+  #seen: unknown;
 
   constructor(options: MemberDrainsOptions) {
     this.#options = options;
@@ -67,7 +69,23 @@ export class MemberDrains {
     return null;
   }
 
-  /** Whoever became master all the same, because nobody else could or was as quick, gives it on as soon as that is possible. */
+  /** An instance was applied. */
+  onApplied(): void {
+    const entry = this.#options.database.system.get(drainsKey);
+    if (entry === this.#seen) return;
+    this.#seen = entry;
+    this.follow();
+  }
+
+  /** To be called now and then, since drains end by themselves: a drained replica lets others go first when a master is to be elected. */
+  follow(): void {
+    const drained = this.present().has(parseReplicaId(this.#options.self).name);
+    if (drained === this.#drained) return;
+    this.#drained = drained;
+    this.#options.log.drain(drained);
+  }
+
+  /** Whoever became master all the same, because nobody else could, gives it on as soon as that is possible. */
   keepAway(): void {
     const { log, self } = this.#options;
     if (!this.present().has(parseReplicaId(self).name)) return;

@@ -555,14 +555,14 @@ export class Member<Result, Application extends LogApplication<Result>> {
   }
 
   /**
-   * Hands mastership over when this member is master, so that the others need not wait for its lease to end. Resolves when
+   * Hands mastership over when this member is master, to the most caught-up voter when `to` is null, so that the others need not wait for its lease to end. Resolves when
    * the successor was heard as master, or the time is over.
    */
-  async handOver(timeoutMs: number): Promise<void> {
+  async handOver(timeoutMs: number, to: ReplicaId | null = null): Promise<void> {
     const { clocks } = this.#world;
     const log = this.#joined?.log;
     if (log === undefined || !log.isServing() || log.core.handOverCandidate(null, clocks.now()) === null) return;
-    log.handOver(null);
+    log.handOver(to);
     const deadline = clocks.now().monotonicMs + timeoutMs;
     // Not only until it has let go: whoever still sends requests here, or is sent here by a replica that has not heard of
     // the successor yet, can only be told where to go by a member that has.

@@ -376,7 +376,7 @@ class ReplicaProcess {
 
   /** A clean stop releases the lease first (design §3), then answers what is under way. */
   async #stop(): Promise<void> {
-    await this.#member.handOver(handOverMs);
+    await this.#member.handOver(handOverMs, this.#service?.successor() ?? null);
     this.#service?.drain();
     await this.#leaveSnapshot();
     await this.#close(stopGraceMs);

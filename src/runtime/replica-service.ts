@@ -114,6 +114,7 @@ export class DatabaseService implements ReplicaService {
       submit: (command, done) => this.submit(command, done),
       transfer: () => this.transfer(null, false),
     });
+    this.#drains.follow();
     this.#scheduleSweep();
   }
 
@@ -121,6 +122,11 @@ export class DatabaseService implements ReplicaService {
     this.#sweep?.cancel();
     this.#options.selfCheck.close();
     this.#judge.close();
+  }
+
+  /** Who is to be master after this one, if it can be somebody whom nobody drained. */
+  successor(): ReplicaId | null {
+    return this.#drains.successor();
   }
 
   /** From now on new data requests are sent elsewhere; what is under way is finished. */
@@ -265,6 +271,7 @@ export class DatabaseService implements ReplicaService {
     const { log, database, clocks } = this.#options;
     if (log.stopped) return;
     this.#scheduleSweep();
+    this.#drains.follow();
     if (this.#sweeping || !log.isServing()) return;
     this.#drains.keepAway();
     const sessions = database.sessionsDue(log.core.cellTimeMs(clocks.now())).slice(0, sessionsPerSweepMax);
@@ -411,6 +418,7 @@ export class DatabaseService implements ReplicaService {
   onApplied(items: number): void {
     this.#items += items;
     this.#instances++;
+    this.#drains.onApplied();
   }
 
   /** Epochs that this replica saw begin since it started, by cause. */

@@ -31,6 +31,8 @@ export interface ReplicaContext {
   readonly digestOf: DigestOfValue;
   /** False while its database is not the majority's: no promise and no vote is given, and no mastership sought (design §5). */
   mayVote: boolean;
+  /** An operator keeps mastership away from this replica: it lets everybody else campaign first. */
+  drained: boolean;
   /** The acceptor raised its promise: a coordinator at a lower ballot is out. */
   onPromised(ballot: Ballot): void;
 }

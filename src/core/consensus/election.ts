@@ -35,6 +35,8 @@ export interface ElectionHooks {
 
 /** Failed attempts in a row double the pause, up to this factor: who is cut off from the master asks, but not all the time. */
 const pauseFactorMax = 8;
+/** A drained replica waits for so many leases longer than others: time for each of them to try more than once. */
+const drainedRestLeases = 4;
 
 export class Election {
   readonly #context: ReplicaContext;
@@ -87,7 +89,8 @@ export class Election {
     const { granted } = this.#acceptor;
     const held = granted.holder(this.#context.now.monotonicMs);
     const until = held === null || held === this.#context.self ? 0 : granted.untilMs;
-    return Math.max(until, this.#notBeforeMs) + this.#jitterMs;
+    const rest = this.#context.drained ? drainedRestLeases * this.#configuration.leaseMs : 0;
+    return Math.max(until, this.#notBeforeMs) + this.#jitterMs + rest;
   }
 
   #mayAsk(): boolean {

@@ -50,6 +50,8 @@ export type Input =
   | { readonly kind: 'compared'; readonly at: Clocks; readonly member: ReplicaId }
   /** A peer or a witness remembers more of this replica's disk than is on it. */
   | { readonly kind: 'rolled-back'; readonly at: Clocks }
+  /** An operator's wish: from now on others go first in an election, or no more. It votes as ever. */
+  | { readonly kind: 'drain'; readonly at: Clocks; readonly drained: boolean }
   /** Hand mastership over, to the most caught-up voter when `to` is absent. */
   | { readonly kind: 'hand-over'; readonly at: Clocks; readonly to: ReplicaId | null }
   /** Propose one membership change. The caller has checked what an operator must be told; the core checks the rest. */

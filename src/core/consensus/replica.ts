@@ -107,6 +107,7 @@ export class Replica {
       cellTimeMs: handle.cellTimeMs,
       digestOf: options.digestOf ?? noDigest,
       mayVote: true,
+      drained: false,
       onPromised: (ballot) => this.#coordinator.onPromised(ballot),
     };
     this.#acceptor = new Acceptor(this.#context, recovered.promise);
@@ -233,6 +234,9 @@ export class Replica {
         return this.#databases.onReplayed();
       case 'freeze':
         return this.#freeze();
+      case 'drain':
+        this.#context.drained = input.drained;
+        return;
       case 'renounce':
         return this.#coordinator.renounce();
       case 'compared':
