@@ -7,6 +7,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import type { ReplicaStatus } from '../../src/runtime/http/service.ts';
+import { cli } from '../commands/run-cli.ts';
 import { CellClient, keyPath } from '../support/cell-client.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { freePorts } from '../support/free-ports.ts';
@@ -91,7 +92,7 @@ describe('a data directory that was put back from an older copy', () => {
   it('of two of three, while the third was away, freezes the cell when it returns: nothing is overwritten', async () => {
     await withCell(three, async (cell) => {
       await write(cell, 3, 'common');
-      await cell.agreement();
+      const { instance: common } = await cell.agreement();
       for (const member of cell.members) await member.terminate();
       const [n1, n2, n3] = cell.members as [ReplicaChild, ReplicaChild, ReplicaChild];
       const copies = [n1, n2].map((member) => copyOf(member.directory, 'old'));
@@ -109,7 +110,24 @@ describe('a data directory that was put back from an older copy', () => {
       const frozen = await is(n3, 'is frozen', ({ role }) => role === 'frozen');
       // That the very last one is chosen may not have been written down before it was killed; that it was accepted was.
       expect(frozen.instances.applied).toBeGreaterThanOrEqual(instance - 2);
-      await Promise.all([n1, n2].map((member) => is(member, 'is frozen', ({ role }) => role === 'frozen')));
+      const both = await Promise.all(
+        [n1, n2].map((member) => is(member, 'is frozen', ({ role }) => role === 'frozen')),
+      );
+      // Both branches are kept: whoever has the files can tell from where on they are two histories.
+      await cell.killAll();
+      const replayed = await cli(['replay', n1.directory, n3.directory, '--json']);
+      expect(replayed.code, replayed.stderr).toBe(4);
+      const { ok, difference, directories } = JSON.parse(replayed.stdout);
+      expect({ ok, what: difference.what }).toEqual({ ok: false, what: 'log' });
+      expect(difference.logChains[0]).not.toBe(difference.logChains[1]);
+      expect(difference.instance).toBeGreaterThan(common);
+      expect(difference.instance).toBeLessThanOrEqual(instance);
+      expect(directories.map(({ instance: end }: { instance: number }) => end)).toEqual([
+        expect.toSatisfy((end) => end >= (both[0] as ReplicaStatus).instances.applied - 2),
+        expect.toSatisfy((end) => end >= instance - 2),
+      ]);
+      const alike = await cli(['replay', n1.directory, n2.directory, '--json']);
+      expect(alike.code, alike.stdout).toBe(0);
     });
   }, 60_000);
 
