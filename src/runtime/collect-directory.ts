@@ -5,22 +5,18 @@
  * accepted beyond. Nothing is changed.
  */
 import path from 'node:path';
-import { ConfigurationHistory } from '../core/consensus/configuration-history.ts';
-import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
 import { DataDirectoryInUseError, RefusedError, UsageError } from '../errors/index.ts';
-import { chainBefore, chained } from '../formats/log-chain.ts';
+import { chainBefore } from '../formats/log-chain.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { RecoverReport } from '../formats/recovery.ts';
-import type { SnapshotHeader } from '../formats/snapshot.ts';
 import { encodeValue } from '../formats/value.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { OfflineWorld } from '../ports/world.ts';
 import { type CollectSource, readCollectable } from '../storage/collect-source.ts';
 import { inspect } from '../storage/formation.ts';
-import { snapshotParts } from '../storage/snapshot-writer.ts';
-import type { DatabaseApplication } from './database-application.ts';
 import { toOperatorError } from './directory-errors.ts';
 import { frozenDocument } from './frozen-document.ts';
+import { OfflineState } from './offline-state.ts';
 import { makeOfflineDatabase } from './replica-process.ts';
 
 export interface CollectedDirectory {
@@ -73,52 +69,25 @@ async function replayed(
   const application = makeOfflineDatabase(digest, manifest);
   if (base !== null) await application.restore(base.records());
   const handle = base?.header.handle;
-  const configurations = new ConfigurationHistory(handle?.configurations ?? manifest.configurations);
-  let instance: number = handle?.instance ?? 0;
-  let logChain = base?.header.logChain ?? chainBefore;
-  for (;;) {
-    const entry = instance < log.chosenUpTo ? log.entries.get(instance + 1) : undefined;
-    if (entry === undefined) break;
-    instance++;
-    const { value } = entry;
-    logChain = chained(digest, logChain, { instance: instance as Instance, value });
-    const current = value.kind !== 'submitted' || value.epoch === application.epoch;
-    const epoch = (value.kind === 'mastership' ? application.epoch + 1 : application.epoch) as Epoch;
-    application.apply({ instance: instance as Instance, epoch, value, current, logChain });
-    if (value.kind === 'configuration') configurations.chosen(instance as Instance, value.configuration);
-  }
-  const view = application.view();
-  const header: SnapshotHeader = {
-    cellId: manifest.cell.id,
-    generation: manifest.cell.generation,
-    handle: {
-      instance: instance as Instance,
-      epoch: application.epoch,
-      cellTimeMs: application.cellTimeMs as CellTimeMs,
-      configurations: configurations.from((instance + 1) as Instance),
-    },
-    level: application.level,
-    logChain,
-    checksum: view.checksum,
-    records: view.count,
-    entries: view.entryCount,
+  const at = {
+    instance: handle?.instance ?? 0,
+    logChain: base?.header.logChain ?? chainBefore,
+    configurations: handle?.configurations ?? manifest.configurations,
   };
-  const report = reportOf(manifest, { application, log, instance, logChain, configurations });
-  return { report, parts: snapshotParts({ header, records: view.records() }, digest) };
-}
-
-interface Replayed {
-  readonly application: DatabaseApplication;
-  readonly log: CollectSource['log'];
-  readonly instance: number;
-  readonly logChain: Uint8Array;
-  readonly configurations: ConfigurationHistory;
+  const state = new OfflineState(application, at, digest);
+  while (state.instance < log.chosenUpTo) {
+    const entry = log.entries.get(state.instance + 1);
+    if (entry === undefined) break;
+    state.apply(entry.value);
+  }
+  return { report: reportOf(manifest, state, log), parts: state.parts(manifest.cell) };
 }
 
 /** As the member would say it of itself. */
 function reportOf(
   { cell, member, attempt, flags, freeze }: Manifest,
-  { application, log, instance, logChain, configurations }: Replayed,
+  { application, instance, logChain, configurations }: OfflineState,
+  log: CollectSource['log'],
 ): RecoverReport {
   const { configuration } = configurations.latest;
   const entries = [...log.entries.values()]

@@ -1,11 +1,16 @@
 /** A snapshot file by itself, wherever it lies: what it is, after all of it was read. */
 import path from 'node:path';
 import { OperatorError, UsageError } from '../errors/index.ts';
+import { databaseRecordCodec } from '../formats/database-record.ts';
+import { decodeValue } from '../formats/value.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { OfflineWorld } from '../ports/world.ts';
 import { SnapshotCorruptError } from '../storage/errors.ts';
 import { checkSnapshotFile } from '../storage/snapshot-check.ts';
+import { snapshotRecords, verifySnapshot } from '../storage/snapshot-reader.ts';
+import { DatabaseApplication } from './database-application.ts';
 import type { MemberSnapshot } from './http/service.ts';
+import { OfflineState } from './offline-state.ts';
 
 /** The document of `snapshot inspect` says this and when the file was last written. */
 export interface SnapshotFile extends Omit<MemberSnapshot, 'member' | 'createdAt'> {
@@ -29,6 +34,82 @@ export interface SnapshotFile extends Omit<MemberSnapshot, 'member' | 'createdAt
       readonly url: string;
     }[];
   }[];
+}
+
+/** The past that a backup knows: what prices are reckoned from. */
+export interface SnapshotHistory {
+  readonly generation: number;
+  readonly generationId: string;
+  readonly epoch: number;
+  readonly epochId: string;
+  readonly revision: number;
+  /** Rising. */
+  readonly epochs: readonly {
+    readonly epoch: number;
+    readonly instance: number;
+    readonly id: string;
+    readonly revision: number;
+  }[];
+}
+
+export interface BackupFile extends Omit<SnapshotFile, keyof SnapshotHistory | 'entries'>, SnapshotHistory {
+  readonly file: string;
+  readonly entries: number;
+}
+
+/** A backup that a cell could go back to. @throws as {@link inspectSnapshotFile}; {UsageError} (exit 2) for one of another application. */
+export async function readBackup(file: string, world: OfflineWorld): Promise<BackupFile> {
+  const found = await inspectSnapshotFile(file, world);
+  return { ...found, ...(await snapshotHistory(file, world)), entries: found.entries ?? 0, file };
+}
+
+/** The state of a good snapshot file with the values that follow it, as another file, part by part. @throws as {@link inspectSnapshotFile} */
+export async function extendedSnapshot(
+  file: string,
+  tail: readonly { readonly instance: number; readonly valueBase64: string }[],
+  world: OfflineWorld,
+): Promise<Generator<Uint8Array, string>> {
+  const disk = await world.openReadOnly(path.dirname(path.resolve(file)));
+  try {
+    const { header } = await verifySnapshot(disk, path.basename(file), null, world.digest);
+    const application = new DatabaseApplication({ digest: world.digest });
+    await application.restore(snapshotRecords(disk, path.basename(file)));
+    const { instance, configurations } = header.handle;
+    const state = new OfflineState(application, { instance, configurations, logChain: header.logChain }, world.digest);
+    for (const entry of tail) {
+      if (entry.instance === state.instance + 1) state.apply(decodeValue(Buffer.from(entry.valueBase64, 'base64')));
+    }
+    return state.parts({ id: header.cellId, generation: header.generation });
+  } catch (error) {
+    throw asOperatorError(error, file);
+  }
+}
+
+/** Reads as far as the past goes, which stands first. */
+async function snapshotHistory(file: string, world: OfflineWorld): Promise<SnapshotHistory> {
+  const disk = await world.openReadOnly(path.dirname(path.resolve(file)));
+  const epochs: SnapshotHistory['epochs'][number][] = [];
+  let [generation, generationId] = [0, ''];
+  let [revision, epoch] = [0, 0];
+  try {
+    for await (const bytes of snapshotRecords(disk, path.basename(file))) {
+      const record = databaseRecordCodec.decode(bytes);
+      if (record.kind === 'system') ({ generation, generationId } = record.identity);
+      else if (record.kind === 'counters') ({ revision, epoch } = record);
+      else if (record.kind !== 'epoch') break;
+      else
+        epochs.push({
+          epoch: record.epoch.epoch,
+          instance: record.epoch.instance,
+          id: record.epoch.id,
+          revision: record.epoch.revision,
+        });
+    }
+  } catch (error) {
+    throw asOperatorError(error, file);
+  }
+  if (generationId === '') throw new UsageError(`File ${file} holds no database of a cell.`, { facts: { file } });
+  return { generation, generationId, epoch, epochId: epochs.at(-1)?.id ?? '', revision, epochs };
 }
 
 /**

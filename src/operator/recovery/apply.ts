@@ -45,17 +45,14 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   const before = await steps.reports();
   const active = activeOf(plan, before);
   if (options.dryRun && active.length > 0) return result(names(active), plan.price);
-  if (active.length > 0) {
-    // Who was left out answers too, until it has heard of it.
-    const parent = before.filter((it) => it.generation === plan.from.generation && it.attempt === null);
-    const wanted = names(before).filter((name) => !parent.some(({ member }) => member === name));
-    return result(await steps.allActive(wanted), plan.price);
-  }
+  const begunBefore = steps.begunBy(active);
+  if (begunBefore !== null) return result(await steps.allActive(begunBefore), plan.price);
   const same = before.filter(({ generation }) => generation === plan.from.generation);
   if (same.length === 0) {
     throw new UnreachableError('No member of the plan answers.', { suggestions: ['paxosctl status'] });
   }
-  await refuseAlive(plan, same, options);
+  // Whoever is ready goes on by itself, and lives without those that were called lost.
+  if (!isReady(plan, same)) await refuseAlive(plan, same, options);
   if (options.dryRun) return result(names(before), plan.price);
   const fenced = await steps.fence(same);
   let decided: Decided;
@@ -72,6 +69,9 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   }
   return result(await steps.carryOut(decided, sourceOf(plan, decided)), decided.price);
 }
+
+const isReady = ({ to }: RecoverPlan, reports: readonly RecoverReport[]): boolean =>
+  reports.some(({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced');
 
 const whatItIs = ({ kind }: RecoverPlan): string =>
   kind === 'keep-present' ? 'Going on from the present state' : 'Going on from what is left';

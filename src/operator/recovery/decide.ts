@@ -181,7 +181,7 @@ function chooseBase(
 }
 
 /** PMS §2.2: what is known as chosen; else the value of the highest ballot; a no-op where nobody accepted anything. */
-function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): GenerationDecision['tail'] {
+export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): GenerationDecision['tail'] {
   const best = new Map<number, { readonly entry: AcceptedDocument; readonly chosen: boolean }>();
   for (const report of kept) {
     for (const entry of report.entries) {

@@ -58,10 +58,32 @@ export class Steps {
 
   /** All of them: whoever does not answer must have been named as lost, which the price checks. */
   async fence(members: readonly RecoverReport[]): Promise<RecoverReport[]> {
-    const { to, onStep } = this.#options;
+    const { onStep } = this.#options;
     onStep('fencing the members');
-    const answers = await Promise.all(members.map((it) => this.#ask(it.member, { op: 'fence', ...to })));
+    const answers = await Promise.all(members.map((it) => this.#fenceOne(it.member)));
     return answers.map(({ report }) => report);
+  }
+
+  /** A member that was ready may be about to begin the generation: it opens its directory again. */
+  async #fenceOne(name: string): Promise<RecoverAnswer> {
+    const { to, timeoutMs } = this.#options;
+    const deadline = performance.now() + Math.min(timeoutMs, stepMsMax);
+    for (;;) {
+      try {
+        return await this.#ask(name, { op: 'fence', ...to });
+      } catch (error) {
+        const opening = error instanceof OperatorError && error.code === 'PAXOS_NOT_SERVING';
+        if (!opening || performance.now() >= deadline) throw error;
+      }
+      await sleep(pollMs);
+    }
+  }
+
+  /** Names of the generation's members when one of these has begun it: then all that are ready follow. Null before. */
+  begunBy(reports: readonly RecoverReport[]): readonly string[] | null {
+    const { generation, generationId } = this.#options.to;
+    const begun = reports.find((it) => it.generation === generation && it.generationId === generationId);
+    return begun === undefined ? null : begun.members.map(({ name }) => name);
   }
 
   /** As it was before, where nothing else was done. */

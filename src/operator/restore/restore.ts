@@ -1,0 +1,251 @@
+/**
+ * `cell restore`: a backup becomes a new generation of the whole cell (design §3 "Generations"): price, fence, price once more, the
+ * present saved, then the steps that every new generation takes. The file is the plan: killed anywhere it is run again and goes on.
+ *
+ * Keeps: until the loss was typed nothing is changed; above what was typed the fence is lifted; what the cell holds when it is
+ * fenced lies in a file of its own, and in every member's former/, before anything else is done.
+ */
+import { rm, stat } from 'node:fs/promises';
+import { NotAllowedError, OperatorError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
+import { survey } from '../cell-status.ts';
+import type { CellFlags } from '../connect.ts';
+import { writeState } from '../recovery/collected.ts';
+import { newestOf } from '../recovery/lost-majority.ts';
+import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
+import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
+import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
+import { type Backup, beganWith, decideRestore, furthestOf, type RestoreDecided, type RestorePrice } from './price.ts';
+
+export interface RestoreOptions extends Acceptance {
+  readonly backup: Backup;
+  /** The name of the cell, typed; null when nothing was typed. */
+  readonly confirm: string | null;
+  readonly dryRun: boolean;
+  /** Also when the present generation began with this very file, or another attempt is under way. */
+  readonly again: boolean;
+  /** Where the present state is saved; null for a name of its own in the present folder. */
+  readonly saveTo: string | null;
+  /** Reads a saved file whole. */
+  readonly verify: SaveOptions['verify'];
+  /** The state of a file with the values that follow it, as the parts of another. */
+  readonly extend: (file: string, tail: RestoreDecided['beyond']) => Promise<Generator<Uint8Array, string>>;
+  /** With each price, before it is judged. */
+  readonly onPrice: (price: RestorePrice) => void | Promise<void>;
+  /** Before each step. What it throws ends the program there. */
+  readonly onStep: (what: string) => void;
+}
+
+/** The JSON document of `cell restore`. */
+export interface RestoreResult {
+  readonly cell: { readonly id: string; readonly name: string };
+  readonly generation: number;
+  readonly members: readonly string[];
+  readonly dryRun: boolean;
+  /** It was found done: the present generation began with this file. */
+  readonly foundDone: boolean;
+  readonly price: RestorePrice | null;
+  readonly file: { readonly instance: number; readonly generation: number; readonly revision: number };
+  /** What the cell held; null where it held nothing, or it was not saved by this run. */
+  readonly saved: string | null;
+}
+
+/** @throws {RefusedError} (exit 5) when more would be lost than was accepted: the cell is then as it was before. */
+export async function restoreCell(cell: CellFlags, options: RestoreOptions): Promise<RestoreResult> {
+  const { backup, onStep } = options;
+  const { answers } = await survey(cell.endpoints, cell.timeout);
+  const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
+  const reports = await reportsFrom(urls, cell.timeout);
+  if (reports.length === 0) {
+    throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
+  }
+  const newest = newestOf(reports);
+  refuseForeign(backup, newest);
+  refuseLevel(
+    backup,
+    answers.flatMap(({ status }) => status ?? []),
+  );
+  refuseName(newest, options);
+  const done = reports.filter((it) => beganWith(it, backup));
+  const command = `paxosctl cell restore ${backup.file} --confirm ${newest.cell.name}`;
+  const stepsFor = (to: GenerationId): Steps =>
+    new Steps({ to, members: newest.members, cell: newest.cell, timeoutMs: cell.timeout, again: command, onStep });
+  const [first] = done;
+  if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
+
+  const to = options.again ? nextId(reports, backup.generation) : adopted(reports, backup);
+  const steps = stepsFor(to);
+  const witnessed = await witnessedBy(reports, newest.cell.id);
+  const decide = (now: readonly RecoverReport[]): RestoreDecided =>
+    decideRestore({ to, backup, reports: now, witnessed });
+  const asking = { what: `Going back to ${backup.file}`, command: `${command}${options.again ? ' --again' : ''}` };
+  const before = decide(reports);
+  await options.onPrice(before.price);
+  refuseDearer(before.price, options, asking);
+  refuseUnconfirmed(before.price, options, asking.command);
+  refuseOtherDecision(reports, to, before);
+  const result = (price: RestorePrice, saved: string | null, members: readonly string[]): RestoreResult => ({
+    ...resultOf(newest, to.generation, options),
+    members,
+    price,
+    saved,
+  });
+  const saveTo = options.saveTo ?? saveNameOf(newest, to);
+  if (options.dryRun) return result(before.price, null, namesOf(before));
+  await refusePresent(saveTo, newest, options);
+
+  const fenced = await steps.fence(reports);
+  const begun = steps.begunBy(fenced);
+  if (begun !== null) return result(before.price, null, await steps.allActive(begun));
+  const orLift = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await work();
+    } catch (error) {
+      await steps.lift(fenced);
+      throw error;
+    }
+  };
+  const decided = await orLift(async () => {
+    const now = decide(fenced);
+    // The same price is not shown twice.
+    if (now.price.revisionsAtLeast !== before.price.revisionsAtLeast) await options.onPrice(now.price);
+    refuseDearer(now.price, options, asking);
+    return now;
+  });
+  onStep('saving the present state');
+  const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options));
+  return result(decided.price, saved, await steps.carryOut(decided, { file: backup.file }));
+}
+
+async function foundDone(report: RecoverReport, steps: Steps, options: RestoreOptions): Promise<RestoreResult> {
+  // Some may be about to follow.
+  const names = report.members.map(({ name }) => name);
+  const members = options.dryRun ? names : await steps.allActive(names);
+  return { ...resultOf(report, report.generation, options), members, price: null, saved: null, foundDone: true };
+}
+
+const resultOf = ({ cell }: RecoverReport, generation: number, { dryRun, backup }: RestoreOptions) => ({
+  cell,
+  generation,
+  dryRun,
+  foundDone: false,
+  file: { instance: backup.instance, generation: backup.generation, revision: backup.revision },
+});
+
+const idOf = ({ generation, generationId }: RecoverReport): GenerationId => ({ generation, generationId });
+const namesOf = ({ decision }: RestoreDecided): readonly string[] => decision.members.map(({ name }) => name).sort();
+
+/** An attempt that was begun is gone on with, whoever began it: nothing is decided by its id alone. */
+function adopted(reports: readonly RecoverReport[], backup: Backup): GenerationId {
+  const open = reports.flatMap(({ attempt, generation }) =>
+    attempt !== null && attempt.generation > Math.max(generation, backup.generation) ? [attempt] : [],
+  );
+  const newest = open.sort((a, b) => b.generation - a.generation)[0];
+  if (newest === undefined) return nextId(reports, backup.generation);
+  return { generation: newest.generation, generationId: newest.generationId };
+}
+
+// --- refusals -----------------------------------------------------------------------------------------------------------
+
+function refuseForeign(backup: Backup, { cell }: RecoverReport): void {
+  if (backup.cell === cell.id) return;
+  throw new NotAllowedError(`File ${backup.file} is a backup of cell ${backup.cell}; this is cell ${cell.id}.`, {
+    code: 'PAXOS_WRONG_CELL',
+    facts: { file: backup.file, known: backup.cell, found: cell.id },
+    suggestions: [`paxosctl snapshot inspect ${backup.file}`, 'paxosctl status'],
+  });
+}
+
+function refuseLevel(
+  { file, level }: Backup,
+  statuses: readonly { readonly name: string; readonly levels?: { readonly min: number; readonly max: number } }[],
+): void {
+  const cannot = statuses.filter(({ levels }) => levels !== undefined && (level < levels.min || level > levels.max));
+  if (cannot.length === 0) return;
+  const names = cannot.map(({ name }) => name).join(', ');
+  throw new RefusedError(`File ${file} is of level ${level}, which ${names} cannot read.`, {
+    facts: { file, level, cannot: cannot.map(({ name, levels }) => ({ name, levels })) },
+    suggestions: ['paxosctl status', `paxosctl snapshot inspect ${file}`],
+  });
+}
+
+function refuseName({ cell }: RecoverReport, { confirm }: RestoreOptions): void {
+  if (confirm === null || confirm === cell.name) return;
+  throw new UsageError(`This is cell ${cell.name}; --confirm says ${confirm}.`, {
+    facts: { cell: cell.name, confirm },
+  });
+}
+
+/** Also where nothing would be lost: it is the whole cell. */
+function refuseUnconfirmed(price: RestorePrice, { confirm, backup }: RestoreOptions, command: string): void {
+  if (confirm !== null) return;
+  throw new RefusedError(`Going back to ${backup.file} makes a new generation of the whole cell: confirm it by name.`, {
+    facts: { price },
+    suggestions: [`${command}${acceptingFlags(price)}`],
+  });
+}
+
+function refuseOtherDecision(reports: readonly RecoverReport[], to: GenerationId, { digest }: RestoreDecided): void {
+  const other = reports.find(
+    ({ attempt }) =>
+      attempt?.generationId === to.generationId && attempt.step !== 'fenced' && attempt.decision !== digest,
+  );
+  if (other === undefined) return;
+  throw new RefusedError(
+    `${other.member} is ready for generation ${to.generation} with another state: another recovery is under way, or other members answer than then.`,
+    {
+      facts: { member: other.member, attempt: other.attempt },
+      suggestions: ['paxosctl status', 'paxosctl cell restore FILE --again'],
+    },
+  );
+}
+
+// --- the present state --------------------------------------------------------------------------------------------------
+
+const saveNameOf = ({ cell, generation }: RecoverReport, to: GenerationId): string =>
+  `${cell.name}-generation-${generation}-before-${to.generationId.slice(0, 8)}.snapshot`;
+
+/** Before anything is stopped: a file that is in the way would be found too late. One of an earlier run is looked at then. */
+async function refusePresent(file: string, { cell }: RecoverReport, { verify }: RestoreOptions): Promise<void> {
+  if ((await stat(file).catch(() => null)) === null) return;
+  const found = (await verify(file).catch(() => null)) as { readonly cell?: string } | null;
+  if (found !== null && (found.cell ?? cell.id) === cell.id) return;
+  throw new UsageError(`File ${file} is in the way: the present state is to be saved there.`, {
+    facts: { file },
+    suggestions: [`paxosctl snapshot inspect ${file}`],
+  });
+}
+
+interface Present {
+  readonly fenced: readonly RecoverReport[];
+  readonly beyond: RestoreDecided['beyond'];
+  readonly file: string;
+}
+
+/**
+ * The state of the furthest, with all that may have been chosen after it: members that were restarted since they were fenced know
+ * less as chosen than was acknowledged. Every member keeps its own files besides.
+ */
+async function savePresent(
+  cell: CellFlags,
+  { fenced, beyond, file }: Present,
+  { verify, extend }: RestoreOptions,
+): Promise<string | null> {
+  const { member, applied, generation } = furthestOf(fenced);
+  if (applied.instance === 0 && beyond.length === 0) return null;
+  const last = applied.instance + beyond.length;
+  const found = await verify(file).catch(() => null);
+  if (found !== null && found.instance >= last && found.generation === generation) return file;
+  const held = beyond.length === 0 ? file : `${file}.held-${process.pid}`;
+  try {
+    await saveSnapshot(cell, { file: held, member, overwrite: true, verify, onProgress: () => undefined });
+    if (held !== file) await writeState(file, await extend(held, beyond));
+    return file;
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    const why = `The present state could not be saved to ${file}, so nothing was done: ${error.message}`;
+    throw new RefusedError(why, { facts: { file, ...error.facts }, suggestions: error.suggestions, cause: error });
+  } finally {
+    if (held !== file) await rm(held, { force: true });
+  }
+}
