@@ -194,5 +194,5 @@ export class GenerationState {
 }
 
 async function* encoded(records: Iterable<DatabaseRecord>): AsyncGenerator<Uint8Array> {
-  for (const record of records) yield databaseRecordCodec.encode(record).slice();
+  for (const record of records) yield new Uint8Array(databaseRecordCodec.encode(record));
 }

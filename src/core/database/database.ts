@@ -95,7 +95,7 @@ export class Database {
   /** Writes the system record of a new cell; once, on every member alike, before anything is applied. */
   initialize(identity: CellIdentity): void {
     invariant(this.#identity === null, 'a database is initialized once');
-    this.#identity = { ...identity, rootSecret: identity.rootSecret.slice() };
+    this.#identity = { ...identity, rootSecret: new Uint8Array(identity.rootSecret) };
     this.#sum.add(digestOf(this.#ports, { kind: 'system', identity: this.#identity }));
   }
 

@@ -91,7 +91,7 @@ export class DatabaseRestore {
     check(key > this.#systemKeyLast, 'system entries out of order');
     check(systemKeyPattern.test(key) && value.length <= systemValueBytesMax, 'an odd system entry');
     this.#systemKeyLast = key;
-    this.#database.tables.system.load(key, { instance, value: value.slice() });
+    this.#database.tables.system.load(key, { instance, value: new Uint8Array(value) });
   }
 
   #addSession(record: RecordOf<'session'>): void {

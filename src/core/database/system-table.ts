@@ -49,7 +49,8 @@ export class SystemTable {
       if (before !== undefined) this.#sum.subtract(digestOf(this.#ports, recordOf(key, before)));
       next.delete(key);
       if (value === null) continue;
-      const entry = { instance, value: value.slice() };
+      // A copy, and not `slice`: of a Buffer that is only another view of the same bytes.
+      const entry = { instance, value: new Uint8Array(value) };
       this.#sum.add(digestOf(this.#ports, recordOf(key, entry)));
       next.set(key, entry);
     }
