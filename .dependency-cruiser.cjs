@@ -32,7 +32,7 @@ const only = (name, from, { to = [], packages = [], node = false, comment }) => 
 
 /** Commands that run something themselves, or look at files beside the cell: their backup, a folder. */
 const wiring =
-  '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save)|upgrade/[a-z]+)\\.ts$';
+  '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save|rehearse)|upgrade/[a-z]+)\\.ts$';
 
 const src = (...names) => names.map((it) => `^src/${it}/`);
 

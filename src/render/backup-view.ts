@@ -60,3 +60,17 @@ export function scheduleText(it: ScheduleView): string {
 }
 
 export const showSchedule = (it: ScheduleView): Promise<void> => writeResult(scheduleText(it));
+
+export function rehearsedText(it: {
+  readonly file: string;
+  readonly instance: number;
+  readonly generation: number;
+  readonly entries: number;
+  readonly tookMs: number;
+  readonly told: { readonly told: true } | { readonly told: false; readonly why: string };
+}): string {
+  const entries = `${grouped(it.entries)} ${it.entries === 1 ? 'entry' : 'entries'}`;
+  const what = `instance ${grouped(it.instance)}, generation ${it.generation}: ${entries}`;
+  const told = it.told.told ? '' : `; the cell could not be told (${it.told.why})`;
+  return `${it.file} was restored into a scratch cell, which held the same (${what}), in ${duration(it.tookMs)}${told}`;
+}

@@ -1,5 +1,5 @@
 /** `snapshot schedule` on cells of real processes: who writes, what stays, and what happens when the directory or the master is gone. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -106,6 +106,46 @@ describe('a schedule of backups', { timeout: 90_000 }, () => {
         const { directories, failed } = await backups(cell);
         return failed.length === 0 && directories.every(({ problem }) => problem === null);
       });
+    });
+  });
+});
+
+describe('a rehearsal of a backup', { timeout: 90_000 }, () => {
+  it('starts a scratch cell that holds the same, tells the cell, and leaves nothing', async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const directory = newFolder();
+      for (const key of ['a', 'b', 'c']) await put(cell, key);
+      const file = path.join(directory, 'saved');
+      const first = await run(cell, 'snapshot', 'save', file);
+      expect(first.json.told).toEqual({ told: true });
+      expect(await backups(cell)).toMatchObject({ saved: { by: 'operator', entries: 3 }, rehearsed: null });
+      // What the state says of a schedule is nothing to the scratch cell.
+      expect((await run(cell, 'snapshot', 'schedule', '--dir', directory, '--every', '1s')).code).toBe(0);
+      await until('one by the schedule', async () => (await scheduled(cell)) > 0);
+      await run(cell, 'snapshot', 'schedule', '--stop');
+      await until('nobody writes', async () => (await backups(cell)).running.length === 0);
+      const there = saved(directory).length;
+      const scratch = path.join(directory, 'scratch');
+      mkdirSync(scratch);
+      const rehearsed = await run(cell, 'snapshot', 'rehearse', directory, '--scratch', scratch);
+      expect(rehearsed.code, rehearsed.stderr).toBe(0);
+      const { instance, cell: of, restored, told } = rehearsed.json;
+      expect([restored.entries, told]).toEqual([3, { told: true }]);
+      expect(restored.cell).not.toBe(of);
+      expect(restored.instance).toBeGreaterThan(instance);
+      expect(readdirSync(scratch)).toEqual([]);
+      expect(saved(directory)).toHaveLength(there);
+      expect(await backups(cell)).toMatchObject({ rehearsed: { instance, tookMs: expect.any(Number) } });
+      expect((await cli(['status', '--endpoints', cell.urls.join(',')])).stdout).toMatch(
+        /backup +saved .*, rehearsed /,
+      );
+
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 100] = (bytes[bytes.length - 100] as number) ^ 1;
+      writeFileSync(file, bytes);
+      const bad = await run(cell, 'snapshot', 'rehearse', file, '--scratch', scratch);
+      expect([bad.code, bad.json.error.code]).toEqual([4, 'PAXOS_SNAPSHOT_CORRUPT']);
+      expect(readdirSync(scratch)).toEqual([]);
     });
   });
 });

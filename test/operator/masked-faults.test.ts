@@ -6,7 +6,12 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { survey } from '../../src/client/survey.ts';
-import type { BackupDirectoryDocument, BackupsDocument, SavedBackupDocument } from '../../src/formats/backup-body.ts';
+import type {
+  BackupDirectoryDocument,
+  BackupsDocument,
+  RehearsedBackupDocument,
+  SavedBackupDocument,
+} from '../../src/formats/backup-body.ts';
 import type { LinkDocument, MachineDocument, ReplicaStatusDocument } from '../../src/formats/http-body.ts';
 import { factsOf } from '../../src/operator/doctor/live-facts.ts';
 import { cellReport, type DoctorDocument, liveChecks } from '../../src/operator/doctor/report.ts';
@@ -85,15 +90,17 @@ const here = (change: Partial<BackupDirectoryDocument> = {}): BackupDirectoryDoc
   ...change,
 });
 
+const rehearsedBackup = (): RehearsedBackupDocument => ({
+  ...{ generation: 1, instance: 800, digest: 'bb', file: '/backups/a.snapshot', where: 'ops' },
+  ...{ tookMs: 900, at: ago(86_400_000), cellTimeMs: 1 },
+});
+
 /** Of a cell that saves one every hour, and is thirty days old. */
 const backups = (): BackupsDocument => ({
   schedule: { directory: '/backups', everyMs: 3_600_000, keep: 7, members: null },
   scheduled: savedBackup(60_000),
   saved: savedBackup(60_000),
-  rehearsed: {
-    ...{ generation: 1, instance: 800, digest: 'bb', file: '/backups/a.snapshot', where: 'ops' },
-    ...{ tookMs: 900, at: ago(86_400_000), cellTimeMs: 1 },
-  },
+  rehearsed: rehearsedBackup(),
   cellTimeMs: 30 * 86_400_000,
   here: here(),
   running: null,
@@ -496,6 +503,22 @@ const rows: readonly Row[] = [
       ...all(() => ({ backups: backups() })),
       n5: { backups: { ...backups(), here: here({ sameDisk: true }) } },
     },
+    health: 'healthy',
+  },
+  {
+    fault: 'a backup that nobody ever tried',
+    check: 'rehearsal',
+    level: 'warn',
+    says: 'no backup was ever restored for a try',
+    changes: all(() => ({ backups: { ...backups(), rehearsed: null } })),
+    health: 'healthy',
+  },
+  {
+    fault: 'backups that were not tried for long',
+    check: 'rehearsal',
+    level: 'warn',
+    says: 'the last rehearsal of a backup was 40 days ago',
+    changes: all(() => ({ backups: { ...backups(), rehearsed: { ...rehearsedBackup(), at: ago(40 * 86_400_000) } } })),
     health: 'healthy',
   },
 ];

@@ -9,6 +9,8 @@ const firstAgeMsMax = dayMs;
 const handAgeMsMax = 7 * dayMs;
 /** What a schedule may be late, beside one turn that failed. */
 const lateMsMax = 60_000;
+const rehearsedAgeMsMax = 31 * dayMs;
+const firstRehearsalMsMax = 7 * dayMs;
 
 const schedule = 'paxosctl snapshot schedule --dir DIRECTORY --every 6h';
 
@@ -60,6 +62,22 @@ export const backupChecks: readonly Check<LiveFacts>[] = [
         const text = `${directory} of ${member} lies on the disk of its data: one failure takes both`;
         return [warn({ member, text, fix: schedule })];
       }),
+  },
+  {
+    id: 'rehearsal',
+    what: 'a backup was restored for a try not long ago',
+    look: ({ status: { cell } }) => {
+      const { backups } = cell;
+      if (backups == null || backups.saved === null) return [];
+      const { cellAgeMs, rehearsed, saved } = backups;
+      const fix = `paxosctl snapshot rehearse ${saved.file}`;
+      if (rehearsed === null) {
+        const text = 'no backup was ever restored for a try';
+        return [cellAgeMs > firstRehearsalMsMax ? warn({ text, fix }) : notChecked({ text, fix })];
+      }
+      if (rehearsed.ageMs <= rehearsedAgeMsMax) return [];
+      return [warn({ text: `the last rehearsal of a backup was ${age(rehearsed.ageMs)} ago`, fix })];
+    },
   },
 ];
 
