@@ -52,12 +52,23 @@ export class Inode {
   overwrite(offset: number, bytes: Uint8Array): void {
     this.cached.put(offset, bytes);
     this.durable.put(offset, bytes);
+    // What a dead process left in the cache does not mend it when it reaches the medium one day.
+    this.pending = this.pending.map((write) => damaged(write, offset, bytes));
   }
 
   truncate(size: number): void {
     this.cached.truncate(size);
     this.durable.truncate(size);
   }
+}
+
+function damaged(write: PendingWrite, offset: number, bytes: Uint8Array): PendingWrite {
+  const from = Math.max(offset, write.offset);
+  const end = Math.min(offset + bytes.length, write.offset + write.bytes.length);
+  if (from >= end) return write;
+  const copy = Buffer.from(write.bytes);
+  copy.set(bytes.subarray(from - offset, end - offset), from - write.offset);
+  return { offset: write.offset, bytes: copy };
 }
 
 export type NameChange =

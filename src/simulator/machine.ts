@@ -306,7 +306,8 @@ export class Machine {
   /** Everything that ailed it is over. What was told to end, or hangs in its disk, is ended by `kill` and started again. */
   heal(kill: () => void): void {
     const draining = this.service !== null && this.service === this.draining;
-    if (draining || this.#options.scheduler.nowMs < this.slowUntilMs) kill();
+    const { nowMs } = this.#options.scheduler;
+    if (draining || nowMs < this.slowUntilMs || nowMs < this.#blockedUntilMs) kill();
     this.#armed.disarmAll();
     this.#blockedUntilMs = 0;
     this.atSnapshot = null;
