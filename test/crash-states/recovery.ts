@@ -9,7 +9,7 @@ import { Replica } from '../../src/core/consensus/replica.ts';
 import { Random } from '../../src/core/random.ts';
 import { chainBefore } from '../../src/formats/log-chain.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
-import { recoveredState } from '../../src/runtime/log-replica.ts';
+import { recoveredState } from '../../src/runtime/recovered-state.ts';
 import { restoreFrom } from '../../src/runtime/storage-adapter.ts';
 import { simulatedDigest } from '../../src/simulator/digest.ts';
 import { type DiskChange, SimulatedDisk } from '../../src/simulator/disk.ts';

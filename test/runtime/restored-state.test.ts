@@ -2,8 +2,8 @@
 import { expect, it } from 'vitest';
 import type { CellTimeMs, Epoch, Instance } from '../../src/core/consensus/identity.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
-import { recoveredState } from '../../src/runtime/log-replica.ts';
 import type { LoadedSnapshot } from '../../src/runtime/log-storage.ts';
+import { recoveredState } from '../../src/runtime/recovered-state.ts';
 import { restoreFrom } from '../../src/runtime/storage-adapter.ts';
 import { SnapshotCorruptError } from '../../src/storage/errors.ts';
 import { configurationOf } from './log-replica-ports.ts';
