@@ -162,7 +162,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'Members that were removed have a vote again.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
+        file: 'src/runtime/recovered-state.ts',
         find: 'const handle = recovered.snapshot?.handle ?? recovered.formation;',
         replace:
           'const handle = { ...(recovered.snapshot?.handle ?? recovered.formation), configurations: recovered.formation.configurations };',
