@@ -12,8 +12,8 @@ import { type Configuration, memberId } from '../core/consensus/configuration.ts
 import type { DatabaseDigests, DatabaseEvidence } from '../core/consensus/database-comparison.ts';
 import type { Effect } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
-import type { Instance, MonotonicMs, ReplicaId, RequestId, WriteId } from '../core/consensus/identity.ts';
-import type { Clocks, Input, Submission } from '../core/consensus/input.ts';
+import type { Instance, MonotonicMs, ReplicaId, WriteId } from '../core/consensus/identity.ts';
+import type { Clocks, Input } from '../core/consensus/input.ts';
 import type { Message } from '../core/consensus/message.ts';
 import { Replica } from '../core/consensus/replica.ts';
 import type { Value } from '../core/consensus/value.ts';
@@ -24,16 +24,15 @@ import type { Timer } from '../ports/clocks.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { LogMemory } from '../storage/log-renewal.ts';
 import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
+import { LogAnswers } from './log-answers.ts';
 import type {
   ChangeOutcome,
   LogReplicaOptions,
   SnapshotOutcome,
   SnapshotPoint,
   SubmitCallback,
-  SubmitOutcome,
 } from './log-replica-options.ts';
 import type { LoadedSnapshot } from './log-storage.ts';
-import { OpenRequests } from './open-requests.ts';
 import { RecentDigests } from './recent-digests.ts';
 import { type IntakeProgress, SnapshotIntake } from './snapshot-intake.ts';
 import { restoreFrom } from './storage-adapter.ts';
@@ -70,10 +69,7 @@ interface HeldMessage {
 export class LogReplica<Result> {
   readonly #options: LogReplicaOptions<Result>;
   readonly #core: Replica;
-  readonly #callbacks = new OpenRequests<SubmitCallback<Result>>();
-  readonly #changes = new Map<RequestId, (outcome: ChangeOutcome) => void>();
-  #nextRequest = 1;
-  #submissions: Submission[] = [];
+  readonly #answers: LogAnswers<Result>;
   #inputs: Input[] = [];
   #feeding = false;
   #held: HeldMessage[] = [];
@@ -102,6 +98,7 @@ export class LogReplica<Result> {
 
   constructor(options: LogReplicaOptions<Result>) {
     this.#options = options;
+    this.#answers = new LogAnswers(options.logger);
     this.#intake = new SnapshotIntake(options);
     this.#logChain = options.snapshot?.logChain ?? chainBefore;
     const { self, random, recovered, limits } = options;
@@ -141,19 +138,7 @@ export class LogReplica<Result> {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#tellTimer?.cancel();
-    this.#answerAll('stopped', 'stopped');
-  }
-
-  #answerAll(none: 'stopped' | 'not-master', unknown: 'stopped' | 'mastership-lost'): void {
-    const unproposed = new Set(this.#submissions.map(({ request }) => request));
-    this.#submissions = [];
-    for (const [request, callback] of this.#callbacks.takeAll()) {
-      const kept = unproposed.has(request as RequestId);
-      this.#tell(() => callback(kept ? { kind: 'none', reason: none } : { kind: 'unknown', reason: unknown }));
-    }
-    const changes = [...this.#changes.values()];
-    this.#changes.clear();
-    for (const done of changes) this.#tell(() => done('unknown'));
+    this.#answers.endAll('stopped', 'stopped');
   }
 
   // --- freezing -----------------------------------------------------------------------------------------------------
@@ -177,7 +162,7 @@ export class LogReplica<Result> {
     // Ahead of what waits its turn: none of that is to be promised or accepted any more.
     this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
     this.#run();
-    this.#answerAll('not-master', 'mastership-lost');
+    this.#answers.endAll('not-master', 'mastership-lost');
   }
 
   /** Who is no member any more has no say in what becomes of this cell; other generations are not connected to. */
@@ -291,17 +276,13 @@ export class LogReplica<Result> {
       done({ kind: 'none', reason: 'stopped' });
       return;
     }
-    const request = this.#nextRequest++ as RequestId;
-    this.#callbacks.add(request, done);
-    this.#submissions.push({ request, item });
-    if (this.#submissions.length === 1) this.#options.clocks.nextTurn(() => this.#flushSubmissions());
+    if (this.#answers.submit(item, done)) this.#options.clocks.nextTurn(() => this.#flushSubmissions());
   }
 
   #flushSubmissions(): void {
-    if (this.#stopped || this.#submissions.length === 0) return;
-    const submissions = this.#submissions;
-    this.#submissions = [];
-    this.#feed({ kind: 'submit', at: this.#now(), submissions });
+    if (this.#stopped) return;
+    const submissions = this.#answers.takeSubmissions();
+    if (submissions.length > 0) this.#feed({ kind: 'submit', at: this.#now(), submissions });
   }
 
   /**
@@ -310,14 +291,13 @@ export class LogReplica<Result> {
    */
   changeConfiguration(configuration: Configuration, done: (outcome: ChangeOutcome) => void): void {
     if (this.#stopped) return done('refused');
-    const request = this.#nextRequest++ as RequestId;
-    this.#changes.set(request, done);
+    const request = this.#answers.change(done);
     this.#feed({ kind: 'change-configuration', at: this.#now(), request, configuration });
   }
 
   /** Submissions that wait for an instance or for their answer. */
   get queued(): number {
-    return this.#callbacks.size;
+    return this.#answers.open;
   }
 
   handOver(to: ReplicaId | null): void {
@@ -430,7 +410,7 @@ export class LogReplica<Result> {
       case 'apply':
         return this.#apply(effect);
       case 'settle':
-        return this.#settle(effect.requests, effect.reason);
+        return this.#answers.settle(effect.requests, effect.reason);
       case 'mastership':
         this.#options.logger.info({ role: effect.role, cause: effect.cause }, 'mastership');
         return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
@@ -507,10 +487,8 @@ export class LogReplica<Result> {
       this.updatePeers();
     }
     requests?.forEach((request, i) => {
-      const result = results[i];
-      if (value.kind === 'configuration') this.#changed(request, 'changed');
-      else if (result === undefined) this.#answer(request, { kind: 'none', reason: 'refused' });
-      else this.#answer(request, { kind: 'applied', result, instance, epoch });
+      if (value.kind === 'configuration') this.#answers.changed(request, 'changed');
+      else this.#answers.applied(request, results[i], { instance, epoch });
     });
     if (value.kind === 'mastership' && instance > this.#options.recovered.chosenUpTo) {
       this.#options.onEpoch?.(epoch, value.owner);
@@ -547,40 +525,6 @@ export class LogReplica<Result> {
     if (ready.length === 0) return;
     this.#waiters = this.#waiters.filter(({ instance }) => instance > applied);
     for (const { done } of ready) done();
-  }
-
-  #answer(request: RequestId, outcome: SubmitOutcome<Result>): void {
-    if (this.#changes.has(request)) return this.#changed(request, outcome.kind === 'unknown' ? 'unknown' : 'refused');
-    const callback = this.#callbacks.take(request);
-    if (callback !== null) this.#tell(() => callback(outcome));
-  }
-
-  #changed(request: RequestId, outcome: ChangeOutcome): void {
-    const done = this.#changes.get(request);
-    if (done === undefined) return;
-    this.#changes.delete(request);
-    this.#tell(() => done(outcome));
-  }
-
-  /** Telling a caller is no part of the log: what goes wrong there must not stop a replica. */
-  #tell(answer: () => void): void {
-    try {
-      answer();
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'an answer could not be given');
-    }
-  }
-
-  #settle(requests: readonly RequestId[], reason: Extract<Effect, { kind: 'settle' }>['reason']): void {
-    const outcome: SubmitOutcome<Result> =
-      reason === 'unknown'
-        ? { kind: 'unknown', reason: 'mastership-lost' }
-        : {
-            kind: 'none',
-            reason:
-              reason === 'overloaded' ? 'overloaded' : reason === 'configuration-refused' ? 'refused' : 'not-master',
-          };
-    for (const request of requests) this.#answer(request, outcome);
   }
 
   /** Whom to reach, and where, has changed; nobody is reached at `except`. */

@@ -258,7 +258,7 @@ export const leases: readonly Mutant[] = [
     wrong: 'What was proposed may still be chosen by the others.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
+        file: 'src/runtime/log-answers.ts',
         find: 'unproposed.has(request as RequestId)',
         replace: '(unproposed.has(request as RequestId) || request > 0)',
       },
