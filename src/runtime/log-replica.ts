@@ -9,7 +9,7 @@
 
 import type { BadItem, ValueDigest } from '../core/consensus/bad-item.ts';
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
-import type { DatabaseDigests, DatabaseEvidence } from '../core/consensus/database-comparison.ts';
+import type { DatabaseDigests } from '../core/consensus/database-comparison.ts';
 import type { Effect } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Instance, MonotonicMs, ReplicaId, WriteId } from '../core/consensus/identity.ts';
@@ -23,7 +23,7 @@ import { encodeValue } from '../formats/value.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { LogMemory } from '../storage/log-renewal.ts';
-import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
+import { Freezing, type FreezingHost } from './freezing.ts';
 import { LogAnswers } from './log-answers.ts';
 import type {
   ChangeOutcome,
@@ -34,6 +34,7 @@ import type {
 } from './log-replica-options.ts';
 import type { LoadedSnapshot } from './log-storage.ts';
 import { RecentDigests } from './recent-digests.ts';
+import { SetAsideDatabase, type SetAsideHost } from './set-aside-database.ts';
 import { type IntakeProgress, SnapshotIntake } from './snapshot-intake.ts';
 import { restoreFrom } from './storage-adapter.ts';
 
@@ -47,8 +48,6 @@ export type {
   SubmitOutcome,
 } from './log-replica-options.ts';
 
-/** A frozen member says so again and again: who comes back later must hear it before anything else. */
-const tellFrozenEveryMs = 500;
 /** So far a crash can have gone on from what another version must arrive at again before it runs on this data (design §6). */
 const recordEveryInstances = 10_000;
 /** After a failed snapshot (a full disk, say) the next try waits, so that trying does not become the load. */
@@ -57,9 +56,6 @@ const snapshotRetryMs = 10_000;
 const partingInstances = 4;
 /** Instances between two comparisons of the sums that are kept up with each operation: they cost next to nothing. */
 const runningSumEvery = 1024;
-/** Building the database anew did not help: the next try waits, twice as long each time. */
-const rebuildRetryMs = { first: 1_000, max: 60_000 };
-
 interface HeldMessage {
   readonly after: WriteId;
   readonly to: ReplicaId;
@@ -88,12 +84,8 @@ export class LogReplica<Result> {
   readonly #intake: SnapshotIntake;
   #recordedUpTo: Instance;
   #failed = false;
-  /** From the first moment on nothing more is said to anybody; `#frozen` follows when that is durable. */
-  #silent = false;
-  #freezing: Promise<void> | null = null;
-  #frozen: FreezeEvidence | null = null;
-  #tellTimer: Timer | null = null;
-  #rebuilds = 0;
+  readonly #freezing: Freezing;
+  readonly #database: SetAsideDatabase;
   #waiters: { readonly instance: Instance; readonly done: () => void }[] = [];
 
   constructor(options: LogReplicaOptions<Result>) {
@@ -105,14 +97,13 @@ export class LogReplica<Result> {
     this.#appliedUpTo = recovered.handle.instance;
     this.#recordedUpTo = recovered.handle.instance;
     const at = options.clocks.now();
-    this.#frozen = options.frozen ?? null;
-    this.#silent = this.#frozen !== null || options.fenced === true;
-    const frozen = this.#silent;
+    this.#freezing = new Freezing(options, this.#freezingHost());
+    const frozen = this.#freezing.silent;
     const { quarantined = false } = options;
     const digestOf = (value: Value): ValueDigest => options.digest.entry(encodeValue(value));
     const known = { self, at, random, recovered, frozen, quarantined, digestOf };
     this.#core = new Replica({ ...known, ...(limits === undefined ? {} : { limits }) });
-    this.#rebuilds = quarantined ? 1 : 0;
+    this.#database = new SetAsideDatabase(options, this.#setAsideHost());
   }
 
   /** Begins to take part. The application already holds the snapshot's state. */
@@ -123,13 +114,13 @@ export class LogReplica<Result> {
     storage.onPersisted((write) => this.#onPersisted(write));
     storage.onFailed((error) => this.#fatal(error));
     network.onMessage((from, message) => {
-      if (message.kind === 'frozen') this.#onFrozen(from, message.evidence);
+      if (message.kind === 'frozen') this.#freezing.onTold(from, message.evidence);
       else if (!this.#restoring) this.#feed({ kind: 'message', at: this.#now(), from, message });
     });
     network.onSnapshotRequest((above, digest) => this.#provide(above, digest));
     this.updatePeers();
     this.#feed({ kind: 'woken', at: this.#now() });
-    if (this.#frozen !== null) this.#tellFrozen(this.#frozen);
+    this.#freezing.start();
   }
 
   /** Stops without ceremony: whatever was not answered is unknown, whatever was not proposed had no effect. */
@@ -137,7 +128,7 @@ export class LogReplica<Result> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
-    this.#tellTimer?.cancel();
+    this.#freezing.stop();
     this.#answers.endAll('stopped', 'stopped');
   }
 
@@ -149,61 +140,37 @@ export class LogReplica<Result> {
    * members are being told. Only a new generation ends it. A second call changes nothing: the first evidence stays.
    */
   freeze(evidence: FreezeEvidence): Promise<void> {
-    if (this.#frozen !== null || this.#stopped) return Promise.resolve();
-    this.#freezing ??= this.#freeze(evidence);
-    return this.#freezing;
+    return this.#freezing.freeze(evidence);
   }
 
   /** From now on it promises, accepts, serves and applies nothing. Making that durable is the caller's. */
   fence(): void {
-    if (this.#silent) return;
-    this.#silent = true;
-    this.#held = [];
-    // Ahead of what waits its turn: none of that is to be promised or accepted any more.
-    this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
-    this.#run();
-    this.#answers.endAll('not-master', 'mastership-lost');
+    this.#freezing.fence();
   }
 
-  /** Who is no member any more has no say in what becomes of this cell; other generations are not connected to. */
-  #onFrozen(from: ReplicaId, evidence: FreezeEvidence): void {
-    const isMember = this.#core.configurations.some(({ configuration }) =>
-      configuration.members.some((member) => memberId(member) === from),
-    );
-    if (isMember) void this.freeze(evidence);
-  }
-
-  async #freeze(evidence: FreezeEvidence): Promise<void> {
-    this.fence();
-    try {
-      await this.#options.storage.freeze(evidence);
-    } catch (error) {
-      return this.#fatal(error instanceof Error ? error : new Error(String(error)));
-    }
-    this.#frozen = evidence;
-    this.#options.logger.error({ ...evidence }, 'this cell is frozen');
-    if (this.#stopped) return;
-    this.#options.onFrozen?.(evidence);
-    this.#tellFrozen(evidence);
-  }
-
-  #tellFrozen(evidence: FreezeEvidence): void {
-    if (this.#stopped) return;
-    const { network, clocks, self } = this.#options;
-    const peers = this.#core.configurations.flatMap(({ configuration }) => configuration.members.map(memberId));
-    for (const peer of new Set(peers)) if (peer !== self) network.send(peer, { kind: 'frozen', evidence });
-    const at = (this.#now().monotonicMs + tellFrozenEveryMs) as MonotonicMs;
-    this.#tellTimer = clocks.schedule(at, () => this.#tellFrozen(evidence));
+  #freezingHost(): FreezingHost {
+    return {
+      stopped: () => this.#stopped,
+      members: () => this.#core.configurations.flatMap(({ configuration }) => configuration.members.map(memberId)),
+      silence: () => {
+        this.#held = [];
+        // Ahead of what waits its turn: none of that is to be promised or accepted any more.
+        this.#inputs.unshift({ kind: 'freeze', at: this.#now() });
+        this.#run();
+        this.#answers.endAll('not-master', 'mastership-lost');
+      },
+      fatal: (error) => this.#fatal(error),
+    };
   }
 
   /** What froze this member; null while nothing did, or while that is not durable yet. */
   get frozen(): FreezeEvidence | null {
-    return this.#frozen;
+    return this.#freezing.evidence;
   }
 
   /** Nothing is answered any more, durable or not. */
   get silent(): boolean {
-    return this.#silent;
+    return this.#freezing.silent;
   }
 
   get self(): ReplicaId {
@@ -230,7 +197,7 @@ export class LogReplica<Result> {
 
   /** Whether this member's files may be changed: they are no evidence, and it goes on. */
   get mayRepair(): boolean {
-    return !this.#stopped && !this.#silent && !this.#isSetAside();
+    return !this.#stopped && !this.silent && !this.#isSetAside();
   }
 
   /** What it has accepted or knows as chosen; null while it is missing some of it itself. */
@@ -258,7 +225,7 @@ export class LogReplica<Result> {
    * middle of a step that has still more to apply: the core serves by then, the application is not yet there.
    */
   isServing(): boolean {
-    if (this.#silent) return false;
+    if (this.silent) return false;
     return !this.#stopped && this.#isCurrent() && this.#core.isServing(this.#now());
   }
 
@@ -388,7 +355,7 @@ export class LogReplica<Result> {
   #carryOutOutward(effect: Effect): void {
     switch (effect.kind) {
       case 'send':
-        if (this.#silent) return;
+        if (this.silent) return;
         if (effect.after === null) this.#options.network.send(effect.to, effect.message);
         else this.#held.push({ after: effect.after, to: effect.to, message: effect.message });
         return;
@@ -428,9 +395,9 @@ export class LogReplica<Result> {
       case 'compared':
         return this.#options.onCompared?.(effect.comparison);
       case 'set-aside':
-        return void this.#setAside(effect.evidence);
+        return void this.#database.setAside(effect.evidence);
       case 'taken-back':
-        return void this.#takenBack(effect.instance);
+        return void this.#database.takenBack(effect.instance);
       case 'check-wanted':
         return this.#options.onCheckWanted?.();
       case 'fork-seen':
@@ -514,7 +481,7 @@ export class LogReplica<Result> {
    */
   record(): Promise<void> {
     const checksum = this.#options.application.checksumHex?.();
-    if (checksum === undefined || this.#failed || this.#silent || !this.#isCurrent()) return Promise.resolve();
+    if (checksum === undefined || this.#failed || this.silent || !this.#isCurrent()) return Promise.resolve();
     this.#recordedUpTo = this.#appliedUpTo;
     const logChain = Buffer.from(this.#logChain).toString('hex');
     return this.#options.storage.record({ instance: this.#appliedUpTo, logChain, checksum });
@@ -602,7 +569,7 @@ export class LogReplica<Result> {
 
   #receive(provider: ReplicaId, above: Instance): Promise<LoadedSnapshot> {
     return this.#intake.fetch(provider, above, () => {
-      if (this.#silent) throw new Error('this member was frozen meanwhile');
+      if (this.silent) throw new Error('this member was frozen meanwhile');
     });
   }
 
@@ -619,7 +586,7 @@ export class LogReplica<Result> {
 
   /** While the application takes over the new state nothing is fed: what peers say meanwhile is said again. */
   async #install(snapshot: LoadedSnapshot): Promise<void> {
-    if (this.#stopped || this.#silent) return;
+    if (this.#stopped || this.silent) return;
     if (snapshot.handle.instance <= this.#core.appliedUpTo) {
       this.#feed({ kind: 'snapshot-failed', at: this.#now() });
       return;
@@ -668,92 +635,28 @@ export class LogReplica<Result> {
     return this.#core.isSetAside;
   }
 
-  async #setAside(evidence: DatabaseEvidence): Promise<void> {
-    const { logger, onSetAside, storage } = this.#options;
-    logger.error({ ...evidence }, 'this database is not that of the majority: set aside');
-    try {
-      const more = onSetAside?.(evidence);
-      const seenAt = new Date(this.#now().wallMs).toISOString();
-      await storage.setAside({
-        instance: evidence.instance,
-        details: { member: this.self, seenAt, ...evidence, more },
-      });
-    } catch (error) {
-      return this.#fatal(error instanceof Error ? error : new Error(String(error)));
-    }
-    this.#rebuildLater(evidence);
-  }
-
-  #rebuildLater(evidence: DatabaseEvidence): void {
-    const { first, max } = rebuildRetryMs;
-    const waitMs = this.#rebuilds === 0 ? 0 : Math.min(max, first * 2 ** (this.#rebuilds - 1));
-    const at = (this.#now().monotonicMs + waitMs) as MonotonicMs;
-    this.#options.clocks.schedule(at, () => {
-      if (!this.#stopped && this.#isSetAside()) void this.#rebuild(evidence);
-    });
-  }
-
-  /**
-   * First from what lies on this disk: the damage was in memory. When that gave the same again, from a snapshot of a member that
-   * holds the right database.
-   */
-  async #rebuild(evidence: DatabaseEvidence): Promise<void> {
-    const { application, clocks, digest, logger } = this.#options;
-    const attempt = this.#rebuilds++;
-    try {
-      const base = attempt === 0 ? await this.#ownBase() : await this.#othersBase(evidence, attempt);
-      if (this.#stopped || !this.#isSetAside()) return;
-      if (base.handle.instance > this.#core.appliedUpTo) {
-        await this.#install(base);
-        this.#feed({ kind: 'database-replayed', at: this.#now() });
-        return;
-      }
-      const first = (base.handle.instance + 1) as Instance;
-      if (first <= this.#appliedUpTo && this.#core.chosenValue(first) === null) throw new LogIncompleteError(first);
-      // From here on the application is at no point of the log until this or a later attempt has come to its end: what peers
-      // say meanwhile is said again.
-      this.#restoring = true;
-      this.#logChain = await rebuildDatabase({
-        ...{ application, digest, base, upTo: this.#appliedUpTo },
-        chosenValue: (instance) => this.#core.chosenValue(instance),
-        nextTurn: () => new Promise((resolve) => clocks.nextTurn(resolve)),
-        isOver: () => this.#stopped,
-      });
-      this.#restoring = false;
-      logger.info({ from: base.handle.instance, upTo: this.#appliedUpTo }, 'the database was built anew');
-      // Ahead of what a check found meanwhile: that is of the new state.
-      this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
-      this.#inputs.unshift({ kind: 'database-replayed', at: this.#now() });
-    } catch (error) {
-      logger.warn({ err: error, attempt }, 'the database could not be built anew; trying again');
-      this.#rebuildLater(evidence);
-    }
-    this.#feed({ kind: 'woken', at: this.#now() });
-  }
-
-  async #ownBase(): Promise<LoadedSnapshot> {
-    const newest = await this.#options.storage.newestSnapshot();
-    const base = newest ?? this.#options.initial ?? null;
-    if (base === null) throw new Error('there is no snapshot here');
-    return base;
-  }
-
-  async #othersBase({ holders }: DatabaseEvidence, attempt: number): Promise<LoadedSnapshot> {
-    const others = holders.filter((holder) => holder !== this.self);
-    const provider = others[attempt % Math.max(1, others.length)];
-    if (provider === undefined) throw new Error('nobody is known to hold the right database');
-    const above = (await this.#options.storage.newestSnapshot().catch(() => null))?.handle.instance ?? 0;
-    return this.#receive(provider, above as Instance);
-  }
-
-  async #takenBack(instance: Instance): Promise<void> {
-    const { logger, storage } = this.#options;
-    this.#rebuilds = 0;
-    logger.info({ instance }, 'this database is that of the majority again');
-    await storage.takeBack().catch((error: unknown) => {
-      // It compares once more after a restart: no harm is done.
-      logger.warn({ err: error }, 'that this member takes part again could not be written down');
-    });
+  #setAsideHost(): SetAsideHost {
+    return {
+      stopped: () => this.#stopped,
+      isSetAside: () => this.#isSetAside(),
+      appliedUpTo: () => this.#appliedUpTo,
+      chosenValue: (instance) => this.#core.chosenValue(instance),
+      receive: (provider, above) => this.#receive(provider, above),
+      install: (snapshot) => this.#install(snapshot),
+      leavePoint: () => {
+        this.#restoring = true;
+      },
+      reachPoint: (logChain) => {
+        this.#logChain = logChain;
+        this.#restoring = false;
+        // Ahead of what a check found meanwhile: that is of the new state.
+        this.#inputs = this.#inputs.map((input) => ({ ...input, at: this.#now() }));
+        this.#inputs.unshift({ kind: 'database-replayed', at: this.#now() });
+      },
+      replayed: () => this.#feed({ kind: 'database-replayed', at: this.#now() }),
+      wake: () => this.#feed({ kind: 'woken', at: this.#now() }),
+      fatal: (error) => this.#fatal(error),
+    };
   }
 
   #forkEvidence({ instance, branches }: Extract<Effect, { kind: 'fork-seen' }>): FreezeEvidence {

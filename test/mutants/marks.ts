@@ -101,7 +101,7 @@ export const marks: readonly Mutant[] = [
     wrong: 'Killed right then, this member comes back as if nothing had been seen.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
+        file: 'src/runtime/freezing.ts',
         find: 'await this.#options.storage.freeze(evidence);',
         replace: 'this.#tellFrozen(evidence);\n      await this.#options.storage.freeze(evidence);',
       },
