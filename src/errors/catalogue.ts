@@ -399,6 +399,12 @@ export const catalogue = {
     'Use another copy; `paxosctl snapshot inspect FILE` says whether one is good.',
   ),
 
+  PAXOS_ETCD_COMPACTED: entry(
+    null,
+    5,
+    'etcd has forgotten the revision at which it was being copied: it was compacted meanwhile.',
+    'Run the import again without --resume; let etcd keep its revisions for longer (`--auto-compaction-retention`).',
+  ),
   PAXOS_SIGNATURE_INVALID: entry(
     null,
     4,

@@ -7,10 +7,15 @@
  * batch, which may or may not have arrived, is sent again under its old numbers too.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { stateDirectory } from '../client/state-file.ts';
 import { OperatorError, RefusedError } from '../errors/index.ts';
+import {
+  endImportJournal,
+  importJournalFile,
+  putUnderNewNumbers,
+  readImportJournal,
+  writeImportJournal,
+} from './import-journal.ts';
 import {
   BadLineError,
   type EntrySource,
@@ -164,7 +169,7 @@ export async function importFile(target: ImportTarget, options: ImportOptions): 
 export function interruptedAt(
   options: Pick<ImportOptions, 'file' | 'cell' | 'env'>,
 ): { readonly entries: number } | null {
-  return options.file === '-' ? null : readJournal(journalPath(options));
+  return options.file === '-' ? null : readImportJournal<Journal>(journalPath(options));
 }
 
 async function beginning(target: ImportTarget): Promise<Omit<Journal, 'fingerprint'>> {
@@ -227,7 +232,7 @@ class Writer {
   }
 
   finished(): void {
-    if (this.#journalFile) rmSync(this.#journalFile, { force: true });
+    if (this.#journalFile) endImportJournal(this.#journalFile);
   }
 
   async #put(batch: readonly ImportLine[]): Promise<void> {
@@ -237,25 +242,11 @@ class Writer {
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       if (error.code !== 'PAXOS_SESSION_EXPIRED') throw this.#inFile(error, batch);
-      await this.#putUnderNewNumbers(batch);
+      await putUnderNewNumbers(this.#target, entriesOf(batch), (newSession) => {
+        this.#journal = { ...this.#journal, session: newSession, sequence: 1 };
+        this.#writeDown();
+      });
     }
-  }
-
-  /**
-   * The session ended, as it does when an import is resumed late. What was sent under it can be told only from the database: a
-   * key that holds the last value that the batch has for it is done.
-   */
-  async #putUnderNewNumbers(batch: readonly ImportLine[]): Promise<void> {
-    const last = new Map(batch.map(({ entry }) => [entry.key, entry]));
-    const missing: ImportEntry[] = [];
-    for (const entry of last.values()) {
-      const present = await this.#target.get(entry.key);
-      if (present === null || Buffer.compare(present, entry.value) !== 0) missing.push(entry);
-    }
-    const session = await this.#target.openSession();
-    this.#journal = { ...this.#journal, session, sequence: 1 };
-    this.#writeDown();
-    if (missing.length > 0) await this.#target.putAll(missing, { session, sequence: 1 });
   }
 
   /** Says how far the import came, and how to go on. */
@@ -273,10 +264,7 @@ class Writer {
   }
 
   #writeDown(): void {
-    if (!this.#journalFile) return;
-    mkdirSync(path.dirname(this.#journalFile), { recursive: true, mode: 0o700 });
-    writeFileSync(`${this.#journalFile}.next`, `${JSON.stringify(this.#journal)}\n`, { mode: 0o600 });
-    renameSync(`${this.#journalFile}.next`, this.#journalFile);
+    if (this.#journalFile) writeImportJournal(this.#journalFile, this.#journal);
   }
 }
 
@@ -305,23 +293,8 @@ async function* batches(lines: AsyncIterable<ImportLine>): AsyncGenerator<Import
   if (failure !== null) throw failure;
 }
 
-/** One file a cell and imported file, so that imports do not write over each other's. */
-function journalPath({ file, cell, env }: Pick<ImportOptions, 'file' | 'cell' | 'env'>): string {
-  const name = createHash('sha256')
-    .update(`${cell}\0${path.resolve(file)}`)
-    .digest('hex')
-    .slice(0, 32);
-  return path.join(stateDirectory(env), 'imports', `${name}.json`);
-}
-
-function readJournal(file: string): Journal | null {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Journal;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
+const journalPath = ({ file, cell, env }: Pick<ImportOptions, 'file' | 'cell' | 'env'>): string =>
+  importJournalFile(cell, path.resolve(file), env);
 
 interface Resume {
   readonly journalFile: string | null;
@@ -331,7 +304,7 @@ interface Resume {
 
 async function resumable({ journalFile, fingerprint, file }: Resume, source: EntrySource): Promise<Journal> {
   const again = [`paxosctl kv import ${file}`];
-  const journal = journalFile === null ? null : readJournal(journalFile);
+  const journal = journalFile === null ? null : readImportJournal<Journal>(journalFile);
   if (!journal) {
     throw new RefusedError(`No interrupted import of ${file} into this cell is known; there is nothing to resume.`, {
       facts: { file },

@@ -3,6 +3,7 @@ import type { PaxosClient } from '../client/client.ts';
 import { errorFromProblem, OutcomeUnknownError, UnreachableError } from '../errors/index.ts';
 import type { BatchErrorDocument, BatchOperationBody } from '../formats/http-body.ts';
 import { type CellFlags, cellIdAt, withCell } from './connect.ts';
+import type { EtcdDryRun, EtcdImportOptions, EtcdImportResult } from './etcd/import-etcd.ts';
 import { type ExportOptions, type ExportResult, type ExportSource, exportEntries } from './export.ts';
 import {
   dryRunOfImport,
@@ -87,3 +88,32 @@ export const dryRunIntoCell = (
 /** `kv export`. */
 export const exportFromCell = (cell: CellFlags, options: ExportOptions): Promise<ExportResult> =>
   withCell(cell, (client) => exportEntries(exportSource(client), options));
+
+export interface EtcdRequest {
+  readonly urls: readonly string[];
+  readonly prefix: string;
+  readonly user: string | null;
+  readonly onProgress: EtcdImportOptions['onProgress'];
+}
+
+/** `kv import --from-etcd`. */
+export const importEtcdIntoCell = (
+  cell: CellFlags,
+  { user, ...options }: EtcdRequest & { readonly resume: boolean },
+): Promise<EtcdImportResult> =>
+  withCell(cell, async (client) => {
+    const { EtcdGateway } = await import('./etcd/gateway.ts');
+    const { importFromEtcd } = await import('./etcd/import-etcd.ts');
+    const source = new EtcdGateway({ urls: options.urls, timeoutMs: cell.timeout, user });
+    const parts = { target: importTarget(client, cell.timeout), list: exportSource(client) };
+    return importFromEtcd(source, parts, { ...options, cell: await cellIdAt(client, cell.endpoints) });
+  });
+
+/** `kv import --from-etcd --dry-run`. */
+export const dryRunEtcdIntoCell = (cell: CellFlags, { user, ...options }: EtcdRequest): Promise<EtcdDryRun> =>
+  withCell(cell, async (client) => {
+    const { EtcdGateway } = await import('./etcd/gateway.ts');
+    const { dryRunFromEtcd } = await import('./etcd/import-etcd.ts');
+    const source = new EtcdGateway({ urls: options.urls, timeoutMs: cell.timeout, user });
+    return dryRunFromEtcd(source, importTarget(client, cell.timeout), options);
+  });
