@@ -7,7 +7,7 @@ import { prose } from '../src/render/prose.ts';
 import type { Scenario } from '../src/simulator/scenario.ts';
 
 const shrinkMs = 5 * 60_000;
-const drawnBy = ['seed', 'runs', 'mode', 'replicas', 'hours', 'keep-going'];
+const drawnBy = ['seed', 'runs', 'mode', 'replicas', 'hours', 'keep-going', 'operators'];
 
 export default class Simulate extends BaseCommand {
   static override summary = 'Run a whole cell in one thread under injected faults.';
@@ -27,6 +27,7 @@ jobs changes how long it takes, and nothing else.
     '<%= config.bin %> <%= command.id %> --seed 1 --runs 100 --jobs 2 --mode safety --json',
     '<%= config.bin %> <%= command.id %> --for 10m --jobs 2 --keep-going',
     '<%= config.bin %> <%= command.id %> --seed 7 --replicas 3 --hours 0.5',
+    '<%= config.bin %> <%= command.id %> --operators often --for 5m --jobs 2',
     '<%= config.bin %> <%= command.id %> --seed 7 --shrink --output lost-write.json',
     '<%= config.bin %> <%= command.id %> --scenario lost-write.json',
   ];
@@ -43,6 +44,11 @@ jobs changes how long it takes, and nothing else.
     mode: Flags.option({
       options: ['safety', 'liveness', 'beyond-repair'] as const,
       description: 'Only this part. [default: safety, healing, liveness in turn]',
+    })(),
+    operators: Flags.option({
+      options: ['never', 'some', 'often'] as const,
+      description:
+        'Cells in which operators change the members: none, one in four, or all, and they do it often. [default: some]',
     })(),
     replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),
     hours: Flags.string({ description: 'Simulated hours of each run. [default: 0.05]' }),
@@ -75,13 +81,13 @@ jobs changes how long it takes, and nothing else.
     const { cellOf } = await import('../src/simulator/scenario.ts');
     const { WorkerPool } = await import('../src/simulator/worker-pool.ts');
     const { version } = this.config;
-    const { jobs, mode = null, replicas = simulationDefaults.replicas } = flags;
+    const { jobs, mode = null, operators = null, replicas = simulationDefaults.replicas } = flags;
     const forMs = flags.for ?? (flags.shrink ? shrinkMs : null);
     const hours = flags.hours === undefined ? simulationDefaults.hours : parsePositive('hours', flags.hours);
     const file = flags.scenario;
     const scenario = file === undefined ? null : await this.#readScenario(file);
     const seed = scenario?.cell.seed ?? flags.seed ?? screens.drawSeed();
-    const drawn = { seed, mode, replicas, hours };
+    const drawn = { seed, mode, replicas, hours, operators };
     const replay = file === undefined ? replayCommand(seed, drawn) : replayScenario(file);
     // The build puts the workers' program beside this folder.
     const runner = new WorkerPool({ jobs, entry: new URL('../simulator-worker.js', import.meta.url) });

@@ -36,6 +36,7 @@ import { toOperatorError } from './directory-errors.ts';
 import type { Fencing } from './fencing.ts';
 import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
 import { LogReplica, type LogReplicaOptions } from './log-replica.ts';
+import type { LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
 import { beginWitness, comparisonOf, fenceOf } from './member-fence.ts';
 import { Belonging } from './membership/belonging.ts';
@@ -84,8 +85,10 @@ export interface MemberOptions {
 export interface MemberHooks<Result, Application extends LogApplication<Result>>
   extends Pick<
     LogReplicaOptions<Result>,
-    'onMastership' | 'onEpoch' | 'onDelivered' | 'onCompared' | 'onSetAside' | 'onCheckWanted'
+    'onMastership' | 'onEpoch' | 'onDelivered' | 'onCompared' | 'onSetAside' | 'onCheckWanted' | 'onStep'
   > {
+  /** The simulator sees what the log asks of its disk. */
+  storageFor?(storage: ReplicaStorage, log: LogStorage): LogStorage;
   /** The state before the first instance; a snapshot, where there is one, is restored into it. */
   makeApplication(manifest: Manifest): Application;
   /** Another one, to be thrown away after a rehearsal; where absent, a new version starts without (design §6). */
@@ -489,12 +492,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
       if (direction === 'outbound') refusals.delete(id);
     });
     network.onPeerMark((from, mark) => fencing.onMark(from, mark));
-    const { onMastership, onEpoch, onDelivered, onCompared, onSetAside, onCheckWanted } = this.#hooks;
+    const { onMastership, onEpoch, onDelivered, onCompared, onSetAside, onCheckWanted, onStep } = this.#hooks;
+    const forLog = logStorage(storage, clocks, this.#logger);
     const log = new LogReplica<Result>({
       self,
       clocks,
       network,
-      storage: logStorage(storage, clocks, this.#logger),
+      storage: this.#hooks.storageFor?.(storage, forLog) ?? forLog,
       application,
       digest,
       random: new Random(Buffer.from(randomness.bytes(16)).toString('hex')),
@@ -517,6 +521,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       ...(onCompared === undefined ? {} : { onCompared }),
       ...(onSetAside === undefined ? {} : { onSetAside }),
       ...(onCheckWanted === undefined ? {} : { onCheckWanted }),
+      ...(onStep === undefined ? {} : { onStep }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const { boot, chosenUpTo } = recovered;
@@ -528,7 +533,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
       membership,
       questions,
       cellSecret,
-      lived: this.#belonging.lived,
+      // What was heard before this process began is among what is remembered of disks, as what others heard is.
+      hasLived: (id) => this.#belonging.lived.has(id) || storage.memory.of(id).length > 0,
       connected: () => network.connected(),
       meet: (acquaintance) => this.#belonging.meet(acquaintance),
     };

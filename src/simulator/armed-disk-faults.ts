@@ -46,6 +46,11 @@ export class ArmedDiskFaults {
     this.#armed = this.#armed.filter(({ fault }) => fault.lasting === true);
   }
 
+  /** The disk itself is bad somewhere. */
+  get lasting(): boolean {
+    return this.#armed.some(({ fault }) => fault.lasting === true);
+  }
+
   /** What goes wrong with this operation, or null. */
   strike(operation: DiskOperation): DiskFault | null {
     if (this.#armed.length === 0) return null;

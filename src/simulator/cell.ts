@@ -19,7 +19,8 @@ import { History } from './history.ts';
 import { Machine, type NamedHalt } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { Observer } from './observer.ts';
-import { drawProfile, type Profile } from './profile.ts';
+import { Crew } from './operators/crew.ts';
+import { drawProfile, type Operators, type Profile } from './profile.ts';
 import { type Sabotage, sabotage } from './sabotage.ts';
 import { Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
@@ -37,6 +38,8 @@ export interface CellOptions {
   readonly mode: SimulationMode | null;
   /** Answered operations that a run under faults goes on for, at most five times as long as was asked for. Default: 200. */
   readonly operationsMin?: number;
+  /** Who adds, removes and replaces members: `some` cells have somebody (the default), all have and see little else, or none has. */
+  readonly operators?: Operators;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
   /** What differs from the profile that the seed draws. */
@@ -93,6 +96,8 @@ const patienceShare = 5;
 const traceLines = 200;
 /** What lets wrong clocks show: a master that nobody hears. */
 const onlyIsolation: Profile['faultEveryMs'] = { 'isolate-master': 3_000 };
+/** Machines that are no members at first, where operators are at work. */
+const sparesCount = 3;
 /** Of the liveness phase after healing. */
 const livenessMs = 10_000;
 
@@ -109,6 +114,7 @@ export class SimulatedCell {
   readonly #machines: readonly Machine[];
   readonly #faults: Faults;
   readonly #atlas: FaultAtlas;
+  readonly #crew: Crew | null;
   #violation: Error | null = null;
   #healedAfterMs: number | null = null;
 
@@ -116,7 +122,11 @@ export class SimulatedCell {
     this.#options = options;
     this.#random = new Random(options.seed);
     const calm = options.mode === 'liveness';
-    const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm });
+    // What a script does not name does not happen; what is destroyed for good is judged by the members that there were.
+    const untouched =
+      options.script !== undefined || options.sabotage !== undefined || options.mode === 'beyond-repair';
+    const operators = untouched ? 'never' : (options.operators ?? (options.profile === undefined ? 'some' : 'never'));
+    const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm, operators });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
     this.#profile = { ...drawn, ...wild, ...options.profile, ...options.script?.profile };
     const { network: faults } = this.#profile;
@@ -148,9 +158,17 @@ export class SimulatedCell {
       now: () => scheduler.nowMs,
       believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
     });
-    this.#atlas = new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
-    this.#machines = formation.members.map(
-      ({ name }) =>
+    const operated = this.#profile.operated === true;
+    this.#atlas = operated
+      ? new FaultAtlas(
+          () => this.#crew?.tolerance() ?? 0,
+          (name) => this.#crew?.isVoter(name) ?? true,
+        )
+      : new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
+    const first = formation.members.map(({ name }) => name);
+    const spares = operated ? Array.from({ length: sparesCount }, (_, i) => `n${first.length + i + 1}`) : [];
+    this.#machines = [...first, ...spares].map(
+      (name) =>
         new Machine({
           name,
           scheduler,
@@ -163,8 +181,20 @@ export class SimulatedCell {
           peers: (peer) => this.#machines.find((machine) => machine.name === peer),
           onFatal: (machine, error) => this.#onFatal(machine, error),
           onRecovered: ({ name: member }) => this.#atlas.wentOn(member),
+          spare: !first.includes(name),
+          onEntered: ({ incarnation }, before) => {
+            if (incarnation > before && this.#atlas.isDamaged(name)) this.#atlas.renewed(name, 'operator-sequence');
+          },
         }),
     );
+    this.#crew = operated
+      ? new Crew({
+          ...{ scheduler, clientNetwork: this.#clientNetwork, machines: this.#machines, observer: this.#observer },
+          ...{ atlas: this.#atlas, leaseMs: this.#profile.leaseMs, note },
+          count: (kind) => this.#faults.count(kind),
+          fail: (violation) => this.#fail(violation),
+        })
+      : null;
     this.#faults = new Faults({
       scheduler,
       seed: `${options.seed}/faults`,
@@ -174,6 +204,8 @@ export class SimulatedCell {
       network: this.#network,
       clientNetwork: this.#clientNetwork,
       atlas: this.#atlas,
+      crew: this.#crew,
+      observer: this.#observer,
       note,
       fail: (violation) => this.#fail(violation),
     });
@@ -277,7 +309,7 @@ export class SimulatedCell {
     return new Endings({
       ...{ scheduler: this.#scheduler, trace: this.#trace, profile: this.#profile, history: this.#history },
       ...{ observer: this.#observer, machines: this.#machines, faults: this.#faults, atlas: this.#atlas },
-      ...{ network: this.#network, clientNetwork: this.#clientNetwork },
+      ...{ network: this.#network, clientNetwork: this.#clientNetwork, crew: this.#crew },
       runFor: (ms, done) => this.#runFor(ms, done),
     });
   }
@@ -303,6 +335,7 @@ export class SimulatedCell {
       case 'restart':
         return machine.diskFailed();
       case 'halt':
+        if (this.#crew?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
         try {
           this.#atlas.halted(machine.name, end.why.code, end.why.message);
         } catch (violation) {

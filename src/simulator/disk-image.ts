@@ -205,13 +205,17 @@ export class DiskImage {
     return after;
   }
 
-  /** An independent copy: a backup of the whole disk, or a second future of it. */
-  copy(): DiskImage {
+  /**
+   * An independent copy: a backup of the whole disk, or a second future of it. `asFiles`: file by file, as `cp` and `tar` do, and
+   * so with other fingerprints.
+   */
+  copy(asFiles = false): DiskImage {
     const copies = new Map<Inode, Inode>();
+    const shift = asFiles ? this.#nextInode : 0;
     const copyOf = (node: Inode): Inode => {
       const known = copies.get(node);
       if (known !== undefined) return known;
-      const copy = new Inode(node.number, node.modifiedMs);
+      const copy = new Inode(node.number + shift, node.modifiedMs);
       copy.cached = node.cached.copy();
       copy.durable = node.durable.copy();
       copy.pending = [...node.pending];
@@ -221,7 +225,7 @@ export class DiskImage {
     const copyNames = (names: Names): Names =>
       new Map([...names].map(([path, node]) => [path, node === 'folder' ? node : copyOf(node)]));
     const image = new DiskImage();
-    image.#nextInode = this.#nextInode;
+    image.#nextInode = this.#nextInode + shift;
     image.names = copyNames(this.names);
     image.#durableNames = copyNames(this.#durableNames);
     image.#pendingNames = this.#pendingNames.map((change) =>

@@ -15,6 +15,7 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   disk: of('disk'),
   clock: of('clock'),
   operator: of('operator'),
+  operators: of('operated'),
   membership: of('membership'),
   upgrade: of('upgrade'),
   'with others': Object.keys(sideEffects),

@@ -5,7 +5,7 @@
  */
 import type { Configuration } from '../core/consensus/configuration.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
-import { instance, replicaId } from '../core/consensus/identity.ts';
+import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { Random } from '../core/random.ts';
@@ -23,11 +23,12 @@ import type { DiskImage } from './disk-image.ts';
 import { answer, type ClientReply, type ClientRequest } from './front.ts';
 import { gatedDisk } from './gated-ports.ts';
 import { HostClock } from './host-clock.ts';
+import { MemberProcess, type StartFlags } from './member-process.ts';
 import type { SimulatedNetwork } from './network.ts';
 import type { Observed, Observer } from './observer.ts';
 import { SimulatedProcess } from './process.ts';
 import type { Profile } from './profile.ts';
-import { type Life, simulatedCell, startLife } from './replica-life.ts';
+import { type Life, type LifeObserver, simulatedCell, startLife } from './replica-life.ts';
 import { StartAttempt } from './start-attempt.ts';
 import type { Scheduler } from './virtual-clock.ts';
 
@@ -49,6 +50,10 @@ export interface MachineOptions {
   readonly onFatal: (machine: Machine, error: Error) => void;
   /** A process goes on from what it has found on its disk. */
   readonly onRecovered: (machine: Machine) => void;
+  /** No member of the formation: it has a disk, and waits for an operator. */
+  readonly spare?: boolean;
+  /** The directory of this machine says who it is, from now on. */
+  readonly onEntered?: (machine: Machine, before: number) => void;
 }
 
 /** Why a replica has ended for good, as an operator is told. */
@@ -58,6 +63,18 @@ export interface NamedHalt {
   readonly item: string;
   readonly message: string;
 }
+
+/** For a second process, which no checker takes for the first. */
+const unseen = (issued: Observer['issued']): LifeObserver => ({
+  ...{ applied: nothing, durable: nothing, issued, mastership: nothing, measured: nothing, recovered: nothing },
+  ...{ restored: nothing, snapshotCounts: nothing, snapshotsStandFor: nothing, stepped: nothing },
+});
+const nothing = (): void => undefined;
+
+/** As long as a real replica waits for an answer. */
+const askPeerMsMax = 2_000;
+/** One that was removed can be asked so much longer. */
+const removedLingerMs = 200;
 
 export class Machine {
   readonly name: string;
@@ -84,6 +101,12 @@ export class Machine {
   #life: Life | null = null;
   /** A process that found an empty directory. */
   #starting: StartAttempt | null = null;
+  /** The production member, where an operator may act. */
+  #member: MemberProcess | null = null;
+  #flags: StartFlags;
+  readonly #twins = new Set<() => void>();
+  /** Operators whose requests were not answered yet: how they learn that the process is gone. */
+  readonly #operating = new Set<() => void>();
 
   constructor(options: MachineOptions) {
     const { scheduler, random, profile } = options;
@@ -96,6 +119,8 @@ export class Machine {
     });
     this.clock.setStep(profile.clockStepMs);
     this.#disk = this.#newDisk('disk');
+    this.#flags = { cell: this.listedMembers };
+    this.#vacant = options.spare === true;
   }
 
   /** Of the present incarnation. */
@@ -118,6 +143,15 @@ export class Machine {
 
   get log(): LogReplica<CommandResult> | null {
     return this.#life?.log ?? null;
+  }
+
+  get storage(): ReplicaStorage | null {
+    return this.#life?.storage ?? null;
+  }
+
+  /** Where it is reached. */
+  get url(): string {
+    return `http://${this.name}.simulated`;
   }
 
   get disk(): SimulatedDisk {
@@ -149,8 +183,8 @@ export class Machine {
   }
 
   /** Makes the data directory of a member that has never run. */
-  form(): Promise<void> {
-    return ReplicaStorage.form(this.#disk, this.formation);
+  async form(): Promise<void> {
+    if (!this.#vacant) await ReplicaStorage.form(this.#disk, this.formation);
   }
 
   get vacant(): boolean {
@@ -172,7 +206,7 @@ export class Machine {
     this.#beginning = true;
     this.#incarnation = incarnation;
     try {
-      await this.form();
+      await ReplicaStorage.form(this.#disk, this.formation);
       this.#vacant = false;
       this.boot();
     } catch (error) {
@@ -189,6 +223,61 @@ export class Machine {
     this.boot();
   }
 
+  /** An operator starts it, with these flags from now on (null: those of before), on the disk that is there, on an empty one, or on another state of it. */
+  restart(flags: Partial<StartFlags> | null, disk: 'kept' | 'empty' | DiskImage, random: Random): void {
+    this.kill({ writes: 'process' }, random);
+    this.#halted = null;
+    this.#vacant = false;
+    if (flags !== null) this.#flags = { cell: this.listedMembers, ...flags };
+    if (disk === 'empty') this.#armed = new ArmedDiskFaults();
+    const label = `disk of start ${this.#lives + 1}`;
+    if (disk !== 'kept') this.#disk = this.#newDisk(label, this.#disk.knobs, disk === 'empty' ? undefined : disk);
+    this.boot();
+  }
+
+  /** Nothing that is written in some places can be read again, whoever writes it. */
+  get hasBadSectors(): boolean {
+    return this.#armed.lasting;
+  }
+
+  /**
+   * A second process of this name, on a copy of the directory, beside the one that runs (pitfall O2). It ends with that one, or when the
+   * returned function is called. `onVote`: it promises or accepts.
+   */
+  startTwin(where: 'address' | 'elsewhere', onVote: Observer['issued'], onEnd: (error: Error) => void): () => void {
+    const { scheduler, profile, network } = this.#options;
+    const process = new SimulatedProcess({ name: `${this.name}/twin ${++this.#lives}`, scheduler, clock: this.clock });
+    const random = this.#random.fork(process.name);
+    const schedule = (delayMs: number, callback: () => void): void =>
+      void scheduler.after(delayMs, () => process.enter('io', callback), true);
+    const options = { schedule, random, now: () => scheduler.nowMs, fault: () => null };
+    const disk = new SimulatedDisk(options, this.#disk.image.copy(true), { ...this.#disk.knobs });
+    const twin = new MemberProcess({
+      ...{ name: this.name, flags: { cell: this.listedMembers }, process, disk, random, twin: where },
+      randomness: { bytes: (length) => Uint8Array.from({ length }, () => random.below(256)) },
+      ...{ network, profile, observer: unseen(onVote), logger: this.#logger(), makeEntryStore: undefined },
+      ask: (url, path, body) => this.#ask(process, url, path, body),
+      onEntered: () => undefined,
+      onFatal: (error) => process.alive && onEnd(error),
+      onRemoved: (error) => process.alive && onEnd(error),
+      onRecovered: () => undefined,
+      onSnapshot: () => undefined,
+    });
+    twin.run().then(
+      (life) => process.alive && life?.log.start(),
+      (error: unknown) => process.alive && onEnd(error as Error),
+    );
+    scheduler.settle();
+    const end = (): void => {
+      process.kill();
+      twin.crash();
+      this.#member?.readdress();
+      this.#twins.delete(end);
+    };
+    this.#twins.add(end);
+    return end;
+  }
+
   #newDisk(label: string, knobs?: SimulatedDisk['knobs'], image?: DiskImage): SimulatedDisk {
     const { scheduler } = this.#options;
     const options = {
@@ -201,6 +290,7 @@ export class Machine {
 
   /** What a member says about itself to one that is about to start; null when it does not answer. */
   async formationView(): Promise<FormationView | null> {
+    if (this.#member !== null) return (await this.answerPeer('/peer/v1/formation', {})) as FormationView | null;
     if (this.#starting !== null) return this.#starting.view();
     const log = this.#life?.log;
     if (log === undefined || this.#process?.paused === true) return null;
@@ -224,6 +314,25 @@ export class Machine {
     const reached = await process.promise(legMs, () => network.reaches(this.name, peer));
     const view = reached ? ((await peers(peer)?.formationView()) ?? null) : null;
     return process.promise(legMs, () => view);
+  }
+
+  /** Whoever listens here answers a question of another replica; null when nobody does. */
+  async answerPeer(path: string, body: unknown): Promise<unknown> {
+    if (this.#member === null || this.#process?.paused !== false) return null;
+    return this.#member.answer(path, body);
+  }
+
+  /** `process`, on this machine, asks whoever is at `url`; null when there is no answer in time. */
+  async #ask(process: SimulatedProcess, url: string, path: string, body: unknown): Promise<unknown> {
+    const { network, peers } = this.#options;
+    const peer = peers(new URL(url).hostname.replace(/\.simulated$/, ''));
+    const legMs = network.faults.delayMsMin + network.faults.delayMsMean;
+    const asked = async (): Promise<unknown> => {
+      const reached = await process.promise(legMs, () => peer !== undefined && network.reaches(this.name, peer.name));
+      const answer = reached ? ((await peer?.answerPeer(path, body)) ?? null) : null;
+      return process.promise(legMs, () => answer);
+    };
+    return Promise.race([asked(), process.promise(askPeerMsMax, () => null)]);
   }
 
   /** For people. */
@@ -329,11 +438,17 @@ export class Machine {
     if (process === null) return;
     this.#options.observer.died(this.#observed(process), how.writes);
     process.kill();
-    this.#options.network.crash(this.id);
+    if (this.#member === null) this.#options.network.crash(this.id);
+    else this.#member.crash();
+    this.#member = null;
     this.#disk = this.#disk.crash(how, {}, random);
     this.#process = null;
     this.#life = null;
     this.#starting = null;
+    for (const end of [...this.#twins]) end();
+    const waiting = [...this.#operating];
+    this.#operating.clear();
+    for (const broken of waiting) broken();
   }
 
   #observed(process: SimulatedProcess): Observed {
@@ -345,6 +460,7 @@ export class Machine {
     const randomness: RandomnessPort = {
       bytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
     };
+    if (profile.operated === true) return this.#runMember(process, random, randomness);
     if (this.#disk.image.holdsNoFile()) return this.#startEmpty(process, randomness);
     const life = await startLife({
       ...{ observed: this.#observed(process), process, disk: this.#disk, random, randomness },
@@ -355,6 +471,32 @@ export class Machine {
       onRecovered: () => onRecovered(this),
       onSnapshot: () => this.#snapshotBegins(),
     });
+    this.#life = life;
+    life.log.start();
+  }
+
+  async #runMember(process: SimulatedProcess, random: Random, randomness: RandomnessPort): Promise<void> {
+    const { profile, network, observer, onRecovered, onFatal, makeEntryStore } = this.#options;
+    const member = new MemberProcess({
+      ...{ name: this.name, flags: this.#flags, process, disk: this.#disk, random, randomness },
+      ...{ network, profile, observer, logger: this.#logger() },
+      makeEntryStore: makeEntryStore === undefined ? undefined : () => makeEntryStore(this.name),
+      ask: (url, path, body) => this.#ask(process, url, path, body),
+      onEntered: (id) => {
+        const before = this.#incarnation;
+        this.#incarnation = parseReplicaId(id).incarnation;
+        this.#options.onEntered?.(this, before);
+      },
+      onFatal: (error) => {
+        if (process.alive) onFatal(this, error);
+      },
+      onRemoved: (error) => void process.promise(removedLingerMs, () => onFatal(this, error)),
+      onRecovered: () => onRecovered(this),
+      onSnapshot: () => this.#snapshotBegins(),
+    });
+    this.#member = member;
+    const life = await member.run();
+    if (life === null || !process.alive) return;
     this.#life = life;
     life.log.start();
   }
@@ -423,6 +565,33 @@ export class Machine {
         },
       );
     });
+  }
+
+  /**
+   * An operator's request has arrived; answered with null where no replica serves. `broken`: the process ended before it had answered.
+   */
+  operate<Result>(
+    ask: (service: DatabaseService) => Promise<Result>,
+    reply: (result: Result | null) => void,
+    broken: () => void,
+  ): void {
+    const process = this.#process;
+    if (process === null) return reply(null);
+    process.enter('io', () => {
+      const service = this.#life?.service;
+      if (service === undefined) return reply(null);
+      this.#operating.add(broken);
+      const answered = (result: Result | null): void => {
+        if (this.#operating.delete(broken) && process.alive) reply(result);
+      };
+      ask(service).then(answered, () => answered(null));
+      this.#options.scheduler.settle();
+    });
+  }
+
+  /** Of one more start by hand. */
+  restartRandom(): Random {
+    return this.#random.fork(`start ${this.#lives + 1}`);
   }
 
   /** True time until the lease of this master ends, unless it is renewed; null for anybody else. */

@@ -26,6 +26,8 @@ export interface PortOptions {
   readonly awake?: () => boolean;
   /** Also reached, although no configuration that this replica knows names it: whoever is at an address that it was given. */
   readonly found?: (id: ReplicaId) => boolean;
+  /** A second process under one identity: it takes over the address of the first, or speaks from another one. */
+  readonly twin?: 'address' | 'elsewhere';
 }
 
 /** What became of a message. One of a life before the one heard of last is delivered all the same. */
@@ -44,6 +46,8 @@ export class SimulatedPort implements AttestedNetworkPort {
   readonly #heard = new Map<ReplicaId, { readonly boot: number; flush: number }>();
   /** Lives that were let in. */
   #met = new WeakSet<SimulatedPort>();
+  /** The life of each that was let in last. */
+  readonly #partners = new Map<ReplicaId, SimulatedPort>();
   #dialled: ReadonlySet<ReplicaId> = new Set();
   #state: 'alive' | 'closed' | 'crashed' = 'alive';
   #onMessage: (from: ReplicaId, message: Message) => void = () => {};
@@ -139,6 +143,15 @@ export class SimulatedPort implements AttestedNetworkPort {
     return [...this.#peers].filter((id) => this.#network.reachable(this, id)).sort();
   }
 
+  /** Those of them with which there is a connection: their present life was let in. */
+  linked(): readonly ReplicaId[] {
+    if (this.#state !== 'alive') return [];
+    const linked = [...this.#partners].filter(
+      ([id, port]) => port.state === 'alive' && this.#network.reaches(this.host, port.host) && this.#isPeer(id),
+    );
+    return linked.map(([id]) => id).sort();
+  }
+
   async close(): Promise<void> {
     this.end('closed');
   }
@@ -180,6 +193,7 @@ export class SimulatedPort implements AttestedNetworkPort {
     }
     if (!sender.admits(back)) return null;
     this.#met.add(sender);
+    this.#partners.set(sender.id, sender);
     this.#heard.set(sender.id, { boot: mark.boot, flush: mark.flush });
     this.#onHello(hello);
     this.#onMark(sender.id, mark);

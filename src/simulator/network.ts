@@ -76,15 +76,20 @@ export class SimulatedNetwork {
 
   /** A new life of a replica; one that was still there has crashed. */
   port(id: ReplicaId, options: PortOptions = {}): SimulatedPort {
-    this.crash(id);
+    if (options.twin === undefined) this.crash(id);
     const port = new SimulatedPort(this, id, options);
-    this.#ports.set(id, port);
+    if (options.twin !== 'elsewhere') this.#ports.set(id, port);
     return port;
   }
 
   /** Ends the life without a word: handlers are gone, what it has sent may still arrive. */
   crash(id: ReplicaId): void {
     this.#ports.get(id)?.end('crashed');
+  }
+
+  /** Whoever is at this address again: a second process there has ended. */
+  readdress(port: SimulatedPort): void {
+    if (port.state === 'alive') this.#ports.set(port.id, port);
   }
 
   get faults(): NetworkFaults {

@@ -54,6 +54,8 @@ export class Observer {
   readonly #durability = new DurabilityChecker();
   readonly #digests = new WeakMap<Value, string>();
   readonly #snapshots = new SnapshotBytesChecker();
+  /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
+  readonly #putBack = new Set<ReplicaId>();
   #replayed = 0;
   #masterships = 0;
 
@@ -86,6 +88,11 @@ export class Observer {
     return this.#agreement.configurationAt(Number.POSITIVE_INFINITY);
   }
 
+  /** The two newest that were chosen, and from where each governs: of a formation that was never changed, the same twice. */
+  get lastConfigurations(): AgreementChecker['lastConfigurations'] {
+    return this.#agreement.lastConfigurations;
+  }
+
   #note(who: string, what: string, ...parts: readonly (string | number)[]): void {
     this.#trace.note(this.#now(), who, what, ...parts);
   }
@@ -116,6 +123,7 @@ export class Observer {
     const { promise, entries, chosenUpTo, snapshot, bad } = found;
     if (bad.length > 0) this.#note(name, 'lost', ...bad.flatMap(({ instance, upTo }) => [instance, upTo]).slice(0, 20));
     this.#note(name, 'starts', process, formatBallot(promise.ballot), entries.length, chosenUpTo);
+    if (this.#putBack.has(id)) return this.#prefix.standsAt(id, snapshot?.instance ?? 0, snapshot?.checksum ?? null);
     this.#ballots.recovered(
       id,
       promise.ballot,
@@ -138,8 +146,28 @@ export class Observer {
     this.#prefix.standsAt(id, snapshot?.instance ?? 0, snapshot?.checksum ?? null);
   }
 
+  /** The disk of this incarnation is an older one from now on. */
+  putBack(id: ReplicaId): void {
+    this.#putBack.add(id);
+  }
+
+  isPutBack(id: ReplicaId): boolean {
+    return this.#putBack.has(id);
+  }
+
+  /** A second process of an incarnation has made this durable. */
+  ofTwin({ id, name }: Observed, request: WriteRequest): void {
+    this.#note(name, 'twin votes', request.promise === null ? '' : formatBallot(request.promise.ballot));
+    for (const { instance, ballot, value } of request.entries) {
+      if (instance <= request.chosenUpTo) continue;
+      const choice = this.#agreement.accepted({ replica: id, instance, ballot, value, digest: this.#digest(value) });
+      if (choice !== null) this.#chosen(choice);
+    }
+  }
+
   /** A replica asks its disk to make this durable. */
   issued({ id, name }: Observed, request: WriteRequest): void {
+    if (this.#putBack.has(id)) this.#votesNoMore(name, request);
     // One step's records: it may have accepted first and promised then.
     for (const { instance, ballot, value } of request.entries) {
       if (instance > request.chosenUpTo) this.#ballots.accepted(id, instance, ballot, this.#digest(value));
@@ -173,6 +201,14 @@ export class Observer {
     const believers = [...this.#believers()];
     this.#lease.check(believers);
     for (const { name, process } of believers) if (name !== ballot.name) this.#epochs.broken(process);
+  }
+
+  #votesNoMore(name: string, { promise, entries, chosenUpTo }: WriteRequest): void {
+    if (promise === null && entries.every(({ instance }) => instance <= chosenUpTo)) return;
+    throw new Violation('time-travel', `${name} votes on a disk that is older than what it acknowledged`, {
+      promise: promise === null ? null : formatBallot(promise.ballot),
+      instances: entries.map(({ instance }) => instance),
+    });
   }
 
   /** A snapshot of this replica counts from now on, taken or received. */

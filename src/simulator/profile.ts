@@ -6,7 +6,7 @@
  */
 import type { Limits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
-import { type FaultKind, swarmKinds } from './faults/catalogue.ts';
+import { type FaultKind, operatedKinds, swarmKinds } from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
 
 export interface Profile {
@@ -28,6 +28,8 @@ export interface Profile {
   readonly timerLatenessMs: number;
   /** Between two checks of all replicas' databases; none where absent. */
   readonly checkEveryMs?: number;
+  /** Operators act on it: its replicas are whole processes of `node start`, and there are machines to spare. */
+  readonly operated?: boolean;
   readonly clients: number;
   /** Mean pause of one client between operations. */
   readonly thinkMs: number;
@@ -49,11 +51,37 @@ const checkEveryLeases = 40;
 /** Replicas that only renew a lease take snapshots no more often than this. */
 const snapshotEveryMsMin = 500;
 
-/** Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. */
+/**
+ * Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. `operators`: `some` cells are theirs to change, or all, in
+ * which they do little else.
+ */
 export function drawProfile(
   random: Random,
-  options: { readonly replicas: number | null; readonly calm: boolean },
+  options: { readonly replicas: number | null; readonly calm: boolean; readonly operators?: Operators },
 ): Profile {
+  const profile = drawUntouched(random, options);
+  const { operators = 'never' } = options;
+  const own = random.fork('operators');
+  const operated = operators === 'often' || (operators === 'some' && own.chance(0.25));
+  return operated && profile.replicas >= 3 && !options.calm ? withOperators(profile, own, operators) : profile;
+}
+
+export type Operators = 'never' | 'some' | 'often';
+
+/** Nobody else changes members then; leases are short enough for many commands. */
+function withOperators(profile: Profile, random: Random, operators: Operators): Profile {
+  const often = operators === 'often';
+  const faultEveryMs: Partial<Record<FaultKind, number>> = { ...profile.faultEveryMs };
+  delete faultEveryMs['replace-member'];
+  for (const kind of operatedKinds) {
+    const every = random.betweenLogarithmic(5_000, 120_000);
+    if (random.chance(0.5)) faultEveryMs[kind] = every;
+  }
+  const sequencesMs = often ? random.betweenLogarithmic(250, 4_000) : random.betweenLogarithmic(2_000, 30_000);
+  return { ...profile, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
+}
+
+function drawUntouched(random: Random, options: { readonly replicas: number | null; readonly calm: boolean }): Profile {
   const drawn = random.pick(replicaCounts);
   const leaseMs = Math.round(random.betweenLogarithmic(50, 5000));
   const delayMs = random.betweenLogarithmic(0.05, leaseMs / 40);
@@ -77,6 +105,7 @@ export function drawProfile(
   };
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of swarmKinds) {
+    if (operatedKinds.includes(kind)) continue;
     const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
     if (on()) faultEveryMs[kind] = every;
   }

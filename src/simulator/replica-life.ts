@@ -44,6 +44,21 @@ export const simulatedCell = {
   level: 1,
 } as const;
 
+/** What a life tells of itself. */
+export type LifeObserver = Pick<
+  Observer,
+  | 'applied'
+  | 'durable'
+  | 'issued'
+  | 'mastership'
+  | 'measured'
+  | 'recovered'
+  | 'restored'
+  | 'snapshotCounts'
+  | 'snapshotsStandFor'
+  | 'stepped'
+>;
+
 export interface LifeOptions {
   readonly observed: Observed;
   readonly process: SimulatedProcess;
@@ -52,7 +67,7 @@ export interface LifeOptions {
   readonly network: SimulatedNetwork;
   readonly profile: Profile;
   readonly formation: Configuration;
-  readonly observer: Observer;
+  readonly observer: LifeObserver;
   readonly logger: Logger;
   readonly randomness: RandomnessPort;
   readonly makeEntryStore: EntryStoreMaker | undefined;
@@ -186,7 +201,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
 }
 
 /** As the process around a real replica does, only sooner: simulated leases are short. */
-function watchSpace(storage: ReplicaStorage, process: SimulatedProcess, everyMs: number): void {
+export function watchSpace(storage: ReplicaStorage, process: SimulatedProcess, everyMs: number): void {
   const look = (): void => {
     if (!storage.readOnly) return;
     storage.checkSpace().catch(() => undefined);
@@ -204,8 +219,8 @@ const formationHandle = (formation: Configuration): SnapshotHandle => ({
 });
 
 /** The storage itself, with the observer told what it was asked and what it said. */
-function observe(
-  { observed, observer, onSnapshot }: LifeOptions,
+export function observe(
+  { observed, observer, onSnapshot }: Pick<LifeOptions, 'observed' | 'observer' | 'onSnapshot'>,
   whole: ReplicaStorage,
   storage: LogStorage,
 ): LogStorage {
@@ -244,7 +259,10 @@ function observe(
   };
 }
 
-function watch({ observed, observer }: LifeOptions, database: DatabaseApplication): LogApplication<CommandResult> {
+export function watch(
+  { observed, observer }: Pick<LifeOptions, 'observed' | 'observer'>,
+  database: DatabaseApplication,
+): LogApplication<CommandResult> {
   let restored = false;
   return {
     apply: (delivery: Delivery) => {
@@ -264,7 +282,8 @@ function watch({ observed, observer }: LifeOptions, database: DatabaseApplicatio
   };
 }
 
-const identity: Parameters<DatabaseApplication['initialize']>[0] = {
+/** What every simulated database begins with. */
+export const identity: Parameters<DatabaseApplication['initialize']>[0] = {
   cellId: simulatedCell.id,
   generation: simulatedCell.generation,
   generationId: '00000000000000000000000000000001',

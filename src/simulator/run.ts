@@ -7,6 +7,7 @@
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
 import { faultClasses } from './fault-classes.ts';
 import { destructionKinds } from './faults/catalogue.ts';
+import type { Operators } from './profile.ts';
 import { meaningOf } from './properties.ts';
 import { type CellRunner, type Pulse, runnerHere } from './runner.ts';
 import { joinHashes } from './trace.ts';
@@ -22,6 +23,8 @@ export interface SimulationOptions {
   /** Null: drawn anew for each seed. */
   readonly replicas?: number | null;
   readonly hours?: number;
+  /** Null or absent: some cells have them. */
+  readonly operators?: Operators | null;
   /** In place of all these: this one run, which that command shows again. */
   readonly scenario?: { readonly cell: CellOptions; readonly replay: string };
   /** Goes on after a violation, and reports all of them. */
@@ -235,7 +238,7 @@ class Totals {
   }
 
   add(index: number, report: CellReport): void {
-    const { mode = null, hours = simulationDefaults.hours } = this.#options;
+    const { mode = null, hours = simulationDefaults.hours, operators = null } = this.#options;
     this.#hashes.push(report.traceHash);
     this.#simulatedMs += report.simulatedMs;
     this.#events += report.events;
@@ -247,7 +250,8 @@ class Totals {
     const seed = seedOf(this.#options.seed, index);
     const { property, message, facts, atMs, trace } = report.violation;
     const { scenario } = this.#options;
-    const replay = scenario?.replay ?? replayCommand(seed, { mode, replicas: report.profile.replicas, hours });
+    const replay =
+      scenario?.replay ?? replayCommand(seed, { mode, replicas: report.profile.replicas, hours, operators });
     this.#violations.push({
       ...{ seed, property, means: meaningOf(property), message, facts, atMs, trace },
       ...{ replay, shrink: `${replay} --shrink` },
@@ -285,11 +289,13 @@ class Totals {
       mode = null,
       replicas = simulationDefaults.replicas,
       hours = simulationDefaults.hours,
+      operators = null,
     } = this.#options;
     const runs = this.#hashes.length;
     const few = replicas !== null && replicas < 3;
-    if (runs < longRunSeeds || mode === 'liveness' || few || neverFired.length === 0) return undefined;
-    const replay = `${replayCommand(seed, { mode, replicas, hours })} --runs ${runs}`;
+    if (runs < longRunSeeds || mode === 'liveness' || few || operators === 'never' || neverFired.length === 0)
+      return undefined;
+    const replay = `${replayCommand(seed, { mode, replicas, hours, operators })} --runs ${runs}`;
     const property = 'fault-coverage';
     return {
       ...{ seed, property, means: meaningOf(property), atMs: this.#simulatedMs, trace: [], replay, shrink: replay },
@@ -302,9 +308,9 @@ class Totals {
 /** What run `index` is. */
 export function cellOptions(options: SimulationOptions, index: number): CellOptions {
   if (options.scenario !== undefined) return options.scenario.cell;
-  const { seed, mode = null, hours = simulationDefaults.hours } = options;
+  const { seed, mode = null, hours = simulationDefaults.hours, operators = null } = options;
   const replicas = options.replicas === undefined ? simulationDefaults.replicas : options.replicas;
-  return { seed: seedOf(seed, index), replicas, hours, mode };
+  return { seed: seedOf(seed, index), replicas, hours, mode, ...(operators === null ? {} : { operators }) };
 }
 
 const seedOf = (seed: number | string, run: number): number | string => {
@@ -315,13 +321,19 @@ const seedOf = (seed: number | string, run: number): number | string => {
 /** Shows that seed again. */
 export function replayCommand(
   seed: number | string,
-  options: { readonly mode: SimulationMode | null; readonly replicas: number | null; readonly hours: number },
+  options: {
+    readonly mode: SimulationMode | null;
+    readonly replicas: number | null;
+    readonly hours: number;
+    readonly operators?: Operators | null;
+  },
 ): string {
-  const { mode, replicas, hours } = options;
+  const { mode, replicas, hours, operators = null } = options;
   const parts = ['paxosctl simulate', `--seed ${quoted(String(seed))}`];
   if (mode !== null) parts.push(`--mode ${mode}`);
   if (replicas !== null && replicas !== simulationDefaults.replicas) parts.push(`--replicas ${replicas}`);
   if (hours !== simulationDefaults.hours) parts.push(`--hours ${hours}`);
+  if (operators !== null) parts.push(`--operators ${operators}`);
   return parts.join(' ');
 }
 

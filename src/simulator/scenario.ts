@@ -87,7 +87,7 @@ export function parseScenario(text: string): Scenario {
   }
   fieldsOf('"cell"', top.cell, {
     ...{ seed: 'string or number', replicas: 'number or null', hours: 'number', mode: 'string or null' },
-    ...{ 'operationsMin?': 'number', 'sabotage?': 'string' },
+    ...{ 'operationsMin?': 'number', 'operators?': 'string', 'sabotage?': 'string' },
   });
   if (top.profile !== undefined && top.strikes === undefined) throw new ScenarioError('"profile" wants "strikes" too.');
   ((top.strikes ?? []) as readonly unknown[]).forEach((strike, i) => {

@@ -100,6 +100,30 @@ describe('a lost or damaged disk', () => {
   });
 });
 
+describe('a spare that has lived', () => {
+  it('gets no second life under its number when its disk is lost, also from a master that was started since', {
+    timeout: 40_000,
+  }, async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const spare = await cell.newcomer('n4');
+      spare.start();
+      await operate(cell, (options) => addMember(options, { name: 'n4', url: spare.url, promote: false, ...plain }));
+      await until('it lives', async () => (await spare.status())?.role === 'learner');
+      await spare.kill();
+      await cell.killAll();
+      for (const member of cell.members.filter((it) => it !== spare)) member.start();
+      await cell.master();
+      rmSync(spare.directory, { recursive: true, force: true });
+      expect(await spare.startAndEnd(), spare.log()).toEqual({ code: 20, signal: null });
+      spare.start({ rebuild: true });
+      await until('the next incarnation lives', async () => {
+        const status = await spare.status();
+        return status?.role === 'learner' && status.incarnation > 1;
+      });
+    });
+  });
+});
+
 describe('a member that was removed', () => {
   it('ends with 23 however late it comes back, and disturbs nobody', { timeout: 40_000 }, async () => {
     await withCell({ replicas: 3 }, async (cell) => {

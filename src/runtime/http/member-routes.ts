@@ -23,7 +23,14 @@ export function membersDocument(status: ReplicaStatus): MembersDocument {
 }
 
 /** What the body asks for; null when it asks for nothing, or for two things. */
-function requestOf({ name, url, role, replaces, rebuild, incarnation }: MembersBody): MemberRequest | null {
+export function membersRequestOf({
+  name,
+  url,
+  role,
+  replaces,
+  rebuild,
+  incarnation,
+}: MembersBody): MemberRequest | null {
   if (rebuild === true) {
     const alone = url === undefined && role === undefined && replaces === undefined;
     return alone ? { kind: 'rebuild', name, incarnation: incarnation ?? null } : null;
@@ -35,7 +42,7 @@ function requestOf({ name, url, role, replaces, rebuild, incarnation }: MembersB
 
 function change(exchange: Exchange): void {
   readJson(exchange, membersSchema, {}, (body) => {
-    const request = requestOf(body);
+    const request = membersRequestOf(body);
     if (request === null) {
       const what = 'an url (to add), "role":"voter" (to promote) or "rebuild":true';
       return exchange.problem('PAXOS_BAD_BODY', `Body: beside the name there must be one of ${what}.`);
@@ -83,7 +90,7 @@ function tell(
 ): void {
   switch (answer.kind) {
     case 'done':
-      return exchange.json(documentOf(request, answer.report, dryRun));
+      return exchange.json(membersChangeDocument(request, answer.report, dryRun));
     case 'refused': {
       const { code, message, facts, suggestions } = answer;
       const status = catalogued(code).status ?? 409;
@@ -98,7 +105,8 @@ function tell(
   }
 }
 
-function documentOf(
+/** The answer to a change, as a client gets it. */
+export function membersChangeDocument(
   request: MemberRequest,
   { plan, member, probes, version, warnings }: Extract<MembersAnswer, { kind: 'done' }>['report'],
   dryRun: boolean,

@@ -35,8 +35,8 @@ export interface DeskMember {
   readonly questions: PeerQuestions;
   /** What members prove to each other. */
   readonly cellSecret: Uint8Array;
-  /** Incarnations that were heard from since this process began. */
-  readonly lived: ReadonlySet<ReplicaId>;
+  /** This incarnation was heard of, by this process or by what is remembered of disks: it has begun somewhere. */
+  hasLived(id: ReplicaId): boolean;
   connected(): readonly ReplicaId[];
   /** From now on this replica is reached there, until the log names it. */
   meet(acquaintance: Acquaintance): void;
@@ -141,7 +141,7 @@ export class PeerDesk {
     if (!own.log.isServing() || member === undefined) return this.#elsewhere(own);
     const id = memberId(member);
     const { incarnation } = member;
-    if (member.role !== 'voter' && !own.lived.has(id)) {
+    if (member.role !== 'voter' && !own.hasLived(id)) {
       return { kind: 'admitted', document: admissionOf(member, own) };
     }
     if (asked.rebuild === undefined) {

@@ -41,8 +41,13 @@ interface Votes {
 /** Votes this far below the last instance chosen without a gap are forgotten, to bound memory over long runs. */
 const votesKeptInstances = 20_000;
 
+interface Governing {
+  readonly from: number;
+  readonly configuration: Configuration;
+}
+
 export class AgreementChecker {
-  readonly #configurations: { readonly from: number; readonly configuration: Configuration }[];
+  readonly #configurations: Governing[];
   /** By instance: one for each ballot, of which there are few. */
   readonly #votes = new Map<number, Votes[]>();
   readonly #voters = new Map<Configuration, readonly ReplicaId[]>();
@@ -73,6 +78,12 @@ export class AgreementChecker {
     let governing = this.#configurations[0] as { configuration: Configuration };
     for (const later of this.#configurations) if (later.from <= instance) governing = later;
     return governing.configuration;
+  }
+
+  /** The newest one that was chosen, after the one before it. */
+  get lastConfigurations(): readonly [before: Governing, present: Governing] {
+    const present = this.#configurations.at(-1) as Governing;
+    return [this.#configurations.at(-2) ?? present, present];
   }
 
   /**

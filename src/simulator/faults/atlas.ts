@@ -13,15 +13,23 @@ export class FaultAtlas {
   /** Members of which more than log and snapshots was hit: those are repaired from the others. */
   readonly #beyondItems = new Set<string>();
   /** Members that may be damaged at one time. */
-  readonly #most: number;
+  readonly #most: () => number;
+  /** Whose vote counts; everybody's where nobody comes and goes. */
+  readonly #isVoter: (member: string) => boolean;
+  /** Another incarnation has begun there. */
+  readonly #renewed = new Set<string>();
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(most: number | (() => number), isVoter: (member: string) => boolean = () => true) {
+    this.#most = typeof most === 'number' ? () => most : most;
+    this.#isVoter = isVoter;
   }
 
   /** May the disk of `member` be damaged, in addition to what is damaged already? */
   allows(member: string): boolean {
-    return this.#damaged.has(member) || this.#damaged.size < this.#most;
+    if (this.#damaged.has(member)) return true;
+    const most = this.#most();
+    const damaged = [...this.#damaged.keys()].filter((name) => this.#isVoter(name)).length;
+    return this.#isVoter(member) && damaged < most;
   }
 
   /** `items`: only log records or snapshots were hit. */
@@ -36,6 +44,24 @@ export class FaultAtlas {
   renewed(member: string, kind: FaultKind): void {
     this.#damaged.set(member, [kind]);
     this.#beyondItems.add(member);
+    this.#renewed.add(member);
+  }
+
+  isRenewed(member: string): boolean {
+    return this.#renewed.has(member);
+  }
+
+  /** The incarnation that began there has its vote, or the member is none any more. */
+  repaired(member: string): void {
+    this.#renewed.delete(member);
+    this.#damaged.delete(member);
+    this.#beyondItems.delete(member);
+  }
+
+  /** It came to nothing. */
+  undamaged(member: string, kind: FaultKind): void {
+    this.returned(member, kind);
+    if (!this.#damaged.has(member)) this.#beyondItems.delete(member);
   }
 
   /** The member is back on that disk; what has struck it since stays. */

@@ -13,7 +13,7 @@
  */
 export type Expectation = 'survives' | 'halts' | 'survives or halts' | 'refused';
 
-export type FaultClass = 'process' | 'network' | 'disk' | 'clock' | 'operator' | 'membership' | 'upgrade';
+export type FaultClass = 'process' | 'network' | 'disk' | 'clock' | 'operator' | 'operated' | 'membership' | 'upgrade';
 
 export interface FaultFacts {
   /** Row of the catalogue. */
@@ -87,6 +87,12 @@ export const faultCatalogue = {
   'empty-directory': facts('O4', 'operator', 'refused'),
   'directory-of-another-cell': facts('O5', 'operator', 'refused'),
   'formation-disagrees': facts('O8', 'operator', 'refused'),
+  'operator-sequence': facts('O9', 'operated', 'survives or halts'),
+  'disk-wiped': facts('O4', 'operated', 'halts'),
+  'directory-restored': facts('O6', 'operated', 'survives or halts'),
+  'directory-copied': facts('O12', 'operated'),
+  'directories-swapped': facts('O1', 'operated', 'survives or halts'),
+  'second-process': facts('O2', 'operated', 'survives or halts'),
   'leftover-files': facts('U3', 'upgrade', 'refused'),
   'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },
   'all-logs-damaged': { ...facts('D3', 'disk', 'survives or halts'), only: 'beyond-repair' },
@@ -100,6 +106,8 @@ export const faultKinds = Object.keys(faultCatalogue) as readonly FaultKind[];
 const factsOf = (kind: FaultKind): FaultFacts => faultCatalogue[kind];
 /** What strikes a cell that must come back. */
 export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === undefined);
+/** What operators do to cells that are theirs to change. */
+export const operatedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'operated');
 /** What no cell comes back from. */
 export const destructionKinds = faultKinds.filter((kind) => factsOf(kind).only === 'beyond-repair');
 
@@ -112,6 +120,19 @@ export const sideEffects = {
   'clock-reset': 'C5',
   'coarse-clock': 'C6',
   'late-timers': 'C8',
+  'members-add': 'O9',
+  'members-remove': 'O9',
+  'members-replace': 'O9',
+  'members-promote': 'O9',
+  'members-rebuild': 'O9',
+  'node-drain': 'design §3',
+  'master-transfer': 'design §3',
+  /** At one of its calls to the cell. */
+  'command-killed': 'O11',
+  'command-again': 'O11',
+  'command-refused': 'O9',
+  /** With a name or an address of nobody, or of somebody else. */
+  'command-wrong': 'O10',
 } as const;
 
 export type SideEffect = keyof typeof sideEffects;

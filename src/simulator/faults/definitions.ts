@@ -4,11 +4,13 @@ import { clockFaults } from './clock-faults.ts';
 import { damageFaults } from './damage-faults.ts';
 import type { FaultDefinition, Parameters } from './definition.ts';
 import { destructionFaults } from './destruction-faults.ts';
+import { directoryFaults } from './directory-faults.ts';
 import { diskFaults } from './disk-faults.ts';
 import { linkFaults } from './link-faults.ts';
 import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
+import { sequenceFaults } from './sequence-faults.ts';
 import type { FaultWorld } from './world.ts';
 
 /** Parameters fit the definition of their own kind alone, which is where a strike always goes. */
@@ -22,6 +24,8 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...clockFaults,
   ...membershipFaults,
   ...operatorFaults,
+  ...directoryFaults,
+  ...sequenceFaults,
   ...destructionFaults,
 };
 

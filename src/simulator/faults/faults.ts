@@ -35,6 +35,11 @@ export class Faults {
     return this.#world.counts;
   }
 
+  /** What came of operators' commands counts among them. */
+  count(kind: CountedKind): void {
+    this.#world.count(kind);
+  }
+
   start(): void {
     const { script, profile } = this.#options;
     if (script !== null) {
@@ -51,6 +56,7 @@ export class Faults {
   /** Ends every fault: machines run, networks are whole, disks are quick, clocks stay where they are. */
   stop(): void {
     this.#world.stop();
+    this.#world.crew?.stop(new Random(`${this.#options.seed}/operators`));
     const { machines, network, clientNetwork, seed } = this.#options;
     network.heal();
     for (const machine of machines) {

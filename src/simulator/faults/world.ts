@@ -4,6 +4,8 @@ import type { ClientNetwork } from '../client-network.ts';
 import type { CrashOptions } from '../disk.ts';
 import type { Machine } from '../machine.ts';
 import type { SimulatedNetwork } from '../network.ts';
+import type { Observer } from '../observer.ts';
+import type { Crew } from '../operators/crew.ts';
 import type { Profile } from '../profile.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 import type { FaultAtlas } from './atlas.ts';
@@ -17,6 +19,9 @@ export interface FaultWorldOptions {
   readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
   readonly atlas: FaultAtlas;
+  /** Who may add and remove members; null where nobody does. */
+  readonly crew: Crew | null;
+  readonly observer: Observer;
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
   readonly fail: (violation: Error) => void;
 }
@@ -35,6 +40,8 @@ export class FaultWorld {
   readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
   readonly atlas: FaultAtlas;
+  readonly crew: Crew | null;
+  readonly observer: Observer;
   /** How often each kind has struck something. */
   readonly counts = new Map<CountedKind, number>();
   readonly #options: FaultWorldOptions;
@@ -49,6 +56,8 @@ export class FaultWorld {
     this.network = options.network;
     this.clientNetwork = options.clientNetwork;
     this.atlas = options.atlas;
+    this.crew = options.crew;
+    this.observer = options.observer;
   }
 
   get nowMs(): number {
@@ -72,7 +81,9 @@ export class FaultWorld {
 
   /** Somebody is being replaced, or was: who is a member depends on whom one asks. */
   get membershipChanged(): boolean {
-    return this.#reserved || this.machines.some(({ incarnation, vacant }) => incarnation > 1 || vacant);
+    return (
+      this.crew !== null || this.#reserved || this.machines.some(({ incarnation, vacant }) => incarnation > 1 || vacant)
+    );
   }
 
   /** Something that must not be has come of a fault. */

@@ -1,0 +1,224 @@
+/**
+ * One process of `node start` on a simulated machine: the production member, from its command line to its end, above simulated
+ * ports. What it finds on its disk, whom it asks whether it is admitted, what it refuses and how it is rebuilt is all its own.
+ *
+ * `replica-life` puts the same parts together without a way into a cell that is there already, for runs in which nobody operates.
+ */
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import { replicaId } from '../core/consensus/identity.ts';
+import { defaultLimits } from '../core/consensus/limits.ts';
+import type { CommandResult } from '../core/database/command.ts';
+import { supportedLevels } from '../formats/levels.ts';
+import type { Manifest } from '../formats/manifest.ts';
+import type { NetworkOptions, World } from '../ports/world.ts';
+import type { LogApplication } from '../runtime/application.ts';
+import { DatabaseApplication } from '../runtime/database-application.ts';
+import type { ListedMember } from '../runtime/formation.ts';
+import { Member } from '../runtime/member.ts';
+import { DatabaseService } from '../runtime/replica-service.ts';
+import { SelfCheck } from '../runtime/self-check.ts';
+import { PendingRequests } from './checkers/pending-requests.ts';
+import { simulatedDigest } from './digest.ts';
+import { ItemLost } from './fatal-errors.ts';
+import { HostedPort } from './hosted-port.ts';
+import type { SimulatedPort } from './network-port.ts';
+import type { Observed } from './observer.ts';
+import { identity, type Life, type LifeOptions, observe, simulatedCell, watch, watchSpace } from './replica-life.ts';
+
+/** What the command line of `node start` says. */
+export interface StartFlags {
+  /** `--cell`: a hint, once a cell is there. */
+  readonly cell: readonly ListedMember[];
+  /** `--join`: where the members are that are to admit it. */
+  readonly join?: readonly string[];
+  readonly rebuild?: boolean;
+  /** `--moved`: the boot of a directory that was copied here by its owner. */
+  readonly moved?: string;
+  /** `--quarantine-leftovers`. */
+  readonly quarantine?: boolean;
+}
+
+export interface MemberProcessOptions extends Omit<LifeOptions, 'observed' | 'presentId' | 'formation'> {
+  readonly name: string;
+  readonly flags: StartFlags;
+  /** A second process under this name: it takes the address over, or speaks from another one. */
+  readonly twin?: 'address' | 'elsewhere';
+  readonly ask: World['askPeer'];
+  /** The directory says who it is; called before anything of it counts. */
+  readonly onEntered: (id: ReplicaId) => void;
+  readonly onRemoved: (error: Error) => void;
+}
+
+export class MemberProcess {
+  readonly #options: MemberProcessOptions;
+  readonly #member: Member<CommandResult, LogApplication<CommandResult>>;
+  readonly #selfCheck: SelfCheck;
+  #observed: Observed | null = null;
+  #database: DatabaseApplication | null = null;
+  #service: DatabaseService | null = null;
+  #port: SimulatedPort | null = null;
+  /** What is restored into the application before that is no step of the replica's. */
+  #opened = false;
+
+  constructor(options: MemberProcessOptions) {
+    this.#options = options;
+    const { name, flags, process, profile, logger } = options;
+    this.#selfCheck = new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
+    this.#member = new Member(
+      {
+        ...{ name, dataDir: 'data', cell: flags.cell, cellName: simulatedCell.name, expectCell: null, secret: null },
+        ...{ quarantineLeftovers: flags.quarantine ?? false, version: '0.0.0', limits: profile.limits },
+        ...{ snapshotLogBytes: profile.snapshotLogBytes, segmentBytes: profile.segmentBytes },
+        ...{ rebuild: flags.rebuild ?? false },
+        ...(flags.join === undefined ? {} : { join: flags.join }),
+        ...(flags.moved === undefined ? {} : { moved: flags.moved }),
+      },
+      this.#world(),
+      logger,
+      this.#hooks(),
+    );
+  }
+
+  /** Null when it was closed before it took part. `log.start()` is the caller's. @throws {OperatorError} why it cannot take part. */
+  async run(): Promise<Life | null> {
+    const { process } = this.#options;
+    const joined = await this.#member.join();
+    const database = this.#database;
+    if (joined === null || database === null) return null;
+    const { log, storage, network, membership } = joined;
+    this.#service = new DatabaseService({
+      ...{ self: log.self, log, database, selfCheck: this.#selfCheck, clocks: process, membership },
+      ...{ snapshots: null, recovery: null },
+      host: {
+        version: '0.0.0',
+        levels: supportedLevels,
+        cell: simulatedCell,
+        boot: storage.recovered.boot,
+        uptimeMs: () => 0,
+        eventLoopLagMsP99: () => 0,
+        flushMs: () => ({ p50: 0, p99: 0 }),
+        snapshotInstance: () => storage.snapshots()[0]?.instance ?? 0,
+        readOnly: () => storage.readOnly,
+        peers: () => network.connected(),
+        removed: () => this.#member.removed,
+        warnings: () => [],
+      },
+    });
+    this.#selfCheck.start(log);
+    watchSpace(storage, process, this.#options.profile.leaseMs / 2);
+    return { log, service: this.#service, database, storage, pending: new PendingRequests() };
+  }
+
+  /** A question of another replica below `/peer/v1/`; null where there is no answer. */
+  answer(path: string, body: unknown): Promise<unknown> {
+    return new Promise((resolve) => {
+      const request = { url: path, body } as unknown as Parameters<World['readPeerRequest']>[0];
+      const response = {
+        answer: resolve,
+        writeHead: () => ({ end: () => resolve(null) }),
+      } as unknown as Parameters<World['answerPeer']>[1];
+      this.#member.handlePeerRequest(request, response);
+    });
+  }
+
+  /** It is reached at its address again. */
+  readdress(): void {
+    if (this.#port !== null) this.#options.network.readdress(this.#port);
+  }
+
+  /** The machine has lost the process. */
+  crash(): void {
+    this.#port?.end('crashed');
+  }
+
+  #world(): World {
+    const { process, disk, randomness, makeEntryStore, ask } = this.#options;
+    return {
+      clocks: process,
+      randomness,
+      digest: simulatedDigest,
+      ...(makeEntryStore === undefined ? {} : { makeEntryStore }),
+      openDirectory: () => Promise.resolve({ disk, release: () => Promise.resolve() }),
+      createNetwork: (options) => this.#connect(options),
+      askPeer: ask,
+      readPeerRequest: (request) => Promise.resolve((request as unknown as { readonly body: unknown }).body),
+      answerPeer: (_request, response, { status, document }) =>
+        (response as unknown as { answer(document: unknown): void }).answer(status === 200 ? document : null),
+    };
+  }
+
+  #connect(options: NetworkOptions): HostedPort {
+    const { network, process, twin } = this.#options;
+    const { boot, generation, programVersion, admit, flushNumber, testimony, self } = options;
+    const port = network.port(self, {
+      ...{ boot, generation, programVersion, flushNumber, testimony },
+      ...(twin === undefined ? {} : { twin }),
+      // A process that is gone admits nobody; the network notices later.
+      admit: (hello) => (process.alive ? admit(hello) : { ok: false, status: 503, code: '', message: '' }),
+      awake: () => process.alive && !process.paused,
+    });
+    this.#port = port;
+    return new HostedPort(port, process);
+  }
+
+  #hooks(): ConstructorParameters<typeof Member<CommandResult, LogApplication<CommandResult>>>[3] {
+    const { observer, onFatal, onRemoved } = this.#options;
+    const check = this.#selfCheck;
+    return {
+      makeApplication: (manifest) => this.#makeApplication(manifest),
+      storageFor: (whole, storage) => {
+        const observed = this.#observed as Observed;
+        const { recovered } = whole;
+        const { snapshot } = recovered;
+        this.#opened = true;
+        this.#options.onRecovered();
+        observer.recovered(observed, {
+          ...recovered,
+          snapshot: snapshot === null ? null : { instance: snapshot.handle.instance, checksum: snapshot.checksum },
+        });
+        return observe({ ...this.#options, observed }, whole, storage);
+      },
+      onFatal: (error) => onFatal(error instanceof Error ? error : new Error(String(error))),
+      onRemoved,
+      onCompared: (comparison) => check.onCompared(comparison),
+      onSetAside: (evidence) => check.onSetAside(evidence),
+      onCheckWanted: () => check.onCheckWanted(),
+      onMastership: (event) => {
+        observer.mastership(this.#observed as Observed, event.role, event.cause);
+        this.#service?.onMastership(event);
+      },
+      onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
+      onDelivered: (items) => this.#service?.onApplied(items),
+      onStep: (input, effects, replica) => {
+        const observed = this.#observed as Observed;
+        const { profile, disk } = this.#options;
+        const pendingItemsMax = profile.limits.pendingItemsMax ?? defaultLimits.pendingItemsMax;
+        observer.stepped(observed, input, effects, replica, () => this.#database?.checksumHex() ?? '');
+        observer.measured(observed, { replica, pendingItemsMax, openFiles: disk.openFiles }, effects);
+        const { lost } = replica;
+        if (lost !== null) this.#options.process.nextTurn(() => onFatal(new ItemLost(lost.instance)));
+      },
+    };
+  }
+
+  #makeApplication({ member }: Manifest): LogApplication<CommandResult> {
+    const { process, name, observer, makeEntryStore, onEntered } = this.#options;
+    const id = replicaId(member.name, member.incarnation);
+    const observed: Observed = { id, name, process: process.name };
+    this.#observed = observed;
+    onEntered(id);
+    const database = new DatabaseApplication({
+      digest: simulatedDigest,
+      makeEntryStore,
+      nextTurn: (callback) => process.nextTurn(callback),
+      onChecksum: (point) => this.#selfCheck.begin(point),
+    });
+    database.initialize(identity);
+    this.#database = database;
+    const watched = watch({ observed, observer }, database);
+    return {
+      ...watched,
+      restore: (records) => (this.#opened ? watched.restore(records) : database.restore(records)),
+    };
+  }
+}

@@ -1,0 +1,435 @@
+/**
+ * The operators of a simulated cell: carry out orders by the commands of `src/operator`, start and wipe machines for them, and at the
+ * end help every member that waits for help.
+ *
+ * Source: design §1 (the promise), §3 "Membership". Keeps: one sequence at a time; no member that is well is given up while so many
+ * others are damaged that the rest could not decide. What the product refuses by itself is left to it.
+ */
+import { contradiction } from '../../core/consensus/boot-history.ts';
+import { type Configuration, memberId } from '../../core/consensus/configuration.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import { isQuorum } from '../../core/consensus/quorum.ts';
+import type { Random } from '../../core/random.ts';
+import { OperatorError } from '../../errors/index.ts';
+import type { StepOptions } from '../../operator/members/steps.ts';
+import {
+  addMember,
+  type MembersResult,
+  promoteMember,
+  rebuildMember,
+  removeMember,
+  replaceMember,
+} from '../../operator/members/workflows.ts';
+import { Violation } from '../checkers/violation.ts';
+import type { ClientNetwork } from '../client-network.ts';
+import type { FaultAtlas } from '../faults/atlas.ts';
+import type { CountedKind } from '../faults/catalogue.ts';
+import type { Machine } from '../machine.ts';
+import type { Observer } from '../observer.ts';
+import type { Scheduler } from '../virtual-clock.ts';
+import { Desk, type Kill } from './desk.ts';
+import type { Order, Scene } from './order.ts';
+
+export interface CrewOptions {
+  readonly scheduler: Scheduler;
+  readonly clientNetwork: ClientNetwork;
+  readonly machines: readonly Machine[];
+  readonly observer: Observer;
+  readonly atlas: FaultAtlas;
+  readonly leaseMs: number;
+  readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
+  readonly count: (kind: CountedKind) => void;
+  readonly fail: (violation: Error) => void;
+}
+
+const plain = { dryRun: false, allowNoSpare: false };
+/** What a command that named nobody, or somebody else, may end with. */
+const harmless = new Set([
+  ...['PAXOS_MEMBER_UNKNOWN', 'PAXOS_MEMBER_EXISTS', 'PAXOS_MEMBER_NOT_READY', 'PAXOS_MEMBERSHIP_CHANGING'],
+  ...['PAXOS_NO_MASTER', 'PAXOS_OUTCOME_UNKNOWN', 'PAXOS_QUORUM_AT_RISK', 'PAXOS_NO_SPARE', 'PAXOS_NOT_MASTER'],
+  ...['PAXOS_TRANSFER_FAILED', 'PAXOS_MEMBER_BEHIND', 'PAXOS_NO_SUCCESSOR', 'PAXOS_REFUSED'],
+]);
+
+type Ending = 'done' | 'killed' | 'skipped' | (string & {});
+
+export class Crew {
+  readonly #options: CrewOptions;
+  #busy = false;
+  #desk: Desk | null = null;
+  #stopped = false;
+  /** What was killed, and not typed again. */
+  #unfinished: Order | null = null;
+  /** Machines that run with each other's directories. */
+  swapped: readonly [Machine, Machine] | null = null;
+  readonly #twins = new Set<() => void>();
+  /** Incarnations of which two processes have spoken. */
+  readonly #twinned = new Set<ReplicaId>();
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+  }
+
+  /** Nothing else is begun meanwhile. */
+  get busy(): boolean {
+    return this.#busy || this.swapped !== null;
+  }
+
+  /** How many voters may be damaged now: none more while a change is under way, or is not known to as many as decide. */
+  tolerance(): number {
+    const { observer } = this.#options;
+    this.look();
+    if (this.busy) return 0;
+    const [before, present] = observer.lastConfigurations;
+    if (!this.#isSettled(present)) return 0;
+    return Math.min(spareVoters(before.configuration), spareVoters(present.configuration));
+  }
+
+  #isSettled({ from, configuration }: { readonly from: number; readonly configuration: Configuration }): boolean {
+    const { machines } = this.#options;
+    const knowing = machines.filter(({ log }) => log !== null && log.appliedUpTo >= from + configuration.alpha);
+    return from === 1 || isQuorum(configuration, new Set(knowing.map(({ id }) => id)));
+  }
+
+  isVoter(name: string): boolean {
+    return this.#configuration.members.some((member) => member.name === name && member.role === 'voter');
+  }
+
+  isMember(name: string): boolean {
+    return this.#configuration.members.some((member) => member.name === name);
+  }
+
+  get #configuration(): Configuration {
+    return this.#options.observer.configuration;
+  }
+
+  machine(name: string): Machine | undefined {
+    return this.#options.machines.find((machine) => machine.name === name);
+  }
+
+  scene(): Scene {
+    const { machines, leaseMs } = this.#options;
+    const { members } = this.#configuration;
+    const named = (role: 'voter' | 'learner'): string[] =>
+      members.filter((it) => it.role === role).map(({ name }) => name);
+    const spares = machines.filter(({ name }) => !this.isMember(name)).map(({ name }) => name);
+    const broken = members.filter(({ name }) => this.machine(name)?.halted != null).map(({ name }) => name);
+    return { voters: named('voter'), learners: named('learner'), spares, broken, leaseMs };
+  }
+
+  /** Carries them out, one after the other. Resolves when the last has ended, however it did. */
+  async perform(orders: readonly Order[], random: Random): Promise<void> {
+    this.#busy = true;
+    for (const [i, order] of orders.entries()) {
+      if (this.#stopped) break;
+      await this.#repeat(order, random.fork(`order ${i}`));
+    }
+    this.#busy = false;
+    this.#options.scheduler.settle();
+  }
+
+  /** Nobody types anything any more; what was being typed is killed, and what must not be is undone. */
+  stop(random: Random): void {
+    this.#stopped = true;
+    this.#desk?.kill();
+    for (const end of [...this.#twins]) end();
+    this.swapBack(random);
+  }
+
+  /** Is it right that this replica ends for good, whatever has become of its disk? */
+  excuses(machine: Machine, code: string): boolean {
+    const { observer } = this.#options;
+    switch (code) {
+      case 'PAXOS_MEMBER_REMOVED':
+        return !this.#configuration.members.some((member) => memberId(member) === machine.id);
+      case 'PAXOS_DATA_ROLLED_BACK':
+        return observer.isPutBack(machine.id) || this.#twinned.has(machine.id);
+      case 'PAXOS_DATA_DIRECTORY_FOREIGN':
+        return this.swapped?.includes(machine) ?? false;
+      default:
+        return false;
+    }
+  }
+
+  // --- directories ----------------------------------------------------------------------------------------------------
+
+  swap(one: Machine, other: Machine, random: Random): void {
+    this.swapped = [one, other];
+    this.#exchange(one, other, random);
+  }
+
+  swapBack(random: Random): void {
+    if (this.swapped === null) return;
+    const [one, other] = this.swapped;
+    this.#exchange(one, other, random);
+    this.swapped = null;
+  }
+
+  #exchange(one: Machine, other: Machine, random: Random): void {
+    for (const machine of [one, other]) machine.kill({ writes: 'process' }, random);
+    const images = [one.disk.image, other.disk.image] as const;
+    one.restart(null, images[1], random);
+    other.restart(null, images[0], random);
+  }
+
+  /** A second process of the same name, for a while. */
+  twin(machine: Machine, where: 'address' | 'elsewhere', forMs: number): void {
+    const { atlas, scheduler, observer, note, machines } = this.#options;
+    const { id, name } = machine;
+    let over = false;
+    const stop = (): void => {
+      if (over) return;
+      over = true;
+      this.#twins.delete(stop);
+      end();
+      note(name, 'second process ends');
+      // Who let it in, cut off from the first, remembers it, and the first is the old one from then on.
+      if (machines.some((other) => other !== machine && isTold(other, machine))) this.#twinned.add(id);
+      if (machine.halted === null && !this.#twinned.has(id)) atlas.undamaged(name, 'second-process');
+    };
+    const end = machine.startTwin(
+      where,
+      (observed, request) => {
+        const votes = request.promise !== null || request.entries.some(({ instance }) => instance > request.chosenUpTo);
+        if (!votes) return;
+        // It took the place of the first, which nobody heard any more: now that one is the old one.
+        this.#twinned.add(id);
+        observer.ofTwin(observed, request);
+      },
+      (error) => {
+        note(name, 'second process is refused', error instanceof OperatorError ? error.code : String(error));
+        scheduler.after(0, stop);
+      },
+    );
+    this.#twins.add(stop);
+    scheduler.after(forMs, stop);
+  }
+
+  async #repeat(order: Order, random: Random): Promise<void> {
+    const { count, note } = this.#options;
+    let kill: Kill | null = order.kill;
+    for (let run = 0; run < order.runs && !this.#stopped; run++) {
+      if (run > 0) count('command-again');
+      const ending = await this.#once(order, kill, random.fork(`run ${run}`));
+      note(order.member, `operator: ${order.command} ${order.old}`, ending);
+      kill = null;
+      this.#unfinished = ending === 'killed' ? order : null;
+      if (ending === 'killed') count('command-killed');
+      if (ending !== 'done' && ending !== 'killed' && ending !== 'skipped') count('command-refused');
+      if (ending === 'done' || ending === 'skipped') return;
+      await this.#pause(order.pauseMs);
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { scheduler } = this.#options;
+    return new Promise((resolve) => void scheduler.after(ms, resolve, true));
+  }
+
+  async #once(order: Order, kill: Kill | null, random: Random): Promise<Ending> {
+    const { scheduler, clientNetwork, machines, leaseMs, count } = this.#options;
+    this.look();
+    if (!this.#isPrudent(order)) return 'skipped';
+    this.#start(order, random);
+    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs: Math.max(2_000, 8 * leaseMs) });
+    this.#desk = desk;
+    const before = this.#configuration;
+    try {
+      const result = await Promise.race([this.#type(order, desk), desk.death]);
+      if (result === 'killed') return 'killed';
+      this.#judge(order, result, before);
+      count(countedAs[order.command]);
+      if (order.wrong !== '') count('command-wrong');
+      return 'done';
+    } catch (error) {
+      if (!(error instanceof OperatorError)) {
+        this.#options.fail(error instanceof Error ? error : new Error(String(error)));
+        return 'bug';
+      }
+      if (order.wrong !== '') {
+        count('command-wrong');
+        if (!harmless.has(error.code)) this.#violated(order, `ends with ${error.code}: ${error.message}`);
+        // A command that is refused says what next, or why.
+        if (error.message === '') this.#violated(order, `is refused with ${error.code} and no word`);
+      }
+      return error.code;
+    } finally {
+      this.#desk = null;
+    }
+  }
+
+  #type(order: Order, desk: Desk): Promise<MembersResult | unknown> {
+    const { leaseMs } = this.#options;
+    const { command, member, old, spare, allowNoSpare, forMs } = order;
+    const url = order.url === '' ? `http://${member}.simulated` : order.url;
+    const options: StepOptions = { port: desk, timeoutMs: Math.max(1_500, 10 * leaseMs), onProgress: () => undefined };
+    const flags = { dryRun: false, allowNoSpare };
+    switch (command) {
+      case 'add':
+        return addMember(options, { name: member, url, promote: !spare, ...flags });
+      case 'remove':
+        return removeMember(options, member, flags);
+      case 'replace':
+        return replaceMember(options, { old, name: member, url, ...flags });
+      case 'promote':
+        return promoteMember(options, member, flags);
+      case 'rebuild':
+        return rebuildMember(options, member, { ...plain, allowNoSpare: true });
+      case 'drain':
+        return desk.drain(member, forMs);
+      default:
+        return desk.transfer(member === '' ? null : member);
+    }
+  }
+
+  /** A wrong command changes nothing; a right one that says that it is done is done. */
+  #judge(order: Order, result: unknown, before: Configuration): void {
+    const { command, member, old, spare, wrong } = order;
+    if (command === 'drain' || command === 'transfer') {
+      if (wrong !== '') this.#violated(order, 'is obeyed');
+      return;
+    }
+    const { changed } = result as MembersResult;
+    if (wrong !== '') {
+      if (changed && this.#configuration !== before) this.#violated(order, 'changes the membership');
+      return;
+    }
+    const roleIn = ({ members }: Configuration) => members.find(({ name }) => name === member)?.role;
+    const [was, role] = [roleIn(before), roleIn(this.#configuration)];
+    const done = {
+      add: role !== undefined && (spare || role === 'voter'),
+      remove: role === undefined,
+      replace: role === 'voter' && !this.isMember(old),
+      promote: role === 'voter',
+      // The next incarnation of a spare is a spare.
+      rebuild: role === 'voter' || (role === 'learner' && was !== 'voter'),
+    }[command];
+    if (!done) this.#violated(order, `says that it is done, and ${member} is ${role ?? 'no member'}`);
+  }
+
+  #violated({ command, member, old, wrong }: Order, what: string): void {
+    const members = this.#configuration.members.map((it) => `${memberId(it)} ${it.role}`);
+    const text = `${command} ${old} ${member}${wrong === '' ? '' : `, a wrong ${wrong},`} ${what}`;
+    this.#options.fail(new Violation('operator', text, { members }));
+  }
+
+  /** Nobody gives up a member that is well while those that are left could not decide. */
+  #isPrudent({ command, member, old, wrong }: Order): boolean {
+    if (wrong !== '' || (command !== 'remove' && command !== 'replace' && command !== 'rebuild')) return true;
+    const gone = command === 'replace' ? old : member;
+    if (!this.isVoter(gone)) return true;
+    const voters = this.#configuration.members.filter(({ role }) => role === 'voter').map(({ name }) => name);
+    const left = voters.filter((name) => name !== gone);
+    const damaged = left.filter((name) => this.#options.atlas.isDamaged(name) || this.machine(name)?.halted != null);
+    if (command === 'rebuild' && this.machine(gone)?.halted == null) return true;
+    return 2 * (left.length - damaged.length) > left.length;
+  }
+
+  /** What is done at the machine itself. */
+  #start({ command, member, start, startMs, disk, rebuild, wrong }: Order, random: Random): void {
+    if (start === 'never' || wrong !== '') return;
+    const machine = this.machine(member);
+    if (machine === undefined) return;
+    const boot = (): void => {
+      if (this.#stopped || (machine.up && machine.halted === null)) return;
+      const comes = command === 'add' || command === 'replace';
+      // Who is a member by now begins as that, whatever the flags; a directory that is wiped then is a lost one.
+      const kept = (disk === 'kept' && !machine.hasBadSectors) || (comes && this.isMember(member));
+      if (command === 'rebuild' && !rebuild && machine.halted === null) return;
+      this.#options.note(member, 'operator: starts', disk, rebuild ? '--rebuild' : '');
+      machine.restart(
+        comes ? this.joinFlags(member) : { rebuild, quarantine: hasLeftovers(machine) },
+        kept ? 'kept' : 'empty',
+        random,
+      );
+    };
+    if (start === 'before') boot();
+    else this.#options.scheduler.after(startMs, boot);
+  }
+
+  joinFlags(name: string): { readonly cell: []; readonly join: readonly string[] } {
+    const join = this.#configuration.members.filter((it) => it.name !== name).map(({ url }) => url);
+    return { cell: [], join };
+  }
+
+  // --- the end --------------------------------------------------------------------------------------------------------
+
+  /** Replicas that have ended for good and were rebuilt are whole again. */
+  look(): void {
+    const { atlas, machines } = this.#options;
+    for (const machine of machines) {
+      const { log, name } = machine;
+      if (!atlas.isRenewed(name)) continue;
+      if (!this.isMember(name) || (log?.core.participation === 'voting' && this.isVoter(name))) atlas.repaired(name);
+    }
+  }
+
+  /**
+   * The operator's remedy: what was begun is typed again, and who has ended is rebuilt. Resolves with what is left undone; empty when
+   * all members run.
+   */
+  async finish(): Promise<readonly string[]> {
+    const { note } = this.#options;
+    this.#stopped = false;
+    if (this.#unfinished !== null) {
+      const order: Order = { ...this.#unfinished, kill: null, start: 'before' };
+      const ending = await this.#finishOrder(order);
+      note(order.member, `operator: ${order.command} ${order.old} at last`, ending);
+    }
+    for (const { name, role } of this.#configuration.members) {
+      const machine = this.machine(name);
+      const up = machine?.log != null && machine.halted === null;
+      if (machine === undefined || (up && role !== 'rebuilding')) continue;
+      const flags = { ...this.joinFlags(name), rebuild: true, quarantine: hasLeftovers(machine) };
+      if (!up) machine.restart(flags, machine.hasBadSectors ? 'empty' : 'kept', machine.restartRandom());
+      const ending = await this.#finishOrder(remedyFor(name));
+      note(name, 'operator: rebuilds at last', ending);
+    }
+    for (let left = 50; left > 0 && this.#missing().length > 0; left--) await this.#pause(this.#options.leaseMs);
+    return this.#missing();
+  }
+
+  /** Members that do not take part as they should. */
+  #missing(): readonly string[] {
+    return this.#configuration.members.flatMap(({ name, role }) => {
+      const machine = this.machine(name);
+      const voting = machine?.log?.core.participation === 'voting';
+      return voting || (role === 'learner' && machine?.log != null) ? [] : [machine?.state() ?? name];
+    });
+  }
+
+  async #finishOrder(order: Order): Promise<Ending> {
+    const machine = this.machine(order.member);
+    return this.#once(
+      { ...order, startMs: 0 },
+      null,
+      (machine ?? (this.#options.machines[0] as Machine)).restartRandom(),
+    );
+  }
+}
+
+const hasLeftovers = ({ halted }: Machine): boolean => halted?.code === 'PAXOS_LEFTOVER_FILES';
+
+/** What it remembers of `machine` cannot be of the disk there; nobody knows what those remember that do not run. */
+function isTold(other: Machine, machine: Machine): boolean {
+  const [memory, history] = [other.storage?.memory, machine.storage?.history];
+  if (memory === undefined || history === undefined) return !other.vacant;
+  return memory.of(machine.id).some((remembered) => contradiction(remembered, history) !== null);
+}
+
+const remedyFor = (member: string): Order => ({
+  ...{ command: 'rebuild', member, old: '', url: '', spare: false, allowNoSpare: true, forMs: null, wrong: '' },
+  ...{ start: 'never', startMs: 0, rebuild: true, disk: 'kept', kill: null, runs: 1, pauseMs: 0 },
+});
+
+const spareVoters = ({ members }: Configuration): number =>
+  Math.ceil(members.filter(({ role }) => role === 'voter').length / 2) - 1;
+
+const countedAs = {
+  add: 'members-add',
+  remove: 'members-remove',
+  replace: 'members-replace',
+  promote: 'members-promote',
+  rebuild: 'members-rebuild',
+  drain: 'node-drain',
+  transfer: 'master-transfer',
+} as const;

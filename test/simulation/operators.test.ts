@@ -1,0 +1,35 @@
+/** Operators at work on simulated cells, beside everything else that goes wrong: pitfalls O1 to O12, design §1. */
+import { describe, expect, test } from 'vitest';
+import { SimulatedCell } from '../../src/simulator/cell.ts';
+import { operatedKinds } from '../../src/simulator/faults/catalogue.ts';
+
+describe('cells whose members come and go', () => {
+  test.each(['a', 'b', 'd'])('keep what they acknowledged, and end with all members running: %s', async (seed) => {
+    const cell = new SimulatedCell({
+      seed: `operators/${seed}`,
+      replicas: 3,
+      hours: 0.01,
+      mode: null,
+      operators: 'often',
+    });
+    const { violation, faults } = await cell.run();
+    expect(violation === null ? null : { ...violation, trace: [] }).toBeNull();
+    expect(faults['operator-sequence']).toBeGreaterThan(0);
+  });
+
+  test('the same seed is the same run', async () => {
+    const options = { seed: 'operators/twice', replicas: 3, hours: 0.005, mode: null, operators: 'often' } as const;
+    const [first, second] = [await new SimulatedCell(options).run(), await new SimulatedCell(options).run()];
+    expect(second.traceHash).toBe(first.traceHash);
+  });
+});
+
+describe('without any other fault', () => {
+  test.each(operatedKinds)('%s strikes, and everybody is there again in the end', async (kind) => {
+    const profile = { operated: true, faultEveryMs: { [kind]: 1_500, 'operator-sequence': 8_000 }, leaseMs: 200 };
+    const cell = new SimulatedCell({ seed: `operators/${kind}`, replicas: 5, hours: 0.01, mode: null, profile });
+    const { violation, faults } = await cell.run();
+    expect(violation === null ? null : { ...violation, trace: [] }).toBeNull();
+    expect(faults[kind]).toBeGreaterThan(0);
+  });
+});
