@@ -47,6 +47,11 @@ export const peerCatalogue = {
     'The two programs speak no common version of the peer protocol.',
     'Upgrade one step at a time.',
   ),
+  PAXOS_PEER_ROLLED_BACK: refusal(
+    503,
+    'The other replica runs on a data directory that is older than what it acknowledged, and ends.',
+    'See `paxosctl status`; `paxosctl members rebuild NAME` brings it back. Where that is a majority, the cell freezes.',
+  ),
   PAXOS_PEER_STOPPING: refusal(503, 'The other replica is stopping.', 'Nothing is to be done: it is dialled again.'),
   PAXOS_PEER_NO_SNAPSHOT: refusal(404, 'The other replica has no such snapshot any more.', 'A newer one is asked for.'),
   PAXOS_PEER_SNAPSHOT_BUSY: refusal(

@@ -24,7 +24,10 @@ const bootsTold = [
   { own: 4, others: 1 },
 ] as const;
 
+/** The disk of who is refused is too old. */
 export const rolledBackCode = 'PAXOS_DATA_ROLLED_BACK';
+/** The disk of who refuses is. */
+const selfRolledBackCode = 'PAXOS_PEER_ROLLED_BACK';
 
 export interface FencingOptions {
   readonly self: ReplicaId;
@@ -90,7 +93,7 @@ export class Fencing {
   admit(hello: PeerHello): Admission {
     // Where nothing serves any more, everybody is told why, whatever disk that is.
     if (this.#forked || this.#options.frozen()) return { ok: true };
-    if (this.#rolledBack !== null) return refuse('PAXOS_PEER_STOPPING', 'This replica is stopping.', 503);
+    if (this.#rolledBack !== null) return refuse(selfRolledBackCode, this.#rolledBack, 503);
     const testimony = read(hello);
     if (testimony === 'malformed') return refuse('PAXOS_PEER_BAD_HELLO', 'What it says of disks cannot be read.', 400);
     if (testimony === null) return { ok: true };
@@ -102,7 +105,7 @@ export class Fencing {
     if (own !== null) {
       this.#findRolledBack(own);
       if (this.#forked) return { ok: true };
-      return refuse('PAXOS_PEER_STOPPING', 'The disk of this replica is older than what it acknowledged.', 503);
+      return refuse(selfRolledBackCode, own, 503);
     }
     const theirs = this.#judge(hello.id, testimony.own);
     if (theirs !== null) {
@@ -126,8 +129,13 @@ export class Fencing {
 
   /** A peer that proved to be of this cell has refused this replica. */
   onRefusal(from: ReplicaId, { code, message, authentic }: PeerRefusal): void {
-    if (authentic && code === rolledBackCode && !this.#options.frozen())
-      this.#findRolledBack(`${parseReplicaId(from).name} says: ${message}`);
+    if (!authentic || this.#options.frozen()) return;
+    const said = `${parseReplicaId(from).name} says: ${message}`;
+    if (code === rolledBackCode) this.#findRolledBack(said);
+    if (code !== selfRolledBackCode) return;
+    // It ends by itself, and who is left must know of how many that is true.
+    this.#refused.set(from, said);
+    this.#checkFork();
   }
 
   /** Evidence from elsewhere: the witness on other storage. */

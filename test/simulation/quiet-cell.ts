@@ -78,6 +78,11 @@ export class QuietCell {
     for (const machine of this.machines) machine.boot();
   }
 
+  /** The value of the newest write is this number. */
+  get written(): number {
+    return this.#written;
+  }
+
   async run(ms: number): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + ms);
   }
