@@ -1,34 +1,17 @@
-/**
- * Everything that one replica keeps on its disk, behind one door: opened at a start, written by the effects of the core.
- *
- * Source: PML §4, §5.1, §5.5; design §4. Keeps: what `onPersisted` reports survives any crash; what was recovered is durable
- * before `open` returns; after the first failed write or flush nothing is reported any more.
- */
-import type { BadItem } from '../core/consensus/bad-item.ts';
-import { type BootHistory, shortened } from '../core/consensus/boot-history.ts';
+import type { BootHistory } from '../core/consensus/boot-history.ts';
 import type { Member } from '../core/consensus/configuration.ts';
-import type { PromiseRecord, WriteRequest } from '../core/consensus/effect.ts';
+import type { WriteRequest } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
-import type { Instance, WriteId } from '../core/consensus/identity.ts';
+import type { WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
-import type { AcceptedEntry } from '../core/consensus/message.ts';
 import type { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
-import type {
-  CellIdentity,
-  GenerationAttempt,
-  LocalFlags,
-  Manifest,
-  MemberIdentity,
-  RecordedPoint,
-  SnapshotEntry,
-} from '../formats/manifest.ts';
+import type { GenerationAttempt, LocalFlags, Manifest, RecordedPoint, SnapshotEntry } from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
-import { type Disk, DiskError } from '../ports/disk.ts';
+import type { Disk, DiskError } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
-import type { RandomnessPort } from '../ports/randomness.ts';
-import { DataDirectory, keepEvidence, leftovers, quarantine, unknownFiles } from './data-directory.ts';
-import { type UnknownFile, UnknownFilesError, WrongDirectoryError } from './errors.ts';
+import { keepEvidence, leftovers, unknownFiles } from './data-directory.ts';
+import type { UnknownFile } from './errors.ts';
 import { type BadFile, checkFiles } from './file-check.ts';
 import { isSegmentName, manifestName } from './files.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
@@ -41,12 +24,9 @@ import {
   verifyState,
   writeState,
 } from './generation.ts';
-import { GroupCommit, type HeldLog } from './group-commit.ts';
-import { describeUnknown } from './leftovers.ts';
+import type { HeldLog } from './group-commit.ts';
 import { type LogMemory, restored } from './log-renewal.ts';
 import { type OfferExpected, OfferedState } from './offered-state.ts';
-import { checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
-import { PromiseCopies } from './promise-copies.ts';
 import { Serial } from './serial.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import type { VerifiedSnapshot } from './snapshot-reader.ts';
@@ -59,71 +39,16 @@ import {
   type TakeOptions,
 } from './snapshot-store.ts';
 import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
-import type { Damage } from './wal/recovery.ts';
+import { openParts, type Recovered, type StorageOptions, type StorageParts, withBad } from './storage-parts.ts';
 import { recoverLog } from './wal/recovery.ts';
-import { Wal, type WalOptions } from './wal/wal.ts';
+import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
 export type { OfferedState } from './offered-state.ts';
 export type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 export type { LoadedSnapshot, SnapshotReceiver, TakenSnapshot } from './snapshot-store.ts';
 export type { SnapshotView } from './snapshot-writer.ts';
-
-/** Of its own; peers that know only an earlier one are compared with by flush numbers alone. */
-const bootsKept = 256;
-/** Enough for about a quarter of an hour of a busy replica's smallest groups; three of them lie on an idle disk. */
-const segmentBytesDefault = 16 * 1024 * 1024;
-
-/** A damaged log may have lost as many flushes: numbers that others remember are not used again. */
-const flushesLostMax = 2 ** 20;
-
-export interface StorageOptions {
-  /** The member that this directory must belong to. */
-  readonly expectName: string;
-  /** The cell that it must belong to, where that is known. */
-  readonly expectCellId?: string;
-  readonly segmentBytes?: number;
-  readonly digest: DigestPort;
-  readonly randomness: RandomnessPort;
-  readonly programVersion: string;
-  /** Milliseconds of a clock that never goes back, for how long flushes take. */
-  readonly now: () => number;
-  /** Milliseconds since 1970, for when a snapshot was made. */
-  readonly wallMs: () => number;
-  /** Move files that do not belong into quarantine/`label`/ instead of refusing to open. */
-  readonly quarantineLeftovers?: string;
-  readonly logger?: StorageLogger;
-}
-
-export interface StorageLogger {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-}
-
-export interface Recovered {
-  readonly identity: { readonly cell: CellIdentity; readonly member: MemberIdentity };
-  readonly boot: { readonly number: number; readonly id: string };
-  readonly promise: PromiseRecord;
-  /** The newest of each instance above the snapshot's, ascending. */
-  readonly entries: readonly AcceptedEntry[];
-  readonly chosenUpTo: Instance;
-  /** What the log held and cannot give back, ascending. */
-  readonly bad: readonly BadItem[];
-  /** Up to here a bad snapshot stood for the state, and nothing here can take its place; 0 for nothing. */
-  readonly missingUpTo: Instance;
-  readonly damage: readonly Damage[];
-  readonly snapshot: LoadedSnapshot | null;
-  readonly flushNumber: number;
-  /** The files were copied since formation: not to be trusted with a vote without being asked for. */
-  readonly copied: boolean;
-  /** Id of the boot before this one; empty for the first. */
-  readonly previousBoot: string;
-  /** Program version that ran here before this one; empty for the first start. */
-  readonly lastVersion: string;
-  readonly quarantined: readonly UnknownFile[];
-  /** The manifest as this start left it. */
-  readonly manifest: Manifest;
-}
+export type { Recovered, StorageLogger, StorageOptions } from './storage-parts.ts';
 
 export interface StorageStats {
   readonly flushMsP50: number;
@@ -137,33 +62,9 @@ export interface StorageStats {
   readonly readOnly: boolean;
 }
 
-interface Parts {
-  readonly directory: DataDirectory;
-  readonly walOptions: WalOptions;
-  /** Another one after {@link ReplicaStorage.repairFiles}. */
-  wal: Wal;
-  readonly promises: PromiseCopies;
-  readonly commit: GroupCommit;
-  readonly snapshots: SnapshotStore;
-  readonly space: SpaceWatch;
-  readonly memory: WitnessMemory;
-}
-
-/** Whether there is room for another segment, and whom to tell. */
-class SpaceWatch {
-  low = false;
-  notify: (low: boolean) => void = () => undefined;
-
-  set(low: boolean): void {
-    if (low === this.low) return;
-    this.low = low;
-    this.notify(low);
-  }
-}
-
 export class ReplicaStorage {
   readonly recovered: Recovered;
-  readonly #parts: Parts;
+  readonly #parts: StorageParts;
   #walBytesAtOpen: number;
   #walBytesAtSnapshot = 0;
   /** Of logs before the present one. */
@@ -174,7 +75,7 @@ export class ReplicaStorage {
 
   readonly #digest: DigestPort;
 
-  private constructor(recovered: Recovered, parts: Parts, walBytes: number, digest: DigestPort) {
+  private constructor(recovered: Recovered, parts: StorageParts, walBytes: number, digest: DigestPort) {
     this.recovered = recovered;
     this.#digest = digest;
     this.#walBytesAtOpen = walBytes;
@@ -215,96 +116,8 @@ export class ReplicaStorage {
    * @throws {DiskError} 'full' when there is no room even to start.
    */
   static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
-    await beginGeneration(disk, options.digest, options.wallMs());
-    const { state, manifest } = await inspect(disk);
-    invariant(state === 'formed', 'only a formed data directory is opened', { state });
-    checkOwner(manifest, options);
-    const quarantined = await refuseUnknown(disk, manifest, options);
-    const directory = await DataDirectory.open(disk, manifest);
-    const snapshots = new SnapshotStore(directory, options.digest, options.wallMs);
-    const promise = await PromiseCopies.read(disk, directory.owner);
-    const start = await chooseStart(disk, { manifest, promise }, snapshots);
-    checkAgreement(manifest, promise, start.log);
-    refuseWithoutCopies(start, manifest);
-    for (const { file, instance } of start.bad) {
-      const how = start.missingUpTo === 0 ? 'the log after the one before it is complete' : 'another is fetched';
-      options.logger?.warn({ file, instance }, `a snapshot is bad; ${how}`);
-    }
-    for (const damage of start.log.damage) {
-      options.logger?.warn({ ...damage }, 'the log is damaged; what is missing is asked of the others');
-    }
-
-    if (start.log.torn !== null) {
-      options.logger?.info({ ...start.log.torn }, 'the last group of the log was never flushed whole; it is dropped');
-    }
-    const boot = { number: manifest.boot.number + 1, id: Buffer.from(options.randomness.bytes(16)).toString('hex') };
-    const chosenUpTo = Math.max(start.log.chosenUpTo, start.snapshot?.handle.instance ?? 0, start.missingUpTo);
-    const promises = await PromiseCopies.open(disk, directory.owner, promise);
-    const space = new SpaceWatch();
-    const holder: { commit: GroupCommit | null } = { commit: null };
-    const fail = (error: Error): void => holder.commit?.fail(asDiskError(error));
-    const lost = start.log.damage.length > 0 ? flushesLostMax : 0;
-    const flush = Math.max(start.log.flush, promise.flush, manifest.flush) + lost + 1;
-    const { boots } = shortened(
-      {
-        boots: [...manifest.boots, { ...boot, began: flush - 1, promiseFlush: promise.flush }],
-        flush,
-        promiseFlush: promise.flush,
-      },
-      bootsKept,
-    );
-    // The last group of the log is written anew, without what it had learned of others.
-    const { memory } = start;
-    const told = (): Pick<Manifest, 'remembered'> => ({ remembered: memory.all() });
-    memory.takeChanged();
-    const walOptions: WalOptions = {
-      directory,
-      digest: options.digest,
-      segmentBytes: options.segmentBytes ?? segmentBytesDefault,
-      onSpace: (low) => space.set(low),
-      onFailed: fail,
-    };
-    const wal = await Wal.open(
-      walOptions,
-      start.log,
-      { flush, boot: boot.number, chosenUpTo: start.log.soundUpTo, promiseFlush: promise.flush },
-      (before) => ({ ...takeOver(before, start), boot, boots, flush, lastVersion: options.programVersion, ...told() }),
-    ).catch(async (error: unknown) => {
-      await promises.close();
-      throw error;
-    });
-    const commit = new GroupCommit({
-      wal,
-      promises,
-      boot: boot.number,
-      flush,
-      promiseFlush: promise.flush,
-      chosenUpTo: start.log.soundUpTo,
-      memory,
-      now: options.now,
-    });
-    holder.commit = commit;
-    directory.onFailure(fail);
-    directory.stampWith((next) => ({ ...next, flush: Math.max(next.flush, commit.flushed), ...told() }));
-    const recovered: Recovered = {
-      identity: { cell: manifest.cell, member: manifest.member },
-      boot,
-      promise: { ballot: promise.ballot, leaseMsMax: promise.leaseMsMax },
-      entries: entriesOf(start),
-      chosenUpTo: chosenUpTo as Instance,
-      bad: start.log.bad,
-      missingUpTo: start.missingUpTo,
-      damage: start.log.damage,
-      snapshot: start.snapshot,
-      flushNumber: flush,
-      copied: directory.copied,
-      previousBoot: manifest.boot.id,
-      lastVersion: manifest.lastVersion,
-      quarantined,
-      manifest: directory.manifest,
-    };
-    const parts = { directory, walOptions, wal, promises, commit, snapshots, space, memory };
-    return new ReplicaStorage(recovered, parts, walBytes(start), options.digest);
+    const { recovered, parts, walBytes } = await openParts(disk, options);
+    return new ReplicaStorage(recovered, parts, walBytes, options.digest);
   }
 
   /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
@@ -642,50 +455,3 @@ export class ReplicaStorage {
     await directory.update((before) => ({ ...before, flush: commit.flushed })).catch(() => undefined);
   }
 }
-
-function checkOwner({ cell, member }: Manifest, { expectName, expectCellId }: StorageOptions): void {
-  if (member.name === expectName && (expectCellId === undefined || cell.id === expectCellId)) return;
-  throw new WrongDirectoryError({
-    expected: { member: expectName, cellId: expectCellId ?? null },
-    found: { member: member.name, cellId: cell.id },
-  });
-}
-
-async function refuseUnknown(
-  disk: Disk,
-  manifest: Manifest,
-  { quarantineLeftovers }: StorageOptions,
-): Promise<readonly UnknownFile[]> {
-  if (quarantineLeftovers !== undefined) return quarantine(disk, manifest, quarantineLeftovers);
-  const unknown = await unknownFiles(disk, manifest);
-  if (unknown.length > 0) throw new UnknownFilesError(await describeUnknown(disk, manifest, unknown));
-  return [];
-}
-
-/** Below a bad snapshot only what the log calls chosen; above, everything. */
-const entriesOf = ({ log, missingUpTo }: Start): readonly AcceptedEntry[] =>
-  [...log.entries.values()]
-    .filter(({ instance }) => instance > missingUpTo || instance <= log.chosenUpTo)
-    .sort((a, b) => a.instance - b.instance);
-
-/** A snapshot found bad is not named as good again; it stays until the next one replaces it. */
-const takeOver = (manifest: Manifest, { bad }: Start): Manifest =>
-  withBad(manifest, new Set(bad.map(({ file }) => file)));
-
-function withBad(manifest: Manifest, files: ReadonlySet<string>): Manifest {
-  const marked = (entry: SnapshotEntry): SnapshotEntry =>
-    files.has(entry.file) ? { ...entry, verified: false } : entry;
-  return { ...manifest, snapshots: manifest.snapshots.map(marked) };
-}
-
-/**
- * Segments that hold more than the snapshot, at the size that they take on the disk: every start leaves one behind, and
- * snapshots are what gets rid of them.
- */
-const walBytes = ({ log, snapshot }: Start): number =>
-  log.live
-    .filter(({ highest }) => highest > (snapshot?.handle.instance ?? 0))
-    .reduce((sum, { bytes }) => sum + bytes, 0);
-
-const asDiskError = (error: Error): DiskError =>
-  error instanceof DiskError ? error : new DiskError('io', '', error.message, { cause: error });
