@@ -32,6 +32,11 @@ Exit code 5: refused, with the price. 12: the file is of another cell.`;
     confirm: Flags.string({ description: 'The name of the cell, typed out.' }),
     'accept-loss': Flags.integer({ description: 'Revisions that may be lost: the number that was shown.', min: 0 }),
     'accept-unknown-loss': listFlag({ description: 'Members that cannot be asked, separated by commas.' }),
+    'in-place-of': Flags.string({
+      description:
+        'The id of a cell that was lost whole, typed out: this one, which nothing was written to, becomes that cell.',
+      helpValue: 'CELL-ID',
+    }),
     save: Flags.string({ description: 'The file for the present state; one in this folder by default.' }),
     again: Flags.boolean({
       description: 'Also if the present generation began with this file, or another attempt is under way.',
@@ -63,6 +68,7 @@ Exit code 5: refused, with the price. 12: the file is of another cell.`;
         acceptUnknownLoss: flags['accept-unknown-loss'] ?? [],
         dryRun: flags['dry-run'],
         again: flags.again,
+        inPlaceOf: flags['in-place-of'] ?? null,
         saveTo: flags.save ?? null,
         verify,
         extend: (file, tail) => extendedSnapshot(file, tail, world),

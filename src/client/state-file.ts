@@ -76,7 +76,7 @@ export class StateFile {
   async cellMetAt(endpoints: readonly string[]): Promise<KnownCell | null> {
     for (const endpoint of endpoints) {
       const id = await this.cellAt(endpoint);
-      if (id !== null) return (await this.#knownCell(id)) ?? { id, name: null, members: [] };
+      if (id !== null) return (await this.knownCell(id)) ?? { id, name: null, members: [] };
     }
     return null;
   }
@@ -93,11 +93,12 @@ export class StateFile {
   /** Ids of the remembered cells of this name; names are not unique. */
   async cellsNamed(name: string): Promise<string[]> {
     const folders = await names(path.join(this.#directory, 'cells'));
-    const cells = await Promise.all(folders.map((folder) => this.#knownCell(folder)));
+    const cells = await Promise.all(folders.map((folder) => this.knownCell(folder)));
     return cells.flatMap((it) => (it !== null && it.name === name ? [it.id] : [])).sort();
   }
 
-  async #knownCell(id: string): Promise<KnownCell | null> {
+  /** What is remembered of a cell by its id; null for nothing. */
+  async knownCell(id: string): Promise<KnownCell | null> {
     const text = await readFile(path.join(this.#cellFolder(id), cellName), 'utf8').catch(() => '');
     return describedIn(text);
   }

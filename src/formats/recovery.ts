@@ -79,6 +79,8 @@ export interface GenerationId {
 
 /** The first state of a generation, as decided from the reports of all that could be asked. */
 export interface GenerationDecision extends GenerationId {
+  /** The cell that it is a generation of: another one than the members' when they take the place of a cell that was lost whole. */
+  readonly cellId: string;
   /** The member that makes the state. */
   readonly base: string;
   /** The file that was offered to it; null: its own applied state is gone on from. */
@@ -117,6 +119,7 @@ export type RecoverRequest =
   /** Fetches the state from `from`, verifies it and is ready. */
   | ({
       readonly op: 'take';
+      readonly cellId: string;
       readonly from: string;
       readonly instance: number;
       readonly sha256: string;

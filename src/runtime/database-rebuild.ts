@@ -30,7 +30,7 @@ export function initialSnapshot(
 ): LoadedSnapshot {
   const view = application.view();
   const { checksum } = view;
-  const records = [...view.records()].map((record) => record.slice());
+  const records = [...view.records()].map((record) => new Uint8Array(record));
   view.close();
   return {
     handle,

@@ -40,6 +40,8 @@ export interface FormationView {
   readonly document: FormationDocument | null;
   /** Only once formed: the cell's id and everybody in it. */
   readonly cell: { readonly id: string; readonly members: readonly string[]; readonly appliedUpTo: number } | null;
+  /** Of the generation that it is making, or has begun; absent or empty without one. */
+  readonly attempt?: string;
 }
 
 export interface FormationOptions {

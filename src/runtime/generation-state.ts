@@ -84,15 +84,25 @@ export class GenerationState {
   }
 
   #refuseForeign({ cellId, generation }: NonNullable<OfferedState['header']>, next: number): void {
-    const { cell } = this.#joined.storage.manifest;
-    if (cellId !== cell.id) throw new Error(`the file is of cell ${cellId}, this is ${cell.id}`);
+    this.#refuseOtherCell(cellId);
     if (generation >= next) throw new Error(`the file is of generation ${generation}, which ${next} cannot follow`);
+  }
+
+  /** Only a cell to which nothing was ever written may take the place of another, which was lost whole. */
+  #refuseOtherCell(cellId: string): void {
+    const { application, storage } = this.#joined;
+    const { cell } = storage.manifest;
+    if (cellId === cell.id) return;
+    const blank = cell.generation === 1 && application.revision === 0 && application.entries === 0;
+    if (!blank) throw new Error(`it is of cell ${cellId}, this is ${cell.id}, and was written to`);
   }
 
   /** Out of the base and what the decision adds to it. */
   async build(attempt: GenerationAttempt, decision: GenerationDecision): Promise<ReadyState> {
     const { log, storage } = this.#joined;
     const base = decision.offered === null ? this.#own(decision) : await this.#fromOffered(decision.offered);
+    if (decision.cellId !== base.source.identity?.cellId)
+      throw new Error(`the state is not of cell ${decision.cellId}`);
     if (decision.baseApplied !== base.applied) throw new Error(`the state stands at instance ${base.applied}`);
     const { source, logChain, applied } = await this.#withTail(base, decision, decision.offered === null);
     const { numbers } = decision;
@@ -106,7 +116,7 @@ export class GenerationState {
     const { alpha, leaseMs, driftPpm } = log.core.configuration;
     const first = next.view();
     const header = {
-      cellId: storage.manifest.cell.id,
+      cellId: decision.cellId,
       generation: attempt.generation,
       handle: {
         instance: numbers as Instance,
@@ -124,7 +134,15 @@ export class GenerationState {
     const pause = (): Promise<void> => new Promise((resolve) => this.#world.clocks.nextTurn(resolve));
     const { bytes, sha256 } = await storage.writeState(attempt, { header, records: first.records(), pause });
     first.close();
+    await this.#load(attempt, header.checksum);
     return { instance: numbers, bytes, sha256 };
+  }
+
+  /** As its members will at their next start: what the file says of itself must be true before anybody is ready. */
+  async #load({ generationId }: GenerationAttempt, checksum: string): Promise<void> {
+    const loaded = this.#newDatabase();
+    await loaded.restore(this.#joined.storage.stateRecords(generationId));
+    if (loaded.checksumHex() !== checksum) throw new Error('its entries give another checksum');
   }
 
   #own({ baseApplied }: GenerationDecision): Base {
@@ -175,24 +193,24 @@ export class GenerationState {
   /** The file that another member has made, byte for byte; loaded once, so that what it says of itself is true. */
   async take(
     attempt: GenerationAttempt,
-    { from, instance, sha256 }: Extract<RecoverRequest, { op: 'take' }>,
+    { from, instance, sha256, cellId }: Extract<RecoverRequest, { op: 'take' }>,
   ): Promise<ReadyState> {
     const { network, storage, log } = this.#joined;
     const giver = log.core.configurations
       .flatMap(({ configuration }) => configuration.members)
       .find(({ name }) => name === from);
     if (giver === undefined) throw new Error(`${from} is no member`);
-    const verified = await storage.receiveState(attempt, (append) =>
+    this.#refuseOtherCell(cellId);
+    const verified = await storage.receiveState(attempt, cellId, (append) =>
       network.fetchSnapshot(memberId(giver), instance - 1, append),
     );
     if (verified.sha256 !== sha256) throw new Error(`it has digest ${verified.sha256}, ${sha256} was made`);
-    const loaded = this.#newDatabase();
-    await loaded.restore(storage.stateRecords(attempt.generationId));
-    if (loaded.checksumHex() !== verified.header.checksum) throw new Error('its entries give another checksum');
+    await this.#load(attempt, verified.header.checksum);
     return { instance, bytes: verified.bytes, sha256 };
   }
 }
 
+/** A copy of each: the codec writes the next one over it, and `slice` of a Buffer would be a view. */
 async function* encoded(records: Iterable<DatabaseRecord>): AsyncGenerator<Uint8Array> {
   for (const record of records) yield new Uint8Array(databaseRecordCodec.encode(record));
 }

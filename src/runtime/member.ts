@@ -341,8 +341,14 @@ export class Member<Result, Application extends LogApplication<Result>> {
   async #refuseOtherCell(manifest: Manifest): Promise<void> {
     const others = this.#options.cell.filter(({ name }) => name !== this.#options.name);
     const views = await Promise.all(others.map((member) => this.#askFormation(member)));
+    // On its way into a generation of another cell, this one's members change one after the other.
+    const same = manifest.attempt?.generationId ?? '';
     const foreign = views.find(
-      (view) => view?.state === 'formed' && view.cell !== null && view.cell.id !== manifest.cell.id,
+      (view) =>
+        view?.state === 'formed' &&
+        view.cell !== null &&
+        view.cell.id !== manifest.cell.id &&
+        (same === '' || view.attempt !== same),
     );
     if (foreign?.cell === undefined || foreign.cell === null) return;
     const { dataDir: directory } = this.#options;
@@ -425,6 +431,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       state: 'formed',
       document: null,
       cell: { id: this.#manifest.cell.id, members: members ?? formation, appliedUpTo },
+      attempt: (this.#joined?.storage.manifest ?? this.#manifest).attempt?.generationId ?? '',
     };
   }
 

@@ -11,6 +11,7 @@ import type { GenerationAttempt, Manifest } from '../formats/manifest.ts';
 import { encodePromise } from '../formats/promise.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
+import { SnapshotCorruptError } from './errors.ts';
 import { identityName, inScratch, promiseNames, root, scratch, segmentName, snapshotName, withFile } from './files.ts';
 import { commitManifest, readManifest, stageManifest } from './manifest.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
@@ -70,13 +71,21 @@ async function placeState(
   return verified;
 }
 
-/** Reads every byte of a state that is ready. @throws {SnapshotCorruptError} */
-export const verifyState = (
+/** Reads every byte of a state that is ready: it is known by its digest, whatever cell it says that it is of. @throws {SnapshotCorruptError} */
+export async function verifyState(
   disk: Disk,
-  { generation, generationId }: GenerationAttempt,
-  cellId: string,
+  { generationId, state }: GenerationAttempt,
   digest: DigestPort,
-): Promise<VerifiedSnapshot> => verifySnapshot(disk, statePath(generationId), { cellId, generation }, digest);
+): Promise<VerifiedSnapshot> {
+  const file = statePath(generationId);
+  const found = await verifySnapshot(disk, file, null, digest);
+  if (found.sha256 === state?.sha256) return found;
+  throw new SnapshotCorruptError({
+    file,
+    problem: 'its digest is another one',
+    instance: found.header.handle.instance,
+  });
+}
 
 /** The records of a state that is ready, each checked. */
 export const stateRecords = (disk: Disk, generationId: string): AsyncIterable<Uint8Array> =>
@@ -114,11 +123,12 @@ async function replaceManifest(
     nowMs,
   }: { readonly attempt: GenerationAttempt; readonly digest: DigestPort; readonly nowMs: number },
 ): Promise<Manifest> {
-  const { generation, generationId, state } = attempt;
-  const { cell, member } = before;
-  const found = await verifySnapshot(disk, statePath(generationId), { cellId: cell.id, generation }, digest);
-  invariant(found.sha256 === state?.sha256, 'the state is the one that was verified', { generationId });
-  const { handle } = found.header;
+  const { generation, generationId } = attempt;
+  const { member } = before;
+  const found = await verifyState(disk, attempt, digest);
+  const { handle, cellId } = found.header;
+  invariant(found.header.generation === generation, 'the state is of the generation that begins', { generationId });
+  const cell = { ...before.cell, id: cellId };
   const own = handle.configurations[0]?.configuration.members.find(({ name }) => name === member.name);
   invariant(own !== undefined, 'a member that is ready belongs to the generation', { member: member.name });
   const owner = { cellId: cell.id, member: own.name, incarnation: own.incarnation };

@@ -339,15 +339,15 @@ export class ReplicaStorage {
 
   receiveState(
     attempt: GenerationAttempt,
+    cellId: string,
     receive: (append: (chunk: Uint8Array) => Promise<void>) => Promise<unknown>,
   ): Promise<VerifiedSnapshot> {
-    const { disk, manifest } = this.#parts.directory;
-    return receiveState(disk, attempt, manifest.cell.id, this.#digest, receive);
+    return receiveState(this.#parts.directory.disk, attempt, cellId, this.#digest, receive);
   }
 
   /** The members of the generation whose state is ready here. */
   async stateMembers(attempt: GenerationAttempt): Promise<readonly Member[]> {
-    const { header } = await verifyState(this.#parts.directory.disk, attempt, this.manifest.cell.id, this.#digest);
+    const { header } = await verifyState(this.#parts.directory.disk, attempt, this.#digest);
     return header.handle.configurations[0]?.configuration.members ?? [];
   }
 

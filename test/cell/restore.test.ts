@@ -2,7 +2,7 @@
  * Going back to a backup. *Paxos Made Live* §7: a rollback that nobody had written down, by an operator who had never done it, with
  * no developer at hand: an old snapshot was used, and fifteen hours of data were lost.
  */
-import { copyFileSync, existsSync, truncateSync } from 'node:fs';
+import { copyFileSync, existsSync, rmSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createOfflineWorld } from '../../src/adapters/offline-world.ts';
@@ -12,8 +12,6 @@ import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/run
 import { type CliResult, cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
-import type { ReplicaChild } from '../support/replica-child.ts';
-import { until } from '../support/until.ts';
 
 ownStateDirectory();
 const timeoutMs = 20_000;
@@ -120,76 +118,6 @@ describe('the rollback with the old snapshot, by an operator who does everything
 });
 
 describe('a restore', () => {
-  const running = (cell: CellProcess): ReplicaChild[] => cell.members.filter((it) => it.running);
-  const allAnswer = (cell: CellProcess): Promise<unknown> =>
-    until('all say what they hold', async () => {
-      const found = await Promise.all(
-        running(cell).map(({ url }) =>
-          fetch(`${url}/v1/recover`).then(
-            ({ status }) => status === 200,
-            () => false,
-          ),
-        ),
-      );
-      return found.every(Boolean) || null;
-    });
-
-  it('ends the same wherever it was interrupted, and whoever was killed meanwhile', { timeout: 180_000 }, async () => {
-    const world = await createOfflineWorld();
-    const verify = (file: string) => inspectSnapshotFile(file, world);
-    const extend: RestoreOptions['extend'] = (file, tail) => extendedSnapshot(file, tail, world);
-    await withCell({ replicas: 3 }, async (cell) => {
-      const flags = { endpoints: cell.urls, timeout: timeoutMs };
-      let steps = 0;
-      for (let step = 0; ; step++) {
-        const file = path.join(cell.folder, `backup-${step}`);
-        await put(cell, `kept ${step}`);
-        await saveSnapshot(flags, { file, member: undefined, overwrite: false, verify, onProgress: () => undefined });
-        await put(cell, `given up ${step}`);
-        await cell.agreement();
-        const backup = await readBackup(file, world);
-        const stop = stopAt(step);
-        const options = {
-          backup,
-          confirm: 'default',
-          acceptLoss: 1,
-          acceptUnknownLoss: [],
-          dryRun: false,
-          again: false,
-          saveTo: path.join(cell.folder, `saved-${step}`),
-          verify,
-          extend,
-          onPrice: () => undefined,
-        };
-        const first = await restoreCell(flags, { ...options, onStep: stop.onStep }).catch(
-          ({ message }: Error) => message,
-        );
-        if (first === 'killed here') {
-          // All of them, one, or only the program.
-          if (step % 3 === 0) await cell.killAll();
-          if (step % 3 === 1) await cell.member('n2').kill();
-          cell.startAll();
-          await allAnswer(cell);
-          const second = await restoreCell(flags, { ...options, onStep: () => undefined });
-          expect(second).toMatchObject({ generation: step + 2, members: ['n1', 'n2', 'n3'] });
-        } else expect(first).toMatchObject({ generation: step + 2, members: ['n1', 'n2', 'n3'] });
-        expect(await served(cell)).toBe(`kept ${step}`);
-        // The present was saved before anything was made of the file.
-        const saved = await readBackup(path.join(cell.folder, `saved-${step}`), world);
-        expect([step, saved.generation, saved.revision - backup.revision]).toEqual([step, step + 1, 1]);
-        // Run once more, it is found done.
-        const third = await restoreCell(flags, { ...options, onStep: () => undefined });
-        expect(third).toMatchObject({ generation: step + 2, foundDone: true });
-        steps = step;
-        if (first !== 'killed here') break;
-      }
-      // Fence, save, offer, make, two members, wait.
-      expect(steps).toBe(7);
-      await cell.agreement();
-      expect(existsSync(path.join(cell.member('n1').directory, 'former'))).toBe(true);
-    });
-  });
-
   it('lifts the fence again when more would be lost by then than was typed', { timeout: 60_000 }, async () => {
     const world = await createOfflineWorld();
     const verify = (file: string) => inspectSnapshotFile(file, world);
@@ -209,6 +137,7 @@ describe('a restore', () => {
         acceptUnknownLoss: [],
         dryRun: false,
         again: false,
+        inPlaceOf: null,
         saveTo: path.join(cell.folder, 'saved'),
         verify,
         extend,
@@ -225,6 +154,82 @@ describe('a restore', () => {
       expect(existsSync(options.saveTo)).toBe(false);
       await put(cell, 'and it goes on');
       await cell.agreement();
+    });
+  });
+
+  it('that is given up before anything was decided costs nothing: the present state goes on', {
+    timeout: 60_000,
+  }, async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const paxosctl = operatorOf(cell);
+      const world = await createOfflineWorld();
+      const file = path.join(cell.folder, 'backup');
+      await put(cell, 'kept');
+      expect((await paxosctl('snapshot', 'save', file)).code).toBe(0);
+      await put(cell, 'not to be lost');
+      await cell.agreement();
+      const stop = stopAt(2);
+      const options = {
+        backup: await readBackup(file, world),
+        confirm: 'default',
+        acceptLoss: 1,
+        acceptUnknownLoss: [],
+        dryRun: false,
+        again: false,
+        inPlaceOf: null,
+        saveTo: path.join(cell.folder, 'saved'),
+        verify: (it: string) => inspectSnapshotFile(it, world),
+        extend: (it: string, tail: Parameters<RestoreOptions['extend']>[1]) => extendedSnapshot(it, tail, world),
+        onPrice: () => undefined,
+        onStep: stop.onStep,
+      };
+      await expect(restoreCell({ endpoints: cell.urls, timeout: timeoutMs }, options)).rejects.toThrow('killed here');
+      expect((await paxosctl('kv', 'get', 'order', '--timeout', '500ms')).code).toBe(3);
+      const plan = path.join(cell.folder, 'plan.json');
+      const planned = await paxosctl('recover', 'plan', '--keep-present', '--out', plan, '--json');
+      expect(planned.code, planned.stdout).toBe(0);
+      expect(JSON.parse(planned.stdout).plan.price).toMatchObject({ revisionsAtLeast: 0, notAsked: [] });
+      expect((await paxosctl('recover', 'apply', plan, '--confirm', 'default')).code).toBe(0);
+      expect(await served(cell)).toBe('not to be lost');
+    });
+  });
+
+  it('of a cell that was lost whole goes into one that nothing was written to, and its clients are told', {
+    timeout: 90_000,
+  }, async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const paxosctl = operatorOf(cell);
+      expect((await paxosctl('kv', 'put', 'order', 'in the backup')).code).toBe(0);
+      expect((await paxosctl('snapshot', 'save', 'backup')).code).toBe(0);
+      expect((await paxosctl('kv', 'put', 'order', 'acknowledged since')).code).toBe(0);
+      const [{ cell: lost }] = JSON.parse((await paxosctl('snapshot', 'inspect', 'backup', '--json')).stdout).snapshots;
+      const restore = (...flags: string[]) => paxosctl('cell', 'restore', 'backup', '--json', ...flags);
+      // While it lives nothing takes its place.
+      expect((await restore('--in-place-of', lost)).code).toBe(5);
+      await cell.killAll();
+      for (const { directory } of cell.members) rmSync(directory, { recursive: true });
+      cell.startAll();
+      await cell.master();
+
+      expect(errorOf(await restore())).toMatchObject({ code: 'PAXOS_WRONG_CELL', exitCode: 12 });
+      expect((await restore('--in-place-of', 'another')).code).toBe(2);
+      const priced = await restore('--in-place-of', lost);
+      // What this tool has seen is all that is left to say so.
+      expect(errorOf(priced)).toMatchObject({ exitCode: 5, facts: { price: { revisionsAtLeast: 1, notAsked: [] } } });
+      const done = await restore('--in-place-of', lost, '--confirm', 'default', '--accept-loss', '1');
+      expect(done.code, done.stdout + done.stderr).toBe(0);
+      expect(JSON.parse(done.stdout)).toMatchObject({ cell: { id: lost }, generation: 2, saved: null });
+      await cell.master();
+      expect(errorOf(await paxosctl('kv', 'get', 'order', '--json'))).toMatchObject({
+        code: 'PAXOS_GENERATION_CHANGED',
+      });
+      expect((await paxosctl('kv', 'get', 'order', '--accept-generation', '2')).stdout).toBe('in the backup');
+      await cell.killAll();
+      cell.startAll();
+      expect(await served(cell)).toBe('in the backup');
+      await cell.agreement();
+      // Written to, it is a cell of its own.
+      expect((await restore()).code).toBe(0);
     });
   });
 });

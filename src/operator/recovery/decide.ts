@@ -72,6 +72,7 @@ export function decide({ to, reports, collected = [], witnessed, branch }: Decid
   const numbers = numbersAbove(to, all, witnessed);
   const decision: GenerationDecision = {
     ...to,
+    cellId: base.cell.id,
     base: copies.has(base) ? (live[0]?.member ?? base.member) : base.member,
     offered: copies.get(base) ?? null,
     baseApplied: base.applied.instance,
@@ -119,7 +120,7 @@ export function numbersAbove(
  */
 export function digestOf(
   base: Pick<RecoverReport, 'logChain'>,
-  { tail, baseApplied, generation, generationId, numbers, members }: GenerationDecision,
+  { tail, baseApplied, generation, generationId, cellId, numbers, members }: GenerationDecision,
 ): string {
   const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
     const hash = createHash('sha256');
@@ -132,7 +133,15 @@ export function digestOf(
     chain = chained({ sha256 }, chain, { instance: instance as never, value });
   }
   const last = baseApplied + tail.length;
-  const outcome = { generation, generationId, numbers, members, last, chain: Buffer.from(chain).toString('hex') };
+  const outcome = {
+    cellId,
+    generation,
+    generationId,
+    numbers,
+    members,
+    last,
+    chain: Buffer.from(chain).toString('hex'),
+  };
   return sha256(Buffer.from(JSON.stringify(outcome))).toString('hex');
 }
 

@@ -29,6 +29,8 @@ export interface StepsOptions {
   readonly to: GenerationId;
   readonly members: readonly { readonly name: string; readonly url: string }[];
   readonly cell: { readonly id: string; readonly name: string };
+  /** The id that the cell has afterwards, where that is another one. */
+  readonly becomes?: string;
   readonly timeoutMs: number;
   /** The command to run again, as far as it is known. */
   readonly again: string;
@@ -50,10 +52,10 @@ export class Steps {
 
   /** Of the members of this cell that answer now. */
   async reports(): Promise<RecoverReport[]> {
-    const { members, cell, timeoutMs } = this.#options;
+    const { members, cell, becomes, timeoutMs } = this.#options;
     const limit = Math.min(timeoutMs, stepMsMax);
     const all = await Promise.all(members.map(({ url }) => askReport(url, limit)));
-    return all.flatMap((it) => (it === null || it.cell.id !== cell.id ? [] : [it]));
+    return all.flatMap((it) => (it === null || (it.cell.id !== cell.id && it.cell.id !== becomes) ? [] : [it]));
   }
 
   /** All of them: whoever does not answer must have been named as lost, which the price checks. */
@@ -97,7 +99,7 @@ export class Steps {
   /** Until all members of the decision are active. @returns their names. */
   async carryOut({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null): Promise<string[]> {
     const { to, onStep } = this.#options;
-    const { base, offered, members } = decision;
+    const { base, offered, members, cellId } = decision;
     if (offered !== null && source !== null) {
       onStep(`offering the file to ${base}`);
       await this.#offer(base, offered, source.file);
@@ -110,7 +112,7 @@ export class Steps {
     for (const { name } of members) {
       if (name === base) continue;
       onStep(`bringing it to ${name}`);
-      await this.#untilReady(name, { op: 'take', ...to, from: base, instance, sha256, digest });
+      await this.#untilReady(name, { op: 'take', ...to, cellId, from: base, instance, sha256, digest });
     }
     onStep('waiting until all are active');
     return this.allActive(members.map(({ name }) => name));

@@ -76,6 +76,7 @@ export function decideRestore({ to, backup, reports, witnessed }: Facts): Restor
   const numbers = numbersAbove(to, live, witnessed, further);
   const decision: GenerationDecision = {
     ...to,
+    cellId: backup.cell,
     base: live[0]?.member ?? '',
     offered: { sha256: backup.digest, bytes: backup.bytes },
     baseApplied: backup.instance,
@@ -99,6 +100,10 @@ export const furthestOf = (reports: readonly RecoverReport[]): RecoverReport =>
       b.applied.instance - a.applied.instance ||
       (a.member < b.member ? -1 : 1),
   )[0] as RecoverReport;
+
+/** Nothing was ever written to it: nothing is lost when it takes the place of another. */
+export const isBlank = ({ generation, applied, entryCount }: RecoverReport): boolean =>
+  generation === 1 && applied.revision === 0 && entryCount === 0;
 
 /** Whether the present generation began with this very state. */
 export const beganWith = (report: RecoverReport, backup: Backup): boolean =>
@@ -134,11 +139,12 @@ function priceOf(
     );
   }
   const known = revisionsBeyond(furthest, backup);
+  const continues = historyContains(furthest, backup);
   for (const point of witnessed) {
     if (point.instance === 0 || contains(historyOfBackup(backup), backup.instance, point)) continue;
     const inPresent = contains(historyOf(furthest), furthest.applied.instance, point);
     // What a mark proves beyond the present is lost besides what the present holds beyond the file.
-    const beside = inPresent ? 0 : known + lostAtLeast(point, historyOf(furthest));
+    const beside = inPresent || !continues ? 0 : known + lostAtLeast(point, historyOf(furthest));
     const lost = Math.max(lostAtLeast(point, historyOfBackup(backup)), beside);
     count(
       lost,

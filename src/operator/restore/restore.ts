@@ -6,16 +6,26 @@
  * fenced lies in a file of its own, and in every member's former/, before anything else is done.
  */
 import { rm, stat } from 'node:fs/promises';
+import { StateFile } from '../../client/state-file.ts';
 import { NotAllowedError, OperatorError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
+import { getStatus } from '../recovery/ask.ts';
 import { writeState } from '../recovery/collected.ts';
 import { newestOf } from '../recovery/lost-majority.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
 import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
-import { type Backup, beganWith, decideRestore, furthestOf, type RestoreDecided, type RestorePrice } from './price.ts';
+import {
+  type Backup,
+  beganWith,
+  decideRestore,
+  furthestOf,
+  isBlank,
+  type RestoreDecided,
+  type RestorePrice,
+} from './price.ts';
 
 export interface RestoreOptions extends Acceptance {
   readonly backup: Backup;
@@ -24,6 +34,8 @@ export interface RestoreOptions extends Acceptance {
   readonly dryRun: boolean;
   /** Also when the present generation began with this very file, or another attempt is under way. */
   readonly again: boolean;
+  /** The id, typed, of a cell that was lost whole, and whose place this one is to take; null without. */
+  readonly inPlaceOf: string | null;
   /** Where the present state is saved; null for a name of its own in the present folder. */
   readonly saveTo: string | null;
   /** Reads a saved file whole. */
@@ -50,6 +62,8 @@ export interface RestoreResult {
   readonly saved: string | null;
 }
 
+const aliveMsMax = 2_000;
+
 /** @throws {RefusedError} (exit 5) when more would be lost than was accepted: the cell is then as it was before. */
 export async function restoreCell(cell: CellFlags, options: RestoreOptions): Promise<RestoreResult> {
   const { backup, onStep } = options;
@@ -60,7 +74,7 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   }
   const newest = newestOf(reports);
-  refuseForeign(backup, newest);
+  await refuseForeign(backup, reports, options);
   refuseLevel(
     backup,
     answers.flatMap(({ status }) => status ?? []),
@@ -69,13 +83,21 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   const done = reports.filter((it) => beganWith(it, backup));
   const command = `paxosctl cell restore ${backup.file} --confirm ${newest.cell.name}`;
   const stepsFor = (to: GenerationId): Steps =>
-    new Steps({ to, members: newest.members, cell: newest.cell, timeoutMs: cell.timeout, again: command, onStep });
+    new Steps({
+      to,
+      members: newest.members,
+      cell: newest.cell,
+      becomes: backup.cell,
+      timeoutMs: cell.timeout,
+      again: command,
+      onStep,
+    });
   const [first] = done;
   if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
 
   const to = options.again ? nextId(reports, backup.generation) : adopted(reports, backup);
   const steps = stepsFor(to);
-  const witnessed = await witnessedBy(reports, newest.cell.id);
+  const witnessed = await witnessedBy(reports, backup.cell);
   const decide = (now: readonly RecoverReport[]): RestoreDecided =>
     decideRestore({ to, backup, reports: now, witnessed });
   const asking = { what: `Going back to ${backup.file}`, command: `${command}${options.again ? ' --again' : ''}` };
@@ -125,7 +147,7 @@ async function foundDone(report: RecoverReport, steps: Steps, options: RestoreOp
 }
 
 const resultOf = ({ cell }: RecoverReport, generation: number, { dryRun, backup }: RestoreOptions) => ({
-  cell,
+  cell: { id: backup.cell, name: cell.name },
   generation,
   dryRun,
   foundDone: false,
@@ -147,13 +169,46 @@ function adopted(reports: readonly RecoverReport[], backup: Backup): GenerationI
 
 // --- refusals -----------------------------------------------------------------------------------------------------------
 
-function refuseForeign(backup: Backup, { cell }: RecoverReport): void {
-  if (backup.cell === cell.id) return;
-  throw new NotAllowedError(`File ${backup.file} is a backup of cell ${backup.cell}; this is cell ${cell.id}.`, {
-    code: 'PAXOS_WRONG_CELL',
-    facts: { file: backup.file, known: backup.cell, found: cell.id },
-    suggestions: [`paxosctl snapshot inspect ${backup.file}`, 'paxosctl status'],
+async function refuseForeign(
+  backup: Backup,
+  reports: readonly RecoverReport[],
+  { inPlaceOf }: RestoreOptions,
+): Promise<void> {
+  const [first] = reports;
+  if (first === undefined || backup.cell === first.cell.id) return;
+  const facts = { file: backup.file, known: backup.cell, found: first.cell.id };
+  const inspect = `paxosctl snapshot inspect ${backup.file}`;
+  if (inPlaceOf === null || !reports.every(isBlank)) {
+    const blank = reports.every(isBlank);
+    const more = blank ? 'nothing was written to it yet' : 'it was written to, and cannot take the place of another';
+    throw new NotAllowedError(
+      `File ${backup.file} is a backup of cell ${backup.cell}; this is cell ${first.cell.id}: ${more}.`,
+      {
+        code: 'PAXOS_WRONG_CELL',
+        facts,
+        suggestions: blank
+          ? [inspect, `paxosctl cell restore ${backup.file} --in-place-of ${backup.cell}`]
+          : [inspect, 'paxosctl status'],
+      },
+    );
+  }
+  if (inPlaceOf !== backup.cell) {
+    throw new UsageError(`The backup is of cell ${backup.cell}; --in-place-of says ${inPlaceOf}.`, { facts });
+  }
+  const alive = await aliveElsewhere(backup.cell);
+  if (alive.length === 0) return;
+  throw new RefusedError(`Cell ${backup.cell} is not lost: it answers at ${alive.join(', ')}.`, {
+    facts: { ...facts, alive },
+    suggestions: [`paxosctl status --endpoints ${alive.join(',')}`],
   });
+}
+
+/** Where this tool has met its members before. */
+async function aliveElsewhere(cellId: string): Promise<readonly string[]> {
+  const known = await new StateFile().knownCell(cellId).catch(() => null);
+  const urls = known?.members ?? [];
+  const statuses = await Promise.all(urls.map((url) => getStatus(url, aliveMsMax)));
+  return urls.filter((_, at) => statuses[at]?.cell.id === cellId);
 }
 
 function refuseLevel(
@@ -232,7 +287,7 @@ async function savePresent(
   { verify, extend }: RestoreOptions,
 ): Promise<string | null> {
   const { member, applied, generation } = furthestOf(fenced);
-  if (applied.instance === 0 && beyond.length === 0) return null;
+  if ((applied.instance === 0 && beyond.length === 0) || fenced.every(isBlank)) return null;
   const last = applied.instance + beyond.length;
   const found = await verify(file).catch(() => null);
   if (found !== null && found.instance >= last && found.generation === generation) return file;

@@ -197,8 +197,10 @@ export function describeMismatch(error: z.ZodError): string {
 
 const generation = { generation: z.int().min(2), generationId: z.string().regex(/^[0-9a-f]{32}$/) };
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const cellId = z.string().min(1).max(64);
 const decision = z.strictObject({
   ...generation,
+  cellId,
   base: z.string().regex(memberNamePattern),
   offered: z.strictObject({ sha256: digest, bytes: z.int().min(1) }).nullable(),
   baseApplied: z.int().min(0),
@@ -231,6 +233,7 @@ export const recoverSchema = z.discriminatedUnion('op', [
   z.strictObject({
     op: z.literal('take'),
     ...generation,
+    cellId,
     from: z.string().regex(memberNamePattern),
     instance: z.int().min(1),
     sha256: digest,
