@@ -4,6 +4,7 @@
  * Source: contract §1 (`node start`), §2. Adapters come in as a {@link World}, so that nothing here is tied to one machine.
  */
 import { createHmac } from 'node:crypto';
+import { memberId } from '../core/consensus/configuration.ts';
 import { type Epoch, type Instance, parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { OperatorError } from '../errors/index.ts';
@@ -314,8 +315,11 @@ class ReplicaProcess {
     const warnings: string[] = [];
     if (storage.readOnly) warnings.push('The disk is nearly full: this replica takes no writes.');
     warnings.push(...this.#fenceWarnings());
-    for (const [peer, why] of this.#member.joined?.refusals ?? []) {
-      warnings.push(`${parseReplicaId(peer).name} refuses this replica: ${why}`);
+    const joined = this.#member.joined;
+    const members = new Set(joined?.log.core.configuration.members.map(memberId));
+    for (const [peer, why] of joined?.refusals ?? []) {
+      // An incarnation that has been replaced refuses for ever, and nobody minds.
+      if (members.has(peer)) warnings.push(`${parseReplicaId(peer).name} refuses this replica: ${why}`);
     }
     warnings.push(...this.#hintsDiffer());
     return warnings;

@@ -137,6 +137,8 @@ describe('the quick start of the README', () => {
     });
     expect(new Set(seen.map(({ checksum }) => checksum.database)).size).toBe(1);
     expect(new Set(seen.map(({ checksum }) => checksum.log)).size).toBe(1);
+    // Of the incarnation that was replaced nobody speaks any more.
+    expect(seen.flatMap(({ warnings }) => warnings).filter((it) => it.includes('refuses this replica'))).toEqual([]);
     // A put, a delete, and each entry once an import: one that was sent again after a kill and applied twice would count twice.
     expect(seen[0]?.revision).toBe(2 * entries + 2);
     // One of them is a later life, and has its vote.
