@@ -6,16 +6,9 @@ import { chained } from '../../src/formats/log-chain.ts';
 import type { AcceptedDocument, RecoverReport } from '../../src/formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../src/formats/value.ts';
 import { decide, type Witnessed } from '../../src/operator/recovery/decide.ts';
+import { epochsOfReport as epochs, report } from '../support/recover-report.ts';
 
 const to = { generation: 2, generationId: 'ab'.repeat(16) };
-const settings = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
-const names = ['n1', 'n2', 'n3'];
-const members = names.map((name) => ({ name, url: `http://${name}`, role: 'voter', voting: true, incarnation: 1 }));
-const epochs = [
-  { epoch: 1, instance: 1, id: 'one', revision: 0 },
-  { epoch: 2, instance: 20, id: 'two', revision: 12 },
-];
-
 const accepted = (instance: number, round: number, text: string): AcceptedDocument => {
   const value = {
     kind: 'submitted',
@@ -29,30 +22,6 @@ const accepted = (instance: number, round: number, text: string): AcceptedDocume
     valueBase64: Buffer.from(encodeValue(value)).toString('base64'),
   };
 };
-
-const report = (member: string, instance: number, more: Partial<RecoverReport> = {}): RecoverReport => ({
-  member,
-  incarnation: 1,
-  cell: { id: 'cell-1', name: 'default' },
-  generation: 1,
-  generationId: 'first',
-  applied: { instance, epoch: 2, epochId: 'two', revision: instance },
-  logChain: createHash('sha256').update(String(instance)).digest('hex'),
-  begun: { epoch: 0, instance: 0 },
-  cellTimeMs: instance * 1_000,
-  entryCount: instance,
-  setAside: false,
-  chosenUpTo: instance,
-  epochs,
-  entries: [],
-  unreadable: 0,
-  highest: instance,
-  members,
-  settings,
-  frozen: null,
-  attempt: null,
-  ...more,
-});
 
 const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
   const hash = createHash('sha256');

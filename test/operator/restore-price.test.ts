@@ -1,0 +1,149 @@
+/** What going back to a backup costs, from what is reported: never less than what is known to be lost (design §3, PML §7). */
+import { describe, expect, it } from 'vitest';
+import type { CellTimeMs, Epoch } from '../../src/core/consensus/identity.ts';
+import type { RecoverReport } from '../../src/formats/recovery.ts';
+import { encodeValue } from '../../src/formats/value.ts';
+import type { Witnessed } from '../../src/operator/recovery/decide.ts';
+import { type Backup, beganWith, decideRestore } from '../../src/operator/restore/price.ts';
+import { epochsOfReport as epochs, report } from '../support/recover-report.ts';
+
+const apart = 2 ** 40;
+const to = { generation: 2, generationId: 'ab'.repeat(16) };
+const all = (instance: number, more: Partial<RecoverReport> = {}): RecoverReport[] =>
+  ['n1', 'n2', 'n3'].map((name) => report(name, instance, more));
+
+/** At instance and revision 25, in epoch 2. */
+const backup: Backup = {
+  file: 'old.snapshot',
+  cell: 'cell-1',
+  generation: 1,
+  instance: 25,
+  epoch: 2,
+  epochId: 'two',
+  revision: 25,
+  epochs,
+  entries: 20,
+  cellTimeMs: 25_000,
+  level: 1,
+  logChain: 'cd'.repeat(32),
+  digest: 'ef'.repeat(32),
+  bytes: 700,
+};
+
+const priceOf = (reports: readonly RecoverReport[], witnessed: readonly Witnessed[] = [], of: Backup = backup) =>
+  decideRestore({ to, backup: of, reports, witnessed }).price;
+
+describe('the price of going back', () => {
+  it('counts from the file to the furthest member', () => {
+    const price = priceOf([report('n1', 30), report('n2', 42), report('n3', 41)]);
+    expect(price).toMatchObject({
+      revisionsAtLeast: 17,
+      notAsked: [],
+      present: { member: 'n2', revision: 42 },
+      lost: { instances: 17, entries: 22, cellTimeMs: 17_000 },
+    });
+    expect(price.because).toHaveLength(3);
+  });
+
+  it('is nothing for a file that has all that is left', () => {
+    expect(priceOf(all(25))).toMatchObject({ revisionsAtLeast: 0, because: [] });
+    expect(priceOf(all(20))).toMatchObject({ revisionsAtLeast: 0, because: [], lost: { instances: 0, cellTimeMs: 0 } });
+  });
+
+  it('counts values that were accepted and may have been chosen', () => {
+    const items = [Buffer.from('a'), Buffer.from('b')];
+    const value = { kind: 'submitted', epoch: 2 as Epoch, cellTimeMs: 0 as CellTimeMs, items } as const;
+    const valueBase64 = Buffer.from(encodeValue(value)).toString('base64');
+    const entries = [{ instance: 31, ballot: { round: 4, name: 'n1', incarnation: 1 }, valueBase64 }];
+    const decided = decideRestore({ to, backup, reports: [...all(30), report('n3', 30, { entries })], witnessed: [] });
+    expect(decided.price.revisionsAtLeast).toBe(5 + 2);
+    // They belong to what is saved first.
+    expect(decided.beyond.map(({ instance }) => instance)).toEqual([31]);
+  });
+
+  it('counts over the generations that began in between', () => {
+    // Generation 1 ended at revision 30, generation 2 counted 8, generation 3 has counted 4.
+    const began = (numbers: number, instance: number, revision: number) => ({
+      epoch: numbers,
+      instance,
+      id: `began ${numbers}`,
+      revision,
+    });
+    const later = all(0, {
+      generation: 3,
+      epochs: [...epochs, began(apart, 31, 30), began(2 * apart, apart + 21, apart + 8)],
+      applied: { instance: 2 * apart + 9, epoch: 2 * apart, epochId: `began ${2 * apart}`, revision: 2 * apart + 4 },
+    });
+    expect(priceOf(later)).toMatchObject({ revisionsAtLeast: 5 + 8 + 4, lost: { instances: 5 + 20 + 9 } });
+    // A mark of the present generation, beyond what its members hold now: lost besides.
+    const seen = {
+      generation: 3,
+      epoch: 2 * apart + 5,
+      epochId: 'gone',
+      instance: 2 * apart + 50,
+      revision: 2 * apart + 10,
+    };
+    expect(priceOf(later, [{ ...seen, by: 'this tool' }]).revisionsAtLeast).toBe(17 + 6);
+  });
+
+  it('counts what a mark proves where the members know nothing any more', () => {
+    const mark = { generation: 1, epoch: 2, epochId: 'two', instance: 60, revision: 58, by: 'this tool' };
+    const blank = all(0, { epochs: [], applied: { instance: 3, epoch: 1, epochId: 'of another cell', revision: 0 } });
+    expect(priceOf(blank, [mark]).revisionsAtLeast).toBe(58 - 25);
+    expect(priceOf(all(30), [mark]).revisionsAtLeast).toBe(58 - 25);
+    // One that the file has proves nothing.
+    expect(priceOf(all(25), [{ ...mark, instance: 24, revision: 24 }]).because).toEqual([]);
+  });
+
+  it('names who was not asked, and leaves them out', () => {
+    const { decision, price } = decideRestore({
+      to,
+      backup,
+      reports: [report('n3', 30), report('n1', 30)],
+      witnessed: [],
+    });
+    expect(price.notAsked).toEqual(['n2']);
+    expect(decision.members.map(({ name, incarnation }) => [name, incarnation])).toEqual([
+      ['n1', apart],
+      ['n3', apart],
+    ]);
+  });
+
+  it('does not take its measure from a member whose database is set aside', () => {
+    const price = priceOf([report('n1', 30), report('n2', 30), report('n3', 31, { setAside: true })]);
+    expect(price.present.member).toBe('n1');
+    // What it alone has is lost all the same.
+    expect(price.revisionsAtLeast).toBe(6);
+  });
+});
+
+describe('the generation that begins with a backup', () => {
+  it('counts on from above every number, also those of the file', () => {
+    const high = { ...backup, revision: 5 * apart + 3, epoch: 5 * apart };
+    expect(decideRestore({ to, backup: high, reports: all(30), witnessed: [] }).decision.numbers).toBe(6 * apart);
+    expect(
+      decideRestore({ to, backup, reports: all(30, { highest: 3 * apart }), witnessed: [] }).decision.numbers,
+    ).toBe(4 * apart);
+  });
+
+  it('is decided alike from the same reports in any order, and otherwise for another file', () => {
+    const digest = (reports: readonly RecoverReport[], of = backup) =>
+      decideRestore({ to, backup: of, reports, witnessed: [] }).digest;
+    expect(digest([...all(30)].reverse())).toBe(digest(all(30)));
+    expect(digest(all(30), { ...backup, logChain: 'ce'.repeat(32) })).not.toBe(digest(all(30)));
+  });
+
+  it('is known again by the point at which it began, and by nothing that only looks like it', () => {
+    const began = {
+      generation: 2,
+      begun: { instance: 25, epoch: 2 },
+      epochs: [...epochs, { epoch: apart, instance: 26, id: 'began', revision: 25 }],
+    };
+    const [restored] = all(30, began) as [RecoverReport];
+    expect(beganWith(restored, backup)).toBe(true);
+    expect(beganWith(restored, { ...backup, instance: 24 })).toBe(false);
+    expect(beganWith(restored, { ...backup, epochId: 'another history' })).toBe(false);
+    expect(beganWith(restored, { ...backup, generation: 2 })).toBe(false);
+    expect(beganWith(report('n1', 30), backup)).toBe(false);
+  });
+});
