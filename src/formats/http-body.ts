@@ -6,6 +6,7 @@
  */
 
 import type { OperatingDocument } from './operating-body.ts';
+import type { SnapshotDetails } from './snapshot-details.ts';
 
 export type * from './operating-body.ts';
 
@@ -270,17 +271,20 @@ export interface ReplicaStatusDocument extends OperatingDocument {
   };
   readonly revision: number;
   readonly entries: number;
+  /** Digests at the last applied instance (design §5). */
   readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
   readonly version: string;
   readonly level: number;
+  /** Levels that the program speaks; absent before it has a database. */
   readonly levels?: { readonly min: number; readonly max: number };
   readonly uptimeMs: number;
   readonly members: readonly MemberDocument[];
-  /** First instance that the present membership governs. */
+  /** First instance that the present membership governs; absent where it is not known. */
   readonly membershipFrom?: number;
   readonly peers: readonly string[];
   /** At a master: voters that have acknowledged nothing for two leases, though they may answer others. */
   readonly unheard?: readonly string[];
+  /** Why mastership last moved, and how often, as this replica saw it. Times RFC 3339. */
   readonly mastership: {
     readonly since: string | null;
     readonly changesLastHour: number;
@@ -308,8 +312,10 @@ export interface ReplicaStatusDocument extends OperatingDocument {
     readonly silent: readonly string[];
   };
   readonly readOnly: boolean;
+  /** A snapshot on its way here, because the log of the others no longer reaches back; null when none is. */
   readonly catchUp?: CatchUpDocument | null;
   readonly warnings: readonly string[];
+  /** Why the cell is frozen (design §4); null or absent while it is not. */
   readonly frozen?: FrozenDocument | null;
 }
 
@@ -353,28 +359,18 @@ export interface CheckDocument {
 /** A snapshot on its way to a replica that has fallen behind the others' log. */
 export interface CatchUpDocument {
   readonly from: string;
+  /** Of the snapshot; 0 while that is not known yet. */
   readonly instance: number;
   readonly bytes: number;
   readonly totalBytes: number;
   readonly ratePerSecond: number;
+  /** Bytes of it that an earlier stream brought, perhaps from another member. */
   readonly resumedFrom: number;
 }
 
-/** A snapshot of one member; null where its header cannot be read. */
-export interface SnapshotDocument {
+export interface SnapshotDocument extends SnapshotDetails {
   /** Null: a file, whoever wrote it. */
   readonly member: string | null;
-  readonly instance: number;
-  readonly epoch: number | null;
-  readonly generation: number | null;
-  readonly entries: number | null;
-  readonly bytes: number;
-  /** Of the database: what loading it arrives at. */
-  readonly checksum: string | null;
-  /** Of the file. */
-  readonly digest: string;
-  readonly createdAt: string;
-  readonly verified: boolean;
 }
 
 /** `GET` and `POST /v1/snapshots`. */

@@ -1,10 +1,9 @@
 /** What `verify checksums` shows to people. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { reportError } from './error-report.ts';
+
 import { printable, shortened } from './escape.ts';
-import { onInterrupt } from './interrupt.ts';
 import { coloured, writeResult } from './output.ts';
 import { type Progress, startProgress } from './progress.ts';
+import { repeatUntilInterrupt } from './repeat.ts';
 import { table } from './table.ts';
 import { counted, duration, grouped } from './units.ts';
 
@@ -56,31 +55,12 @@ export const showChecksums = (checked: ChecksumsView): Promise<void> => writeRes
 export const checksumsProgress = (): Pick<Progress, 'update' | 'stop'> =>
   process.stderr.isTTY === true ? startProgress('checking') : { update: () => undefined, stop: () => undefined };
 
-/**
- * Checks again and again until Ctrl-C; a check that could not be made is shown as such and does not end it. With `json` each
- * is one line with its time. The process ends with the code of the interruption.
- */
-export async function showChecksumsEvery(
+/** Checks again and again until Ctrl-C, one below the other. */
+export const showChecksumsEvery = (
   check: () => Promise<ChecksumsView>,
-  { everyMs, json }: { readonly everyMs: number; readonly json: boolean },
-): Promise<void> {
-  const stopped = new AbortController();
-  onInterrupt(() => stopped.abort());
-  while (!stopped.signal.aborted) {
-    const at = new Date().toISOString();
-    let text: string;
-    try {
-      const checked = await check();
-      text = json ? `${JSON.stringify({ at, ...checked })}\n` : `${at}  ${checksumsText(checked)}`;
-    } catch (error) {
-      const report = reportError(error);
-      text = json ? `${JSON.stringify({ at, error: report.json })}\n` : `${at}  ${report.text}\n`;
-    }
-    await writeResult(text);
-    await sleep(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
-  }
-  process.exitCode = 130;
-}
+  options: { readonly everyMs: number; readonly json: boolean },
+): Promise<void> =>
+  repeatUntilInterrupt(check, { ...options, text: checksumsText, behindTime: '  ', replacing: false });
 
 /** Several lines, ending in a line break. */
 export function checksumsText(checked: ChecksumsView): string {

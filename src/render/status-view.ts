@@ -1,11 +1,10 @@
 /** `paxosctl status` for people. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { CellStatusDocument } from '../client/cell-status.ts';
 import { backupText } from './backup-view.ts';
-import { reportError } from './error-report.ts';
 import { printable } from './escape.ts';
-import { onInterrupt } from './interrupt.ts';
 import { coloured, writeResult } from './output.ts';
+import { repeatUntilInterrupt } from './repeat.ts';
 import { table } from './table.ts';
 import { bytes, duration, grouped } from './units.ts';
 
@@ -17,32 +16,17 @@ const none = '–';
 
 export const showStatus = (status: StatusView): Promise<void> => writeResult(statusText(status));
 
-/**
- * Shows the status again and again until Ctrl-C; a look that fails is shown as such and does not end it. On a terminal each
- * look replaces the one before; with `json` each is one line with its time.
- */
-export async function watchStatus(
+/** Shows the status again and again until Ctrl-C; on a terminal each look replaces the one before. */
+export const watchStatus = (
   look: () => Promise<StatusView>,
-  { everyMs, json }: { everyMs: number; json: boolean },
-): Promise<void> {
-  const stopped = new AbortController();
-  onInterrupt(() => stopped.abort());
-  while (!stopped.signal.aborted) {
-    const at = new Date().toISOString();
-    let text: string;
-    try {
-      const status = await look();
-      text = json ? `${JSON.stringify({ at, ...status })}\n` : `${at}\n${statusText(status)}\n`;
-    } catch (error) {
-      const report = reportError(error);
-      text = json ? `${JSON.stringify({ at, error: report.json })}\n` : `${at}\n${report.text}\n`;
-    }
-    const clear = !json && process.stdout.isTTY ? '\u001b[H\u001b[J' : '';
-    await writeResult(clear + text);
-    await sleep(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
-  }
-  process.exitCode = 130;
-}
+  options: { readonly everyMs: number; readonly json: boolean },
+): Promise<void> =>
+  repeatUntilInterrupt(look, {
+    ...options,
+    text: (status) => `${statusText(status)}\n`,
+    behindTime: '\n',
+    replacing: true,
+  });
 
 /** Several lines, ending in a line break. */
 export function statusText({ cell, members }: StatusView): string {

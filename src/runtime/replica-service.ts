@@ -15,6 +15,7 @@ import type { Command, CommandResult, Revision, RevisionChanges } from '../core/
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
+import type { CatchUpDocument } from '../formats/http-body.ts';
 import { type LevelRange, mayPropose } from '../formats/levels.ts';
 import type { OperatingDocument } from '../formats/operating-body.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
@@ -23,7 +24,6 @@ import type { DatabaseChecks } from './database-checks.ts';
 import { frozenDocument } from './frozen-document.ts';
 import type {
   BackupService,
-  CatchUpStatus,
   ReadState,
   ReplicaService,
   ReplicaStatus,
@@ -536,7 +536,7 @@ function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; rea
   return { code, message: `The cell is frozen since ${frozen?.seenAt}: ${evidence.text}`, facts: { frozen } };
 }
 
-const catchUpStatus = (progress: LogReplica<unknown>['catchUp']): CatchUpStatus | null =>
+const catchUpStatus = (progress: LogReplica<unknown>['catchUp']): CatchUpDocument | null =>
   progress === null ? null : { ...progress, from: parseReplicaId(progress.from).name };
 
 const later = (clocks: ClockPort, ms: number): ReturnType<ClockPort['now']>['monotonicMs'] =>

@@ -6,27 +6,13 @@
  */
 import type { SnapshotEntry } from '../formats/manifest.ts';
 import type { SnapshotHeader } from '../formats/snapshot.ts';
+import type { SnapshotDetails } from '../formats/snapshot-details.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import { SnapshotCorruptError, StorageClosedError } from './errors.ts';
 import { readSnapshotHeader, type VerifiedSnapshot } from './snapshot-reader.ts';
 
-export interface SnapshotDetails {
-  readonly instance: number;
-  /** Null, here and below, where the header cannot be read. */
-  readonly epoch: number | null;
-  readonly generation: number | null;
-  readonly entries: number | null;
-  readonly bytes: number;
-  /** Of the database, 32 hex digits. */
-  readonly checksum: string | null;
-  /** Of the file, hex: SHA-256 over the SHA-256 of its parts (`formats/snapshot.ts`). */
-  readonly digest: string;
-  /** RFC 3339. */
-  readonly createdAt: string;
-  /** It was read back whole after it was written, and not found bad since. */
-  readonly verified: boolean;
-}
+export type { SnapshotDetails } from '../formats/snapshot-details.ts';
 
 /** A file that stays readable until it is closed, whatever becomes of its name. */
 export interface OpenSnapshot extends SnapshotStream {

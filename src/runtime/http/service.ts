@@ -9,14 +9,14 @@ import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import type { BackupChangeBody, BackupChangeDocument, BackupsDocument } from '../../formats/backup-body.ts';
-import type { DrainedDocument, FrozenDocument } from '../../formats/http-body.ts';
-import type { OpenUpgradeDocument, OperatingDocument } from '../../formats/operating-body.ts';
+import type { DrainedDocument, ReplicaStatusDocument } from '../../formats/http-body.ts';
+import type { OpenUpgradeDocument } from '../../formats/operating-body.ts';
+import type { SnapshotDetails } from '../../formats/snapshot-details.ts';
 import type { AttemptManifestDocument, AttemptScanDocument, ScanVerdictDocument } from '../../formats/upgrade-body.ts';
 import type { DatabaseChecks } from '../database-checks.ts';
 import type { ChangeOptions, ChangeResult } from '../membership/membership-service.ts';
 import type { MemberRequest } from '../membership/plan.ts';
 import type { Recovery } from '../recovery.ts';
-import type { CheckStatus } from '../self-check.ts';
 
 export type Serving =
   | { readonly kind: 'serving'; readonly epoch: Epoch; readonly appliedUpTo: Instance }
@@ -66,112 +66,14 @@ export interface ReadState {
   pin?(): ReadState;
 }
 
-export interface MemberStatus {
-  readonly name: string;
-  readonly url: string;
-  readonly role: string;
-  readonly voting: boolean;
-  readonly incarnation: number;
-}
-
-/** `GET /v1/status` (contract §2). More keys may be added. */
-export interface ReplicaStatus extends OperatingDocument {
-  readonly name: string;
-  readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
-  readonly role:
-    | 'master'
-    | 'replica'
-    | 'candidate'
-    | 'waiting'
-    | 'learner'
-    | 'checking'
-    | 'rebuilding'
-    | 'quarantined'
-    | 'frozen'
-    | 'removed'
-    | 'halted';
-  readonly voting: boolean;
-  readonly incarnation: number;
-  readonly boot: { readonly number: number; readonly id: string };
-  readonly epoch: number;
-  readonly ballot: string;
-  readonly master: { readonly name: string; readonly url: string } | null;
-  readonly lease: { readonly held: boolean; readonly remainingMs: number };
-  readonly instances: {
-    readonly chosen: number;
-    readonly applied: number;
-    readonly firstRetained: number;
-    readonly snapshot: number;
-  };
-  readonly revision: number;
-  readonly entries: number;
-  /** `{instance, log, database}`: digests at the last applied instance (design §5). */
-  readonly checksum: { readonly instance: number; readonly log: string; readonly database: string };
-  readonly version: string;
-  readonly level: number;
-  /** Levels that the program speaks; absent before it has a database. */
-  readonly levels?: { readonly min: number; readonly max: number };
-  readonly uptimeMs: number;
-  readonly members: readonly MemberStatus[];
-  /** First instance that the present membership governs; absent where it is not known. */
-  readonly membershipFrom?: number;
-  readonly peers: readonly string[];
-  /** At a master: voters that have acknowledged nothing for two leases, though they may answer others. */
-  readonly unheard?: readonly string[];
-  /** Why mastership last moved, and how often, as this replica saw it. Times RFC 3339. */
-  readonly mastership: {
-    readonly since: string | null;
-    readonly changesLastHour: number;
-    readonly changesLastDay: number;
-    /** Changes of the last day, by cause. */
-    readonly causes?: Readonly<Record<string, number>>;
-    readonly lastChange: { readonly at: string; readonly cause: string } | null;
-  };
-  readonly load: {
-    readonly queuedWrites: number;
-    readonly eventLoopLagMsP99: number;
-    readonly flushMsP50: number;
-    readonly flushMsP99: number;
-    readonly itemsPerInstance: number;
-  };
-  /** How the newest comparison of all members' databases came out, as this replica knows it. */
-  readonly check?: CheckStatus;
-  readonly readOnly: boolean;
-  /** A snapshot on its way here, because the log of the others no longer reaches back; null when none is. */
-  readonly catchUp?: CatchUpStatus | null;
-  readonly warnings: readonly string[];
-  /** Why the cell is frozen (design §4); null or absent while it is not. */
-  readonly frozen?: FrozenDocument | null;
-}
+/** What `GET /v1/status` answers with (contract §2). */
+export type ReplicaStatus = ReplicaStatusDocument;
 
 /** The checks of one replica at logged instances (design §5). */
 export type CheckedDatabase = Pick<DatabaseChecks, 'at' | 'state' | 'entries' | 'last' | 'newest'>;
-export interface CatchUpStatus {
-  readonly from: string;
-  /** Of the snapshot; 0 while that is not known yet. */
-  readonly instance: number;
-  readonly bytes: number;
-  readonly totalBytes: number;
-  readonly ratePerSecond: number;
-  /** Bytes of it that an earlier stream brought, perhaps from another member. */
-  readonly resumedFrom: number;
-}
-
 /** What one member tells of a snapshot. */
-export interface MemberSnapshot {
+export interface MemberSnapshot extends SnapshotDetails {
   readonly member: string;
-  readonly instance: number;
-  /** Null, here and below, where its header cannot be read. */
-  readonly epoch: number | null;
-  readonly generation: number | null;
-  readonly entries: number | null;
-  readonly bytes: number;
-  /** Of the database. */
-  readonly checksum: string | null;
-  /** Of the file. */
-  readonly digest: string;
-  readonly createdAt: string;
-  readonly verified: boolean;
 }
 
 export interface SnapshotRefusal {
