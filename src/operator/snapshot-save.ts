@@ -37,6 +37,8 @@ export interface SaveOptions {
   readonly member: string | undefined;
   readonly overwrite: boolean;
   readonly onProgress: (progress: SaveProgress) => void;
+  /** Nothing came for so long: the connection or the member has failed. 10 s where absent. */
+  readonly stallMs?: number;
   /** Reads the finished file whole and says what it is. @throws when it is not a good snapshot. */
   readonly verify: (file: string) => Promise<Omit<SnapshotDocument, 'member' | 'createdAt'>>;
 }
@@ -52,8 +54,7 @@ export interface SavedSnapshot {
   readonly told: Told;
 }
 
-/** Nothing came for so long: the connection or the member has failed. */
-const stallMs = 10_000;
+const stallMsDefault = 10_000;
 const roundsMax = 2;
 
 /**
@@ -114,7 +115,7 @@ async function saveFrom(
   const createdAt = new Date().toISOString();
   const part = `${options.file}.part-${process.pid}`;
   try {
-    await receive(response, part, member.name, options.onProgress);
+    await receive(response, part, member.name, options);
     const found = await options.verify(part);
     if (found.digest !== response.headers['paxos-snapshot-digest']) {
       throw new UnreachableError(`${member.name} sent another file than it announced.`);
@@ -133,7 +134,7 @@ async function receive(
   response: IncomingMessage,
   part: string,
   member: string,
-  onProgress: SaveOptions['onProgress'],
+  { onProgress, stallMs = stallMsDefault }: Pick<SaveOptions, 'onProgress' | 'stallMs'>,
 ): Promise<void> {
   const totalBytes = Number(response.headers['content-length']);
   const instance = Number(response.headers['paxos-snapshot-instance']);

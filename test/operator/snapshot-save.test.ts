@@ -1,0 +1,107 @@
+/** `snapshot save` against members that fail in their own ways: what is saved is whole, and nothing else is left. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type SaveOptions, saveSnapshot } from '../../src/operator/snapshot-save.ts';
+import { FakeReplicaService } from '../support/fake-replica-service.ts';
+
+let folder: string;
+let servers: Server[];
+let state: string | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-save-'));
+  servers = [];
+  state = process.env.XDG_STATE_HOME;
+  process.env.XDG_STATE_HOME = path.join(folder, 'state');
+});
+afterEach(async () => {
+  if (state === undefined) delete process.env.XDG_STATE_HOME;
+  else process.env.XDG_STATE_HOME = state;
+  for (const server of servers) {
+    server.closeAllConnections();
+    await new Promise((resolve) => void server.close(resolve));
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const content = Buffer.alloc(300_000, 7);
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+type Send = (response: ServerResponse) => void;
+const head = {
+  'content-length': content.length,
+  'paxos-snapshot-instance': 9,
+  'paxos-snapshot-digest': digestOf(content),
+};
+const whole: Send = (response) => response.writeHead(200, head).end(content);
+const half: Send = (response) => void response.writeHead(200, head).write(content.subarray(0, 100_000));
+const cutShort: Send = (response) => {
+  half(response);
+  setTimeout(() => response.destroy(), 20);
+};
+const another: Send = (response) => response.writeHead(200, head).end(Buffer.alloc(content.length, 8));
+
+/** Members n1 (master), n2 and n3, each sending a snapshot in its own way; a cell that is told of nothing. */
+async function cellOf(sends: readonly Send[]): Promise<string[]> {
+  const names = sends.map((_, at) => `n${at + 1}`);
+  const urls: string[] = [];
+  for (const [at, send] of sends.entries()) {
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith('/v1/snapshots/current')) return send(response);
+      if (request.url !== '/v1/status') return void response.writeHead(503).end();
+      const members = names.map((name, n) => ({ name, url: urls[n], role: 'voter', voting: true, incarnation: 1 }));
+      const role = at === 0 ? 'master' : 'replica';
+      const lease = { held: at === 0, remainingMs: 300 };
+      const status = { ...new FakeReplicaService().status(), name: names[at], role, lease, members };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status));
+    });
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    servers.push(server);
+    urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  }
+  return urls;
+}
+
+const save = (urls: readonly string[], more: Partial<SaveOptions> = {}) =>
+  saveSnapshot(
+    { endpoints: urls, timeout: 400 },
+    {
+      ...{ file: path.join(folder, 'out'), member: undefined, overwrite: false, onProgress: () => {}, stallMs: 100 },
+      verify: async (file) => ({
+        ...{ instance: 9, epoch: 1, generation: 1, entries: 1, bytes: content.length, checksum: 'aa', verified: true },
+        digest: digestOf(readFileSync(file)),
+      }),
+      ...more,
+    },
+  );
+
+const left = (): string[] => readdirSync(folder).filter((name) => name !== 'state');
+
+describe('saving a snapshot', () => {
+  it.each<[string, Send, RegExp]>([
+    ['stops on its way', half, /nothing came for 0.1 s/],
+    ['ends too early', cutShort, /did not send it to the end/],
+    ['is not the file that was announced', another, /sent another file than it announced/],
+  ])('that %s at one member is had from the next', async (_what, bad, why) => {
+    const urls = await cellOf([whole, bad, whole]);
+    const saved = await save(urls);
+    expect(readFileSync(path.join(folder, 'out')).equals(content)).toBe(true);
+    expect(saved.snapshots[0]?.member).toBe('n3');
+    expect(saved.failed).toEqual([{ name: 'n2', why: expect.stringMatching(why) }]);
+    // It is there, whether the cell hears of it or not.
+    expect(saved.told).toMatchObject({ told: false });
+    expect(left()).toEqual(['out']);
+  });
+
+  it('leaves nothing when no member gives one, and says why of each', async () => {
+    const urls = await cellOf([half, half]);
+    await expect(save(urls)).rejects.toThrow(
+      /No member gave a whole snapshot. n2: .*nothing came.* n1: .*nothing came/,
+    );
+    expect(left()).toEqual([]);
+  });
+});
