@@ -95,9 +95,11 @@ const rehearsedBackup = (): RehearsedBackupDocument => ({
   ...{ tookMs: 900, at: ago(86_400_000), cellTimeMs: 1 },
 });
 
+const scheduleOf = () => ({ directory: '/backups', everyMs: 3_600_000, keep: 7, members: null as string[] | null });
+
 /** Of a cell that saves one every hour, and is thirty days old. */
 const backups = (): BackupsDocument => ({
-  schedule: { directory: '/backups', everyMs: 3_600_000, keep: 7, members: null },
+  schedule: scheduleOf(),
   scheduled: savedBackup(60_000),
   saved: savedBackup(60_000),
   rehearsed: rehearsedBackup(),
@@ -465,6 +467,14 @@ const rows: readonly Row[] = [
       ...all(() => ({ backups: backups() })),
       n1: { backups: { ...backups(), failed: [{ member: 'n3', why: 'it is full' }] } },
     },
+    health: 'healthy',
+  },
+  {
+    fault: 'a schedule of backups that asks nobody who is left',
+    check: 'backup',
+    level: 'warn',
+    says: 'the schedule of backups asks n8, n9, and none of them is a member',
+    changes: all(() => ({ backups: { ...backups(), schedule: { ...scheduleOf(), members: ['n8', 'n9'] } } })),
     health: 'healthy',
   },
   {

@@ -18,7 +18,7 @@ export const backupChecks: readonly Check<LiveFacts>[] = [
   {
     id: 'backup',
     what: 'a backup lies outside the data directories, and is new enough',
-    look: ({ status: { cell } }) => {
+    look: ({ status: { cell, members } }) => {
       if (cell.id === null) return [];
       const { backups } = cell;
       if (backups === null) {
@@ -29,6 +29,11 @@ export const backupChecks: readonly Check<LiveFacts>[] = [
         warn({ member, text: `a backup is due, and ${member} made none: ${why}`, fix: 'paxosctl snapshot schedule' }),
       );
       if (failed.length > 0) return failed;
+      const names = new Set(members.map(({ name }) => name));
+      if (set?.members != null && !set.members.some((name) => names.has(name))) {
+        const text = `the schedule of backups asks ${set.members.join(', ')}, and none of them is a member`;
+        return [warn({ text, fix: schedule })];
+      }
       if (saved === null) {
         const text = 'no backup was saved yet';
         const old = backups.cellAgeMs > firstAgeMsMax;
