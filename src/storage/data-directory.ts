@@ -217,7 +217,11 @@ export async function unknownFiles(disk: Disk, manifest: Manifest | null): Promi
 export async function leftovers(disk: Disk, manifest: Manifest | null): Promise<readonly string[]> {
   const found = (await unknownFiles(disk, manifest)).map(({ name }) => name);
   for (const folder of ['attempts', 'quarantine']) {
-    for (const { name } of await disk.list(folder)) found.push(`${folder}/${name}`);
+    for (const { name, kind } of await disk.list(folder)) {
+      const path = `${folder}/${name}`;
+      // What an attempt leaves that went through is its empty folder.
+      if (kind !== 'directory' || (await disk.list(path)).length > 0) found.push(path);
+    }
   }
   return found.sort();
 }

@@ -71,6 +71,8 @@ async function shows(disk: SimulatedDisk): Promise<void> {
   const kept = (await disk.list(`former/${folder?.name}`)).map(({ name }) => name);
   expect(kept).toEqual(expect.arrayContaining(['promise-a', 'promise-b', 'snapshot-00000001']));
   expect(kept.some((name) => name.startsWith('wal-'))).toBe(true);
+  // And there is nothing that somebody would have to look at.
+  expect(await storage.leftovers()).toEqual([]);
   await storage.close();
 }
 
