@@ -11,7 +11,7 @@ import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
 import { type CliResult, cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
-import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
+import { ownStateDirectory } from '../support/operator-in-process.ts';
 
 ownStateDirectory();
 const timeoutMs = 20_000;
@@ -68,7 +68,6 @@ describe('the rollback with the old snapshot, by an operator who does everything
       // The name of the other data centre; a number from memory; no name.
       expect((await restore('--confirm', 'eu-west', '--accept-loss', '15')).code).toBe(2);
       expect((await restore('--confirm', 'default', '--accept-loss', '14')).code).toBe(5);
-      expect((await restore('--accept-loss', '15')).code).toBe(5);
       expect((await restore('--confirm', 'default', '--accept-loss', '15', '--dry-run')).code).toBe(10);
       // Half a file.
       copyFileSync(path.join(cell.folder, 'old.snapshot'), path.join(cell.folder, 'half.snapshot'));
@@ -154,43 +153,6 @@ describe('a restore', () => {
       expect(existsSync(options.saveTo)).toBe(false);
       await put(cell, 'and it goes on');
       await cell.agreement();
-    });
-  });
-
-  it('that is given up before anything was decided costs nothing: the present state goes on', {
-    timeout: 60_000,
-  }, async () => {
-    await withCell({ replicas: 3 }, async (cell) => {
-      const paxosctl = operatorOf(cell);
-      const world = await createOfflineWorld();
-      const file = path.join(cell.folder, 'backup');
-      await put(cell, 'kept');
-      expect((await paxosctl('snapshot', 'save', file)).code).toBe(0);
-      await put(cell, 'not to be lost');
-      await cell.agreement();
-      const stop = stopAt(2);
-      const options = {
-        backup: await readBackup(file, world),
-        confirm: 'default',
-        acceptLoss: 1,
-        acceptUnknownLoss: [],
-        dryRun: false,
-        again: false,
-        inPlaceOf: null,
-        saveTo: path.join(cell.folder, 'saved'),
-        verify: (it: string) => inspectSnapshotFile(it, world),
-        extend: (it: string, tail: Parameters<RestoreOptions['extend']>[1]) => extendedSnapshot(it, tail, world),
-        onPrice: () => undefined,
-        onStep: stop.onStep,
-      };
-      await expect(restoreCell({ endpoints: cell.urls, timeout: timeoutMs }, options)).rejects.toThrow('killed here');
-      expect((await paxosctl('kv', 'get', 'order', '--timeout', '500ms')).code).toBe(3);
-      const plan = path.join(cell.folder, 'plan.json');
-      const planned = await paxosctl('recover', 'plan', '--keep-present', '--out', plan, '--json');
-      expect(planned.code, planned.stdout).toBe(0);
-      expect(JSON.parse(planned.stdout).plan.price).toMatchObject({ revisionsAtLeast: 0, notAsked: [] });
-      expect((await paxosctl('recover', 'apply', plan, '--confirm', 'default')).code).toBe(0);
-      expect(await served(cell)).toBe('not to be lost');
     });
   });
 

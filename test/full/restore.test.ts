@@ -6,6 +6,7 @@ import { createOfflineWorld } from '../../src/adapters/offline-world.ts';
 import { type RestoreOptions, restoreCell } from '../../src/operator/restore/restore.ts';
 import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
+import { cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
@@ -93,6 +94,48 @@ describe('a restore', () => {
       expect(steps).toBe(7);
       await cell.agreement();
       expect(existsSync(path.join(cell.member('n1').directory, 'former'))).toBe(true);
+    });
+  });
+
+  it('that is given up before anything was decided costs nothing: the present state goes on', {
+    timeout: 60_000,
+  }, async () => {
+    await withCell({ replicas: 3 }, async (cell) => {
+      const env = {
+        XDG_STATE_HOME: path.join(cell.folder, 'operator'),
+        PAXOSCTL_ENDPOINTS: cell.urls.join(','),
+        PAXOSCTL_TIMEOUT: '15s',
+      };
+      const paxosctl = (...args: string[]) => cli(args, { env });
+      const world = await createOfflineWorld();
+      const file = path.join(cell.folder, 'backup');
+      await put(cell, 'kept');
+      expect((await paxosctl('snapshot', 'save', file)).code).toBe(0);
+      await put(cell, 'not to be lost');
+      await cell.agreement();
+      const stop = stopAt(2);
+      const options = {
+        backup: await readBackup(file, world),
+        confirm: 'default',
+        acceptLoss: 1,
+        acceptUnknownLoss: [],
+        dryRun: false,
+        again: false,
+        inPlaceOf: null,
+        saveTo: path.join(cell.folder, 'saved'),
+        verify: (it: string) => inspectSnapshotFile(it, world),
+        extend: (it: string, tail: Parameters<RestoreOptions['extend']>[1]) => extendedSnapshot(it, tail, world),
+        onPrice: () => undefined,
+        onStep: stop.onStep,
+      };
+      await expect(restoreCell({ endpoints: cell.urls, timeout: timeoutMs }, options)).rejects.toThrow('killed here');
+      expect((await paxosctl('kv', 'get', 'order', '--timeout', '500ms')).code).toBe(3);
+      const plan = path.join(cell.folder, 'plan.json');
+      const planned = await paxosctl('recover', 'plan', '--keep-present', '--out', plan, '--json');
+      expect(planned.code, planned.stdout).toBe(0);
+      expect(JSON.parse(planned.stdout).plan.price).toMatchObject({ revisionsAtLeast: 0, notAsked: [] });
+      expect((await paxosctl('recover', 'apply', plan, '--confirm', 'default')).code).toBe(0);
+      expect(await served(cell)).toBe('not to be lost');
     });
   });
 });
