@@ -32,7 +32,7 @@ const only = (name, from, { to = [], packages = [], node = false, comment }) => 
 
 /** Commands that run something themselves, or look at files beside the cell: their backup, a folder. */
 const wiring =
-  '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save|rehearse)|upgrade/[a-z]+)\\.ts$';
+  '^commands/(node/(start|rehearse)|simulate|doctor|verify/data-dir|replay|snapshot/(inspect|save|rehearse)|cell/restore|recover/collect|upgrade/[a-z]+)\\.ts$';
 
 const src = (...names) => names.map((it) => `^src/${it}/`);
 
@@ -139,7 +139,13 @@ module.exports = {
       comment: 'Procedures use the cell as any other program does.',
     }),
     only('simulator-never-touches-the-world', '^src/simulator/', {
-      to: [...src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'), '^worker_threads$'],
+      to: [
+        ...src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'),
+        // What operators run, against a twin of their port, and who of several answers they take for master.
+        '^src/operator/members/',
+        '^src/client/cell-status\\.ts$',
+        '^worker_threads$',
+      ],
       packages: ['sorted-btree'],
       comment: 'A simulated cell has twins of the ports, never adapters: a run depends on its seed alone.',
     }),
