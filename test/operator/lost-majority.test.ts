@@ -15,12 +15,23 @@ const copyOf = (of: RecoverReport, more: Partial<CollectedFile> = {}): Collected
   ...more,
 });
 
+const status = (
+  name: string,
+  more: Partial<LostMajority['statuses'][number]> = {},
+): LostMajority['statuses'][number] => ({
+  name,
+  role: 'replica',
+  master: null,
+  peers: [],
+  ...more,
+});
+
 const facts = (more: Partial<LostMajority> = {}): LostMajority => ({
   lost: ['n2', 'n3'],
   cannotStart: [],
   collected: [],
   reports: [report('n1', 30)],
-  statuses: [{ name: 'n1', master: null, peers: [] }],
+  statuses: [status('n1')],
   ...more,
 });
 
@@ -45,12 +56,13 @@ describe('a majority that is said to be lost', () => {
 
   it('is not when one of them answers, is connected, or a master is heard', () => {
     expect(refusal({ reports: [report('n1', 30), report('n2', 30)] })).toMatch(/n2 answers/);
-    expect(refusal({ statuses: [{ name: 'n1', master: null, peers: ['n3#1'] }] })).toMatch(/n1 is connected to n3/);
+    expect(refusal({ statuses: [status('n1', { peers: ['n3#1'] })] })).toMatch(/n1 is connected to n3/);
     const master = { name: 'n3', url: 'http://n3' };
-    expect(refusal({ statuses: [{ name: 'n1', master, peers: [] }] })).toMatch(/follows master n3/);
+    expect(refusal({ statuses: [status('n1', { master })] })).toMatch(/follows master n3/);
     // Opening its directory it answers with its status alone.
-    const statuses = ['n1', 'n2'].map((name) => ({ name, master: null, peers: [] }));
-    expect(refusal({ statuses })).toMatch(/n2 answers/);
+    expect(refusal({ statuses: [status('n1'), status('n2', { role: 'waiting' })] })).toMatch(/n2 answers/);
+    // On an empty disk it waits for the others to rebuild it: nothing comes back with it.
+    expect(refusal({ statuses: [status('n1'), status('n2', { role: 'rebuilding' })] })).toBe('');
   });
 
   it('is not while a directory was collected on which its replica could be started, unless that is denied', () => {

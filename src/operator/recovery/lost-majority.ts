@@ -14,7 +14,7 @@ export interface LostMajority {
   readonly cannotStart: readonly string[];
   readonly collected: readonly CollectedFile[];
   readonly reports: readonly RecoverReport[];
-  readonly statuses: readonly Pick<ReplicaStatusDocument, 'name' | 'master' | 'peers'>[];
+  readonly statuses: readonly Pick<ReplicaStatusDocument, 'name' | 'role' | 'master' | 'peers'>[];
 }
 
 /** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have. */
@@ -25,7 +25,9 @@ export function refuseNotLost(facts: LostMajority): void {
   const quorum = Math.floor(voters.length / 2) + 1;
   refuseUnknown([...lost, ...cannotStart], newest);
   const answering = reports.map(({ member }) => member);
-  const alive = lost.filter((name) => answering.includes(name) || statuses.some((it) => it.name === name));
+  // A new process on an empty disk answers too: it waits to be rebuilt, and brings nothing back.
+  const present = statuses.filter(({ name, role }) => answering.includes(name) || role !== 'rebuilding');
+  const alive = lost.filter((name) => answering.includes(name) || present.some((it) => it.name === name));
   if (alive.length > 0) throw refused(`${alive.join(', ')} answers: it is not lost.`, { alive });
   const heard = statuses.flatMap(({ name, peers }) =>
     peers.map(nameOf).flatMap((peer) => (lost.includes(peer) ? [`${name} is connected to ${peer}`] : [])),
