@@ -61,7 +61,7 @@ export const fence: readonly Mutant[] = [
     wrong: 'An old disk promises and accepts before anybody has said that it is one.',
     edits: [
       {
-        file: 'src/core/consensus/replica.ts',
+        file: 'src/core/consensus/participation.ts',
         find: "this.#context.silent = transition.to === 'checking';",
         replace: 'this.#context.silent = false;',
       },

@@ -242,7 +242,7 @@ export const membership: readonly Mutant[] = [
     edits: [
       {
         file: consensus('replica'),
-        find: "mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',",
+        find: 'mustInquire: () => this.#participation.mustInquire,',
         replace: 'mustInquire: () => false,',
       },
     ],

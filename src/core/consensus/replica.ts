@@ -3,7 +3,8 @@
  * effects, byte for byte.
  *
  * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership), `proposer.ts`,
- * `catch-up.ts` (missed values), `chosen-log.ts` (the log). This file dispatches, learns commits and applies in order.
+ * `catch-up.ts` (missed values), `chosen-log.ts` (the log), `participation.ts` (member or not, voting or not). This file
+ * dispatches, learns commits and applies in order.
  */
 import { invariant, unreachable } from '../invariant.ts';
 import type { Random } from '../random.ts';
@@ -12,8 +13,8 @@ import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
 import { ChosenLog } from './chosen-log.ts';
-import { Comparison, type ComparisonRule } from './comparison.ts';
-import { type Configuration, type ConfigurationFrom, type Member, memberId } from './configuration.ts';
+import type { ComparisonRule } from './comparison.ts';
+import type { Configuration, ConfigurationFrom } from './configuration.ts';
 import { ConfigurationHistory } from './configuration-history.ts';
 import { presentConfiguration, type ReplicaContext } from './context.ts';
 import { Coordinator } from './coordinator.ts';
@@ -25,7 +26,8 @@ import type { Clocks, Input, SnapshotHandle } from './input.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { AcceptedEntry, Message } from './message.ts';
 import { Outbox } from './outbox.ts';
-import { type ParticipationEvent, type ParticipationState, participationMove } from './participation-machine.ts';
+import { Participation } from './participation.ts';
+import type { ParticipationState } from './participation-machine.ts';
 import type { Value } from './value.ts';
 
 /** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
@@ -73,8 +75,7 @@ export class Replica {
   readonly #coordinator: Coordinator;
   readonly #catchUp: CatchUp;
   readonly #databases: DatabaseComparison;
-  #participation: ParticipationState = 'waiting';
-  readonly #comparison: Comparison;
+  readonly #participation: Participation;
   /** Whom this replica accepted from last, live. */
   #heard: { readonly from: ReplicaId; readonly ballot: Ballot; readonly atMs: number } | null = null;
   #wakeAtMs = Number.POSITIVE_INFINITY;
@@ -110,6 +111,7 @@ export class Replica {
       drained: false,
       onPromised: (ballot) => this.#coordinator.onPromised(ballot),
     };
+    this.#participation = new Participation(this.#context, recovered.compare ?? 'majority');
     this.#acceptor = new Acceptor(this.#context, recovered.promise);
     this.#coordinator = new Coordinator(this.#context, this.#acceptor, {
       onChosen: () => this.#apply(),
@@ -119,7 +121,7 @@ export class Replica {
     this.#damagedBelow = recovered.promise.ballot;
     this.#catchUp = new CatchUp(this.#context, {
       master: () => this.master(this.#context.now),
-      mustInquire: () => this.#participation !== 'voting' && this.#participation !== 'removed',
+      mustInquire: () => this.#participation.mustInquire,
       onChosen: (entry) => {
         this.#coordinator.onChosenElsewhere(entry.ballot);
         this.#coordinator.onLearned();
@@ -131,19 +133,16 @@ export class Replica {
       takeBack: (instance) => this.#takeBack(instance),
     });
     this.#loadEntries(recovered);
-    const { compare: rule } = recovered;
-    const { self, at } = options;
-    this.#comparison = new Comparison({ self, rule: rule ?? 'majority', startedMs: at.monotonicMs });
     if (options.frozen === true) this.#freeze();
     else {
-      if (rule !== undefined && this.#roles().length > 0) this.#participate('restarted');
-      this.#updateParticipation();
+      if (recovered.compare !== undefined) this.#participation.restarted();
+      this.#participation.update();
     }
     if (options.quarantined === true) {
       // What it starts with was read from its disk: a database that was built anew.
       this.#context.mayVote = false;
       this.#databases.onReplayed();
-      this.#updateQuarantine();
+      this.#participation.updateQuarantine();
     }
   }
 
@@ -167,7 +166,7 @@ export class Replica {
     this.#dispatch(input);
     if (this.#isSetAside()) return outbox.take(log.chosenUpTo);
     this.#apply();
-    this.#checkComparison();
+    this.#participation.tick();
     this.#coordinator.tick();
     this.#catchUp.tick();
     this.#databases.tick();
@@ -177,7 +176,7 @@ export class Replica {
   }
 
   #isSetAside(): boolean {
-    return this.#participation === 'frozen' || this.#participation === 'halted';
+    return this.#participation.isOver;
   }
 
   /** Nothing is promised, accepted, learned or applied any more; what was asked for has no effect and is told so. */
@@ -188,7 +187,7 @@ export class Replica {
       this.#coordinator.changeConfiguration(input.request, input.configuration);
     } else if (input.kind === 'persisted') outbox.persisted(input.write);
     // After a start: what its disk knows as chosen from before. Nothing is learned any more, so this comes to an end.
-    if (input.kind === 'woken' && this.#participation === 'frozen') {
+    if (input.kind === 'woken' && this.#participation.state === 'frozen') {
       this.#apply();
       const { appliedUpTo, now } = this.#context;
       if (appliedUpTo < log.chosenUpTo) outbox.push({ kind: 'wake', at: now.monotonicMs });
@@ -197,7 +196,7 @@ export class Replica {
   }
 
   #freeze(): void {
-    if (this.#participate('fork-seen', false, 'evidence')) this.#coordinator.setAside('frozen');
+    if (this.#participation.move('fork-seen', false, 'evidence')) this.#coordinator.setAside('frozen');
   }
 
   /**
@@ -240,9 +239,9 @@ export class Replica {
       case 'renounce':
         return this.#coordinator.renounce();
       case 'compared':
-        return this.#comparison.with(input.member);
+        return this.#participation.comparedWith(input.member);
       case 'rolled-back':
-        this.#participate('rolled-back');
+        this.#participation.move('rolled-back');
         return this.#coordinator.setAside('rolled back');
       case 'hand-over':
         return this.#coordinator.handOver(input.to);
@@ -406,7 +405,7 @@ export class Replica {
   /** Nobody can tell what was accepted at `item`, and any guess could undo a write that was acknowledged (PAR). */
   #halt(item: BadItem): void {
     this.#lost = item;
-    this.#participate('cannot-go-on');
+    this.#participation.move('cannot-go-on');
     this.#coordinator.setAside('an item is lost');
     this.#context.outbox.push({ kind: 'halted', item });
   }
@@ -433,7 +432,7 @@ export class Replica {
     const current = value.kind !== 'submitted' || value.epoch === this.#context.epoch;
     this.#learnValue(next, value);
     // What was chosen earlier governs from the next instance on: who is out knows it now.
-    if (this.#context.configurations.latest.from === next + 1) this.#updateParticipation();
+    if (this.#context.configurations.latest.from === next + 1) this.#participation.update();
     const requests = this.#coordinator.requestsOf(next, value);
     const { epoch } = this.#context;
     this.#context.outbox.push({ kind: 'apply', instance: next, value, epoch, current, requests });
@@ -448,7 +447,7 @@ export class Replica {
         return;
       case 'configuration':
         this.#context.configurations.chosen(at, value.configuration);
-        this.#updateParticipation();
+        this.#participation.update();
         return;
       case 'submitted':
         if (value.cellTimeMs > this.#context.cellTimeMs) this.#context.cellTimeMs = value.cellTimeMs;
@@ -458,65 +457,21 @@ export class Replica {
     }
   }
 
-  /** What configurations in force or to come have it as. */
-  #roles(): readonly Member['role'][] {
-    const { configurations, self, appliedUpTo } = this.#context;
-    return configurations
-      .from(appliedUpTo + 1)
-      .flatMap(({ configuration }) => configuration.members.filter((member) => memberId(member) === self))
-      .map(({ role }) => role);
-  }
-
-  #updateParticipation(): void {
-    const roles = this.#roles();
-    const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
-    const newIncarnation = roles.includes('rebuilding');
-    this.#participate(event, newIncarnation);
-    this.#updateQuarantine();
-  }
-
-  /** Who has compared with enough others is what its configurations say. */
-  #checkComparison(): void {
-    if (this.#participation !== 'checking') return;
-    const { configurations, log, now } = this.#context;
-    if (!this.#comparison.isEnough(configurations.from(log.chosenUpTo + 1), now.monotonicMs)) return;
-    this.#participate('compared');
-    this.#updateParticipation();
-  }
-
-  /** False when the machine has nothing to say to it. */
-  #participate(event: ParticipationEvent, newIncarnation = false, cause: string = event): boolean {
-    const transition = participationMove(this.#participation, event, { newIncarnation });
-    if (transition === 'ignored') return false;
-    invariant(transition !== 'impossible', 'an event comes only where the machine expects it', { event });
-    this.#participation = transition.to;
-    this.#context.silent = transition.to === 'checking';
-    this.#context.outbox.push({ kind: 'transition', transition, cause });
-    return true;
-  }
-
   // --- the database's own check ---------------------------------------------------------------------------------------
 
   /** No vote and no read from this moment on, the master too (design §5, pitfall P30). */
   #setAside(evidence: DatabaseEvidence): void {
     this.#context.mayVote = false;
     this.#coordinator.standDown('database differs');
-    this.#updateQuarantine();
+    this.#participation.updateQuarantine();
     this.#context.outbox.push({ kind: 'set-aside', evidence });
-  }
-
-  /** Whoever takes part, or is about to, while its database is not the right one, is set aside. */
-  #updateQuarantine(): void {
-    const state = this.#participation;
-    if (this.#context.mayVote || (state !== 'voting' && state !== 'learner' && state !== 'rebuilding')) return;
-    this.#participate('database-differs');
   }
 
   #takeBack(instance: Instance): void {
     this.#context.mayVote = true;
-    if (this.#participation === 'quarantined') this.#participate('database-rebuilt');
+    this.#participation.endQuarantine();
     this.#context.outbox.push({ kind: 'taken-back', instance });
-    this.#updateParticipation();
+    this.#participation.update();
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------------
@@ -540,7 +495,7 @@ export class Replica {
     this.#context.epoch = handle.epoch;
     this.#context.cellTimeMs = handle.cellTimeMs;
     this.#context.configurations = new ConfigurationHistory(handle.configurations);
-    this.#updateParticipation();
+    this.#participation.update();
   }
 
   /** What a snapshot of the present applied point stands for (PML §5.5, step 1). */
@@ -558,8 +513,8 @@ export class Replica {
       this.#coordinator.nextDueMs(),
       this.#catchUp.dueMs ?? Number.POSITIVE_INFINITY,
       this.#databases.dueMs(),
+      this.#participation.dueMs(),
     );
-    if (this.#participation === 'checking') due = Math.min(due, this.#comparisonDueMs());
     if (appliedUpTo < log.chosenUpTo) due = now.monotonicMs;
     // An earlier wake that comes for nothing costs less than moving it with every message.
     if (due >= this.#wakeAtMs || !Number.isFinite(due)) return;
@@ -567,15 +522,9 @@ export class Replica {
     this.#context.outbox.push({ kind: 'wake', at: due as MonotonicMs });
   }
 
-  /** When those who have not compared are waited for no longer; infinite when nobody more is waited for by the clock. */
-  #comparisonDueMs(): number {
-    const dueMs = this.#comparison.untilMs(presentConfiguration(this.#context));
-    return dueMs > this.#context.now.monotonicMs ? dueMs : Number.POSITIVE_INFINITY;
-  }
-
   /** Reads may be answered from this replica's state: check and read in one synchronous step (pitfall P32). */
   isServing(now: Clocks): boolean {
-    return this.#participation !== 'halted' && this.#coordinator.isServing(now);
+    return this.#participation.state !== 'halted' && this.#coordinator.isServing(now);
   }
 
   leaseRemainingMs(now: Clocks): number {
@@ -611,7 +560,7 @@ export class Replica {
   }
 
   get participation(): ParticipationState {
-    return this.#participation;
+    return this.#participation.state;
   }
 
   /** Why it halted: the item of which nobody can tell any more what was accepted. */
@@ -632,7 +581,7 @@ export class Replica {
 
   /** While `checking`: members that it still wants to compare with. */
   get waitsFor(): readonly ReplicaId[] {
-    return this.#comparison.waitsFor(presentConfiguration(this.#context));
+    return this.#participation.waitsFor;
   }
 
   /** What the members hold at the newest instance that was compared in full; null before the first. */
