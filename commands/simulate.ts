@@ -48,7 +48,7 @@ jobs changes how long it takes, and nothing else.
     operators: Flags.option({
       options: ['never', 'some', 'often'] as const,
       description:
-        'Cells in which operators change the members: none, one in four, or all, and they do it often. [default: some]',
+        'Cells in which operators change the members: none, one in four, or all, and they do it often. [default: never]',
     })(),
     replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),
     hours: Flags.string({ description: 'Simulated hours of each run. [default: 0.05]' }),

@@ -38,7 +38,7 @@ export interface CellOptions {
   readonly mode: SimulationMode | null;
   /** Answered operations that a run under faults goes on for, at most five times as long as was asked for. Default: 200. */
   readonly operationsMin?: number;
-  /** Who adds, removes and replaces members: `some` cells have somebody (the default), all have and see little else, or none has. */
+  /** Whether operators add, remove and replace members: never (the default), in one cell of four, or in every one, often. */
   readonly operators?: Operators;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
@@ -125,7 +125,7 @@ export class SimulatedCell {
     // What a script does not name does not happen; what is destroyed for good is judged by the members that there were.
     const untouched =
       options.script !== undefined || options.sabotage !== undefined || options.mode === 'beyond-repair';
-    const operators = untouched ? 'never' : (options.operators ?? (options.profile === undefined ? 'some' : 'never'));
+    const operators = untouched ? 'never' : (options.operators ?? 'never');
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm, operators });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
     this.#profile = { ...drawn, ...wild, ...options.profile, ...options.script?.profile };

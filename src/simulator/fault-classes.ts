@@ -1,5 +1,5 @@
 /** Every kind of fault by the part of the world that it strikes, as reports name and show them. */
-import { type FaultClass, faultCatalogue, sideEffects, swarmKinds } from './faults/catalogue.ts';
+import { commandEffects, type FaultClass, faultCatalogue, sideEffects, swarmKinds } from './faults/catalogue.ts';
 import { networkFaultKinds } from './network-faults.ts';
 
 const of = (name: FaultClass): string[] => swarmKinds.filter((kind) => faultCatalogue[kind].class === name);
@@ -16,7 +16,11 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   clock: of('clock'),
   operator: of('operator'),
   operators: of('operated'),
+  'their commands': Object.keys(commandEffects),
   membership: of('membership'),
   upgrade: of('upgrade'),
   'with others': Object.keys(sideEffects),
 };
+
+/** Of what happens only where operators are at work. */
+export const operatedClasses: readonly string[] = ['operators', 'their commands'];

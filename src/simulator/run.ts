@@ -5,7 +5,7 @@
  * seeds, and what a seed behind the first violation found is left out, as if it had never been begun.
  */
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
-import { faultClasses } from './fault-classes.ts';
+import { faultClasses, operatedClasses } from './fault-classes.ts';
 import { destructionKinds } from './faults/catalogue.ts';
 import type { Operators } from './profile.ts';
 import { meaningOf } from './properties.ts';
@@ -23,7 +23,7 @@ export interface SimulationOptions {
   /** Null: drawn anew for each seed. */
   readonly replicas?: number | null;
   readonly hours?: number;
-  /** Null or absent: some cells have them. */
+  /** Null or absent: none has them. */
   readonly operators?: Operators | null;
   /** In place of all these: this one run, which that command shows again. */
   readonly scenario?: { readonly cell: CellOptions; readonly replay: string };
@@ -96,9 +96,10 @@ export const longRunSeeds = 1_000;
 const hourMs = 3_600_000;
 
 /** Every kind that can strike in this mode. */
-export const faultKindsOf = (mode: SimulationMode | null): readonly string[] =>
-  Object.values(faultClasses)
-    .flat()
+export const faultKindsOf = (mode: SimulationMode | null, operators: Operators = 'never'): readonly string[] =>
+  Object.entries(faultClasses)
+    .filter(([name]) => operators !== 'never' || !operatedClasses.includes(name))
+    .flatMap(([, kinds]) => kinds)
     .filter((kind) => mode === 'beyond-repair' || !(destructionKinds as readonly string[]).includes(kind))
     .sort();
 
@@ -261,7 +262,7 @@ class Totals {
   result(): SimulationResult {
     const { seed, mode = null, keepGoing = false } = this.#options;
     const faults = Object.fromEntries(Object.entries(this.#faults).sort(([a], [b]) => (a < b ? -1 : 1)));
-    const neverFired = faultKindsOf(mode).filter((kind) => !(faults[kind] ?? 0));
+    const neverFired = faultKindsOf(mode, this.#options.operators ?? 'never').filter((kind) => !(faults[kind] ?? 0));
     const runs = this.#hashes.length;
     const violation = this.#violations[0] ?? this.#uncovered(neverFired);
     return {
@@ -293,8 +294,7 @@ class Totals {
     } = this.#options;
     const runs = this.#hashes.length;
     const few = replicas !== null && replicas < 3;
-    if (runs < longRunSeeds || mode === 'liveness' || few || operators === 'never' || neverFired.length === 0)
-      return undefined;
+    if (runs < longRunSeeds || mode === 'liveness' || few || neverFired.length === 0) return undefined;
     const replay = `${replayCommand(seed, { mode, replicas, hours, operators })} --runs ${runs}`;
     const property = 'fault-coverage';
     return {

@@ -51,11 +51,11 @@ export class FaultAtlas {
     return this.#renewed.has(member);
   }
 
-  /** The incarnation that began there has its vote, or the member is none any more. */
+  /** The incarnation that began there has its vote, or the member is none any more; what has struck its disk since stays. */
   repaired(member: string): void {
     this.#renewed.delete(member);
-    this.#damaged.delete(member);
-    this.#beyondItems.delete(member);
+    this.undamaged(member, 'operator-sequence');
+    this.undamaged(member, 'directory-copied');
   }
 
   /** It came to nothing. */

@@ -120,6 +120,10 @@ export const sideEffects = {
   'clock-reset': 'C5',
   'coarse-clock': 'C6',
   'late-timers': 'C8',
+} as const;
+
+/** What comes of operators' commands. */
+export const commandEffects = {
   'members-add': 'O9',
   'members-remove': 'O9',
   'members-replace': 'O9',
@@ -135,5 +139,5 @@ export const sideEffects = {
   'command-wrong': 'O10',
 } as const;
 
-export type SideEffect = keyof typeof sideEffects;
+export type SideEffect = keyof typeof sideEffects | keyof typeof commandEffects;
 export type CountedKind = FaultKind | SideEffect;

@@ -61,6 +61,8 @@ export class Crew {
   #unfinished: Order | null = null;
   /** Machines that run with each other's directories. */
   swapped: readonly [Machine, Machine] | null = null;
+  /** Machines that an operator has started with an empty disk. */
+  readonly #wiped = new Set<string>();
   readonly #twins = new Set<() => void>();
   /** Incarnations of which two processes have spoken. */
   readonly #twinned = new Set<ReplicaId>();
@@ -140,14 +142,22 @@ export class Crew {
     const { observer } = this.#options;
     switch (code) {
       case 'PAXOS_MEMBER_REMOVED':
-        return !this.#configuration.members.some((member) => memberId(member) === machine.id);
+        return !this.#hasLife(machine);
       case 'PAXOS_DATA_ROLLED_BACK':
         return observer.isPutBack(machine.id) || this.#twinned.has(machine.id);
+      case 'PAXOS_DATA_DIRECTORY_LOST':
+        // What an incarnation leaves is set aside before the next one begins, and that may have to be tried again.
+        return this.#wiped.has(machine.name) || !this.#hasLife(machine);
       case 'PAXOS_DATA_DIRECTORY_FOREIGN':
         return this.swapped?.includes(machine) ?? false;
       default:
         return false;
     }
+  }
+
+  /** The cell has the incarnation that ran there last. */
+  #hasLife({ id }: Machine): boolean {
+    return this.#configuration.members.some((member) => memberId(member) === id);
   }
 
   // --- directories ----------------------------------------------------------------------------------------------------
@@ -320,7 +330,6 @@ export class Crew {
     const voters = this.#configuration.members.filter(({ role }) => role === 'voter').map(({ name }) => name);
     const left = voters.filter((name) => name !== gone);
     const damaged = left.filter((name) => this.#options.atlas.isDamaged(name) || this.machine(name)?.halted != null);
-    if (command === 'rebuild' && this.machine(gone)?.halted == null) return true;
     return 2 * (left.length - damaged.length) > left.length;
   }
 
@@ -335,6 +344,7 @@ export class Crew {
       // Who is a member by now begins as that, whatever the flags; a directory that is wiped then is a lost one.
       const kept = (disk === 'kept' && !machine.hasBadSectors) || (comes && this.isMember(member));
       if (command === 'rebuild' && !rebuild && machine.halted === null) return;
+      if (!kept) this.#wipe(member);
       this.#options.note(member, 'operator: starts', disk, rebuild ? '--rebuild' : '');
       machine.restart(
         comes ? this.joinFlags(member) : { rebuild, quarantine: hasLeftovers(machine) },
@@ -344,6 +354,13 @@ export class Crew {
     };
     if (start === 'before') boot();
     else this.#options.scheduler.after(startMs, boot);
+  }
+
+  /** Whatever had struck the disk before is gone with it. */
+  #wipe(name: string): void {
+    const { atlas } = this.#options;
+    this.#wiped.add(name);
+    if (atlas.isDamaged(name)) atlas.renewed(name, 'operator-sequence');
   }
 
   joinFlags(name: string): { readonly cell: []; readonly join: readonly string[] } {
@@ -380,6 +397,7 @@ export class Crew {
       const up = machine?.log != null && machine.halted === null;
       if (machine === undefined || (up && role !== 'rebuilding')) continue;
       const flags = { ...this.joinFlags(name), rebuild: true, quarantine: hasLeftovers(machine) };
+      if (!up && machine.hasBadSectors) this.#wipe(name);
       if (!up) machine.restart(flags, machine.hasBadSectors ? 'empty' : 'kept', machine.restartRandom());
       const ending = await this.#finishOrder(remedyFor(name));
       note(name, 'operator: rebuilds at last', ending);
