@@ -402,6 +402,11 @@ export class Crew {
       const ending = await this.#finishOrder(remedyFor(name));
       note(name, 'operator: rebuilds at last', ending);
     }
+    // Who was told that it is out ends at once; by now the cell may have admitted its next incarnation.
+    for (const { name } of this.#configuration.members) {
+      const machine = this.machine(name);
+      if (machine?.halted != null) machine.restart(this.joinFlags(name), 'kept', machine.restartRandom());
+    }
     for (let left = 50; left > 0 && this.#missing().length > 0; left--) await this.#pause(this.#options.leaseMs);
     return this.#missing();
   }
