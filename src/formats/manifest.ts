@@ -70,8 +70,8 @@ export interface LocalFlags {
   readonly removed: boolean;
 }
 
-/** A new generation of the cell that is being made, or was made, here (design §3 "Generations"). */
-export interface GenerationAttempt {
+/** How far this member is with a generation of the cell (design §3 "Generations"). */
+export interface GenerationStep {
   readonly generation: number;
   readonly generationId: string;
   /** Above `cell.generation`: it neither votes nor serves until it is active, or the fence is lifted. */
@@ -80,6 +80,12 @@ export interface GenerationAttempt {
   readonly decision: string;
   /** The verified file in its attempt directory. */
   readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+}
+
+/** A new generation of the cell that is being made, or was made, here. */
+export interface GenerationAttempt extends GenerationStep {
+  /** What a fence has displaced, ready or active, and is put back when that is lifted: `ready` has no way back. Null else. */
+  readonly before: GenerationStep | null;
 }
 
 /** Files on their way when a generation becomes active: first those of the parent leave, then the new ones come. */
@@ -233,6 +239,11 @@ function readBody(from: ByteReader): Manifest {
 const steps = ['fenced', 'ready', 'active'] as const;
 
 function writeAttempt(to: ByteWriter, attempt: GenerationAttempt | null): void {
+  writeStep(to, attempt);
+  if (attempt !== null) writeStep(to, attempt.before);
+}
+
+function writeStep(to: ByteWriter, attempt: GenerationStep | null): void {
   to.u8(attempt === null ? 0 : 1);
   if (attempt === null) return;
   to.safe(attempt.generation).text(attempt.generationId).u8(steps.indexOf(attempt.step)).text(attempt.decision);
@@ -242,6 +253,11 @@ function writeAttempt(to: ByteWriter, attempt: GenerationAttempt | null): void {
 }
 
 function readAttempt(from: ByteReader): GenerationAttempt | null {
+  const attempt = readStep(from);
+  return attempt === null ? null : { ...attempt, before: readStep(from) };
+}
+
+function readStep(from: ByteReader): GenerationStep | null {
   if (from.u8() !== 1) return null;
   const generation = from.safe();
   const generationId = from.text();

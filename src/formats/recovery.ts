@@ -19,13 +19,18 @@ export interface AcceptedDocument {
   readonly valueBase64: string;
 }
 
-export interface AttemptDocument {
+interface StepDocument {
   readonly generation: number;
   readonly generationId: string;
   readonly step: 'fenced' | 'ready' | 'active';
   /** Digest of what was decided; empty while fenced. */
   readonly decision: string;
   readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
+}
+
+export interface AttemptDocument extends StepDocument {
+  /** What the fence of this one has displaced: a lift puts it back. Null else. */
+  readonly before: StepDocument | null;
 }
 
 /** All that a member knows which a new generation depends on. */

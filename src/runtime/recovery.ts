@@ -10,7 +10,7 @@ import type { Member } from '../core/consensus/configuration.ts';
 import type { Instance } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { OperatorError } from '../errors/index.ts';
-import type { GenerationAttempt } from '../formats/manifest.ts';
+import type { GenerationAttempt, GenerationStep } from '../formats/manifest.ts';
 import type {
   GenerationDecision,
   GenerationId,
@@ -178,11 +178,16 @@ export class Recovery {
     if (generation <= cell.generation) {
       throw refused(`${log.self} is in generation ${cell.generation} already: make a new plan.`);
     }
-    if (attempt !== null && attempt.step !== 'fenced' && attempt.generation >= generation) {
-      throw refused(`${log.self} is ready for another generation ${attempt.generation}, ${attempt.generationId}.`);
+    if (attempt?.step === 'active' && attempt.generation > cell.generation) {
+      // Decided, and the others may have seen it: it is asked again as a member of that generation.
+      throw new OperatorError('PAXOS_NOT_SERVING', `${log.self} is about to begin generation ${attempt.generation}.`);
+    }
+    const before = displacedBy(attempt);
+    if (before !== null && before.generation >= generation) {
+      throw refused(`${log.self} is ready for another generation ${before.generation}, ${before.generationId}.`);
     }
     log.fence();
-    await storage.setAttempt({ generation, generationId, step: 'fenced', decision: '', state: null });
+    await storage.setAttempt({ generation, generationId, step: 'fenced', decision: '', state: null, before }, attempt);
     this.#options.logger.warn({ generation, generationId }, 'fenced: a new generation of the cell is being made');
   }
 
@@ -190,8 +195,10 @@ export class Recovery {
     const attempt = this.#attempt;
     if (attempt?.generationId !== generationId) return;
     if (attempt.step !== 'fenced') throw refused(`This member is ready for generation ${attempt.generation} already.`);
-    await this.#options.joined.storage.setAttempt(null);
-    this.#options.logger.warn({ generationId }, 'the fence is lifted');
+    const { before } = attempt;
+    // Others may have begun what it was ready for: it stays silent, and goes on with that.
+    await this.#options.joined.storage.setAttempt(before === null ? null : { ...before, before: null }, attempt);
+    this.#options.logger.warn({ generationId, before: before?.generationId }, 'the fence is lifted');
     this.#options.reopen();
   }
 
@@ -250,9 +257,7 @@ export class Recovery {
     const { storage } = this.#options.joined;
     try {
       const state = await work(attempt);
-      if (storage.manifest.attempt !== attempt)
-        throw new Error('this member was fenced for another generation meanwhile');
-      await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state });
+      await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state, before: null }, attempt);
       this.#options.logger.warn({ ...state, generation: attempt.generation }, 'ready for the new generation');
       this.#running = null;
       this.#lookLater();
@@ -294,7 +299,7 @@ export class Recovery {
       // While they were asked, an operator may have begun another one here.
       if (this.#attempt !== attempt) return this.#lookLater();
       if (alike.includes('active') || alike.every((step) => step === 'ready')) {
-        await joined.storage.setAttempt({ ...attempt, step: 'active' });
+        await joined.storage.setAttempt({ ...attempt, step: 'active' }, attempt);
         logger.warn({ generation: attempt.generation }, 'the new generation begins');
         reopen();
         return;
@@ -304,6 +309,13 @@ export class Recovery {
     }
     this.#lookLater();
   }
+}
+
+/** A fence over a fence has displaced the same as that. */
+function displacedBy(attempt: GenerationAttempt | null): GenerationStep | null {
+  if (attempt === null || attempt.step === 'fenced') return attempt?.before ?? null;
+  const { before: _, ...step } = attempt;
+  return step;
 }
 
 const refused = (message: string): OperatorError =>

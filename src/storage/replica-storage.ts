@@ -322,9 +322,15 @@ export class ReplicaStorage {
 
   // --- a new generation -----------------------------------------------------------------------------------------------
 
-  /** Durable when it resolves. */
-  setAttempt(attempt: GenerationAttempt | null): Promise<void> {
-    return this.#parts.directory.update((before) => ({ ...before, attempt }));
+  /**
+   * Durable when it resolves. `instead`: the one that the caller has seen.
+   * @throws {Error} with nothing changed, when it is another one by now.
+   */
+  setAttempt(attempt: GenerationAttempt | null, instead = this.manifest.attempt): Promise<void> {
+    return this.#parts.directory.update((before) => {
+      if (before.attempt !== instead) throw new Error('another generation was begun or given up here meanwhile');
+      return { ...before, attempt };
+    });
   }
 
   /** The first state of the generation being made, in its attempt directory, read back. It counts with `setAttempt`. */

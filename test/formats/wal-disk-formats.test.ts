@@ -82,6 +82,13 @@ const manifest: Manifest = {
     step: 'ready',
     decision: '01'.repeat(32),
     state: { instance: 2 ** 40, bytes: 4321, sha256: '23'.repeat(32) },
+    before: {
+      generation: 1,
+      generationId: 'ee'.repeat(16),
+      step: 'active',
+      decision: '02'.repeat(32),
+      state: { instance: 2 ** 39, bytes: 321, sha256: '24'.repeat(32) },
+    },
   },
   move: {
     folder: 'former/generation-1',

@@ -102,7 +102,7 @@ describe('the state of a new generation', () => {
   it('does not change when a member is ready already', () => {
     const reports = [report('n1', 40), report('n2', 40)];
     const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
-    const ready = { ...to, step: 'ready' as const, decision: 'x', state };
+    const ready = { ...to, step: 'ready' as const, decision: 'x', state, before: null };
     expect(decided([report('n1', 40, { attempt: ready }), report('n2', 40)]).digest).toBe(decided(reports).digest);
   });
 });

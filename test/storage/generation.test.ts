@@ -14,6 +14,7 @@ const fenced: GenerationAttempt = {
   step: 'fenced',
   decision: '',
   state: null,
+  before: null,
 };
 
 /** A member with a log and a snapshot, ready for generation 2, that has decided to begin it. */
