@@ -126,6 +126,8 @@ export interface Manifest {
   /** What froze it; null unless `flags.frozen`. */
   readonly freeze: FreezeEvidence | null;
   readonly attempt: GenerationAttempt | null;
+  /** Highest number that an attempt began with which was ready here and gave way to another; never lower again. 0: none. */
+  readonly floor: number;
   /** Null but for the moment in which a generation becomes active. */
   readonly move: GenerationMove | null;
   /** Version of the program that last ran on this directory; empty before the first start. */
@@ -180,6 +182,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   writeRemembered(to, manifest.remembered);
   to.text(manifest.rolledBack);
   writeAttempt(to, manifest.attempt);
+  to.safe(manifest.floor);
   writeMove(to, manifest.move);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
@@ -232,6 +235,7 @@ function readBody(from: ByteReader): Manifest {
     remembered: readRemembered(from),
     rolledBack: from.text(),
     attempt: readAttempt(from),
+    floor: from.safe(),
     move: readMove(from),
   };
 }

@@ -85,7 +85,7 @@ async function replayed(
 
 /** As the member would say it of itself. */
 function reportOf(
-  { cell, member, attempt, flags, freeze }: Manifest,
+  { cell, member, attempt, floor, flags, freeze }: Manifest,
   { application, instance, logChain, configurations }: OfflineState,
   log: CollectSource['log'],
 ): RecoverReport {
@@ -129,6 +129,8 @@ function reportOf(
       entries.at(-1)?.instance ?? 0,
       application.revision,
       application.epoch,
+      floor,
+      attempt?.before?.state?.instance ?? 0,
       ...configuration.members.map(({ incarnation }) => incarnation),
     ),
     members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),

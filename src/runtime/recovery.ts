@@ -133,6 +133,8 @@ export class Recovery {
         entries.at(-1)?.instance ?? 0,
         application.revision,
         application.epoch,
+        storage.manifest.floor,
+        attempt?.before?.state?.instance ?? 0,
         ...configuration.members.map(({ incarnation }) => incarnation),
       ),
       members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),

@@ -60,6 +60,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     remembered: [],
     rolledBack: '',
     attempt: null,
+    floor: 0,
     move: null,
   };
   await stageManifest(disk, manifest);

@@ -25,6 +25,17 @@ const statePath = (generationId: string): string => `${folderOf(generationId)}/s
 export const isFenced = ({ attempt, cell }: Manifest): boolean =>
   attempt !== null && attempt.generation > cell.generation;
 
+/**
+ * With `attempt` in the place of the present one. What was ready and is not kept has left its numbers behind: others may have begun
+ * it, and have handed them out.
+ */
+export function withAttempt(before: Manifest, attempt: GenerationAttempt | null): Manifest {
+  const stepsOf = (it: GenerationAttempt | null) => [it, it?.before ?? null].flatMap((step) => step ?? []);
+  const kept = stepsOf(attempt).map(({ generationId }) => generationId);
+  const given = stepsOf(before.attempt).filter(({ generationId }) => !kept.includes(generationId));
+  return { ...before, attempt, floor: Math.max(before.floor, ...given.map(({ state }) => state?.instance ?? 0)) };
+}
+
 /** Writes the first state of `attempt` and reads it back. Counts once the manifest says `ready`. */
 export async function writeState(
   disk: Disk,

@@ -22,6 +22,7 @@ import {
   receiveState,
   stateRecords,
   verifyState,
+  withAttempt,
   writeState,
 } from './generation.ts';
 import type { HeldLog } from './group-commit.ts';
@@ -329,7 +330,7 @@ export class ReplicaStorage {
   setAttempt(attempt: GenerationAttempt | null, instead = this.manifest.attempt): Promise<void> {
     return this.#parts.directory.update((before) => {
       if (before.attempt !== instead) throw new Error('another generation was begun or given up here meanwhile');
-      return { ...before, attempt };
+      return withAttempt(before, attempt);
     });
   }
 

@@ -90,6 +90,7 @@ const manifest: Manifest = {
       state: { instance: 2 ** 39, bytes: 321, sha256: '24'.repeat(32) },
     },
   },
+  floor: 2 ** 38,
   move: {
     folder: 'former/generation-1',
     aside: ['wal-00000006'],

@@ -78,6 +78,9 @@ describe('the state of a new generation', () => {
   it('counts on from above every number that is known anywhere', () => {
     const high = report('n2', 40, { highest: 3 * 2 ** 40 + 5 });
     expect(decided([report('n1', 40), high]).decision.numbers).toBe(4 * 2 ** 40);
+    // Who knew of it when the plan was made may be gone when it is carried out.
+    const planned = decide({ to, reports: [report('n1', 40)], witnessed: [], numbers: 3 * 2 ** 40, branch: null });
+    expect(planned.decision.numbers).toBe(3 * 2 ** 40);
     const seen = { generation: 1, epoch: 9, epochId: 'x', instance: 2 ** 41, revision: 1, by: 'a client' };
     const { numbers, members: next } = decided([report('n1', 40)], [seen]).decision;
     expect(numbers).toBe(3 * 2 ** 40);

@@ -1,5 +1,6 @@
 /** One member's part in making a new generation: what it may never take back (design §3 "Generations"). */
 import { describe, expect, it } from 'vitest';
+import { decide } from '../../src/operator/recovery/decide.ts';
 import { RecoveryBench, readyFor } from '../support/recovery-bench.ts';
 
 const numbers = 2 ** 40;
@@ -38,6 +39,29 @@ describe('a member that is ready', () => {
     await expect(bench.recovery.handle({ op: 'fence', generation: 2, generationId: '11'.repeat(16) })).rejects.toThrow(
       /ready for another generation 2/,
     );
+  });
+});
+
+describe('the numbers that an attempt began with', () => {
+  it('are never handed out again, whatever becomes of it: others may have begun it', async () => {
+    const bench = await readyForSecond();
+    const numbersOf = (to: typeof third) =>
+      decide({ to, reports: [bench.recovery.report()], witnessed: [], branch: null }).decision.numbers;
+    expect(numbersOf(third)).toBe(2 * numbers);
+    await bench.recovery.handle({ op: 'fence', ...third });
+    expect(numbersOf(third)).toBe(2 * numbers);
+    // Ready for the later one too, and that displaced in its turn.
+    const ready = await readyFor(bench.storage, third, 2 * numbers);
+    await bench.storage.setAttempt(ready);
+    expect(numbersOf(third)).toBe(2 * numbers);
+    const fourth = { generation: 4, generationId: 'ef'.repeat(16) };
+    await bench.recovery.handle({ op: 'fence', ...fourth });
+    expect(numbersOf(fourth)).toBe(3 * numbers);
+    await bench.recovery.handle({ op: 'lift', ...fourth });
+    expect(bench.storage.manifest.floor).toBe(numbers);
+    await bench.storage.setAttempt(null);
+    expect(numbersOf(fourth)).toBe(3 * numbers);
+    expect((await bench.restarted()).recovery.report().highest).toBe(2 * numbers);
   });
 });
 

@@ -57,19 +57,28 @@ export interface DecideOptions {
   readonly reports: readonly RecoverReport[];
   readonly collected?: readonly CollectedCopy[];
   readonly witnessed: readonly Witnessed[];
+  /** The numbers of the generation are never lower: what an earlier look has found. */
+  readonly numbers?: number;
   /** The member whose history is kept where there are several. */
   readonly branch: string | null;
 }
 
 /** @throws {RefusedError} (exit 5) when histories differ and none was chosen. */
-export function decide({ to, reports, collected = [], witnessed, branch }: DecideOptions): Decided {
+export function decide({
+  to,
+  reports,
+  collected = [],
+  witnessed,
+  numbers: atLeast = 0,
+  branch,
+}: DecideOptions): Decided {
   const live = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
   const copies = new Map(collected.map(({ report, state }) => [report, state]));
   const all = [...live, ...copies.keys()];
   const base = chooseBase(all, branch, (it) => copies.get(it) !== null);
   const kept = all.filter((it) => historyContains(base, it.applied) || it === base);
   const tail = tailOf(base, kept);
-  const numbers = numbersAbove(to, all, witnessed);
+  const numbers = numbersAbove(to, all, witnessed, [atLeast - 1]);
   const decision: GenerationDecision = {
     ...to,
     cellId: base.cell.id,

@@ -28,6 +28,8 @@ export interface RecoverPlan {
   readonly collected: readonly CollectedFile[];
   /** What clients and members have seen: fixed here, so that a second run decides the same. */
   readonly witnessed: readonly Witnessed[];
+  /** What the generation counts on from, at least: whoever knew of a higher number may not answer any more. */
+  readonly numbers: number;
   /** Whose state is taken; `collected`: a copy in a file, else what the member itself holds. */
   readonly base: {
     readonly member: string;
@@ -96,6 +98,7 @@ export async function makePlan(
     cannotStart,
     collected,
     witnessed,
+    numbers: decided.decision.numbers,
     base: baseOf(decided, reports, collected),
     takesPart: decided.decision.members.map(({ name }) => name),
     price: decided.price,
