@@ -5,30 +5,19 @@
  * Keeps: until the loss was typed nothing is changed; above what was typed the fence is lifted; what the cell holds when it is
  * fenced lies in a file of its own, and in every member's former/, before anything else is done.
  */
-import { rm, stat } from 'node:fs/promises';
 import { StateFile } from '../../client/state-file.ts';
-import { NotAllowedError, OperatorError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getStatus } from '../recovery/ask.ts';
-import { writeState } from '../recovery/collected.ts';
 import { newestOf } from '../recovery/lost-majority.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
-import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
-import {
-  type Backup,
-  beganWith,
-  decideRestore,
-  furthestOf,
-  isBlank,
-  type RestoreDecided,
-  type RestorePrice,
-} from './price.ts';
+import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
+import { type Backup, beganWith, decideRestore, isBlank, type RestoreDecided, type RestorePrice } from './price.ts';
 
-export interface RestoreOptions extends Acceptance {
-  readonly backup: Backup;
+export interface RestoreOptions extends Acceptance, PresentOptions {
   /** The name of the cell, typed; null when nothing was typed. */
   readonly confirm: string | null;
   readonly dryRun: boolean;
@@ -38,10 +27,6 @@ export interface RestoreOptions extends Acceptance {
   readonly inPlaceOf: string | null;
   /** Where the present state is saved; null for a name of its own in the present folder. */
   readonly saveTo: string | null;
-  /** Reads a saved file whole. */
-  readonly verify: SaveOptions['verify'];
-  /** The state of a file with the values that follow it, as the parts of another. */
-  readonly extend: (file: string, tail: RestoreDecided['beyond']) => Promise<Generator<Uint8Array, string>>;
   /** With each price, before it is judged. */
   readonly onPrice: (price: RestorePrice) => void | Promise<void>;
   /** Before each step. What it throws ends the program there. */
@@ -114,7 +99,7 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   });
   const saveTo = options.saveTo ?? saveNameOf(newest, to);
   if (options.dryRun) return result(before.price, null, namesOf(before));
-  await refusePresent(saveTo, newest, options);
+  await refuseInTheWay(saveTo, newest, options);
 
   const fenced = await steps.fence(reports);
   const begun = steps.begunBy(fenced);
@@ -255,52 +240,5 @@ function refuseOtherDecision(reports: readonly RecoverReport[], to: GenerationId
   );
 }
 
-// --- the present state --------------------------------------------------------------------------------------------------
-
 const saveNameOf = ({ cell, generation }: RecoverReport, to: GenerationId): string =>
   `${cell.name}-generation-${generation}-before-${to.generationId.slice(0, 8)}.snapshot`;
-
-/** Before anything is stopped: a file that is in the way would be found too late. One of an earlier run is looked at then. */
-async function refusePresent(file: string, { cell }: RecoverReport, { verify }: RestoreOptions): Promise<void> {
-  if ((await stat(file).catch(() => null)) === null) return;
-  const found = (await verify(file).catch(() => null)) as { readonly cell?: string } | null;
-  if (found !== null && (found.cell ?? cell.id) === cell.id) return;
-  throw new UsageError(`File ${file} is in the way: the present state is to be saved there.`, {
-    facts: { file },
-    suggestions: [`paxosctl snapshot inspect ${file}`],
-  });
-}
-
-interface Present {
-  readonly fenced: readonly RecoverReport[];
-  readonly beyond: RestoreDecided['beyond'];
-  readonly file: string;
-}
-
-/**
- * The state of the furthest, with all that may have been chosen after it: members that were restarted since they were fenced know
- * less as chosen than was acknowledged. Every member keeps its own files besides.
- */
-async function savePresent(
-  cell: CellFlags,
-  { fenced, beyond, file }: Present,
-  { verify, extend }: RestoreOptions,
-): Promise<string | null> {
-  const { member, applied, generation } = furthestOf(fenced);
-  if ((applied.instance === 0 && beyond.length === 0) || fenced.every(isBlank)) return null;
-  const last = applied.instance + beyond.length;
-  const found = await verify(file).catch(() => null);
-  if (found !== null && found.instance >= last && found.generation === generation) return file;
-  const held = beyond.length === 0 ? file : `${file}.held-${process.pid}`;
-  try {
-    await saveSnapshot(cell, { file: held, member, overwrite: true, verify, onProgress: () => undefined });
-    if (held !== file) await writeState(file, await extend(held, beyond));
-    return file;
-  } catch (error) {
-    if (!(error instanceof OperatorError)) throw error;
-    const why = `The present state could not be saved to ${file}, so nothing was done: ${error.message}`;
-    throw new RefusedError(why, { facts: { file, ...error.facts }, suggestions: error.suggestions, cause: error });
-  } finally {
-    if (held !== file) await rm(held, { force: true });
-  }
-}

@@ -1,0 +1,110 @@
+/**
+ * What a cell holds when it is fenced for a restore, as a file of its own: so that a restore that was a mistake can be undone.
+ *
+ * Keeps: no file that was there before is ever written to, the backup least of all; an earlier run's file counts only when it holds
+ * the very state that is to be saved.
+ */
+import { createHash } from 'node:crypto';
+import { rm, stat } from 'node:fs/promises';
+import { OperatorError, RefusedError, UsageError } from '../../errors/index.ts';
+import { chained } from '../../formats/log-chain.ts';
+import type { RecoverReport } from '../../formats/recovery.ts';
+import { decodeValue } from '../../formats/value.ts';
+import type { CellFlags } from '../connect.ts';
+import { writeState } from '../recovery/collected.ts';
+import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
+import { type Backup, furthestOf, isBlank, type RestoreDecided } from './price.ts';
+
+type Found = Awaited<ReturnType<SaveOptions['verify']>> & { readonly cell?: string; readonly logChain?: string };
+
+export interface PresentOptions {
+  readonly backup: Backup;
+  /** Reads a saved file whole. */
+  readonly verify: (file: string) => Promise<Found>;
+  /** The state of a file with the values that follow it, as the parts of another. */
+  readonly extend: (file: string, tail: RestoreDecided['beyond']) => Promise<Generator<Uint8Array, string>>;
+}
+
+/** Before anything is stopped: a file that is in the way would be found too late. @throws {UsageError} (exit 2) */
+export async function refuseInTheWay(
+  file: string,
+  { cell, generation, applied }: RecoverReport,
+  { backup, verify }: PresentOptions,
+): Promise<void> {
+  const there = await stat(file).catch(() => null);
+  if (there === null) return;
+  const own = await stat(backup.file).catch(() => null);
+  if (own !== null && own.dev === there.dev && own.ino === there.ino) throw inTheWay(file, 'it is the backup itself');
+  const found = await verify(file).catch(() => null);
+  if (found === null) throw inTheWay(file, 'it is no whole snapshot');
+  if (found.cell !== cell.id || found.generation !== generation || found.instance < applied.instance) {
+    throw inTheWay(file, 'it does not hold the present state');
+  }
+}
+
+export interface Present {
+  readonly fenced: readonly RecoverReport[];
+  readonly beyond: RestoreDecided['beyond'];
+  readonly file: string;
+}
+
+/**
+ * The state of the furthest, with all that may have been chosen after it: members that were restarted since they were fenced know
+ * less as chosen than was acknowledged. Every member keeps its own files besides.
+ * @returns the file; null where there is nothing to save.
+ * @throws {UsageError} (exit 2) for a file that holds anything else; {RefusedError} when it could not be written.
+ */
+export async function savePresent(
+  cell: CellFlags,
+  { fenced, beyond, file }: Present,
+  { verify, extend }: PresentOptions,
+): Promise<string | null> {
+  const furthest = furthestOf(fenced);
+  if ((furthest.applied.instance === 0 && beyond.length === 0) || fenced.every(isBlank)) return null;
+  const holds = (found: Found): boolean =>
+    found.generation === furthest.generation &&
+    found.instance === furthest.applied.instance + beyond.length &&
+    found.logChain === chainAfter(furthest, beyond);
+  if ((await stat(file).catch(() => null)) !== null) {
+    const found = await verify(file).catch(() => null);
+    if (found !== null && holds(found)) return file;
+    throw inTheWay(file, 'it does not hold the present state');
+  }
+  const held = `${file}.held-${process.pid}`;
+  const target = beyond.length === 0 ? file : held;
+  try {
+    const { member } = furthest;
+    await saveSnapshot(cell, { file: target, member, overwrite: false, verify, onProgress: () => undefined });
+    if (target !== file) await writeState(file, await extend(held, beyond));
+    if (holds(await verify(file))) return file;
+    // Not what is named in the result: nobody would look for the difference later.
+    await rm(file, { force: true });
+    throw new RefusedError(`${member} gave another state than it reports.`, { facts: { member } });
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    const why = `The present state could not be saved to ${file}, so nothing was done: ${error.message}`;
+    throw new RefusedError(why, { facts: { file, ...error.facts }, suggestions: error.suggestions, cause: error });
+  } finally {
+    await rm(held, { force: true });
+  }
+}
+
+function chainAfter({ logChain }: RecoverReport, beyond: Present['beyond']): string {
+  const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return hash.digest();
+  };
+  let chain: Uint8Array = Buffer.from(logChain, 'hex');
+  for (const { instance, valueBase64 } of beyond) {
+    const value = decodeValue(Buffer.from(valueBase64, 'base64'));
+    chain = chained({ sha256 }, chain, { instance: instance as never, value });
+  }
+  return Buffer.from(chain).toString('hex');
+}
+
+const inTheWay = (file: string, why: string): UsageError =>
+  new UsageError(`File ${file} is in the way of the present state, which is to be saved there: ${why}.`, {
+    facts: { file, why },
+    suggestions: [`paxosctl snapshot inspect ${file}`, 'paxosctl cell restore FILE --save ANOTHER-FILE'],
+  });
