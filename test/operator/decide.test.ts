@@ -138,6 +138,24 @@ describe('the price', () => {
     expect(price).toEqual({ revisionsAtLeast: 0, because: [], notAsked: ['n2', 'n3'] });
   });
 
+  it('names who is ready for a generation that those who do not answer may have begun', () => {
+    const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
+    const ready = { generation: 2, generationId: 'ef'.repeat(16), step: 'ready' as const, decision: 'x', state };
+    const attempt = { ...ready, before: null };
+    const { price } = decided([report('n2', 40, { attempt })]);
+    expect(price.notAsked).toEqual(['n1', 'n2', 'n3']);
+    expect(price.because).toEqual([expect.stringContaining(`n2 is ready for generation 2 (${ready.generationId})`)]);
+    // Fenced for this one it still is.
+    const fenced = { ...to, generation: 3, step: 'fenced' as const, decision: '', state: null, before: ready };
+    expect(decided([report('n2', 40, { attempt: fenced })]).price).toEqual(price);
+    // Nobody has begun it while all answer and none has.
+    const all = [report('n1', 40), report('n2', 40, { attempt }), report('n3', 40)];
+    expect(decided(all).price).toMatchObject({ because: [], notAsked: [] });
+    // Its own attempt, run again.
+    const own = { ...attempt, ...to };
+    expect(decided([report('n2', 40, { attempt: own })]).price).toMatchObject({ because: [], notAsked: ['n1', 'n3'] });
+  });
+
   it('counts what a mark proves, and allows for all that is kept beyond what is applied', () => {
     const seen = { generation: 1, epoch: 3, epochId: 'three', instance: 90, revision: 47, by: 'a client' };
     expect(decided([report('n1', 40)], [seen]).price.revisionsAtLeast).toBe(7);

@@ -89,7 +89,7 @@ export function decide({
     numbers,
     members: membersOf(base, live, numbers),
   };
-  const price = priceOf(base, tail, { all, live, witnessed });
+  const price = priceOf(base, tail, { to, all, live, witnessed });
   return { decision, digest: digestOf(base, decision), price };
 }
 
@@ -229,7 +229,12 @@ function above({ ballot: a }: AcceptedDocument, { ballot: b }: AcceptedDocument)
 function priceOf(
   base: RecoverReport,
   tail: GenerationDecision['tail'],
-  { all, live, witnessed }: Record<'all' | 'live', readonly RecoverReport[]> & Pick<DecideOptions, 'witnessed'>,
+  {
+    to,
+    all,
+    live,
+    witnessed,
+  }: Record<'all' | 'live', readonly RecoverReport[]> & Pick<DecideOptions, 'to' | 'witnessed'>,
 ): Price {
   const own = historyOf(base);
   // Each item of the tail may be one more revision: a lower bound of the loss must allow for all of them.
@@ -250,11 +255,46 @@ function priceOf(
       `${point.by} has seen epoch ${point.epoch}, instance ${point.instance}, revision ${point.revision}: at least ${lost} revisions more`,
     );
   }
-  return { revisionsAtLeast, because, notAsked: notAskedOf(base, live) };
+  const elsewhere = readyElsewhere(to, base, live);
+  because.push(...elsewhere.map(({ text }) => text));
+  return { revisionsAtLeast, because, notAsked: notAskedOf(base, live, elsewhere) };
+}
+
+export interface ReadyElsewhere {
+  readonly member: string;
+  readonly text: string;
+}
+
+/**
+ * Members that are ready for another generation than this one. While all answer nobody has begun it; else those that do not may have,
+ * and what they acknowledged there is in nothing that was reported.
+ */
+export function readyElsewhere(
+  { generationId }: GenerationId,
+  newest: RecoverReport,
+  live: readonly RecoverReport[],
+): readonly ReadyElsewhere[] {
+  const answering = new Set(live.map(({ member }) => member));
+  if (newest.members.every(({ name }) => answering.has(name))) return [];
+  return live.flatMap(({ member, generation, attempt }) => {
+    const steps = [attempt, attempt?.before ?? null].flatMap((it) => it ?? []);
+    const ready = steps.find(
+      (it) => it.step !== 'fenced' && it.generation > generation && it.generationId !== generationId,
+    );
+    if (ready === undefined) return [];
+    const what = `generation ${ready.generation} (${ready.generationId})`;
+    return [{ member, text: `${member} is ready for ${what}, which members that do not answer may have begun` }];
+  });
 }
 
 /** Nobody knows what a copy's member did after the copy was made: only who answers was asked. */
-export function notAskedOf(newest: RecoverReport, live: readonly RecoverReport[]): readonly string[] {
+export function notAskedOf(
+  newest: RecoverReport,
+  live: readonly RecoverReport[],
+  elsewhere: readonly ReadyElsewhere[] = [],
+): readonly string[] {
   const answering = new Map(live.map((report) => [report.member, report]));
-  return newest.members.map(({ name }) => name).filter((name) => (answering.get(name)?.unreadable ?? 1) > 0);
+  return newest.members
+    .map(({ name }) => name)
+    .filter((name) => (answering.get(name)?.unreadable ?? 1) > 0 || elsewhere.some(({ member }) => member === name));
 }

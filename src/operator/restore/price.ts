@@ -14,6 +14,7 @@ import {
   notAskedOf,
   numbersAbove,
   type Price,
+  readyElsewhere,
   tailOf,
   type Witnessed,
 } from '../recovery/decide.ts';
@@ -88,7 +89,7 @@ export function decideRestore({ to, backup, reports, witnessed }: Facts): Restor
     furthest,
     live.filter((it) => it === furthest || historyContains(furthest, it.applied)),
   );
-  const price = priceOf(backup, furthest, { live, witnessed, beyond });
+  const price = priceOf(backup, furthest, { to, live, witnessed, beyond });
   return { decision, digest: digestOf(backup, decision), price, beyond };
 }
 
@@ -116,10 +117,11 @@ function priceOf(
   backup: Backup,
   furthest: RecoverReport,
   {
+    to,
     live,
     witnessed,
     beyond: tail,
-  }: Pick<RestoreDecided, 'beyond'> & Pick<Facts, 'witnessed'> & { readonly live: readonly RecoverReport[] },
+  }: Pick<RestoreDecided, 'beyond'> & Pick<Facts, 'to' | 'witnessed'> & { readonly live: readonly RecoverReport[] },
 ): RestorePrice {
   const because: string[] = [];
   let revisionsAtLeast = 0;
@@ -151,12 +153,14 @@ function priceOf(
       `${point.by} has seen epoch ${point.epoch}, instance ${point.instance}, revision ${point.revision}: at least ${lost} revisions more`,
     );
   }
+  const elsewhere = readyElsewhere(to, furthest, live);
+  because.push(...elsewhere.map(({ text }) => text));
   const { member, generation, applied, entryCount, cellTimeMs } = furthest;
   const { epoch, instance, revision } = applied;
   return {
     revisionsAtLeast,
     because,
-    notAsked: notAskedOf(furthest, live),
+    notAsked: notAskedOf(furthest, live, elsewhere),
     present: { member, generation, epoch, instance, revision, entries: entryCount },
     lost: {
       instances: Math.max(0, counted(furthest, backup, 'instance')),
