@@ -1,6 +1,6 @@
 /** One member's part in making a new generation, over plain HTTP: a cell that serves nobody has no master to ask. */
 import { request } from 'undici';
-import { errorFromProblem, problemFrom } from '../../errors/index.ts';
+import { errorFromProblem, problemFrom, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { RecoverAnswer, RecoverReport, RecoverRequest } from '../../formats/recovery.ts';
 import { getJson } from '../replica-http.ts';
@@ -26,8 +26,19 @@ export const getStatus = (url: string, timeoutMs: number): Promise<ReplicaStatus
     () => null,
   );
 
-/** @throws {OperatorError} of the member's refusal; {Error} when it does not answer. */
+/** @throws {OperatorError} of the member's refusal; {UnreachableError} (exit 3) when it does not answer. */
 export async function askStep(url: string, step: RecoverRequest, timeoutMs: number): Promise<RecoverAnswer> {
+  const { statusCode, document } = await posted(url, step, timeoutMs).catch((error: Error) => {
+    throw new UnreachableError(`The member at ${url} does not answer: ${error.message || error.name}.`, {
+      facts: { url, step: step.op },
+      cause: error,
+    });
+  });
+  if (statusCode !== 200) throw errorFromProblem(problemFrom(statusCode, document));
+  return document as RecoverAnswer;
+}
+
+async function posted(url: string, step: RecoverRequest, timeoutMs: number) {
   const { statusCode, body } = await request(`${url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -35,7 +46,5 @@ export async function askStep(url: string, step: RecoverRequest, timeoutMs: numb
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
   });
-  const document = await body.json();
-  if (statusCode !== 200) throw errorFromProblem(problemFrom(statusCode, document));
-  return document as RecoverAnswer;
+  return { statusCode, document: await body.json() };
 }

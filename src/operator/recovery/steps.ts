@@ -62,8 +62,39 @@ export class Steps {
   async fence(members: readonly RecoverReport[]): Promise<RecoverReport[]> {
     const { onStep } = this.#options;
     onStep('fencing the members');
-    const answers = await Promise.all(members.map((it) => this.#fenceOne(it.member)));
-    return answers.map(({ report }) => report);
+    const settled = await Promise.allSettled(members.map((it) => this.#fenceOne(it.member)));
+    const fenced = settled.flatMap((it) => (it.status === 'fulfilled' ? [it.value.report] : []));
+    const failed = settled.find((it) => it.status === 'rejected');
+    if (failed === undefined) return fenced;
+    // Whoever was fenced nevertheless, its answer lost, is asked too.
+    await this.giveUp(members);
+    throw this.#withAgain(failed.reason);
+  }
+
+  /** What failed, with the command to run again. */
+  #withAgain(error: unknown): unknown {
+    if (!(error instanceof UnreachableError)) return error;
+    const { again } = this.#options;
+    return new UnreachableError(error.message, {
+      facts: error.facts,
+      suggestions: [again, ...error.suggestions],
+      cause: error,
+    });
+  }
+
+  /**
+   * Lifts the fence of all that answer, as long as nobody is ready: from then on the members go on by themselves, and only the
+   * same command ends it.
+   */
+  async giveUp(members: readonly RecoverReport[]): Promise<void> {
+    const { to } = this.#options;
+    const now = await this.reports();
+    const own = now.filter(({ attempt }) => attempt?.generationId === to.generationId);
+    if (own.some(({ attempt }) => attempt?.step !== 'fenced')) return;
+    // One that does not say now how far it is may be ready.
+    if (members.some(({ member, attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced'))
+      return;
+    await this.lift(own);
   }
 
   /** A member that was ready may be about to begin the generation: it opens its directory again. */
@@ -99,16 +130,8 @@ export class Steps {
   /** Until all members of the decision are active. @returns their names. */
   async carryOut({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null): Promise<string[]> {
     const { to, onStep } = this.#options;
-    const { base, offered, members, cellId } = decision;
-    if (offered !== null && source !== null) {
-      onStep(`offering the file to ${base}`);
-      await this.#offer(base, offered, source.file);
-    }
-    onStep(`making the state of generation ${to.generation} on ${base}`);
-    const built = await this.#untilReady(base, { op: 'build', decision, digest }, async () => {
-      if (offered !== null && source !== null) await this.#offer(base, offered, source.file);
-    });
-    const { instance, sha256 } = built;
+    const { base, members, cellId } = decision;
+    const { instance, sha256 } = await this.#built({ decision, digest }, source);
     for (const { name } of members) {
       if (name === base) continue;
       onStep(`bringing it to ${name}`);
@@ -116,6 +139,25 @@ export class Steps {
     }
     onStep('waiting until all are active');
     return this.allActive(members.map(({ name }) => name));
+  }
+
+  /** The first that is ready. A refusal before that leaves nobody in a generation that nobody is making. */
+  async #built({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null) {
+    const { to, onStep } = this.#options;
+    const { base, offered } = decision;
+    const offer = async (): Promise<void> => {
+      if (offered !== null && source !== null) await this.#offer(base, offered, source.file);
+    };
+    if (offered !== null && source !== null) onStep(`offering the file to ${base}`);
+    try {
+      await offer();
+      onStep(`making the state of generation ${to.generation} on ${base}`);
+      return await this.#untilReady(base, { op: 'build', decision, digest }, offer);
+    } catch (error) {
+      // At work still, or perhaps: the same command goes on with it.
+      if (error instanceof OperatorError && error.code === 'PAXOS_REFUSED') await this.giveUp([]);
+      throw this.#withAgain(error);
+    }
   }
 
   /** In pieces; gone on with where the member is, from the beginning when it was restarted. */
