@@ -159,6 +159,7 @@ export class Recovery {
         await this.#offer(request);
         return this.#answer();
       case 'build':
+        if (!request.decision.members.some(({ role }) => role === 'voter')) throw refused('The decision has no voter.');
         this.#refuseNotOffered(request.decision);
         return this.#carryOut(request.decision, request.digest, (it) => this.#state.build(it, request.decision));
       case 'take':

@@ -6,6 +6,7 @@ import { chained } from '../../src/formats/log-chain.ts';
 import type { AcceptedDocument, RecoverReport } from '../../src/formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../src/formats/value.ts';
 import { decide, type Witnessed } from '../../src/operator/recovery/decide.ts';
+import { nextId } from '../../src/operator/recovery/plan.ts';
 import { epochsOfReport as epochs, report } from '../support/recover-report.ts';
 
 const to = { generation: 2, generationId: 'ab'.repeat(16) };
@@ -107,6 +108,22 @@ describe('the state of a new generation', () => {
     const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
     const ready = { ...to, step: 'ready' as const, decision: 'x', state, before: null };
     expect(decided([report('n1', 40, { attempt: ready }), report('n2', 40)]).digest).toBe(decided(reports).digest);
+  });
+});
+
+describe('the generation', () => {
+  it('needs a voter: learners alone would decide nothing', () => {
+    const members = report('n1', 40).members.map((it) => ({ ...it, role: it.name === 'n1' ? 'learner' : 'voter' }));
+    expect(() => decided([report('n1', 40, { members })])).toThrow(/none votes/);
+    expect(decided([report('n1', 40, { members }), report('n2', 40)]).decision.members).toHaveLength(2);
+  });
+
+  it('has a number above all that members and marks know of: a cell that was rolled back whole was further', () => {
+    const before = { generation: 5, generationId: 'x', step: 'ready' as const, decision: '', state: null };
+    const attempt = { ...before, generation: 6, step: 'fenced' as const, before };
+    expect(nextId([report('n1', 40, { generation: 2 })], [{ generation: 3 }]).generation).toBe(4);
+    expect(nextId([report('n1', 40, { attempt })], [{ generation: 3 }]).generation).toBe(7);
+    expect(nextId([report('n1', 40)], [], 8).generation).toBe(9);
   });
 });
 

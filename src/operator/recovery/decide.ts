@@ -100,9 +100,23 @@ export function membersOf(
   numbers: number,
 ): GenerationDecision['members'] {
   const answering = new Set(live.map(({ member }) => member));
-  return newest.members
-    .filter(({ name }) => answering.has(name))
-    .map(({ name, url, role }) => ({ name, url, role: role === 'voter' ? 'voter' : 'learner', incarnation: numbers }));
+  const members = newest.members.filter(({ name }) => answering.has(name));
+  if (!members.some(({ role }) => role === 'voter')) {
+    const names = members.map(({ name }) => name);
+    throw new RefusedError(
+      `Of the members that answer (${names.join(', ')}) none votes: nobody could decide anything.`,
+      {
+        facts: { members: names },
+        suggestions: ['paxosctl status'],
+      },
+    );
+  }
+  return members.map(({ name, url, role }) => ({
+    name,
+    url,
+    role: role === 'voter' ? 'voter' : 'learner',
+    incarnation: numbers,
+  }));
 }
 
 /** A multiple that no number of any kind that anybody knows of has reached. */

@@ -81,7 +81,7 @@ export async function makePlan(
   if (lost === null) refuseNotFrozen(reports, statuses);
   else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
   const witnessed = await witnessedBy(reports, first.cell.id);
-  const to = nextId([...reports, ...all.map(({ report }) => report)]);
+  const to = nextId([...reports, ...all.map(({ report }) => report)], witnessed);
   const decided = decide({ to, reports, collected, witnessed, branch });
   return sealed({
     kind: lost === null ? ('keep-present' as const) : ('lost-majority' as const),
@@ -117,8 +117,22 @@ function baseOf(
   return { member: report.member, collected: copy !== undefined, epoch, instance, revision, further };
 }
 
-export const nextId = (reports: readonly RecoverReport[], atLeast = 0): GenerationId => ({
-  generation: Math.max(atLeast, ...reports.flatMap((it) => [it.generation, it.attempt?.generation ?? 0])) + 1,
+/** Above every generation that anybody knows of: a number that comes a second time is another history to who has seen the first. */
+export const nextId = (
+  reports: readonly RecoverReport[],
+  witnessed: readonly Pick<Witnessed, 'generation'>[],
+  atLeast = 0,
+): GenerationId => ({
+  generation:
+    Math.max(
+      atLeast,
+      ...reports.flatMap(({ generation, attempt }) => [
+        generation,
+        attempt?.generation ?? 0,
+        attempt?.before?.generation ?? 0,
+      ]),
+      ...witnessed.map(({ generation }) => generation),
+    ) + 1,
   generationId: randomBytes(16).toString('hex'),
 });
 

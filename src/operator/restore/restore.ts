@@ -11,6 +11,7 @@ import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getStatus } from '../recovery/ask.ts';
+import type { Witnessed } from '../recovery/decide.ts';
 import { newestOf } from '../recovery/lost-majority.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
@@ -80,9 +81,9 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   const [first] = done;
   if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
 
-  const to = options.again ? nextId(reports, backup.generation) : adopted(reports, backup);
-  const steps = stepsFor(to);
   const witnessed = await witnessedBy(reports, backup.cell);
+  const to = options.again ? nextId(reports, witnessed, backup.generation) : adopted(reports, witnessed, backup);
+  const steps = stepsFor(to);
   const decide = (now: readonly RecoverReport[]): RestoreDecided =>
     decideRestore({ to, backup, reports: now, witnessed });
   const asking = { what: `Going back to ${backup.file}`, command: `${command}${options.again ? ' --again' : ''}` };
@@ -143,12 +144,12 @@ const idOf = ({ generation, generationId }: RecoverReport): GenerationId => ({ g
 const namesOf = ({ decision }: RestoreDecided): readonly string[] => decision.members.map(({ name }) => name).sort();
 
 /** An attempt that was begun is gone on with, whoever began it: nothing is decided by its id alone. */
-function adopted(reports: readonly RecoverReport[], backup: Backup): GenerationId {
+function adopted(reports: readonly RecoverReport[], witnessed: readonly Witnessed[], backup: Backup): GenerationId {
   const open = reports.flatMap(({ attempt, generation }) =>
     attempt !== null && attempt.generation > Math.max(generation, backup.generation) ? [attempt] : [],
   );
   const newest = open.sort((a, b) => b.generation - a.generation)[0];
-  if (newest === undefined) return nextId(reports, backup.generation);
+  if (newest === undefined) return nextId(reports, witnessed, backup.generation);
   return { generation: newest.generation, generationId: newest.generationId };
 }
 
