@@ -105,8 +105,13 @@ export interface GenerationDecision extends GenerationId {
 }
 
 export type RecoverRequest =
-  /** Durably stops voting and serving for this id. */
-  | ({ readonly op: 'fence' } & GenerationId)
+  /** Durably stops voting and serving for this id. Only whoever it is addressed to does: addresses are given to other processes. */
+  | ({
+      readonly op: 'fence';
+      readonly cell: string;
+      readonly member: string;
+      readonly incarnation: number;
+    } & GenerationId)
   /** Takes a fence back, when nothing else was done. */
   | ({ readonly op: 'lift' } & GenerationId)
   /**

@@ -557,7 +557,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
   #onOtherGeneration(generation: number): void {
     const manifest = this.#joined?.storage.manifest;
     if (manifest === undefined || generation <= manifest.cell.generation) return;
-    if (manifest.attempt !== null && manifest.attempt.step !== 'fenced') return;
+    const { attempt } = manifest;
+    if (attempt !== null && attempt.step !== 'fenced' && attempt.generation >= generation) return;
     const { dataDir: directory, name: member } = this.#options;
     const { id: cell, generation: own } = manifest.cell;
     this.#hooks.onFatal(new GenerationOverError({ member, cell, generation: own, newer: generation, directory }));

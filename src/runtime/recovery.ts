@@ -82,8 +82,11 @@ export class Recovery {
 
   view(): GenerationView {
     const { manifest } = this.#options.joined.storage;
-    const { attempt, member } = manifest;
+    const { attempt: newest, cell, member } = manifest;
     const { name } = member;
+    // Who is ready for the present generation follows this member into it, whatever it is fenced for.
+    const isActive = newest?.before?.step === 'active' && newest.before.generation === cell.generation;
+    const attempt = isActive ? newest.before : newest;
     if (attempt === null)
       return { name, generation: manifest.cell.generation, generationId: '', step: 'none', decision: '' };
     const { generation, generationId, step, decision } = attempt;
@@ -173,11 +176,16 @@ export class Recovery {
     return { report: this.report(), state, offered: this.#state.offeredBytes };
   }
 
-  async #fence({ generation, generationId }: GenerationId): Promise<void> {
+  async #fence(request: Extract<RecoverRequest, { op: 'fence' }>): Promise<void> {
+    const { generation, generationId } = request;
     const { storage, log } = this.#options.joined;
-    const { cell, attempt } = storage.manifest;
+    const { cell, member, attempt } = storage.manifest;
     // Found done, or further: also by a program that was started again after the generation became active.
     if (attempt?.generationId === generationId) return;
+    if (request.cell !== cell.id || request.member !== member.name || request.incarnation !== member.incarnation) {
+      const asked = `${request.member}#${request.incarnation} of cell ${request.cell}`;
+      throw refused(`This is ${log.self} of cell ${cell.id}, not ${asked}: nothing was done.`);
+    }
     if (generation <= cell.generation) {
       throw refused(`${log.self} is in generation ${cell.generation} already: make a new plan.`);
     }
@@ -190,7 +198,16 @@ export class Recovery {
       throw refused(`${log.self} is ready for another generation ${before.generation}, ${before.generationId}.`);
     }
     log.fence();
-    await storage.setAttempt({ generation, generationId, step: 'fenced', decision: '', state: null, before }, attempt);
+    try {
+      await storage.setAttempt(
+        { generation, generationId, step: 'fenced', decision: '', state: null, before },
+        attempt,
+      );
+    } catch (error) {
+      // Not fenced, and silent: nobody would lift what does not stand.
+      if (storage.manifest.attempt === attempt && log.frozen === null) this.#options.reopen();
+      throw error;
+    }
     this.#options.logger.warn({ generation, generationId }, 'fenced: a new generation of the cell is being made');
   }
 
@@ -246,6 +263,9 @@ export class Recovery {
       if (running.error === null) return this.#answer();
       this.#running = null;
       throw running.error;
+    }
+    if (running !== null && running.error === null) {
+      throw refused('This member is making another state for that generation: another recovery is under way.');
     }
     this.#running = { key: digest, error: null };
     void this.#work(attempt, digest, work);

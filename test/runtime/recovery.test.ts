@@ -4,6 +4,7 @@ import { decide } from '../../src/operator/recovery/decide.ts';
 import { RecoveryBench, readyFor } from '../support/recovery-bench.ts';
 
 const numbers = 2 ** 40;
+const n1 = { cell: 'cell-1', member: 'n1', incarnation: 1 };
 const second = { generation: 2, generationId: 'ab'.repeat(16) };
 const third = { generation: 3, generationId: 'cd'.repeat(16) };
 
@@ -14,11 +15,11 @@ describe('a member that is ready', () => {
   it('is ready for the same again when a later fence is lifted, and follows the first that began it', async () => {
     let bench = await readyForSecond();
     const ready = bench.attempt;
-    await bench.recovery.handle({ op: 'fence', ...third });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
     expect(bench.attempt).toMatchObject({ ...third, step: 'fenced', before: { ...second, step: 'ready' } });
     // Restarted in between, and fenced for yet another one.
     bench = await bench.restarted();
-    await bench.recovery.handle({ op: 'fence', generation: 4, generationId: 'ef'.repeat(16) });
+    await bench.recovery.handle({ op: 'fence', ...n1, generation: 4, generationId: 'ef'.repeat(16) });
     await bench.recovery.handle({ op: 'lift', generation: 4, generationId: 'ef'.repeat(16) });
     expect(bench.attempt).toEqual(ready);
     expect(bench.reopened).toBe(1);
@@ -32,13 +33,13 @@ describe('a member that is ready', () => {
 
   it('is not fenced for what is no later than that, also while a fence stands', async () => {
     const bench = await readyForSecond();
-    await expect(bench.recovery.handle({ op: 'fence', generation: 2, generationId: '11'.repeat(16) })).rejects.toThrow(
-      /ready for another generation 2/,
-    );
-    await bench.recovery.handle({ op: 'fence', ...third });
-    await expect(bench.recovery.handle({ op: 'fence', generation: 2, generationId: '11'.repeat(16) })).rejects.toThrow(
-      /ready for another generation 2/,
-    );
+    await expect(
+      bench.recovery.handle({ op: 'fence', ...n1, generation: 2, generationId: '11'.repeat(16) }),
+    ).rejects.toThrow(/ready for another generation 2/);
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
+    await expect(
+      bench.recovery.handle({ op: 'fence', ...n1, generation: 2, generationId: '11'.repeat(16) }),
+    ).rejects.toThrow(/ready for another generation 2/);
   });
 });
 
@@ -48,14 +49,14 @@ describe('the numbers that an attempt began with', () => {
     const numbersOf = (to: typeof third) =>
       decide({ to, reports: [bench.recovery.report()], witnessed: [], branch: null }).decision.numbers;
     expect(numbersOf(third)).toBe(2 * numbers);
-    await bench.recovery.handle({ op: 'fence', ...third });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
     expect(numbersOf(third)).toBe(2 * numbers);
     // Ready for the later one too, and that displaced in its turn.
     const ready = await readyFor(bench.storage, third, 2 * numbers);
     await bench.storage.setAttempt(ready);
     expect(numbersOf(third)).toBe(2 * numbers);
     const fourth = { generation: 4, generationId: 'ef'.repeat(16) };
-    await bench.recovery.handle({ op: 'fence', ...fourth });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...fourth });
     expect(numbersOf(fourth)).toBe(3 * numbers);
     await bench.recovery.handle({ op: 'lift', ...fourth });
     expect(bench.storage.manifest.floor).toBe(numbers);
@@ -66,9 +67,35 @@ describe('the numbers that an attempt began with', () => {
 });
 
 describe('a member that was only fenced', () => {
+  it.each([
+    ['another cell', { cell: 'cell-2' }],
+    ['another member', { member: 'n2' }],
+    ['another life of it', { incarnation: 2 }],
+  ])('is not when the fence was meant for %s', async (_what, other) => {
+    const bench = await RecoveryBench.open();
+    await expect(bench.recovery.handle({ op: 'fence', ...n1, ...other, ...second })).rejects.toThrow(
+      /nothing was done/,
+    );
+    expect([bench.attempt, bench.silent]).toEqual([null, false]);
+  });
+
+  it('takes part again at once when the fence could not be made durable', async () => {
+    const bench = await RecoveryBench.open();
+    await bench.storage.close();
+    await expect(bench.recovery.handle({ op: 'fence', ...n1, ...second })).rejects.toThrow();
+    expect([bench.attempt, bench.reopened]).toEqual([null, 1]);
+  });
+
+  it('is still seen as active by those that are ready for the generation that it is in', async () => {
+    const active = { ...second, generation: 1, step: 'active' as const, decision: '01', state: null, before: null };
+    const bench = await RecoveryBench.open(null, (storage) => storage.setAttempt(active));
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
+    expect(bench.recovery.view()).toMatchObject({ generationId: second.generationId, step: 'active', decision: '01' });
+  });
+
   it('takes part again when that is lifted', async () => {
     const bench = await RecoveryBench.open();
-    await bench.recovery.handle({ op: 'fence', ...second });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...second });
     expect(bench.silent).toBe(true);
     await bench.recovery.handle({ op: 'lift', ...second });
     expect([bench.attempt, bench.reopened]).toEqual([null, 1]);

@@ -55,6 +55,8 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   if (!isReady(plan, same)) await refuseAlive(plan, same, options);
   if (options.dryRun) return result(names(before), plan.price);
   const fenced = await steps.fence(same);
+  const begun = steps.begunBy(fenced);
+  if (begun !== null) return result(await steps.allActive(begun), plan.price);
   let decided: Decided;
   try {
     // Somebody may have come back while they were fenced.
@@ -86,7 +88,7 @@ function refuseWrongName({ cell }: RecoverPlan, { confirm }: ApplyOptions): void
 /** Members that have begun the generation of this plan. @throws {RefusedError} for those of another one. */
 function activeOf(plan: RecoverPlan, reports: readonly RecoverReport[]): readonly RecoverReport[] {
   const begun = reports.filter(({ generation }) => generation >= plan.to.generation);
-  const active = begun.filter((it) => it.attempt?.generationId === plan.to.generationId);
+  const active = begun.filter((it) => it.generationId === plan.to.generationId);
   if (begun.length === active.length) return active;
   throw new RefusedError(`The cell is in generation ${begun[0]?.generation} already, which this plan did not begin.`, {
     suggestions: ['paxosctl status', 'paxosctl recover plan --keep-present'],

@@ -1,7 +1,7 @@
 /** `recover plan`: what going on from what is there costs, and the document that `recover apply` carries out. */
 import { randomBytes } from 'node:crypto';
 import { StateFile } from '../../client/state-file.ts';
-import { RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import { readPositionMark } from '../../formats/position-mark.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
@@ -170,8 +170,25 @@ function refuseNotFrozen(reports: readonly RecoverReport[], statuses: readonly R
 export async function reportsFrom(urls: readonly string[], timeoutMs: number): Promise<RecoverReport[]> {
   const limit = Math.min(timeoutMs, reportMsMax);
   const answers = (await Promise.all(urls.map((url) => askReport(url, limit)))).flatMap((it) => it ?? []);
+  refuseOtherCells(answers);
   const newest = Math.max(0, ...answers.map(({ generation }) => generation));
   return answers.filter(({ generation }) => generation === newest);
+}
+
+/** An address may be another cell's by now. @throws {NotAllowedError} (exit 12) */
+function refuseOtherCells(reports: readonly RecoverReport[]): void {
+  const [first] = reports;
+  const own = reports.filter(({ cell }) => cell.id === first?.cell.id);
+  // On the way into the place of another cell its members change one after the other.
+  const attempts = own.flatMap(({ attempt }) => attempt?.generationId ?? []);
+  const others = reports.filter((it) => !own.includes(it) && !attempts.includes(it.attempt?.generationId ?? ''));
+  if (first === undefined || others.length === 0) return;
+  const text = [first, ...others].map(({ member, cell }) => `${member} is of cell ${cell.id}`).join(', ');
+  throw new NotAllowedError(`The addresses lead to more than one cell: ${text}. Name those of one.`, {
+    code: 'PAXOS_WRONG_CELL',
+    facts: { cells: [first, ...others].map(({ member, cell }) => ({ member, cell: cell.id })) },
+    suggestions: ['paxosctl status'],
+  });
 }
 
 /** What is remembered outside of the state that is gone on from. */

@@ -62,7 +62,7 @@ export class Steps {
   async fence(members: readonly RecoverReport[]): Promise<RecoverReport[]> {
     const { onStep } = this.#options;
     onStep('fencing the members');
-    const settled = await Promise.allSettled(members.map((it) => this.#fenceOne(it.member)));
+    const settled = await Promise.allSettled(members.map((it) => this.#fenceOne(it)));
     const fenced = settled.flatMap((it) => (it.status === 'fulfilled' ? [it.value.report] : []));
     const failed = settled.find((it) => it.status === 'rejected');
     if (failed === undefined) return fenced;
@@ -92,18 +92,17 @@ export class Steps {
     const own = now.filter(({ attempt }) => attempt?.generationId === to.generationId);
     if (own.some(({ attempt }) => attempt?.step !== 'fenced')) return;
     // One that does not say now how far it is may be ready.
-    if (members.some(({ member, attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced'))
-      return;
+    if (members.some(({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced')) return;
     await this.lift(own);
   }
 
   /** A member that was ready may be about to begin the generation: it opens its directory again. */
-  async #fenceOne(name: string): Promise<RecoverAnswer> {
+  async #fenceOne({ member, incarnation, cell }: RecoverReport): Promise<RecoverAnswer> {
     const { to, timeoutMs } = this.#options;
     const deadline = performance.now() + Math.min(timeoutMs, stepMsMax);
     for (;;) {
       try {
-        return await this.#ask(name, { op: 'fence', ...to });
+        return await this.#ask(member, { op: 'fence', cell: cell.id, member, incarnation, ...to });
       } catch (error) {
         const opening = error instanceof OperatorError && error.code === 'PAXOS_NOT_SERVING';
         if (!opening || performance.now() >= deadline) throw error;

@@ -55,11 +55,13 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   const { backup, onStep } = options;
   const { answers } = await survey(cell.endpoints, cell.timeout);
   const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
-  const reports = await reportsFrom(urls, cell.timeout);
-  if (reports.length === 0) {
+  const answering = await reportsFrom(urls, cell.timeout);
+  if (answering.length === 0) {
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   }
-  const newest = newestOf(reports);
+  const newest = newestOf(answering);
+  // Who was removed may answer still, and has no part in it.
+  const reports = answering.filter(({ member }) => newest.members.some(({ name }) => name === member));
   await refuseForeign(backup, reports, options);
   refuseLevel(
     backup,

@@ -219,7 +219,13 @@ const decision = z.strictObject({
 });
 
 export const recoverSchema = z.discriminatedUnion('op', [
-  z.strictObject({ op: z.literal('fence'), ...generation }),
+  z.strictObject({
+    op: z.literal('fence'),
+    cell: cellId,
+    member: z.string().regex(memberNamePattern),
+    incarnation: z.int().min(0),
+    ...generation,
+  }),
   z.strictObject({ op: z.literal('lift'), ...generation }),
   z.strictObject({
     op: z.literal('offer'),
