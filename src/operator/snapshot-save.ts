@@ -20,6 +20,7 @@ import {
 import type { SnapshotDocument } from '../formats/http-body.ts';
 import { type Told, tellOfBackup, whereOf } from './backups.ts';
 import type { CellFlags } from './connect.ts';
+import { flushFolder } from './flush-folder.ts';
 import { inWords, jsonOrNull, openReplica, readAll } from './replica-http.ts';
 import { type AnsweringMember, membersOf } from './snapshots.ts';
 
@@ -182,13 +183,4 @@ async function refusePresent(file: string): Promise<void> {
     facts: { file },
     suggestions: [`paxosctl snapshot inspect ${file}`, `paxosctl snapshot save ${file} --overwrite`],
   });
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -342,4 +342,4 @@ function displacedBy(attempt: GenerationAttempt | null): GenerationStep | null {
 }
 
 const refused = (message: string): OperatorError =>
-  new OperatorError('PAXOS_REFUSED', message, { suggestions: ['paxosctl recover plan --keep-present'] });
+  new OperatorError('PAXOS_REFUSED', message, { suggestions: ['paxosctl status'] });

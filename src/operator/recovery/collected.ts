@@ -7,6 +7,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UsageError } from '../../errors/index.ts';
 import type { OfferedState, RecoverReport } from '../../formats/recovery.ts';
+import { flushFolder } from '../flush-folder.ts';
 import type { CollectedCopy } from './decide.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
 
@@ -69,9 +70,11 @@ export async function writeState(file: string, parts: Generator<Uint8Array, stri
       if (next.done === true) {
         await handle.sync();
         await rename(part, file);
+        await flushFolder(path.dirname(path.resolve(file)));
         return { sha256: next.value, bytes };
       }
-      await handle.write(next.value);
+      // A short write is none of the errors that are thrown.
+      for (let at = 0; at < next.value.length; ) at += (await handle.write(next.value, at)).bytesWritten;
       bytes += next.value.length;
     }
   } finally {

@@ -1,7 +1,9 @@
 /** Files that one command writes and another carries out: JSON with a hash over all the rest, so that nobody edits them by hand. */
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { UsageError } from '../../errors/index.ts';
+import { flushFolder } from '../flush-folder.ts';
 
 const hashOf = (document: object): string => createHash('sha256').update(JSON.stringify(document)).digest('hex');
 
@@ -14,8 +16,9 @@ export const sealed = <Document extends object>(document: Document): Document & 
 export async function writeSealed(file: string, document: { readonly hash: string }): Promise<void> {
   const part = `${file}.part-${process.pid}`;
   try {
-    await writeFile(part, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o600 });
+    await writeFile(part, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o600, flush: true });
     await rename(part, file);
+    await flushFolder(path.dirname(path.resolve(file)));
   } catch (error) {
     throw new UsageError(`File ${file} cannot be written: ${(error as Error).message}.`, { cause: error });
   }
