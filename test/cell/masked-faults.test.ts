@@ -78,6 +78,8 @@ describe('the misspelled replica (PML §6.3)', () => {
     await withCell({ replicas: 3 }, async (cell) => {
       const third = cell.member('n3');
       await third.kill();
+      // It may have been the master.
+      await cell.master();
       const silent = await bothTell(cell, /n3 does not answer/);
       expect([silent.status.code, silent.doctor.code]).toEqual([9, 9]);
       expect(silent.doctor.stdout).toContain('paxosctl node start --name n3 ');
