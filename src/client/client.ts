@@ -278,14 +278,7 @@ export class PaxosClient {
   }
 
   async multiOpDryRun(body: MultiOpBody, options: CallOptions = {}): Promise<DryRunDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/multiop?dryRun=true',
-      headers: json,
-      body: JSON.stringify(body),
-      repeatable: true,
-    };
-    return parsed<DryRunDocument>(await this.#call(call, options));
+    return this.#post<DryRunDocument>({ path: '/v1/multiop?dryRun=true', body: body, repeatable: true }, options);
   }
 
   /** One replica's own view. Asks exactly this endpoint, once. @throws {UnreachableError} when it does not answer. */
@@ -342,14 +335,7 @@ export class PaxosClient {
    * answered reads the state again.
    */
   async writeUpgrade(body: UpgradeWriteBody, options: CallOptions = {}): Promise<UpgradeWriteDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/upgrade',
-      headers: json,
-      body: JSON.stringify(body),
-      repeatable: false,
-    };
-    return parsed<UpgradeWriteDocument>(await this.#call(call, options));
+    return this.#post<UpgradeWriteDocument>({ path: '/v1/upgrade', body: body, repeatable: false }, options);
   }
 
   /** Hands mastership over, to a voter of the master's choice where `to` is absent. */
@@ -357,14 +343,10 @@ export class PaxosClient {
     request: { readonly to?: string; readonly dryRun?: boolean } = {},
     options: CallOptions = {},
   ): Promise<TransferDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/master/transfer',
-      headers: json,
-      body: JSON.stringify(request),
-      repeatable: request.dryRun === true,
-    };
-    return parsed<TransferDocument>(await this.#call(call, options));
+    return this.#post<TransferDocument>(
+      { path: '/v1/master/transfer', body: request, repeatable: request.dryRun === true },
+      options,
+    );
   }
 
   /**
@@ -375,9 +357,7 @@ export class PaxosClient {
     request: { readonly deep?: boolean } = {},
     options: CallOptions = {},
   ): Promise<StartedCheckDocument> {
-    const body = JSON.stringify(request);
-    const call: Call = { method: 'POST', path: '/v1/checksums', headers: json, body, repeatable: true };
-    return parsed<StartedCheckDocument>(await this.#call(call, options));
+    return this.#post<StartedCheckDocument>({ path: '/v1/checksums', body: request, repeatable: true }, options);
   }
 
   /**
@@ -385,14 +365,7 @@ export class PaxosClient {
    * done. @throws {RefusedError} with the reason; nothing was changed then.
    */
   async changeMembers(body: MembersChangeBody, options: CallOptions = {}): Promise<MembersChangeDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/members',
-      headers: json,
-      body: JSON.stringify(body),
-      repeatable: true,
-    };
-    return parsed<MembersChangeDocument>(await this.#call(call, options));
+    return this.#post<MembersChangeDocument>({ path: '/v1/members', body: body, repeatable: true }, options);
   }
 
   /** As {@link changeMembers}; of a name that is no member nothing is changed. */
@@ -408,26 +381,12 @@ export class PaxosClient {
 
   /** Keeps mastership away from a member; `forMs` null ends that. Again is as good as once. */
   async drain(request: DrainBody, options: CallOptions = {}): Promise<DrainedDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/drain',
-      headers: json,
-      body: JSON.stringify(request),
-      repeatable: true,
-    };
-    return parsed<DrainedDocument>(await this.#call(call, options));
+    return this.#post<DrainedDocument>({ path: '/v1/drain', body: request, repeatable: true }, options);
   }
 
   /** Changes what the cell knows and does about backups: each is safe to send again. */
   async changeBackups(request: BackupChangeBody, options: CallOptions = {}): Promise<BackupChangeDocument> {
-    const call: Call = {
-      method: 'POST',
-      path: '/v1/backups',
-      headers: json,
-      body: JSON.stringify(request),
-      repeatable: true,
-    };
-    return parsed<BackupChangeDocument>(await this.#call(call, options));
+    return this.#post<BackupChangeDocument>({ path: '/v1/backups', body: request, repeatable: true }, options);
   }
 
   /** A session: its writes are safe to send again, and are, across failovers. Close it, or the client. */
@@ -463,6 +422,14 @@ export class PaxosClient {
 
   #call(call: Call, options: CallOptions): Promise<Reply> {
     return this.#caller.call(call, options.timeoutMs ?? this.#timeoutMs);
+  }
+
+  async #post<T>(
+    { path, body, repeatable }: { readonly path: string; readonly body: object; readonly repeatable: boolean },
+    options: CallOptions,
+  ): Promise<T> {
+    const call: Call = { method: 'POST', path, headers: json, body: JSON.stringify(body), repeatable };
+    return parsed<T>(await this.#call(call, options));
   }
 
   #gathers(options: WriteOptions): boolean {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { OperatorError, OutcomeUnknownError } from '../../src/errors/index.ts';
+import { OperatorError } from '../../src/errors/index.ts';
 import { EtcdGateway, endOf } from '../../src/operator/etcd/gateway.ts';
 import {
   dryRunFromEtcd,
@@ -12,9 +12,8 @@ import {
   importFromEtcd,
 } from '../../src/operator/etcd/import-etcd.ts';
 import type { ExportSource } from '../../src/operator/export.ts';
-import type { ImportTarget } from '../../src/operator/import.ts';
-import type { ImportEntry } from '../../src/operator/ndjson.ts';
 import { EtcdStandIn } from '../support/etcd-gateway.ts';
+import { FakeImportTarget } from '../support/fake-import-target.ts';
 
 let folder: string;
 let etcd: EtcdStandIn;
@@ -27,51 +26,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A cell in memory: what it did under which number it remembers, until its sessions end. */
-class Cell implements ImportTarget, ExportSource {
-  readonly values = new Map<string, Buffer>();
-  readonly applied: string[] = [];
-  /** Before a batch is applied, and after it; may throw. */
-  before: () => void = () => {};
-  after: () => void = () => {};
-  revision = 1;
-  #sessions = 0;
-  readonly #open = new Set<string>();
-  readonly #seen = new Set<string>();
-
-  async openSession(): Promise<string> {
-    this.#open.add(`s${++this.#sessions}`);
-    return `s${this.#sessions}`;
-  }
-
-  endSessions(): void {
-    this.#open.clear();
-  }
-
-  async putAll(entries: readonly ImportEntry[], { session, sequence }: { session: string; sequence: number }) {
-    this.before();
-    if (!this.#open.has(session)) {
-      throw new OutcomeUnknownError('The session has expired.', { code: 'PAXOS_SESSION_EXPIRED' });
-    }
-    entries.forEach(({ key, value }, at) => {
-      const number = `${session}/${sequence + at}`;
-      if (this.#seen.has(number)) return;
-      this.#seen.add(number);
-      this.values.set(key, Buffer.from(value));
-      this.applied.push(key);
-      this.revision++;
-    });
-    this.after();
-  }
-
-  async wouldChange(entries: readonly ImportEntry[]): Promise<boolean> {
-    return entries.some(({ key, value }) => this.values.get(key)?.equals(value) !== true);
-  }
-
-  async get(key: string): Promise<Uint8Array | null> {
-    return this.values.get(key) ?? null;
-  }
-
+class Cell extends FakeImportTarget implements ExportSource {
   async list({ prefix, after, limit }: Parameters<ExportSource['list']>[0]) {
     const keys = [...this.values.keys()]
       .filter((key) => key.startsWith(prefix))
@@ -231,7 +186,7 @@ describe('a copy of etcd that is interrupted', () => {
       if (++batches === 2) throw new Error('killed');
     };
     await expect(copy(cell)).rejects.toThrow('killed');
-    cell.endSessions();
+    cell.expireAll();
     expect(await copy(cell, { resume: true })).toMatchObject({ entries: 1_200, verified: { different: 0 } });
     expect(cell.applied).toHaveLength(1_200);
   });

@@ -3,68 +3,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeUnknownError, RefusedError, UsageError } from '../../src/errors/index.ts';
-import {
-  dryRunOfImport,
-  type ImportOptions,
-  type ImportTarget,
-  importFile,
-  interruptedAt,
-} from '../../src/operator/import.ts';
-import { entryLine, type ImportEntry } from '../../src/operator/ndjson.ts';
+import { dryRunOfImport, type ImportOptions, importFile, interruptedAt } from '../../src/operator/import.ts';
+import { entryLine } from '../../src/operator/ndjson.ts';
+import { FakeImportTarget } from '../support/fake-import-target.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-import-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A cell that remembers what it did under each number, and can lose an answer, die, or forget its sessions. */
-class FakeTarget implements ImportTarget {
-  readonly values = new Map<string, string>();
-  readonly applied: string[] = [];
-  sessions = 0;
-  forgetsSessions = false;
-  /** Called before a batch is applied and after it; may throw. */
-  before: () => void = () => {};
-  after: () => void = () => {};
-  readonly #seen = new Set<string>();
-  readonly #open = new Set<string>();
-
-  async openSession(): Promise<string> {
-    this.sessions += 1;
-    const session = `s${this.sessions}`;
-    this.#open.add(session);
-    return session;
-  }
-
-  expireAll(): void {
-    this.#open.clear();
-  }
-
-  async putAll(entries: readonly ImportEntry[], { session, sequence }: { session: string; sequence: number }) {
-    this.before();
-    if (!this.#open.has(session)) {
-      throw new OutcomeUnknownError('The session has expired.', { code: 'PAXOS_SESSION_EXPIRED' });
-    }
-    entries.forEach(({ key, value }, at) => {
-      const number = `${session}/${sequence + at}`;
-      if (this.#seen.has(number)) return;
-      this.#seen.add(number);
-      this.values.set(key, Buffer.from(value).toString());
-      this.applied.push(key);
-    });
-    this.after();
-  }
-
-  async wouldChange(entries: readonly ImportEntry[]): Promise<boolean> {
-    return entries.some(({ key, value }) => this.values.get(key) !== Buffer.from(value).toString());
-  }
-
-  async get(key: string): Promise<Uint8Array | null> {
-    const value = this.values.get(key);
-    return value === undefined ? null : Buffer.from(value);
-  }
-}
 
 const options = (file: string, more: Partial<ImportOptions> = {}): ImportOptions => ({
   file,
@@ -87,7 +34,7 @@ const dies = () => {
 
 describe('an import', () => {
   it('brings in every entry of the file once, in order', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const result = await importFile(target, options(fileOf(1234)));
     expect(result).toMatchObject({ entries: 1234, resumedFrom: 0 });
     expect(target.applied).toEqual(Array.from({ length: 1234 }, (_, at) => `k${at}`));
@@ -97,7 +44,7 @@ describe('an import', () => {
   // Killed after the batch was applied and before its answer was written down: its numbers are sent again, and nothing is
   // applied twice.
   it('that was killed in the middle of a batch goes on without leaving out or repeating an entry', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = fileOf(2000);
     let batches = 0;
     target.after = () => {
@@ -113,7 +60,7 @@ describe('an import', () => {
   });
 
   it('that is resumed after its session has expired writes only what is not there yet', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = fileOf(1200);
     let batches = 0;
     target.after = () => {
@@ -128,7 +75,7 @@ describe('an import', () => {
   });
 
   it('with a key twice ends with its last value, also when its session had expired between', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = path.join(folder, 'twice.ndjson');
     writeFileSync(file, [1, 2].map((n) => entryLine('k', Buffer.from(`v${n}`))).join(''));
     target.after = dies;
@@ -136,12 +83,12 @@ describe('an import', () => {
     target.after = () => {};
     target.expireAll();
     await importFile(target, options(file, { resume: true }));
-    expect(target.values.get('k')).toBe('v2');
+    expect(target.values.get('k')?.toString()).toBe('v2');
     expect(target.applied).toEqual(['k', 'k']);
   });
 
   it('does not go on in a file that has changed, or when there is nothing to go on with', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = fileOf(600);
     await expect(importFile(target, options(file, { resume: true }))).rejects.toThrow(RefusedError);
     target.before = dies;
@@ -152,7 +99,7 @@ describe('an import', () => {
 
   it('into another cell starts from the beginning', async () => {
     const file = fileOf(600);
-    const first = new FakeTarget();
+    const first = new FakeImportTarget();
     first.after = dies;
     await expect(importFile(first, options(file))).rejects.toThrow();
     expect(interruptedAt(options(file, { cell: 'cell-2' }))).toBeNull();
@@ -167,7 +114,7 @@ describe('an import', () => {
     ['{"key":"a","valueBase64":"e"}', 'not base64'],
     ['{key:"a"}', 'Line 2'],
   ])('names the line %s that is no entry, and has brought in what stands before it', async (line, what) => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = path.join(folder, 'bad.ndjson');
     writeFileSync(file, `${entryLine('good', Buffer.from('x'))}${line}\n${entryLine('after', Buffer.from('x'))}`);
     const failure = importFile(target, options(file));
@@ -183,7 +130,7 @@ describe('an import', () => {
   });
 
   it('goes on with --resume after the line that was no entry has been mended, and only if nothing before it changed', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = path.join(folder, 'mended.ndjson');
     const [good, last] = ['good', 'last'].map((key) => entryLine(key, Buffer.from('x')));
     writeFileSync(file, `${good}nonsense\n${last}`);
@@ -196,7 +143,7 @@ describe('an import', () => {
   });
 
   it('as a dry run reads the whole file, says whether anything would change, and writes nothing', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = fileOf(700);
     expect(await dryRunOfImport(target, options(file))).toMatchObject({ entries: 700, wouldChange: true });
     expect(target.applied).toEqual([]);
@@ -208,14 +155,14 @@ describe('an import', () => {
   });
 
   it('takes bytes that are not UTF-8, empty lines and a last line without its end', async () => {
-    const target = new FakeTarget();
+    const target = new FakeImportTarget();
     const file = path.join(folder, 'odd.ndjson');
     writeFileSync(file, `${entryLine('bytes', Buffer.from([0xff, 0x00]))}\n\r\n{"key":"last","value":"\u2028ü"}`);
     expect(await importFile(target, options(file))).toMatchObject({ entries: 2 });
-    expect(target.values.get('last')).toBe('\u2028ü');
+    expect(target.values.get('last')?.toString()).toBe('\u2028ü');
   });
 
   it('of a file that does not exist is a wrong command line', async () => {
-    await expect(importFile(new FakeTarget(), options(path.join(folder, 'none')))).rejects.toThrow(UsageError);
+    await expect(importFile(new FakeImportTarget(), options(path.join(folder, 'none')))).rejects.toThrow(UsageError);
   });
 });
