@@ -1,31 +1,12 @@
-/** Bundles the tuned replica once a test file, since a process that starts from sources takes many times as long. */
-import { readFileSync, rmSync } from 'node:fs';
+/** The tuned replica, bundled once a test file, and its settings. */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
-import type { Program } from './replica-child.ts';
+import { type BundledProgram, bundleProgram } from './bundle-program.ts';
 import type { Tuning } from './tuned-replica.ts';
 
-export interface TunedProgram {
-  readonly program: Program;
-  remove(): void;
-}
+export type TunedProgram = BundledProgram;
 
-export async function buildTunedReplica(): Promise<TunedProgram> {
-  const outfile = path.resolve(import.meta.dirname, `../../node_modules/.cache/paxosctl/tuned-${process.pid}.mjs`);
-  await build({
-    entryPoints: [path.join(import.meta.dirname, 'tuned-replica.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    logLevel: 'silent',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  });
-  return { program: [process.execPath, outfile], remove: () => rmSync(outfile, { force: true }) };
-}
+export const buildTunedReplica = (): Promise<TunedProgram> => bundleProgram('tuned-replica.ts');
 
 export function tunedEnv(tuning: Tuning): Readonly<Record<string, string>> {
   const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'));

@@ -13,17 +13,19 @@ export const oldVersion = '0.1.0';
 export const newVersion = '0.2.0';
 
 export interface OtherVersion {
+  readonly version: string;
   readonly program: Program;
   remove(): void;
 }
 
-/** This tree as version 0.2.0, which speaks levels 1 and 2. */
-export async function buildNewVersion(): Promise<OtherVersion> {
+/** This tree as version 0.2.0, or another one, which speaks levels 1 and 2. */
+export async function buildNewVersion(version = newVersion): Promise<OtherVersion> {
   const cache = path.resolve(import.meta.dirname, '../../node_modules/.cache/paxosctl');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'version-'));
-  const script = await buildVersion({ version: newVersion, levels: { min: 1, max: 2 }, folder });
+  const script = await buildVersion({ version, levels: { min: 1, max: 2 }, folder });
   return {
+    version,
     program: [process.execPath, script, 'node', 'start'],
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
@@ -41,20 +43,22 @@ export class UpgradeCell {
   readonly cell: CellProcess;
   /** What COMMAND does. */
   restart: Restart = honestRestart;
-  readonly #other: OtherVersion;
+  readonly #others: readonly OtherVersion[];
   readonly #server: Server;
   readonly #state: string;
+  /** Restarts of one member come one after the other, as those of a supervisor do. */
+  readonly #restarts = new Map<string, Promise<void>>();
 
-  private constructor(cell: CellProcess, other: OtherVersion, server: Server) {
+  private constructor(cell: CellProcess, others: readonly OtherVersion[], server: Server) {
     this.cell = cell;
-    this.#other = other;
+    this.#others = others;
     this.#server = server;
     this.#state = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-operator-'));
   }
 
-  static async of(cell: CellProcess, other: OtherVersion): Promise<UpgradeCell> {
+  static async of(cell: CellProcess, ...others: readonly OtherVersion[]): Promise<UpgradeCell> {
     const server = createServer();
-    const it = new UpgradeCell(cell, other, server);
+    const it = new UpgradeCell(cell, others, server);
     server.on('request', (request, response) => {
       const url = new URL(request.url ?? '/', 'http://localhost');
       void it
@@ -66,11 +70,27 @@ export class UpgradeCell {
   }
 
   async #restart(name: string, version: string): Promise<void> {
-    await this.restart(this.cell.member(name), this.program(version), version);
+    const before = this.#restarts.get(name) ?? Promise.resolve();
+    const restarted = before.then(() => this.restart(this.cell.member(name), this.program(version), version));
+    this.#restarts.set(
+      name,
+      restarted.catch(() => undefined),
+    );
+    await restarted;
+  }
+
+  /** Restarts whose driver is gone go on: resolves when none does any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#restarts.values());
+  }
+
+  /** Where the operator's machine keeps what it keeps. */
+  get stateDirectory(): string {
+    return this.#state;
   }
 
   program(version: string): Program {
-    return version === newVersion ? this.#other.program : nodeStart;
+    return this.#others.find((other) => other.version === version)?.program ?? nodeStart;
   }
 
   /** COMMAND: asks this process, which has the replicas, and ends with code 0 whatever becomes of it. */

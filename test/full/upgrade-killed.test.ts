@@ -1,0 +1,241 @@
+/**
+ * The driver of an upgrade of real processes, ended by `kill -9` at every step: gone on with, or aborted; then more writes, and the next
+ * upgrade of the same cell. The same end each time, no write lost, no read of anything older (design §6; pitfall U3; PML §7).
+ *
+ * PAXOSCTL_SLICE=2/5 tries each fifth place, from the second on.
+ */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundleProgram } from '../support/bundle-program.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
+import { Counters } from '../support/counters.ts';
+import type { Program } from '../support/replica-child.ts';
+import { nodeStart } from '../support/replica-child.ts';
+import { until } from '../support/until.ts';
+import { buildNewVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import type { DriverOrder, DriverReport } from '../support/upgrade-driver.ts';
+
+const hour = { timeout: 3_600_000 };
+const versions = ['0.2.0', '0.3.0'] as const;
+const stepMs = 20_000;
+/** Writes that are acknowledged between one upgrade and the next. */
+const writesBetween = 20;
+
+let others: readonly OtherVersion[] = [];
+let driver: { readonly program: Program; remove(): void };
+beforeAll(async () => {
+  others = [await buildNewVersion(versions[0]), await buildNewVersion(versions[1])];
+  driver = await bundleProgram('upgrade-driver.ts');
+});
+afterAll(() => {
+  for (const other of others) other.remove();
+  driver?.remove();
+});
+
+type Command = DriverOrder['command'];
+type Ended = DriverReport | 'killed';
+
+/** A cell that is upgraded again and again between two versions, under writers. */
+class Upgrades {
+  readonly #upgrade: UpgradeCell;
+  readonly #load: Counters;
+
+  constructor(upgrade: UpgradeCell) {
+    this.#upgrade = upgrade;
+    this.#load = new Counters(upgrade.cell.urls, 3, 20);
+  }
+
+  /** What every member runs. */
+  async version(): Promise<string> {
+    const all = new Set(await this.#upgrade.versions());
+    expect([...all]).toHaveLength(1);
+    return [...all][0] ?? '';
+  }
+
+  async type(command: Command, to = '', killAt: string | null = null): Promise<Ended> {
+    const { cell, command: exec, stateDirectory } = this.#upgrade;
+    const backupDir = path.join(stateDirectory, 'backups');
+    const order: DriverOrder = { command, to, exec, endpoints: cell.urls, timeoutMs: stepMs, backupDir, killAt };
+    const [file, ...args] = driver.program;
+    const child = spawn(file, args, {
+      env: {
+        PATH: process.env.PATH ?? '',
+        XDG_STATE_HOME: stateDirectory,
+        PAXOSCTL_UPGRADE_ORDER: JSON.stringify(order),
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text;
+    });
+    const signal = await new Promise((resolve) => child.once('close', (_, by) => resolve(by)));
+    return signal === 'SIGKILL' ? 'killed' : (JSON.parse(stdout) as DriverReport);
+  }
+
+  /** And it must do what it was asked to. @returns the places that it passed. */
+  async done(command: Command, state: string, to = ''): Promise<readonly string[]> {
+    const ended = await this.type(command, to);
+    expect(ended, command).toMatchObject({ code: 0, state });
+    return (ended as DriverReport).places;
+  }
+
+  async writeOn(): Promise<void> {
+    const { total } = this.#load;
+    await until('writes go on', () => this.#load.total >= total + writesBetween);
+  }
+
+  /** Nothing is open, nothing is left, everybody has the same. */
+  async clean(version: string, state: string | null): Promise<void> {
+    expect(await this.version()).toBe(version);
+    const scanned = await this.#upgrade.run(['upgrade', 'scan', '--json']);
+    expect(scanned.code, scanned.stderr).toBe(0);
+    const { members }: { members: { folders: unknown[] }[] } = JSON.parse(scanned.stdout);
+    expect(members.map(({ folders }) => folders)).toEqual([[], [], []]);
+    const { url } = await this.#upgrade.cell.master();
+    const answer = await fetch(`${url}/v1/upgrade`);
+    const journal = (await answer.json()) as { entries: { key: string; value: string }[] };
+    const open = journal.entries.filter(({ key }) => key === 'upgrade/current' || key === 'upgrade/claim');
+    expect(open).toEqual([]);
+    if (state !== null) {
+      const attempts = journal.entries.filter(({ key }) => key.startsWith('upgrade/attempt/'));
+      const newest = attempts
+        .map(({ value }) => JSON.parse(value))
+        .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+      expect(newest[0]).toMatchObject({ state });
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#upgrade.settled();
+    await this.#upgrade.cell.agreement();
+    expect(await this.#load.stop()).toEqual([]);
+  }
+}
+
+const withUpgrades = (use: (upgrades: Upgrades, cell: CellProcess) => Promise<void>): Promise<void> =>
+  withCell({ replicas: 3 }, async (cell) => {
+    const upgrade = await UpgradeCell.of(cell, ...others);
+    try {
+      const upgrades = new Upgrades(upgrade);
+      await use(upgrades, cell);
+      await upgrades.end();
+    } finally {
+      upgrade.close();
+    }
+  });
+
+/** Those of this slice. */
+function sliceOf(places: readonly string[]): readonly string[] {
+  const [at = 1, of = 1] = (process.env.PAXOSCTL_SLICE ?? '1/1').split('/').map(Number);
+  return places.filter((_, i) => i % of === at - 1);
+}
+
+const other = (version: string): string => (version === versions[0] ? versions[1] : versions[0]);
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+function told(what: string, places: readonly string[], reached: number, tried: number): void {
+  say(`${what}: ${reached} of ${tried} places tried, ${places.length} there are`);
+}
+
+describe('a driver killed at every step', () => {
+  it.each([
+    ['resumed', 'resume'],
+    ['aborted', 'abort'],
+  ] as const)('of "upgrade run", then %s; and the next upgrade', hour, async (what, then) => {
+    await withUpgrades(async (upgrades) => {
+      const places = await upgrades.done('run', 'upgraded', versions[0]);
+      await upgrades.done('finalize', 'finalized');
+      const tried = sliceOf(places);
+      let reached = 0;
+      for (const place of tried) {
+        const from = await upgrades.version();
+        const to = other(from);
+        const first = await upgrades.type('run', to, place);
+        if (first === 'killed') reached++;
+        else say(`not reached: ${place}: ${JSON.stringify(first)}`);
+        const second = await upgrades.type(then);
+        // Killed before the journal had a word of it: nothing is open.
+        const began = second === 'killed' || second.reason?.includes('No upgrade is open') !== true;
+        if (then === 'abort') {
+          if (began) expect(second, place).toMatchObject({ code: 0, state: 'aborted-clean' });
+          await upgrades.clean(from, began ? 'aborted-clean' : null);
+        } else {
+          if (began) expect(second, place).toMatchObject({ code: 0, state: 'upgraded' });
+          else await upgrades.done('run', 'upgraded', to);
+          await upgrades.done('finalize', 'finalized');
+          await upgrades.clean(to, 'finalized');
+        }
+        await upgrades.writeOn();
+      }
+      const from = await upgrades.version();
+      await upgrades.done('run', 'upgraded', other(from));
+      await upgrades.done('finalize', 'finalized');
+      await upgrades.clean(other(from), 'finalized');
+      told(`upgrade run killed and ${what}`, places, reached, tried.length);
+      expect(reached).toBe(tried.length);
+    });
+  });
+
+  it('of "upgrade abort", and typed again; and the next upgrade', hour, async () => {
+    await withUpgrades(async (upgrades) => {
+      await upgrades.done('run', 'upgraded', versions[0]);
+      const places = await upgrades.done('abort', 'aborted-clean');
+      const tried = sliceOf(places);
+      let reached = 0;
+      for (const place of tried) {
+        const from = await upgrades.version();
+        await upgrades.done('run', 'upgraded', from === versions[0] ? versions[1] : versions[0]);
+        if ((await upgrades.type('abort', '', place)) === 'killed') reached++;
+        else say(`not reached: ${place}`);
+        const second = await upgrades.type('abort');
+        const over = second !== 'killed' && second.reason?.includes('No upgrade is open') === true;
+        if (!over) expect(second, place).toMatchObject({ code: 0, state: 'aborted-clean' });
+        await upgrades.clean(from, 'aborted-clean');
+        await upgrades.writeOn();
+      }
+      told('upgrade abort killed and typed again', places, reached, tried.length);
+      expect(reached).toBe(tried.length);
+    });
+  });
+
+  it('of "upgrade finalize", and typed again: the old version does not start any more', hour, async () => {
+    let places: readonly string[] = [];
+    let tried: readonly string[] = [''];
+    let reached = 0;
+    // Each in a cell of its own, since a level is raised once.
+    for (let i = 0; i < tried.length; i++) {
+      await withUpgrades(async (upgrades, cell) => {
+        await upgrades.done('run', 'upgraded', versions[0]);
+        if (i === 0) {
+          places = await upgrades.done('finalize', 'finalized');
+          tried = ['', ...sliceOf(places)];
+        } else {
+          const place = tried[i] as string;
+          if ((await upgrades.type('finalize', '', place)) === 'killed') reached++;
+          else say(`not reached: ${place}`);
+          const second = await upgrades.type('finalize');
+          const over = second !== 'killed' && second.reason?.includes('No upgrade is open') === true;
+          if (!over) expect(second, place).toMatchObject({ code: 0, state: 'finalized' });
+        }
+        await upgrades.clean(versions[0], 'finalized');
+        await until('the level is in force everywhere', async () =>
+          (await cell.statuses()).every((status) => status?.level === 2),
+        );
+        const member = cell.member('n2');
+        await member.terminate();
+        const { program } = member;
+        member.program = nodeStart;
+        expect(await member.startAndEnd(), oldVersion).toMatchObject({ code: 22 });
+        member.program = program;
+        member.start();
+        await cell.agreement();
+        await upgrades.done('run', 'upgraded', versions[1]);
+        await upgrades.writeOn();
+      });
+    }
+    told('upgrade finalize killed and typed again', places, reached, tried.length - 1);
+    expect(reached).toBe(tried.length - 1);
+  });
+});
