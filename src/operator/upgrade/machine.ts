@@ -15,6 +15,7 @@ import {
   withStep,
 } from './journal.ts';
 import { judgeRestart, type Verdict } from './judge.ts';
+import { isGone, newcomers, presentOf } from './membership.ts';
 import { findingText, preflight } from './preflight.ts';
 import { type Seen, seenMember, unwell } from './seen.ts';
 
@@ -111,10 +112,11 @@ function prepare(now: Situation): Action | null {
     return record(now, { ...attempt, mark }, step(null, 'mark', 'done', `instance ${instance}, epoch ${mark.epoch}`));
   }
   if (attempt.backup === null) return tried(now, 'backup', null, { do: 'backup' });
-  const without = attempt.members.find(({ begun }) => !begun);
+  const members = attempt.members.filter((it) => !isGone(seen, it));
+  const without = members.find(({ begun }) => !begun);
   if (without !== undefined) return tried(now, `begin ${without.name}`, without.name, { do: 'begin', member: without });
   if (attempt.rehearse === null) return null;
-  const unrehearsed = attempt.members.find(({ rehearsed }) => !rehearsed);
+  const unrehearsed = members.find(({ rehearsed }) => !rehearsed);
   if (unrehearsed === undefined) return null;
   return tried(now, `rehearse ${unrehearsed.name}`, unrehearsed.name, { do: 'rehearse', member: unrehearsed });
 }
@@ -122,7 +124,9 @@ function prepare(now: Situation): Action | null {
 /** Followers first, as listed; who is master only when nobody else is left. */
 function nextTurn(now: Situation): Action {
   const { attempt, seen } = now;
-  const left = attempt.members.filter(({ state }) => state !== 'upgraded');
+  const joined = adopted(now);
+  if (joined !== null) return joined;
+  const left = attempt.members.filter((it) => it.state !== 'upgraded' && !isGone(seen, it));
   const [first] = left;
   if (first === undefined) {
     const done = { ...attempt, state: 'upgraded', upgradedAt: now.at, stop: null } as const;
@@ -133,9 +137,27 @@ function nextTurn(now: Situation): Action {
     mayTurn(now, member) ??
     record(
       now,
-      withMember(attempt, member.name, { state: 'restarting', before: beforeOf(now, member), doubt: null }),
+      withMember(attempt, member.name, {
+        ...presentOf(seen, member.name),
+        state: 'restarting',
+        before: beforeOf(now, member),
+        doubt: null,
+      }),
       step(member.name, 'restart', 'begun', `with version ${attempt.to}`),
     )
+  );
+}
+
+/** Whoever became a member since the attempt began takes part in it from now on. */
+function adopted(now: Situation): Action | null {
+  const { attempt, seen } = now;
+  const [newcomer] = newcomers(attempt, seen);
+  if (newcomer === undefined) return null;
+  const members = [...attempt.members, newcomer];
+  return record(
+    now,
+    { ...attempt, members },
+    step(newcomer.name, 'join', 'note', 'is a member since the attempt began'),
   );
 }
 
@@ -198,6 +220,7 @@ function doubted(now: Situation, member: MemberProgress, why: string): Action {
 /** After it, `then` stops the run, or goes on with the next one. */
 function putBack(now: Situation, member: MemberProgress, then: 'stop' | 'next'): Action {
   const { attempt, seen, session } = now;
+  if (isGone(seen, member)) return isBack(now, member, then, { state: 'note', detail: 'is no member any more' });
   const status = seenMember(seen, member.name)?.status ?? null;
   const mine = session.restarted?.member === member.name && session.restarted.version === attempt.from;
   const isThere = status?.version === attempt.from && status.name === member.name;
@@ -205,11 +228,8 @@ function putBack(now: Situation, member: MemberProgress, then: 'stop' | 'next'):
   const verdict = verified(now, member, judged(now, member, attempt.from));
   if ('do' in verdict) return verdict;
   if (verdict.kind === 'good') {
-    const back = withMember(attempt, member.name, { state: 'back' });
-    const said = step(member.name, 'put back', 'done', `runs version ${attempt.from} as boot ${status?.boot.number}`);
-    if (then === 'next') return record(now, back, said, { back: true });
-    const why = { member: member.name, reason: member.doubt ?? 'it was put back', judged: true };
-    return record(now, { ...back, state: 'stopped', stop: why }, said, { back: true });
+    const detail = `runs version ${attempt.from} as boot ${status?.boot.number}`;
+    return isBack(now, member, then, { state: 'done', detail });
   }
   if (verdict.kind === 'pending' && !isLate(now, `put back ${member.name}`)) {
     // A member that neither was touched nor restarts by itself has to be restarted after all.
@@ -225,6 +245,19 @@ function putBack(now: Situation, member: MemberProgress, then: 'stop' | 'next'):
   return record(now, stopped, failed, { back: true });
 }
 
+function isBack(
+  now: Situation,
+  member: MemberProgress,
+  then: 'stop' | 'next',
+  { detail, state }: Pick<Step, 'state' | 'detail'>,
+): Action {
+  const back = withMember(now.attempt, member.name, { state: 'back' });
+  const said = step(member.name, 'put back', state, detail);
+  if (then === 'next') return record(now, back, said, { back: true });
+  const why = { member: member.name, reason: member.doubt ?? 'it was put back', judged: true };
+  return record(now, { ...back, state: 'stopped', stop: why }, said, { back: true });
+}
+
 function decideBack(now: Situation): Action {
   const { attempt, options } = now;
   if (attempt.state === 'aborting') return clearAll(now, 'aborted-clean');
@@ -238,7 +271,11 @@ function decideBack(now: Situation): Action {
   }
   const back = attempt.members.find(({ state }) => state === 'putting-back');
   if (back !== undefined) return putBack(now, back, 'next');
-  const touched = attempt.members.filter(({ state }) => state !== 'waiting' && state !== 'back').reverse();
+  const joined = adopted(now);
+  if (joined !== null) return joined;
+  const touched = attempt.members
+    .filter((it) => it.state !== 'waiting' && it.state !== 'back' && !isGone(now.seen, it))
+    .reverse();
   const [first] = touched;
   if (first === undefined) {
     const done = step(null, 'rollback', 'done', `every member runs version ${attempt.from}`);
@@ -252,7 +289,12 @@ function decideBack(now: Situation): Action {
   const before = it?.status == null ? member.before : beforeOf(now, member);
   return record(
     now,
-    withMember(attempt, member.name, { state: 'putting-back', before, doubt: null }),
+    withMember(attempt, member.name, {
+      ...presentOf(now.seen, member.name),
+      state: 'putting-back',
+      before,
+      doubt: null,
+    }),
     step(member.name, 'put back', 'begun', `with version ${attempt.from}`),
   );
 }
@@ -287,8 +329,9 @@ function decideFinalize(now: Situation): Action {
 
 /** Every member says, signed, that nothing of the attempt is left there: only then is it over. */
 function clearAll(now: Situation, end: 'finalized' | 'aborted-clean'): Action {
-  const { attempt } = now;
-  const left = attempt.members.find(({ cleared }) => cleared === null);
+  const { attempt, seen } = now;
+  // Who is no member any more can come back only as another incarnation, and what it then has blocks the next attempt.
+  const left = attempt.members.find((it) => it.cleared === null && !isGone(seen, it));
   if (left !== undefined) return tried(now, `clear ${left.name}`, left.name, { do: 'clear', member: left });
   const said = step(null, end === 'finalized' ? 'finalize' : 'abort', 'done', 'every member is clean');
   return record(now, { ...attempt, state: end }, said, { end: true });
@@ -348,8 +391,11 @@ function judged({ attempt, seen, session }: Situation, member: MemberProgress, v
   const untouched = version === attempt.from && !mine && status?.boot.id === before?.boot.id;
   const floor = Math.max(before?.cellApplied ?? 0, before?.applied ?? 0, attempt.mark?.instance ?? 0);
   const bootSeen = mine ? (session.restarted?.bootSeen ?? null) : null;
+  // Forward it has to be what it was; on the way back what the cell counts on by now, which may be another incarnation.
+  const expected = version === attempt.from ? { ...member, ...presentOf(seen, member.name) } : member;
   // After a first restart went wrong, whatever answers is newer than what was before it.
-  return judgeRestart(untouched ? { ...member, before: null } : member, seen, { version, floor, bootSeen });
+  const anew = untouched || expected.incarnation !== member.incarnation;
+  return judgeRestart(anew ? { ...expected, before: null } : expected, seen, { version, floor, bootSeen });
 }
 
 /** A good verdict stands only when all databases agree at one instance of after the restart. */

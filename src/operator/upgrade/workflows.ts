@@ -3,8 +3,9 @@ import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/
 import { isSupported, type LevelRange, levelsText } from '../../formats/levels.ts';
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
-import { type Attempt, endStates, type MemberProgress, nextCommands, withStep } from './journal.ts';
+import { type Attempt, endStates, nextCommands, withStep } from './journal.ts';
 import type { Goal, Options } from './machine.ts';
+import { progressOf } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
 import { type Seen, seenMember, unwell } from './seen.ts';
 import type { VerifiedScan } from './verified-scan.ts';
@@ -288,22 +289,6 @@ export function refuseFindings(findings: readonly Finding[]): void {
 }
 
 // ---- parts ----
-
-function progressOf(seen: Seen, name: string): MemberProgress {
-  const { member } = seenMember(seen, name) as NonNullable<ReturnType<typeof seenMember>>;
-  return {
-    name,
-    url: member.url,
-    incarnation: member.incarnation,
-    voting: member.voting,
-    state: 'waiting',
-    begun: false,
-    rehearsed: false,
-    before: null,
-    doubt: null,
-    cleared: null,
-  };
-}
 
 /** Who could not be asked is a finding too. */
 export async function scanAll(

@@ -23,6 +23,8 @@ export interface FakeMember {
   /** Whose name it answers with. */
   answersAs: string;
   incarnation: number;
+  /** The incarnation that the cell counts on. */
+  counted: number;
   readonly attempts: Map<string, string[]>;
 }
 
@@ -48,23 +50,43 @@ export class FakeCell {
   #boots = 0;
 
   constructor(names: readonly string[] = ['n1', 'n2', 'n3'], version = '0.1.0') {
-    this.members = names.map((name) => ({
-      name,
-      url: `http://${name}`,
-      version,
-      boot: 0,
-      up: true,
-      applied: this.instance,
-      answersAs: name,
-      incarnation: 1,
-      attempts: new Map(),
-    }));
-    for (const member of this.members) this.boot(member, version);
+    this.members = [];
+    for (const name of names) this.add(name, version);
     this.master = 'n1';
   }
 
   member(name: string): FakeMember {
     return this.members.find((it) => it.name === name) as FakeMember;
+  }
+
+  add(name: string, version: string): void {
+    const member: FakeMember = {
+      ...{ name, url: `http://${name}`, version, boot: 0, up: true, applied: this.instance, answersAs: name },
+      ...{ incarnation: 1, counted: 1, attempts: new Map() },
+    };
+    this.members.push(member);
+    this.boot(member, version);
+  }
+
+  remove(name: string): void {
+    this.members.splice(this.members.indexOf(this.member(name)), 1);
+    if (this.master === name) this.#elect();
+  }
+
+  /** Its disk was lost: the cell counts on the next incarnation, which begins anew. */
+  rebuild(name: string): void {
+    const member = this.member(name);
+    member.counted = ++member.incarnation;
+    member.attempts.clear();
+    this.boot(member, member.version);
+    member.boot = 1;
+  }
+
+  /** Who answers there. @throws {UnreachableError} */
+  at({ url }: { readonly url: string }): FakeMember {
+    const member = this.members.find((it) => it.url === url);
+    if (member?.up !== true) throw new UnreachableError(`${url} does not answer`);
+    return member;
   }
 
   boot(member: FakeMember, version: string): void {
@@ -113,7 +135,9 @@ export class FakeCell {
       level: this.level,
       levels: this.levelsOf(member.version),
       uptimeMs: 3_600_000,
-      members: this.members.map(({ name, url }) => ({ name, url, role: 'voter', voting: true, incarnation: 1 })),
+      members: this.members.map(({ name, url, counted }) => ({
+        ...{ name, url, role: 'voter', voting: true, incarnation: counted },
+      })),
       peers: [],
       mastership: { since: null, changesLastHour: 0, changesLastDay: 0, lastChange: null },
       load: { queuedWrites: 0, eventLoopLagMsP99: 0, flushMsP50: 0, flushMsP99: 0, itemsPerInstance: 0 },
@@ -156,8 +180,7 @@ export class FakeCell {
   }
 
   scan({ url }: { readonly url: string }): VerifiedScan {
-    const member = this.members.find((it) => it.url === url) as FakeMember;
-    if (!member.up) throw new UnreachableError(`${member.name} does not answer`);
+    const member = this.at({ url });
     const at = '2024-01-01T00:00:00.000Z';
     return {
       member: member.name,
@@ -216,21 +239,22 @@ export class FakeCell {
         ),
       begin: (member: MemberProgress, { attempt }) =>
         effect(() => {
-          this.member(member.name).attempts.set(attempt, ['manifest.json']);
+          this.at(member).attempts.set(attempt, ['manifest.json']);
           return this.scan(member);
         }),
       scan: async (member) => this.scan(member),
       clear: (member, attempt) =>
         effect(() => {
           this.scan(member);
-          this.member(member.name).attempts.delete(attempt);
+          this.at(member).attempts.delete(attempt);
           return this.scan(member);
         }),
       restart: (request) =>
         effect(() => {
           const { member, version } = request;
           this.restarts.push({ member: member.name, version });
-          this.restart(this, this.member(member.name), version, request);
+          const restarted = this.members.find(({ name }) => name === member.name);
+          if (restarted !== undefined) this.restart(this, restarted, version, request);
           return 'the command ended with code 0';
         }),
       rehearse: async () => 'rehearsed',

@@ -322,6 +322,72 @@ describe('a restart that lies', () => {
   });
 });
 
+describe('members that change while an upgrade is open', () => {
+  /** Stopped in front of its second member, with n2 upgraded. */
+  async function half(): Promise<FakeCell> {
+    const cell = new FakeCell(['n1', 'n2', 'n3', 'n4', 'n5']);
+    cell.restart = (it, member, version, request) => {
+      if (member.name !== 'n3' || version === '0.1.0') honest(it, member, version, request);
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 5, attempt: { stop: { member: 'n3' } } });
+    cell.restart = honest;
+    return cell;
+  }
+
+  const ends = {
+    resume: async (cell: FakeCell): Promise<readonly [Driven, string]> => {
+      expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+      return [await finalize(cell.world(), driver()), '0.2.0'];
+    },
+    abort: async (cell: FakeCell): Promise<readonly [Driven, string]> => [
+      await goBack(cell.world(), driver(), 'abort'),
+      '0.1.0',
+    ],
+  };
+
+  it.each(Object.entries(ends))('%s: nobody waits for one that was removed, upgraded or not', async (_, end) => {
+    for (const name of ['n2', 'n3', 'n4']) {
+      const cell = await half();
+      cell.remove(name);
+      const [driven, version] = await end(cell);
+      expect(driven, name).toMatchObject({ code: 0 });
+      expect(versions(cell)).toEqual([version, version, version, version]);
+      expect(cell.end()).toMatchObject({ open: false });
+    }
+  });
+
+  it('nobody waits for one that was removed while it was being put back', async () => {
+    const cell = new FakeCell();
+    cell.restart = (_, member) => {
+      member.up = false;
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 8 });
+    cell.remove('n2');
+    cell.restart = honest;
+    expect(await goBack(cell.world(), driver(), 'abort')).toMatchObject({ code: 0 });
+  });
+
+  it.each(Object.entries(ends))('%s: one that was rebuilt is judged as what the cell counts on', async (_, end) => {
+    for (const name of ['n2', 'n3', 'n4']) {
+      const cell = await half();
+      cell.rebuild(name);
+      const [driven, version] = await end(cell);
+      expect(driven, name).toMatchObject({ code: 0 });
+      expect(versions(cell)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5'].map(() => version));
+    }
+  });
+
+  it.each(Object.entries(ends))('%s: one that was added takes part', async (_, end) => {
+    for (const runs of ['0.1.0', '0.2.0']) {
+      const cell = await half();
+      cell.add('n6', runs);
+      const [driven, version] = await end(cell);
+      expect(driven, runs).toMatchObject({ code: 0 });
+      expect(new Set(versions(cell))).toEqual(new Set([version]));
+    }
+  });
+});
+
 describe('upgrade finalize', () => {
   it('raises the level and leaves nothing; the old version does not start any more', async () => {
     const cell = new FakeCell();
