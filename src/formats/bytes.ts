@@ -50,7 +50,7 @@ function putU32(bytes: Uint8Array, at: number, n: number): void {
 }
 
 /** Unsigned, big-endian. */
-const getU32 = (bytes: Uint8Array, at: number): number =>
+export const getU32 = (bytes: Uint8Array, at: number): number =>
   (((bytes[at] as number) << 24) |
     ((bytes[at + 1] as number) << 16) |
     ((bytes[at + 2] as number) << 8) |

@@ -14,7 +14,7 @@
 import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
 import type { DatabaseRecord, PackedBytes, RecordCodec } from '../core/database/record.ts';
 import { unreachable } from '../core/invariant.ts';
-import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
+import { ByteReader, ByteWriter, FormatError, getU32 } from './bytes.ts';
 import { decodeCommandResult, encodeCommandResult } from './command-result.ts';
 import { readKey } from './key-bytes.ts';
 
@@ -29,6 +29,9 @@ const packedAsTextBytesMax = 2048;
 /** Entries are encoded here, over and over; grows to the largest one met. */
 let scratch = Buffer.allocUnsafeSlow(4096);
 
+/** Behind the kind and the length of the key. */
+const keyOffset = 3;
+
 export const databaseRecordCodec: RecordCodec = {
   encode: (record) => (record.kind === 'entry' ? encodeEntry(record) : encodeOther(record)),
   decode(bytes) {
@@ -42,12 +45,68 @@ export const databaseRecordCodec: RecordCodec = {
     return asBuffer(bytes).toString('latin1');
   },
   unpack: (packed) => (typeof packed === 'string' ? Buffer.from(packed, 'latin1') : packed),
+  allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
+  entryKeyOffset: keyOffset,
+  entryKeyBytes: (encoded) => ((encoded[1] as number) << 8) | (encoded[2] as number),
+  keyBytes,
+  keyText(bytes, from, to) {
+    return asBuffer(bytes).toString(isAscii(bytes, from, to) ? 'latin1' : 'utf8', from, to);
+  },
+  entryParts(bytes, from, length, keyLength) {
+    const at = from + keyOffset + keyLength;
+    parts.createRevision = countAt(bytes, at);
+    parts.revision = countAt(bytes, at + 8);
+    parts.version = countAt(bytes, at + 16);
+    parts.valueFrom = at + 28;
+    parts.valueBytes = from + length - parts.valueFrom;
+    return parts;
+  },
+  isEntry(encoded) {
+    if (encoded[0] !== kinds.entry) return false;
+    checkEntry(encoded);
+    return true;
+  },
   encodeResult: encodeCommandResult,
   decodeResult: decodeCommandResult,
 };
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Numbers and place of the entry asked about last. */
+const parts = { createRevision: 0, revision: 0, version: 0, valueFrom: 0, valueBytes: 0 };
+
+const countAt = (bytes: Uint8Array, at: number): number => getU32(bytes, at) * 0x1_0000_0000 + getU32(bytes, at + 4);
+
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if ((bytes[i] as number) >= 0x80) return false;
+  return true;
+}
+
+/** Keys that are asked for are put here. */
+let keyScratch = Buffer.allocUnsafeSlow(4096);
+
+function keyBytes(key: string): Uint8Array {
+  const { length } = key;
+  if (length * 3 > keyScratch.length) keyScratch = Buffer.allocUnsafeSlow(length * 6);
+  for (let i = 0; i < length; i++) {
+    const unit = key.charCodeAt(i);
+    if (unit >= 0x80) return keyScratch.subarray(0, keyScratch.write(key, 0, 'utf8'));
+    keyScratch[i] = unit;
+  }
+  return keyScratch.subarray(0, length);
+}
+
+/** As decoding it would, without making anything of it. @throws {FormatError} */
+function checkEntry(encoded: Uint8Array): void {
+  const keyEnd = keyOffset + databaseRecordCodec.entryKeyBytes(encoded);
+  const isWhole = encoded.length >= keyEnd + 28 && getU32(encoded, keyEnd + 24) === encoded.length - keyEnd - 28;
+  // The slow way finds out what is wrong, and reads keys that are not ASCII.
+  if (!isWhole || !isAscii(encoded, keyOffset, keyEnd)) databaseRecordCodec.decode(encoded);
+  for (let at = keyEnd; at < keyEnd + 24; at += 8) {
+    if (getU32(encoded, at) > 0x1f_ffff) throw new FormatError('a number above 2^53');
+  }
+}
 
 /** The path of every put: one buffer, no allocation but the view that is returned. */
 function encodeEntry(record: DatabaseRecord & { readonly kind: 'entry' }): Uint8Array {

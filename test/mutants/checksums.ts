@@ -120,7 +120,7 @@ export const checksums: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/database/view.ts',
-        find: 'if (!isKeptDigest(stored, digestOf(ports, record))) throw new EntryRottenError(key);',
+        find: 'if (!isKeptDigest(stored.digest, digest.entry(stored.encoded))) throw new EntryRottenError(stored.key);',
         replace: '',
       },
     ],

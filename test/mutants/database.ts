@@ -190,14 +190,14 @@ export const databases: readonly Mutant[] = [
     edits: [
       {
         file: database('entry-table'),
-        find: 'version: before === undefined ? 1 : before.version + 1,',
-        replace: 'version: before === undefined ? 1 : ((before as { seen?: number }).seen ?? 1) + 1,',
+        find: 'const version = before === undefined ? 1 : before.version + 1;',
+        replace:
+          'const version = before === undefined ? 1 : (this.seen.get(key) ?? 1) + 1;\n    this.seen.set(key, version);',
       },
       {
         file: database('entry-table'),
-        find: 'this.#store.set(key, stored);\n    return stored;',
-        replace:
-          'if (before !== undefined) Object.assign(stored, { seen: version });\n    this.#store.set(key, stored);\n    return stored;',
+        find: 'readonly #store: EntryStore;',
+        replace: 'readonly seen = new Map<string, number>();\n  readonly #store: EntryStore;',
       },
     ],
     killedBy: [determinism],

@@ -450,7 +450,7 @@ export const durability: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/database/entry-table.ts',
-        find: 'if (before !== undefined) this.#subtract(before);',
+        find: 'if (before !== undefined) this.#sum.subtract(before.digest);',
         replace: 'void before;',
       },
     ],

@@ -17,14 +17,10 @@ export function databaseView(count: number): SnapshotView {
   });
   for (let i = 0; i < count; i++) {
     const key = `key ${String(i).padStart(8, '0')}`;
-    database.tables.entries.load({
-      kind: 'entry',
-      key,
-      createRevision: 1 as never,
-      revision: 1 as never,
-      version: 1,
-      value: Buffer.alloc(1000, i),
-    });
+    const value = Buffer.alloc(1000, i);
+    const entry = { kind: 'entry', key, createRevision: 1, revision: 1, version: 1, value } as const;
+    const encoded = databaseRecordCodec.encode(entry);
+    database.tables.entries.load(encoded, digest.entry(encoded));
   }
   const view = database.view();
   return { count: view.count, entryCount: view.entryCount, checksum: view.checksum, records: () => view.records() };

@@ -5,9 +5,9 @@
  * Of every case must hold (I15): the replica is set aside within one interval of the check; no other is; writes go on; and it comes
  * back with the database of the others (I14), which the simulator's own checkers compare after every instance.
  */
-import { BtreeStateStore } from '../../src/core/database/btree-state-store.ts';
-import type { StoredEntry } from '../../src/core/database/entry-table.ts';
+import { PackedEntryStore } from '../../src/core/database/packed-entry-store.ts';
 import { Random } from '../../src/core/random.ts';
+import { databaseRecordCodec } from '../../src/formats/database-record.ts';
 import { History } from '../../src/simulator/history.ts';
 import { Machine } from '../../src/simulator/machine.ts';
 import { SimulatedNetwork } from '../../src/simulator/network.ts';
@@ -51,7 +51,7 @@ class FlippedCell {
   readonly #scheduler = new Scheduler();
   readonly #random: Random;
   readonly #machines: readonly Machine[];
-  readonly #stores = new Map<string, BtreeStateStore<StoredEntry>>();
+  readonly #stores = new Map<string, PackedEntryStore>();
   #failure: Error | null = null;
   #answered = 0;
   #answeredMs = 0;
@@ -95,7 +95,7 @@ class FlippedCell {
           note: (...parts) =>
             void (process.env.FLIP_LOG && process.stderr.write(`${scheduler.nowMs} ${parts.join(' ')}\n`)),
           makeEntryStore: (member) => {
-            const store = new BtreeStateStore<StoredEntry>();
+            const store = new PackedEntryStore(databaseRecordCodec);
             this.#stores.set(member, store);
             return store;
           },
@@ -169,7 +169,7 @@ class FlippedCell {
     await this.#until(this.#random.below(checkEveryMs), () => false);
     const master = this.#master();
     const victim = master !== null && this.#random.chance(0.5) ? master : this.#random.pick(this.#machines);
-    const store = this.#stores.get(victim.name) as BtreeStateStore<StoredEntry>;
+    const store = this.#stores.get(victim.name) as PackedEntryStore;
     const atMs = this.#scheduler.nowMs;
     const answered = this.#answered;
     this.#gapMs = 0;

@@ -9,11 +9,12 @@ import { invariant, unreachable } from '../invariant.ts';
 import { BtreeStateStore } from './btree-state-store.ts';
 import { DigestSum, digestOf } from './checksum.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from './command.ts';
-import { EntryTable, type StoredEntry, unpackEntry } from './entry-table.ts';
+import { EntryTable, unpackEntry } from './entry-table.ts';
 import { EpochTable } from './epoch-table.ts';
 import { History, type RevisionRecord } from './history.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
 import { executeMultiOp } from './multi-op.ts';
+import { PackedEntryStore } from './packed-entry-store.ts';
 import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
 import type { Session } from './session.ts';
 import { SessionTable, sessionId } from './session-table.ts';
@@ -48,7 +49,7 @@ export class Database {
 
   constructor(ports: DatabasePorts) {
     this.#ports = ports;
-    const entries = ports.makeEntryStore?.() ?? new BtreeStateStore<StoredEntry>();
+    const entries = ports.makeEntryStore?.() ?? new PackedEntryStore(ports.codec);
     this.#entries = new EntryTable(entries, this.#sum, ports);
     this.#sessions = new SessionTable(new BtreeStateStore<Session>(), this.#sum, ports);
     this.#system = new SystemTable(this.#sum, ports);

@@ -67,7 +67,7 @@ export class History {
 function bytesOf(record: RevisionRecord): number {
   let bytes = 0;
   for (const { key, stored } of record.changes) {
-    bytes += changeOverheadBytes + key.length + (stored === null ? 0 : stored.value.length);
+    bytes += changeOverheadBytes + key.length + (stored === null ? 0 : stored.valueBytes);
   }
   return bytes;
 }

@@ -1,9 +1,9 @@
 /** Reading many entries in the order of their keys' UTF-8 bytes (contract §2). */
 import type { Entry, Revision } from './command.ts';
-import { type StoredEntry, unpackEntry } from './entry-table.ts';
+import type { EntryView } from './entry-store.ts';
+import { unpackEntry } from './entry-table.ts';
 import { compareKeys } from './key.ts';
 import type { DatabasePorts } from './record.ts';
-import type { StateView } from './state-store.ts';
 
 export interface ListQuery {
   /** Empty for all. */
@@ -23,20 +23,16 @@ export interface EntryList {
   readonly revision: Revision;
 }
 
-export function listEntries(
-  ports: DatabasePorts,
-  view: StateView<StoredEntry>,
-  query: ListQuery,
-  revision: Revision,
-): EntryList {
+export function listEntries(ports: DatabasePorts, view: EntryView, query: ListQuery, revision: Revision): EntryList {
   const { prefix, after, limit, bytesMax = Number.POSITIVE_INFINITY } = query;
   const from = after !== null && compareKeys(after, prefix) > 0 ? after : prefix;
   const entries: { key: string; entry: Entry }[] = [];
   let bytes = 0;
-  for (const [key, stored] of view.from(from)) {
+  for (const stored of view.from(from)) {
+    const { key } = stored;
     if (key === after) continue;
     if (!key.startsWith(prefix)) break;
-    bytes += key.length + stored.value.length;
+    bytes += key.length + stored.valueBytes;
     const last = entries.at(-1);
     if (entries.length >= limit || (last !== undefined && bytes > bytesMax)) {
       return { entries, next: last?.key ?? after, revision };

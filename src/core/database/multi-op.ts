@@ -6,7 +6,8 @@
  */
 import { unreachable } from '../invariant.ts';
 import type { MultiOp, Operation, OperationResult, Revision, Test } from './command.ts';
-import type { EntryTable, StoredEntry } from './entry-table.ts';
+import type { StoredEntry } from './entry-store.ts';
+import type { EntryTable } from './entry-table.ts';
 import { compareKeys } from './key.ts';
 
 /** An entry as a MultiOp left it; null when it is gone. */

@@ -6,8 +6,7 @@
  */
 import type { CellTimeMs, Epoch, Instance } from '../consensus/identity.ts';
 import type { CommandResult, Revision } from './command.ts';
-import type { StoredEntry } from './entry-table.ts';
-import type { StateStore } from './state-store.ts';
+import type { EntryStore } from './entry-store.ts';
 
 /**
  * Bytes in the form that the codec keeps them in memory. Opaque here: a million small typed arrays would cost the garbage
@@ -82,8 +81,31 @@ export interface RecordCodec {
   /** The caller must not change what it gets. */
   unpack(packed: PackedBytes): Uint8Array;
   encodeResult(result: CommandResult): Uint8Array;
+  /** Memory of the kind that this codec reads best, with anything in it. */
+  allocate(bytes: number): Uint8Array;
+  /** In the canonical encoding of every entry its key begins here, as UTF-8. */
+  readonly entryKeyOffset: number;
+  /** How many bytes the key of an encoded entry has. */
+  entryKeyBytes(encoded: Uint8Array): number;
+  /** UTF-8, valid until the next call. */
+  keyBytes(key: string): Uint8Array;
+  /** What {@link keyBytes} was given; something else, and no error, for bytes that are not UTF-8. */
+  keyText(bytes: Uint8Array, from: number, to: number): string;
+  /** The rest of an entry that lies in `bytes` from `from`, as it is and unchecked; valid until the next call. */
+  entryParts(bytes: Uint8Array, from: number, length: number, keyBytes: number): EntryParts;
+  /** False for a record of another kind. @throws as `decode`, for an entry that `encode` would not write. */
+  isEntry(encoded: Uint8Array): boolean;
   /** @throws for anything that `encodeResult` would not write. */
   decodeResult(bytes: Uint8Array): CommandResult;
+}
+
+export interface EntryParts {
+  readonly createRevision: Revision;
+  readonly revision: Revision;
+  readonly version: number;
+  /** Where the value begins in the bytes that were asked about. */
+  readonly valueFrom: number;
+  readonly valueBytes: number;
 }
 
 /** 128 bits as four 32-bit numbers, most significant first. */
@@ -93,8 +115,8 @@ export type Digest = readonly [number, number, number, number];
 export interface DatabasePorts {
   readonly codec: RecordCodec;
   readonly digest: { entry(bytes: Uint8Array): Digest };
-  /** Where each new database keeps the user's entries; a tree of its own where absent. */
+  /** Where each new database keeps the user's entries; a table of its own where absent. */
   readonly makeEntryStore?: EntryStoreMaker;
 }
 
-export type EntryStoreMaker = () => StateStore<StoredEntry>;
+export type EntryStoreMaker = () => EntryStore;

@@ -8,9 +8,10 @@
  */
 import { DigestSum, digestOf } from './checksum.ts';
 import type { Entry } from './command.ts';
-import { isKeptDigest, type StoredEntry, unpackEntry } from './entry-table.ts';
+import { isKeptDigest, type StoredEntry } from './entry-store.ts';
+import { unpackEntry } from './entry-table.ts';
 import type { DatabasePorts, DatabaseRecord, Digest } from './record.ts';
-import { type DatabaseView, entryRecord } from './view.ts';
+import type { DatabaseView } from './view.ts';
 
 /** Records and bytes digested before the event loop gets its turn: about a millisecond. */
 const sliceRecords = 400;
@@ -63,9 +64,10 @@ export function* scanDatabase(view: DatabaseView): Generator<void, ScanResult> {
   let rotten = 0;
   let entries = 0;
   let range = new OpenRange('entries');
-  for (const [key, stored] of view.storedEntries(null)) {
-    const digest = digestOf(ports, entryRecord(key, stored));
-    if (!isKeptDigest(stored, digest)) {
+  for (const stored of view.storedEntries(null)) {
+    const { key, encoded } = stored;
+    const digest = ports.digest.entry(encoded);
+    if (!isKeptDigest(stored.digest, digest)) {
       rotten++;
       if (rottenKeys.length < rottenKeysMax) rottenKeys.push(key);
     }
@@ -76,7 +78,7 @@ export function* scanDatabase(view: DatabaseView): Generator<void, ScanResult> {
       ranges.push(range.close(key));
       range = new OpenRange('entries');
     }
-    if (slice.isFull(key.length + stored.value.length)) yield;
+    if (slice.isFull(encoded.length)) yield;
   }
   if (range.records > 0) ranges.push(range.close(null));
   return { checksum: total.hex(), entries, ranges, rotten: { count: rotten, keys: rottenKeys } };
@@ -110,18 +112,19 @@ export function scannedEntries(
   const found: ScannedEntry[] = [];
   const { ports } = view;
   if (limit <= 0) return found;
-  for (const [key, stored] of view.storedEntries(after, withAfter)) {
-    found.push(scannedEntry(ports, key, stored));
-    if (key === to || found.length >= limit) break;
+  for (const stored of view.storedEntries(after, withAfter)) {
+    found.push(scannedEntry(ports, stored));
+    if (stored.key === to || found.length >= limit) break;
   }
   return found;
 }
 
-function scannedEntry(ports: DatabasePorts, key: string, stored: StoredEntry): ScannedEntry {
-  const digest = digestOf(ports, entryRecord(key, stored));
+function scannedEntry(ports: DatabasePorts, stored: StoredEntry): ScannedEntry {
+  const digest = ports.digest.entry(stored.encoded);
   const sum = new DigestSum();
   sum.add(digest);
-  return { key, entry: unpackEntry(ports, stored), digest: sum.hex(), sound: isKeptDigest(stored, digest) };
+  const { key } = stored;
+  return { key, entry: unpackEntry(ports, stored), digest: sum.hex(), sound: isKeptDigest(stored.digest, digest) };
 }
 
 class OpenRange {

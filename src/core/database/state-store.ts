@@ -1,5 +1,6 @@
 /**
- * An ordered table in memory with point-in-time views. The user's entries and the client sessions live in one each.
+ * An ordered table in memory with point-in-time views. The client sessions live in one; the user's
+ * entries in one of their own kind (`entry-store.ts`).
  *
  * A caller may rely on: order by the UTF-8 bytes of the keys; `view()` in O(1), unaffected by later changes, which copy
  * what they touch; values are kept by reference and never looked into.

@@ -3,9 +3,9 @@
  * and exports read, in slices.
  */
 import type { CellTimeMs, Epoch } from '../consensus/identity.ts';
-import { digestOf } from './checksum.ts';
 import type { Entry, Revision } from './command.ts';
-import { isKeptDigest, type StoredEntry, unpackEntry } from './entry-table.ts';
+import { type EntryView, isKeptDigest, type StoredEntry } from './entry-store.ts';
+import { unpackEntry } from './entry-table.ts';
 import type { EpochTable } from './epoch-table.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
 import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord } from './record.ts';
@@ -14,9 +14,6 @@ import { answerRecord, sessionRecord } from './session-table.ts';
 import type { StateView } from './state-store.ts';
 import { levelKey, levelOf } from './system-entry.ts';
 import { recordOf, type SystemEntry } from './system-table.ts';
-
-/** Encoded records are cut from blocks of this size. */
-const recordBlockBytes = 16 * 1024;
 
 export interface Counters {
   readonly revision: Revision;
@@ -33,7 +30,7 @@ export interface ViewParts {
   readonly system: ReadonlyMap<string, SystemEntry>;
   readonly sessions: StateView<Session>;
   readonly answerCount: number;
-  readonly entries: StateView<StoredEntry>;
+  readonly entries: EntryView;
   readonly checksum: string;
 }
 
@@ -89,23 +86,15 @@ export class DatabaseView {
     return listEntries(ports, entries, query, counters.revision);
   }
 
-  /** Canonical encodings in canonical order, each its own copy. */
+  /**
+   * Canonical encodings in canonical order, up to the first entry that is no longer what was written. They may be kept, and must
+   * not be changed: those of entries are the memory in which the entries lie.
+   * @throws {EntryRottenError}
+   */
   *records(): IterableIterator<Uint8Array> {
     const { codec } = this.#open().ports;
-    // Cut from blocks: most records are small, and an allocation for each would cost more than its bytes.
-    let block = new Uint8Array(0);
-    let used = 0;
-    for (const record of this.soundContents()) {
-      const bytes = codec.encode(record);
-      const { length } = bytes;
-      if (used + length > block.length) {
-        block = new Uint8Array(Math.max(length, recordBlockBytes));
-        used = 0;
-      }
-      block.set(bytes, used);
-      yield block.subarray(used, used + length);
-      used += length;
-    }
+    for (const record of this.systemContents()) yield new Uint8Array(codec.encode(record));
+    for (const stored of this.soundEntries()) yield stored.encoded;
   }
 
   /** In canonical order; see {@link DatabaseRecord}. */
@@ -119,21 +108,19 @@ export class DatabaseView {
       yield sessionRecord(id, session);
       for (const { sequence, answer } of session.answers()) yield answerRecord(id, sequence, answer);
     }
-    for (const [key, stored] of entries.from('')) yield entryRecord(key, stored);
+    for (const stored of entries.from('')) yield entryRecord(stored);
   }
 
   /**
-   * As {@link contents}, up to the first entry that is no longer what was written: what leaves this memory teaches others
+   * The user's entries, up to the first that is no longer what was written: what leaves this memory teaches others
    * (pitfall P30), and a snapshot of a damaged one would be refused by whoever reads it.
    * @throws {EntryRottenError}
    */
-  *soundContents(): IterableIterator<DatabaseRecord> {
-    const { ports } = this.#open();
-    yield* this.systemContents();
-    for (const [key, stored] of this.storedEntries(null)) {
-      const record = entryRecord(key, stored);
-      if (!isKeptDigest(stored, digestOf(ports, record))) throw new EntryRottenError(key);
-      yield record;
+  *soundEntries(): IterableIterator<StoredEntry> {
+    const { digest } = this.#open().ports;
+    for (const stored of this.storedEntries(null)) {
+      if (!isKeptDigest(stored.digest, digest.entry(stored.encoded))) throw new EntryRottenError(stored.key);
+      yield stored;
     }
   }
 
@@ -146,11 +133,12 @@ export class DatabaseView {
   }
 
   /** The user's entries above `after` as they lie in memory, each with the digest that was kept when it was written. */
-  *storedEntries(
-    after: string | null,
-    withAfter = false,
-  ): IterableIterator<readonly [key: string, stored: StoredEntry]> {
-    for (const pair of this.#open().entries.from(after ?? '')) if (withAfter || pair[0] !== after) yield pair;
+  *storedEntries(after: string | null, withAfter = false): IterableIterator<StoredEntry> {
+    let first = after !== null && !withAfter;
+    for (const stored of this.#open().entries.from(after ?? '')) {
+      if (!(first && stored.key === after)) yield stored;
+      first = false;
+    }
   }
 
   get ports(): DatabasePorts {
@@ -170,9 +158,9 @@ export class DatabaseView {
 
 export const epochRecord = (epoch: EpochRecord): DatabaseRecord => ({ kind: 'epoch', epoch });
 
-export const entryRecord = (key: string, stored: StoredEntry): DatabaseRecord => ({
+const entryRecord = (stored: StoredEntry): DatabaseRecord => ({
   kind: 'entry',
-  key,
+  key: stored.key,
   createRevision: stored.createRevision,
   revision: stored.revision,
   version: stored.version,

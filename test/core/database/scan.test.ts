@@ -1,17 +1,17 @@
 /** What is at stake: damage in memory that the running sum never sees (P-11), and a difference that cannot be found. */
 import { describe, expect, it } from 'vitest';
-import { BtreeStateStore } from '../../../src/core/database/btree-state-store.ts';
 import { Database } from '../../../src/core/database/database.ts';
-import type { StoredEntry } from '../../../src/core/database/entry-table.ts';
+import { PackedEntryStore } from '../../../src/core/database/packed-entry-store.ts';
 import { type ScanResult, scanDatabase, scannedEntries } from '../../../src/core/database/scan.ts';
 import { StateMachine } from '../../../src/core/state-machine.ts';
+import { databaseRecordCodec } from '../../../src/formats/database-record.ts';
 import { intervalsThatDiffer } from '../../../src/operator/narrow-difference.ts';
 import { flipValue } from '../../support/flip-value.ts';
 import { identity, multiOp, ports, put, remove, scanned } from './support.ts';
 
 /** A database of `count` keys, and the table that its entries lie in. */
 function filled(count: number) {
-  const store = new BtreeStateStore<StoredEntry>();
+  const store = new PackedEntryStore(databaseRecordCodec);
   const database = new Database({ ...ports, makeEntryStore: () => store });
   const machine = new StateMachine(database);
   database.initialize(identity);

@@ -4,9 +4,9 @@
  */
 import type { MonotonicMs } from '../../../src/core/consensus/identity.ts';
 import type { Clocks } from '../../../src/core/consensus/input.ts';
-import { BtreeStateStore } from '../../../src/core/database/btree-state-store.ts';
-import type { StoredEntry } from '../../../src/core/database/entry-table.ts';
-import type { StateStore } from '../../../src/core/database/state-store.ts';
+import type { EntryStore } from '../../../src/core/database/entry-store.ts';
+import { PackedEntryStore } from '../../../src/core/database/packed-entry-store.ts';
+import { databaseRecordCodec } from '../../../src/formats/database-record.ts';
 import type { ClockPort, Timer } from '../../../src/ports/clocks.ts';
 import type { World } from '../../../src/ports/world.ts';
 import { flipValue } from '../flip-value.ts';
@@ -67,12 +67,12 @@ export function hookedWorld(real: World): HookedWorld {
   const points = new HookPoints();
   const cuts = new Cuts();
   const clocks = new HookedClocks(real.clocks);
-  let entries: StateStore<StoredEntry> | null = null;
+  let entries: EntryStore | null = null;
   const world: World = {
     ...real,
     clocks,
     makeEntryStore: () => {
-      entries = new BtreeStateStore<StoredEntry>();
+      entries = new PackedEntryStore(databaseRecordCodec);
       return entries;
     },
     openDirectory: async (path) => {
