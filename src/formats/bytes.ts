@@ -185,10 +185,12 @@ export class ByteWriter {
 /** Reads what {@link ByteWriter} wrote. @throws {FormatError} instead of reading past the end. */
 export class ByteReader {
   readonly #bytes: Buffer;
-  #at = 0;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  /** From `at` on. */
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = at;
   }
 
   get offset(): number {
@@ -233,6 +235,13 @@ export class ByteReader {
 
   bytes(): Buffer {
     return this.raw(this.u32());
+  }
+
+  /** A text of so many bytes, one a character. */
+  name(length: number): string {
+    const at = this.#take(length);
+    const short = length <= shortTextMax ? readShortText(this.#bytes, at, at + length) : null;
+    return short ?? this.#bytes.toString('latin1', at, at + length);
   }
 
   /** Past what {@link ByteReader.bytes} would have read. */

@@ -134,12 +134,18 @@ const submittedLength = (items: readonly Uint8Array[]): number =>
 
 /** @throws {FormatError} for anything that {@link encodeValue} would not write. Keeps `bytes`; they must not change. */
 export function decodeValue(bytes: Uint8Array): Value {
-  const from = new ByteReader(bytes);
-  const value = readValue(from);
-  from.end();
+  const value = decodePassingValue(bytes);
   // One object for all of them, which must not keep the bytes of one message.
   if (value === noop) return value;
   encoded.set(value, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return value;
+}
+
+/** As {@link decodeValue}, of what is looked at and let go: its bytes are not kept for writing or sending it again. */
+export function decodePassingValue(bytes: Uint8Array): Value {
+  const from = new ByteReader(bytes);
+  const value = readValue(from);
+  from.end();
   return value;
 }
 

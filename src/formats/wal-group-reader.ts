@@ -59,20 +59,24 @@ export function readGroup(segment: Buffer, place: GroupPlace): ReadGroup | { rea
   let chain = crc32Of(segment, offset, at);
   const records: ReadRecord[] = [];
   for (let i = 0; i < header.count; i++) {
-    const record = readRecord(segment, { ...place, offset: at }, offset + header.recordsEnd);
+    const record = readRecord(segment, place, at, offset + header.recordsEnd);
     if (record === null) return { fault: `record ${i + 1} of ${header.count} is bad` };
     chain = crc32Of(segment, at, at + 4, chain);
     at += recordHeaderBytes + record.ballot.name.length + record.value.length;
     records.push(record);
   }
   if (at !== offset + header.recordsEnd) return { fault: 'records that do not fill their place' };
-  const marked = [header.tailStart, header.bytes].some((end) => {
-    const mark = readMark(segment, place, offset + end - markBytes);
-    return mark !== null && mark.offset === offset && mark.flush === header.flush;
-  });
-  if (!marked) return { fault: 'no end mark' };
+  if (!isMarked(segment, place, header, header.tailStart) && !isMarked(segment, place, header, header.bytes)) {
+    return { fault: 'no end mark' };
+  }
   const { flush, boot, chosenUpTo, promiseFlush, previousChain, highest, bytes } = header;
   return { offset, bytes, chain, records, flush, boot, chosenUpTo, promiseFlush, previousChain, highest };
+}
+
+/** Whether the mark that ends there, seen from the beginning of the group, is this group's. */
+function isMarked(segment: Buffer, place: GroupPlace, { flush }: GroupHeader, end: number): boolean {
+  const mark = readMark(segment, place, place.offset + end - markBytes);
+  return mark !== null && mark.offset === place.offset && mark.flush === flush;
 }
 
 /** The first end mark in the sectors from `from` on, or null. */
@@ -113,7 +117,7 @@ export function salvageGroup(segment: Buffer, place: GroupPlace): SalvagedGroup 
   let at = offset + groupHeaderBytes;
   let chain = crc32Of(segment, offset, at);
   while (items.length < header.count) {
-    const record = readRecord(segment, { ...place, offset: at }, offset + header.recordsEnd);
+    const record = readRecord(segment, place, at, offset + header.recordsEnd);
     if (record === null) return { bytes, facts: header, chain: null, items, more: true };
     chain = crc32Of(segment, at, at + 4, chain);
     at += recordHeaderBytes + record.ballot.name.length + record.value.length;
@@ -127,7 +131,7 @@ function fromTail(segment: Buffer, place: GroupPlace, { header, headerCopy, reco
   let chain = crc32Of(headerCopy, 0, headerCopy.length);
   const items = records.map(({ at, checksum, identity }) => {
     chain = crc32Of(checksum, 0, checksum.length, chain);
-    return readRecord(segment, { ...place, offset: offset + at }, offset + header.recordsEnd) ?? { bad: identity };
+    return readRecord(segment, place, offset + at, offset + header.recordsEnd) ?? { bad: identity };
   });
   return { bytes: header.bytes, facts: header, chain, items, more: records.length < header.count };
 }
@@ -167,11 +171,11 @@ export function readGroupHeader(segment: Buffer, place: GroupPlace): GroupHeader
   if (offset + groupHeaderBytes > segment.length || segment.readUInt32BE(offset) !== groupMagic) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
   if (crc32Of(segment, offset + 8, offset + groupHeaderBytes, seed) !== segment.readUInt32BE(offset + 4)) return null;
-  return fits(decodeHeader(segment.subarray(offset + 8, offset + groupHeaderBytes)), segment.length - offset);
+  return fits(decodeHeader(segment, offset + 8), segment.length - offset);
 }
 
-function decodeHeader(body: Uint8Array): GroupHeader {
-  const from = new ByteReader(body);
+function decodeHeader(bytes: Buffer, at: number): GroupHeader {
+  const from = new ByteReader(bytes, at);
   return {
     bytes: from.u32(),
     recordsEnd: from.u32(),
@@ -193,8 +197,8 @@ function fits(header: GroupHeader, room: number): GroupHeader | null {
   return ordered && bytes <= room && bytes % sectorBytes === 0 && tailStart % sectorBytes === 0 ? header : null;
 }
 
-function readRecord(segment: Buffer, place: GroupPlace, end: number): ReadRecord | null {
-  const { offset } = place;
+/** The record at `offset` of the group of `place`, which ends before `end`. */
+function readRecord(segment: Buffer, place: GroupPlace, offset: number, end: number): ReadRecord | null {
   if (offset + recordHeaderBytes > end) return null;
   const valueBytes = segment.readUInt32BE(offset + 4);
   const nameBytes = segment.readUInt8(offset + 48);
@@ -202,8 +206,8 @@ function readRecord(segment: Buffer, place: GroupPlace, end: number): ReadRecord
   if (valueAt + valueBytes > end) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
   if (crc32Of(segment, offset + 4, valueAt + valueBytes, seed) !== segment.readUInt32BE(offset)) return null;
-  const identity = readIdentity(new ByteReader(segment.subarray(offset + 8, valueAt)));
-  return { ...identity, value: segment.subarray(valueAt, valueAt + valueBytes) };
+  const { instance, ballot, digest } = readIdentity(new ByteReader(segment, offset + 8));
+  return { instance, ballot, digest, value: segment.subarray(valueAt, valueAt + valueBytes) };
 }
 
 function readIdentity(from: ByteReader): RecordIdentity {
@@ -211,7 +215,7 @@ function readIdentity(from: ByteReader): RecordIdentity {
   const round = from.safe();
   const incarnation = from.safe();
   const digest = [from.u32(), from.u32(), from.u32(), from.u32()] as const;
-  const name = from.raw(from.u8()).toString('latin1');
+  const name = from.name(from.u8());
   const ballot: Ballot = { round, name, incarnation };
   return { instance, ballot, digest };
 }
@@ -220,7 +224,7 @@ function readMark(segment: Buffer, place: GroupPlace, at: number): Mark | null {
   if (at < 0 || at + markBytes > segment.length || segment.readUInt32BE(at) !== markMagic) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, at);
   if (crc32Of(segment, at, at + 28, seed) !== segment.readUInt32BE(at + 28)) return null;
-  const from = new ByteReader(segment.subarray(at + 4, at + 24));
+  const from = new ByteReader(segment, at + 4);
   return { offset: from.u32(), bytes: from.u32(), tailStart: from.u32(), flush: from.safe() };
 }
 
@@ -243,7 +247,7 @@ function readTail(segment: Buffer, place: GroupPlace): Tail {
   }
   const headerAt = offset + tailHeaderBytes;
   const headerCopy = segment.subarray(headerAt, headerAt + groupHeaderBytes);
-  const header = decodeHeader(headerCopy.subarray(8));
+  const header = decodeHeader(segment, headerAt + 8);
   const from = new ByteReader(segment.subarray(headerAt + groupHeaderBytes, offset + bytes));
   const records: { at: number; checksum: Buffer; identity: RecordIdentity }[] = [];
   for (let i = 0; i < header.count && from.remaining >= identityBytes; i++) {

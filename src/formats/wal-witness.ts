@@ -9,8 +9,7 @@ import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts'
 import type { AcceptedEntry } from '../core/consensus/message.ts';
 import type { Remembered } from '../core/consensus/witness-memory.ts';
 import { FormatError } from './bytes.ts';
-import { decodeValue } from './value.ts';
-import type { ReadRecord } from './wal-group-reader.ts';
+import { decodePassingValue } from './value.ts';
 import { decodeRemembered, encodeRemembered } from './witness.ts';
 
 export const witnessInstance = 0 as Instance;
@@ -26,15 +25,15 @@ export const witnessEntry = (remembered: readonly Remembered[]): AcceptedEntry =
   },
 });
 
-/** What the records of a group say of the disks of others; nothing when that does not read. */
-export function witnessOf(records: readonly ReadRecord[]): Remembered[] {
-  return records.filter(({ instance }) => instance === witnessInstance).flatMap(({ value }) => read(value));
-}
-
-function read(bytes: Buffer): readonly Remembered[] {
+/** What the value of a record of instance 0 says of the disks of others; nothing when that does not read. */
+export function witnessOf(value: Buffer): readonly Remembered[] {
   try {
-    const value = decodeValue(Buffer.from(bytes));
-    return value.kind === 'submitted' ? value.items.flatMap((item) => decodeRemembered(item)) : [];
+    const decoded = decodePassingValue(value);
+    if (decoded.kind !== 'submitted') return [];
+    const { items } = decoded;
+    return items.length === 1
+      ? decodeRemembered(items[0] as Uint8Array)
+      : items.flatMap((item) => decodeRemembered(item));
   } catch (error) {
     if (error instanceof FormatError) return [];
     throw error;

@@ -24,7 +24,23 @@ export function writeHistory(to: ByteWriter, { boots, flush, promiseFlush }: Boo
   writeBoots(to, boots);
 }
 
+/** A list of so many boots is a manifest's own, which stands in each of its writes: it is encoded once. */
+const longBoots = 8;
+const encodedBoots = new WeakMap<readonly Boot[], Buffer>();
+
 export function writeBoots(to: ByteWriter, boots: readonly Boot[]): void {
+  if (boots.length < longBoots) return writeEach(to, boots);
+  let bytes = encodedBoots.get(boots);
+  if (bytes === undefined) {
+    const own = new ByteWriter(2 + 64 * boots.length);
+    writeEach(own, boots);
+    bytes = own.finish();
+    encodedBoots.set(boots, bytes);
+  }
+  to.raw(bytes);
+}
+
+function writeEach(to: ByteWriter, boots: readonly Boot[]): void {
   to.u16(boots.length);
   for (const { number, id, began, promiseFlush } of boots) to.safe(number).text(id).safe(began).safe(promiseFlush);
 }

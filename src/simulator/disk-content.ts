@@ -75,6 +75,18 @@ export class Content {
     return found;
   }
 
+  /** Up to the last byte that is not zero. */
+  used(): number {
+    for (let index = Math.min(this.#pages.length, Math.ceil(this.size / pageBytes)) - 1; index >= 0; index--) {
+      const bytes = this.#pages[index]?.bytes;
+      if (bytes === undefined) continue;
+      let end = Math.min(pageBytes, this.size - index * pageBytes);
+      while (end > 0 && bytes[end - 1] === 0) end--;
+      if (end > 0) return index * pageBytes + end;
+    }
+    return 0;
+  }
+
   /** Same size, same bytes. Pages that the two share are not looked into. */
   equals(other: Content): boolean {
     if (this.size !== other.size) return false;

@@ -86,6 +86,15 @@ const knobsDefault: DiskKnobs = {
 const flushes: readonly DiskOperation['kind'][] = ['flush', 'write-and-flush', 'flush-directory'];
 const writes: readonly DiskOperation['kind'][] = ['write', 'create', 'rename', 'write-and-flush'];
 
+/** Without a stack, which nobody reads and whose making takes longer than the operation. */
+function failure(...[reason, path, message]: ConstructorParameters<typeof DiskError>): DiskError {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new DiskError(reason, path, message);
+  Error.stackTraceLimit = limit;
+  return error;
+}
+
 export class SimulatedDisk implements Disk {
   readonly knobs: DiskKnobs;
   /** What the machine would find now; tests look into it and damage it. */
@@ -125,7 +134,7 @@ export class SimulatedDisk implements Disk {
   /** The file at `path` as it is now, for damaging it. @throws {DiskError} 'not-found' */
   inode(path: string): Inode {
     const node = this.image.names.get(path);
-    if (node === undefined || node === 'folder') throw new DiskError('not-found', path, `${path} is no file`);
+    if (node === undefined || node === 'folder') throw failure('not-found', path, `${path} is no file`);
     return node;
   }
 
@@ -142,7 +151,7 @@ export class SimulatedDisk implements Disk {
     return this.perform({ kind: create === false ? 'open' : 'create', path, bytes: 0 }, () => {
       const known = this.image.names.get(path);
       if (create === false) return new SimulatedFile(this, path, this.inode(path));
-      if (known !== undefined) throw new DiskError('exists', path, `${path} exists`);
+      if (known !== undefined) throw failure('exists', path, `${path} exists`);
       this.#folderMustExist(path);
       const inode = this.image.newInode(this.#now());
       this.#changeName({ kind: 'create', path, inode });
@@ -253,10 +262,10 @@ export class SimulatedDisk implements Disk {
     fault: DiskFault | null,
   ): { readonly error: DiskError | null; readonly result?: Result } {
     const { kind, path } = operation;
-    if (fault === 'full') return { error: new DiskError('full', path, `no space left: ${kind} ${path}`) };
+    if (fault === 'full') return { error: failure('full', path, `no space left: ${kind} ${path}`) };
     // A flush that fails does so after its writes have reached the cache; anything else fails before.
     const failing = fault === 'error' || fault === 'cache-gone';
-    const error = failing ? new DiskError('io', path, `input/output error: ${kind} ${path}`) : null;
+    const error = failing ? failure('io', path, `input/output error: ${kind} ${path}`) : null;
     if (failing && !flushes.includes(kind)) return { error };
     try {
       const result = now();
@@ -317,7 +326,7 @@ export class SimulatedDisk implements Disk {
 
   /** Called by files when they grow or change. */
   touch(inode: Inode, grownBytes: number): void {
-    if (grownBytes > 0 && grownBytes > this.free()) throw new DiskError('full', '', 'no space left');
+    if (grownBytes > 0 && grownBytes > this.free()) throw failure('full', '', 'no space left');
     inode.modifiedMs = this.#now();
   }
 }

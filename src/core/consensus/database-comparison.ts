@@ -64,6 +64,9 @@ const instancesKept = 8;
 /** Who does not answer is asked so often. */
 const asksMax = 10;
 
+const kinds: readonly boolean[] = [true, false];
+const none: readonly Round[] = [];
+
 interface Round {
   readonly instance: Instance;
   readonly full: boolean;
@@ -226,11 +229,31 @@ export class DatabaseComparison {
     return 2 * resendMs(this.#context);
   }
 
-  /** The newest round that still lacks somebody, of each kind. */
+  /** The newest round that still lacks somebody, of each kind. Asked twice a step, and nearly always there is none. */
   #open(): readonly Round[] {
-    const { self } = this.#context;
-    const newest = [true, false].flatMap((full) => this.#rounds.filter((round) => round.full === full).slice(-1));
-    return newest.filter((round) => round.reports.has(self) && round.asks < asksMax && this.#silent(round).length > 0);
+    let open: Round[] | null = null;
+    for (const full of kinds) {
+      const round = this.#newest(full);
+      if (round === undefined || !this.#isOpen(round)) continue;
+      open ??= [];
+      open.push(round);
+    }
+    return open ?? none;
+  }
+
+  #newest(full: boolean): Round | undefined {
+    for (let i = this.#rounds.length - 1; i >= 0; i--) {
+      const round = this.#rounds[i] as Round;
+      if (round.full === full) return round;
+    }
+    return undefined;
+  }
+
+  #isOpen({ asks, reports }: Round): boolean {
+    const { configurations, self } = this.#context;
+    if (asks >= asksMax || !reports.has(self)) return false;
+    for (const member of configurations.latest.configuration.members) if (!reports.has(memberId(member))) return true;
+    return false;
   }
 
   tick(): void {
@@ -248,8 +271,9 @@ export class DatabaseComparison {
   }
 
   dueMs(): number {
-    const asks = this.#open().map(({ askedMs }) => askedMs + this.#askEveryMs);
-    if (this.#wants()) asks.push(Math.max(this.#wantedMs + 4 * this.#askEveryMs, this.#context.now.monotonicMs));
-    return Math.min(Number.POSITIVE_INFINITY, ...asks);
+    let due = Number.POSITIVE_INFINITY;
+    for (const { askedMs } of this.#open()) due = Math.min(due, askedMs + this.#askEveryMs);
+    if (!this.#wants()) return due;
+    return Math.min(due, Math.max(this.#wantedMs + 4 * this.#askEveryMs, this.#context.now.monotonicMs));
   }
 }

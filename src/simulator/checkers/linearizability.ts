@@ -186,30 +186,32 @@ const keysOf = (move: Move): string[] =>
 /** The state after `record`, the same one when nothing changed; null when its answer is impossible from `state`. */
 function explain(state: State, keys: readonly string[], record: OperationRecord): State | null {
   const { move, answer } = record;
-  const at = (key: string): number => keys.indexOf(key);
   if (move.kind === 'read') {
-    return answer?.kind === 'read' && answer.value === (state[at(move.key)] ?? null) ? state : null;
+    return answer?.kind === 'read' && answer.value === (state[keys.indexOf(move.key)] ?? null) ? state : null;
   }
-  const succeeded = move.when.every((condition) => (state[at(condition.key)] ?? null) === condition.is);
+  let succeeded = true;
+  for (const { key, is } of move.when) succeeded &&= (state[keys.indexOf(key)] ?? null) === is;
   const expected = answer?.kind === 'change' ? answer : null;
   if (expected !== null && expected.succeeded !== succeeded) return null;
-  const after = [...state];
-  let changed = false;
+  // A copy only once something changes: most guesses come to nothing before that.
+  let after: (string | null)[] | null = null;
   const steps = succeeded ? move.steps : move.otherwise;
-  for (const [i, step] of steps.entries()) {
-    const before = after[at(step.key)];
-    const seen = perform(step, after, at(step.key));
-    if (after[at(step.key)] !== before) changed = true;
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i] as Step;
+    const at = keys.indexOf(step.key);
+    const before = (after ?? state)[at] ?? null;
     const told = expected?.steps[i];
-    if (told !== undefined && told !== seen) return null;
+    if (told !== undefined && told !== seenBy(step, before)) return null;
+    const left = step.op === 'get' ? before : step.op === 'put' ? step.value : null;
+    if (left === before) continue;
+    after ??= [...state];
+    after[at] = left;
   }
-  return changed ? after : state;
+  return after ?? state;
 }
 
-function perform(step: Step, state: (string | null)[], at: number): StepAnswer {
-  const before = state[at] ?? null;
+function seenBy(step: Step, before: string | null): StepAnswer {
   if (step.op === 'get') return before;
-  state[at] = step.op === 'put' ? step.value : null;
   return step.op === 'put' ? before === null : before !== null;
 }
 

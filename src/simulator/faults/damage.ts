@@ -27,7 +27,7 @@ export function filesOf(disk: SimulatedDisk, role: FileRole): readonly DamagedFi
   const files: DamagedFile[] = [];
   for (const [name, node] of disk.image.names) {
     if (node === 'folder' || !patterns[role].test(name)) continue;
-    files.push({ name, inode: node, used: usedBytes(bytesOf(node)) });
+    files.push({ name, inode: node, used: node.cached.used() });
   }
   return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -294,7 +294,7 @@ class LogRecovery {
   /** What was learned of the disks of others. A bad one costs what its flush had learned, no more. */
   #remember(item: SalvagedGroup['items'][number]): void {
     if (this.#memory === null || 'bad' in item) return;
-    for (const { member, histories } of witnessOf([item])) {
+    for (const { member, histories } of witnessOf(item.value)) {
       for (const history of histories) this.#memory.learn(member, history);
     }
   }
