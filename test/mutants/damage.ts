@@ -119,6 +119,21 @@ export const damage: readonly Mutant[] = [
     blind,
   },
   {
+    id: 'P16-lost-statement-is-of-one-instance',
+    pitfalls: ['P16'],
+    title: 'a record that said that a range was bad, and is itself bad, counts for the first instance of that range',
+    wrong: 'What was lost further on is reported as never accepted, and a chosen value is replaced.',
+    edits: [
+      {
+        file: storage('wal/recovery'),
+        find: 'this.#gapFrom = Math.min(this.#gapFrom ?? instance, instance);',
+        replace: '',
+      },
+    ],
+    killedBy: [log],
+    blind,
+  },
+  {
     id: 'P16-damage-forgotten-at-the-next-start',
     pitfalls: ['P16'],
     title: 'a start that takes over a damaged log writes down what is good of it only',

@@ -3,6 +3,7 @@ import { endless } from '../../src/core/consensus/bad-item.ts';
 import { contradiction } from '../../src/core/consensus/boot-history.ts';
 import type { WriteId } from '../../src/core/consensus/identity.ts';
 import { encodeValue } from '../../src/formats/value.ts';
+import { groupHeaderBytes } from '../../src/formats/wal-group.ts';
 import { type Disk, DiskError, type DiskFile } from '../../src/ports/disk.ts';
 import type { DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
 import { PromiseLostError, WalCorruptError } from '../../src/storage/errors.ts';
@@ -368,6 +369,26 @@ describe('a damaged log', () => {
     const storage = await reopened(disk);
     expect(storage.recovered.bad).toEqual([{ instance: 5, upTo: endless, identity: null }]);
     expect(instancesOf(storage)).toEqual(range(1, 4));
+  });
+
+  it('of which the record that named a range as bad is lost in turn, but for its identity, has all of that range bad still', async () => {
+    const disk = await written();
+    damage(disk, groupAt(6), Buffer.alloc(1024, 0x5a));
+    const crashed = disk.crash(powerLoss);
+    // This start writes down that everything from 5 on is bad, in the first group of the segment that takes over.
+    const storage = await open(crashed, { segmentBytes: 64 * 1024 });
+    const current = segmentsOf(crashed)[1];
+    const alone = crashed.copy().crash(powerLoss);
+    damage(alone, groupAt(0) + groupHeaderBytes + 4, Buffer.from('rot'), current as string);
+    const again = await open(alone, { segmentBytes: 64 * 1024 });
+    expect(found(again, 9)).toEqual([...texts(1, 4), 'bad', 'bad', 'bad', 'bad', 'bad']);
+    expect(again.recovered.bad.at(-1)?.upTo).toBe(endless);
+
+    // The next group says how far any record before it reached, and what was written after it counts.
+    await writeEach(storage, entries(5, 7), 1);
+    const followed = crashed.crash(powerLoss);
+    damage(followed, groupAt(0) + groupHeaderBytes + 4, Buffer.from('rot'), current as string);
+    expect(found(await open(followed), 9)).toEqual([...texts(1, 7), 'bad', 'bad']);
   });
 
   it('is bad from its end on when its end is older than the manifest says', async () => {

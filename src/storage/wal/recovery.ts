@@ -138,7 +138,8 @@ class LogRecovery {
   readonly #damage: Damage[] = [];
   /**
    * Records are gone of which not even the instance is known, since this one was the first not known as chosen; null when there are none.
-   * What a group itself calls chosen may lie in it.
+   * What a group itself calls chosen may lie in it. Also from where a record that named such a range is itself gone, but for its first
+   * instance.
    */
   #gapFrom: number | null = null;
   #torn: TornGroup | null = null;
@@ -284,6 +285,10 @@ class LogRecovery {
       const { instance } = 'bad' in item ? item.bad : item;
       if (instance === witnessInstance) this.#remember(item);
       else this.#items.take('bad' in item ? badOf(item.bad) : itemOf(item, segment, offset));
+      // It said that something bad stood here and further, and how far went with it.
+      if ('bad' in item && isUnknown(item.bad) && instance !== witnessInstance) {
+        this.#gapFrom = Math.min(this.#gapFrom ?? instance, instance);
+      }
     }
     if (more) this.#gapFrom ??= this.#chosenUpTo + 1;
     if (facts !== null) this.#learn(facts);
@@ -372,11 +377,14 @@ class LogRecovery {
 const corrupt = (segment: number, offset: number, problem: string, cause?: unknown): WalCorruptError =>
   new WalCorruptError({ file: segmentName(segment), offset, problem }, { cause });
 
-const badOf = ({ instance, ballot, digest }: Parameters<typeof decodeContent>[0]): BadItem => ({
-  instance: instance as Instance,
-  upTo: instance as Instance,
+/** Whether it stood for records of which nothing but their instances is known. */
+const isUnknown = ({ ballot }: Parameters<typeof decodeContent>[0]): boolean => ballot.round === 0;
+
+const badOf = (record: Parameters<typeof decodeContent>[0]): BadItem => ({
+  instance: record.instance as Instance,
+  upTo: record.instance as Instance,
   // What stood there may itself have said that something was bad; of which ballot is all that counts.
-  identity: ballot.round === 0 ? null : { ballot, digest },
+  identity: isUnknown(record) ? null : { ballot: record.ballot, digest: record.digest },
 });
 
 /** Values are copied out, so that one small value does not keep a whole segment in memory. */
