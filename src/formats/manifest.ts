@@ -78,6 +78,8 @@ export interface GenerationStep {
   readonly step: 'fenced' | 'ready' | 'active';
   /** Digest of what was decided, hex; empty while fenced. */
   readonly decision: string;
+  /** Digest of the file that it was begun for, hex; empty for none. */
+  readonly source: string;
   /** The verified file in its attempt directory. */
   readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
 }
@@ -251,7 +253,8 @@ function writeStep(to: ByteWriter, attempt: GenerationStep | null): void {
   to.u8(attempt === null ? 0 : 1);
   if (attempt === null) return;
   to.safe(attempt.generation).text(attempt.generationId).u8(steps.indexOf(attempt.step)).text(attempt.decision);
-  const { state } = attempt;
+  const { state, source } = attempt;
+  to.text(source);
   to.u8(state === null ? 0 : 1);
   if (state !== null) to.safe(state.instance).safe(state.bytes).text(state.sha256);
 }
@@ -268,8 +271,9 @@ function readStep(from: ByteReader): GenerationStep | null {
   const step = steps[from.u8()];
   if (step === undefined) throw new FormatError('an unknown step');
   const decision = from.text();
+  const source = from.text();
   const state = from.u8() === 1 ? { instance: from.safe(), bytes: from.safe(), sha256: from.text() } : null;
-  return { generation, generationId, step, decision, state };
+  return { generation, generationId, step, decision, source, state };
 }
 
 function writeMove(to: ByteWriter, move: GenerationMove | null): void {

@@ -25,6 +25,8 @@ interface StepDocument {
   readonly step: 'fenced' | 'ready' | 'active';
   /** Digest of what was decided; empty while fenced. */
   readonly decision: string;
+  /** Digest of the file that it was begun for; empty for none: a restore goes on with an attempt for its own file alone. */
+  readonly source: string;
   readonly state: { readonly instance: number; readonly bytes: number; readonly sha256: string } | null;
 }
 
@@ -32,6 +34,12 @@ export interface AttemptDocument extends StepDocument {
   /** What the fence of this one has displaced: a lift puts it back. Null else. */
   readonly before: StepDocument | null;
 }
+
+/**
+ * What the others remember of a member's disk, as the fence has compared it since its process began (design §4): `not-compared` and
+ * `copied` may be older than what was acknowledged there, `older` is.
+ */
+export type DiskDocument = 'compared' | 'not-compared' | 'copied' | 'older';
 
 /** All that a member knows which a new generation depends on. */
 export interface RecoverReport {
@@ -55,9 +63,12 @@ export interface RecoverReport {
   readonly entryCount: number;
   /** Its database is not known to be the right one: never the first state of a generation unasked. */
   readonly setAside: boolean;
+  readonly disk: DiskDocument;
   readonly chosenUpTo: number;
   /** Rising; the newest of them where there are very many. */
   readonly epochs: readonly EpochDocument[];
+  /** Of those all with which a generation began, however many epochs came after. */
+  readonly generations: readonly EpochDocument[];
   /** Accepted or chosen above `applied`, ascending. */
   readonly entries: readonly AcceptedDocument[];
   /** Accepted records above `applied` that its disk cannot give back any more. */
@@ -104,14 +115,18 @@ export interface GenerationDecision extends GenerationId {
   }[];
 }
 
-export type RecoverRequest =
-  /** Durably stops voting and serving for this id. Only whoever it is addressed to does: addresses are given to other processes. */
-  | ({
-      readonly op: 'fence';
-      readonly cell: string;
-      readonly member: string;
-      readonly incarnation: number;
-    } & GenerationId)
+/** Whom a step is meant for: addresses are given to other processes, and nobody else does it. */
+export interface Addressee {
+  readonly cell: string;
+  readonly member: string;
+  readonly incarnation: number;
+}
+
+export type RecoverRequest = Addressee & RecoverStep;
+
+export type RecoverStep =
+  /** Durably stops voting and serving for this id. `source`: as in {@link AttemptDocument}. */
+  | ({ readonly op: 'fence'; readonly source: string } & GenerationId)
   /** Takes a fence back, when nothing else was done. */
   | ({ readonly op: 'lift' } & GenerationId)
   /**

@@ -17,6 +17,7 @@ import { inspect } from '../storage/formation.ts';
 import { toOperatorError } from './directory-errors.ts';
 import { frozenDocument } from './frozen-document.ts';
 import { OfflineState } from './offline-state.ts';
+import { historyIn } from './recovery-report.ts';
 import { makeOfflineDatabase } from './replica-process.ts';
 
 export interface CollectedDirectory {
@@ -85,7 +86,7 @@ async function replayed(
 
 /** As the member would say it of itself. */
 function reportOf(
-  { cell, member, attempt, floor, flags, freeze }: Manifest,
+  { cell, member, attempt, floor, flags, freeze, rolledBack }: Manifest,
   { application, instance, logChain, configurations }: OfflineState,
   log: CollectSource['log'],
 ): RecoverReport {
@@ -99,25 +100,12 @@ function reportOf(
     incarnation: member.incarnation,
     cell: { id: cell.id, name: cell.name },
     generation: cell.generation,
-    generationId: application.identity?.generationId ?? '',
-    applied: {
-      instance,
-      epoch: application.epoch,
-      epochId: application.epochAt(application.epoch)?.id ?? '',
-      revision: application.revision,
-    },
+    ...historyIn(application, instance),
     logChain: Buffer.from(logChain).toString('hex'),
-    begun: application.identity?.generationStart ?? { epoch: 0, instance: 0 },
-    cellTimeMs: application.cellTimeMs,
-    entryCount: application.entries,
     setAside: flags.quarantined,
+    // Nobody compares what nobody runs on.
+    disk: rolledBack === '' ? 'not-compared' : 'older',
     chosenUpTo: Math.max(log.chosenUpTo, instance),
-    epochs: application.epochs().map(({ epoch, instance: first, id, revision }) => ({
-      epoch,
-      instance: first,
-      id,
-      revision,
-    })),
     entries: entries.map((it) => ({
       instance: it.instance,
       ballot: { ...it.ballot },

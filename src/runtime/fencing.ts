@@ -7,13 +7,15 @@
  * is never forgotten.
  */
 import { type BootHistory, type Contradiction, contradiction, shortened } from '../core/consensus/boot-history.ts';
-import type { Configuration } from '../core/consensus/configuration.ts';
+import type { ComparisonRule } from '../core/consensus/comparison.ts';
+import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import { parseReplicaId, type ReplicaId } from '../core/consensus/identity.ts';
-import { quorumSize, voters } from '../core/consensus/quorum.ts';
+import { isQuorum, quorumSize, voters } from '../core/consensus/quorum.ts';
 import type { Remembered, WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { FormatError } from '../formats/bytes.ts';
 import { testimonyBytesMax } from '../formats/handshake.ts';
+import type { DiskDocument } from '../formats/recovery.ts';
 import { decodeTestimony, encodeTestimony, type Testimony } from '../formats/witness.ts';
 import type { Admission, PeerHello, PeerMark, PeerRefusal } from '../ports/network.ts';
 
@@ -35,6 +37,8 @@ export interface FencingOptions {
   readonly memory: WitnessMemory;
   /** The past of the own disk. */
   readonly history: () => BootHistory;
+  /** Who must have compared this disk before it is known to be as new as the others remember. */
+  readonly rule: ComparisonRule;
   /** Peers with a live connection. */
   readonly connected: () => readonly ReplicaId[];
   /** In force. */
@@ -57,6 +61,9 @@ export class Fencing {
   readonly #refused = new Map<ReplicaId, string>();
   /** The process of each member that was let in last. */
   readonly #processes = new Map<ReplicaId, PeerHello['boot']>();
+  readonly #compared = new Set<ReplicaId>();
+  /** Somebody remembers more of this disk than it has. */
+  #older = false;
   #rolledBack: string | null = null;
   #forked = false;
 
@@ -67,6 +74,17 @@ export class Fencing {
   /** Why this disk is too old, or null. */
   get rolledBack(): string | null {
     return this.#rolledBack;
+  }
+
+  /** What is known of this disk, for whoever is to rely on what it holds. */
+  get disk(): DiskDocument {
+    const { self, rule, configuration } = this.#options;
+    if (this.#older || this.#rolledBack !== null) return 'older';
+    const present = configuration();
+    const known = new Set([self, ...this.#compared]);
+    if (rule === 'majority') return isQuorum(present, known) ? 'compared' : 'not-compared';
+    const { members } = present;
+    return members.length > 1 && members.every((member) => known.has(memberId(member))) ? 'compared' : 'copied';
   }
 
   /** Members whose disks are older than what is remembered of them, and what that is. */
@@ -92,7 +110,7 @@ export class Fencing {
   /** Compares, in either direction, before anything of the connection counts. */
   admit(hello: PeerHello): Admission {
     // Where nothing serves any more, everybody is told why, whatever disk that is.
-    if (this.#forked || this.#options.frozen()) return { ok: true };
+    if (this.#forked || this.#options.frozen()) return this.#onlyCompare(hello);
     if (this.#rolledBack !== null) return refuse(selfRolledBackCode, this.#rolledBack, 503);
     const testimony = read(hello);
     if (testimony === 'malformed') return refuse('PAXOS_PEER_BAD_HELLO', 'What it says of disks cannot be read.', 400);
@@ -118,7 +136,19 @@ export class Fencing {
     this.#refused.delete(hello.id);
     this.#processes.set(hello.id, hello.boot);
     this.#options.memory.learn(hello.id, testimony.own);
+    this.#compared.add(hello.id);
     this.#options.onCompared(hello.id);
+    return { ok: true };
+  }
+
+  /** Nothing follows from it but what an operator is told, who is to decide what is gone on from. */
+  #onlyCompare(hello: PeerHello): Admission {
+    const testimony = read(hello);
+    if (testimony === null || testimony === 'malformed') return { ok: true };
+    const { self, history } = this.#options;
+    const own = testimony.others.filter(({ member }) => member === self).flatMap(({ histories }) => histories);
+    if (own.some((remembered) => contradiction(remembered, history()) !== null)) this.#older = true;
+    else if (this.#judge(hello.id, testimony.own) === null) this.#compared.add(hello.id);
     return { ok: true };
   }
 

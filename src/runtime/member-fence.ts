@@ -17,6 +17,7 @@ export interface MemberFenceParts {
   readonly storage: ReplicaStorage;
   readonly clocks: ClockPort;
   readonly logger: Logger;
+  readonly rule: ComparisonRule;
   /** Asked once connections are made. */
   readonly log: () => Pick<LogReplica<unknown>, 'compared' | 'core' | 'freeze' | 'frozen' | 'reconnect' | 'rolledBack'>;
   readonly connected: () => readonly ReplicaId[];
@@ -76,9 +77,10 @@ export interface WitnessParts {
 }
 
 export function fenceOf(parts: MemberFenceParts): Fencing {
-  const { self, storage, clocks, log, connected } = parts;
+  const { self, storage, clocks, rule, log, connected } = parts;
   return new Fencing({
     self,
+    rule,
     memory: storage.memory,
     history: () => storage.history,
     connected,

@@ -484,6 +484,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       storage,
       clocks,
       logger: this.#logger,
+      rule: compare,
       log: () => (this.#joined as JoinedMember<Result, Application>).log,
       connected: () => network.connected(),
       onRolledBack: (evidence) => this.#hooks.onFatal(this.#rolledBackError(evidence)),

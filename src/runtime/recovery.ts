@@ -7,30 +7,27 @@
  * itself, whatever becomes of the operator's program.
  */
 import type { Member } from '../core/consensus/configuration.ts';
-import type { Instance } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { OperatorError } from '../errors/index.ts';
 import type { GenerationAttempt, GenerationStep } from '../formats/manifest.ts';
 import type {
+  Addressee,
   GenerationDecision,
   GenerationId,
   RecoverAnswer,
   RecoverReport,
   RecoverRequest,
 } from '../formats/recovery.ts';
-import { encodeValue } from '../formats/value.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { World } from '../ports/world.ts';
 import type { DatabaseApplication } from './database-application.ts';
-import { frozenDocument } from './frozen-document.ts';
 import { GenerationState } from './generation-state.ts';
 import type { Logger } from './logger.ts';
 import type { JoinedMember } from './member.ts';
+import { reportOf } from './recovery-report.ts';
 
 /** Between two looks whether the others are ready. */
 const lookEveryMs = 200;
-/** More would be no report any more; marks older than these epochs are judged by the cell itself. */
-const epochsReportedMax = 10_000;
 
 export interface RecoveryOptions {
   readonly joined: JoinedMember<CommandResult, DatabaseApplication>;
@@ -60,7 +57,12 @@ export class Recovery {
   #members: { readonly generationId: string; readonly list: readonly Member[] } | null = null;
   #closed = false;
   /** The step that is being carried out; asked for meanwhile, it is not begun twice. */
-  #running: { readonly key: string; readonly error: OperatorError | null } | null = null;
+  #running: {
+    readonly generationId: string;
+    readonly digest: string;
+    /** Null while it is at work. */
+    readonly error: OperatorError | null;
+  } | null = null;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -96,61 +98,14 @@ export class Recovery {
   // --- what it knows --------------------------------------------------------------------------------------------------
 
   report(): RecoverReport {
-    const { log, application, storage } = this.#options.joined;
-    const { core } = log;
-    const { cell, member, attempt } = storage.manifest;
-    const next = (log.appliedUpTo + 1) as Instance;
-    const entries = core.acceptedFrom(next);
-    const { configuration } = core;
-    const present = application.epochAt(application.epoch);
-    return {
-      member: member.name,
-      incarnation: member.incarnation,
-      cell: { id: cell.id, name: cell.name },
-      generation: cell.generation,
-      generationId: application.identity?.generationId ?? '',
-      applied: {
-        instance: log.appliedUpTo,
-        epoch: application.epoch,
-        epochId: present?.id ?? '',
-        revision: application.revision,
-      },
-      logChain: Buffer.from(log.logChain).toString('hex'),
-      begun: application.identity?.generationStart ?? { epoch: 0, instance: 0 },
-      cellTimeMs: application.cellTimeMs,
-      entryCount: application.entries,
-      setAside: core.isSetAside || storage.manifest.flags.quarantined,
-      chosenUpTo: core.chosenUpTo,
-      epochs: application
-        .epochs()
-        .slice(-epochsReportedMax)
-        .map(({ epoch, instance, id, revision }) => ({ epoch, instance, id, revision })),
-      entries: entries.map(({ instance, ballot, value }) => ({
-        instance,
-        ballot: { ...ballot },
-        valueBase64: Buffer.from(encodeValue(value)).toString('base64'),
-      })),
-      unreadable: core.badFrom(Math.max(next, core.chosenUpTo + 1) as Instance).length,
-      highest: Math.max(
-        log.appliedUpTo,
-        entries.at(-1)?.instance ?? 0,
-        application.revision,
-        application.epoch,
-        storage.manifest.floor,
-        attempt?.before?.state?.instance ?? 0,
-        ...configuration.members.map(({ incarnation }) => incarnation),
-      ),
-      members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),
-      settings: { alpha: configuration.alpha, leaseMs: configuration.leaseMs, driftPpm: configuration.driftPpm },
-      frozen: frozenDocument(log.frozen),
-      attempt: attempt === null ? null : { ...attempt },
-    };
+    return reportOf(this.#options.joined);
   }
 
   // --- what it is told ------------------------------------------------------------------------------------------------
 
   /** @throws {OperatorError} `PAXOS_REFUSED` when it cannot be done; nothing was changed then. */
   async handle(request: RecoverRequest): Promise<RecoverAnswer> {
+    this.#refuseMisdirected(request, request.op === 'build' ? request.decision : request);
     switch (request.op) {
       case 'fence':
         await this.#fence(request);
@@ -163,6 +118,7 @@ export class Recovery {
         return this.#answer();
       case 'build':
         if (!request.decision.members.some(({ role }) => role === 'voter')) throw refused('The decision has no voter.');
+        this.#refuseAtWork(request.decision);
         this.#refuseNotOffered(request.decision);
         return this.#carryOut(request.decision, request.digest, (it) => this.#state.build(it, request.decision));
       case 'take':
@@ -176,15 +132,25 @@ export class Recovery {
     return { report: this.report(), state, offered: this.#state.offeredBytes };
   }
 
-  async #fence(request: Extract<RecoverRequest, { op: 'fence' }>): Promise<void> {
-    const { generation, generationId } = request;
+  /** An address may be another process's by now, and a directory another life's of its member. */
+  #refuseMisdirected(request: Addressee, { generationId }: GenerationId): void {
     const { storage, log } = this.#options.joined;
     const { cell, member, attempt } = storage.manifest;
+    // Who has begun that generation has another life, and perhaps the place of another cell: it is found done.
+    const begun = attempt?.generationId === generationId && attempt.step === 'active';
+    const isSame = request.cell === cell.id && request.incarnation === member.incarnation;
+    if (request.member === member.name && (isSame || begun)) return;
+    const asked = `${request.member}#${request.incarnation} of cell ${request.cell}`;
+    throw refused(`This is ${log.self} of cell ${cell.id}, not ${asked}: nothing was done.`);
+  }
+
+  async #fence({ generation, generationId, source }: Extract<RecoverRequest, { op: 'fence' }>): Promise<void> {
+    const { storage, log } = this.#options.joined;
+    const { cell, attempt } = storage.manifest;
     // Found done, or further: also by a program that was started again after the generation became active.
-    if (attempt?.generationId === generationId) return;
-    if (request.cell !== cell.id || request.member !== member.name || request.incarnation !== member.incarnation) {
-      const asked = `${request.member}#${request.incarnation} of cell ${request.cell}`;
-      throw refused(`This is ${log.self} of cell ${cell.id}, not ${asked}: nothing was done.`);
+    if (attempt?.generationId === generationId) {
+      if (attempt.source === source) return;
+      throw refused(`Generation ${generation} (${generationId}) was begun for another file: make a new plan.`);
     }
     if (generation <= cell.generation) {
       throw refused(`${log.self} is in generation ${cell.generation} already: make a new plan.`);
@@ -197,10 +163,15 @@ export class Recovery {
     if (before !== null && before.generation >= generation) {
       throw refused(`${log.self} is ready for another generation ${before.generation}, ${before.generationId}.`);
     }
+    const open = this.#attempt;
+    if (open !== null && open.generation >= generation) {
+      const other = `generation ${open.generation} (${open.generationId})`;
+      throw refused(`${log.self} is fenced for ${other}: another recovery is under way, or was left where it was.`);
+    }
     log.fence();
     try {
       await storage.setAttempt(
-        { generation, generationId, step: 'fenced', decision: '', state: null, before },
+        { generation, generationId, step: 'fenced', decision: '', source, state: null, before },
         attempt,
       );
     } catch (error) {
@@ -227,6 +198,7 @@ export class Recovery {
     if (attempt?.generationId !== request.generationId) throw refused('This member is not fenced for that generation.');
     // What it is ready with was made of it, or of something else: the next step tells.
     if (attempt.step !== 'fenced') return;
+    this.#refuseAtWork(request);
     try {
       await this.#state.offer(request);
     } catch (error) {
@@ -234,11 +206,25 @@ export class Recovery {
     }
   }
 
+  get #isAtWork(): boolean {
+    return this.#running !== null && this.#running.error === null;
+  }
+
+  /** What an earlier attempt has begun here comes to its end first: it reads the file that was offered for it. */
+  #refuseAtWork({ generationId }: GenerationId): void {
+    const running = this.#running;
+    if (running === null || running.error !== null || running.generationId === generationId) return;
+    throw new OperatorError(
+      'PAXOS_NOT_SERVING',
+      `${this.#options.joined.log.self} still makes a state for another attempt, ${running.generationId}: ask again.`,
+    );
+  }
+
   /** The program offers it again then. */
   #refuseNotOffered({ generationId, offered }: GenerationDecision): void {
     const { attempt } = this.#options.joined.storage.manifest;
     if (offered === null || attempt?.generationId !== generationId || attempt.step !== 'fenced') return;
-    if (this.#running !== null || this.#state.holds(offered)) return;
+    if (this.#isAtWork || this.#state.holds(offered)) return;
     throw new OperatorError('PAXOS_REFUSED', 'The file was not offered to this member since it started.', {
       facts: { notOffered: true },
     });
@@ -258,16 +244,17 @@ export class Recovery {
         'This member is ready with another state: somebody was asked since who had not been. Make a new plan.',
       );
     }
+    this.#refuseAtWork({ generation: attempt.generation, generationId });
     const running = this.#running;
-    if (running !== null && running.key === digest) {
+    if (running !== null && running.generationId === generationId && running.digest === digest) {
       if (running.error === null) return this.#answer();
       this.#running = null;
       throw running.error;
     }
-    if (running !== null && running.error === null) {
+    if (this.#isAtWork) {
       throw refused('This member is making another state for that generation: another recovery is under way.');
     }
-    this.#running = { key: digest, error: null };
+    this.#running = { generationId, digest, error: null };
     void this.#work(attempt, digest, work);
     return this.#answer();
   }
@@ -287,7 +274,8 @@ export class Recovery {
     } catch (error) {
       this.#options.logger.error({ err: error }, 'the state of the new generation was not made');
       const why = error instanceof Error ? error.message : String(error);
-      this.#running = { key: digest, error: refused(`The state of the new generation was not made: ${why}.`) };
+      const { generationId } = attempt;
+      this.#running = { generationId, digest, error: refused(`The state of the new generation was not made: ${why}.`) };
     }
   }
 

@@ -132,6 +132,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     storage,
     clocks: process,
     logger,
+    rule: 'majority',
     log: () => log,
     connected: () => [],
     onRolledBack: (evidence) =>

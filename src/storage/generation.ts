@@ -17,7 +17,6 @@ import { commitManifest, readManifest, stageManifest } from './manifest.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
 import { ReceivedFile, type SnapshotSource, writeSnapshot } from './snapshot-writer.ts';
 
-const stateName = 'generation-state';
 const folderOf = (generationId: string): string => `attempts/${generationId}`;
 const statePath = (generationId: string): string => `${folderOf(generationId)}/state`;
 
@@ -36,47 +35,58 @@ export function withAttempt(before: Manifest, attempt: GenerationAttempt | null)
   return { ...before, attempt, floor: Math.max(before.floor, ...given.map(({ state }) => state?.instance ?? 0)) };
 }
 
-/** Writes the first state of `attempt` and reads it back. Counts once the manifest says `ready`. */
-export async function writeState(
-  disk: Disk,
-  attempt: GenerationAttempt,
-  source: SnapshotSource,
-  digest: DigestPort,
-): Promise<VerifiedSnapshot> {
-  await writeSnapshot(disk, stateName, source, digest);
-  return placeState(disk, attempt, source.header.cellId, digest);
+/** Where a first state is made, and for whom. */
+export interface StatePlace {
+  readonly disk: Disk;
+  readonly digest: DigestPort;
+  readonly attempt: GenerationAttempt;
+  /** In scratch/, of this work alone: another that was not waited for may write there still. */
+  readonly scratchName: string;
+  /** Whether the attempt is still the one of this member: it is given up, and begun anew, at any time. */
+  readonly isPresent: () => boolean;
+}
+
+/**
+ * Writes the first state of `attempt` and reads it back. Counts once the manifest says `ready`.
+ * @throws {Error} with nothing in the attempt directory, when the attempt is not this member's any more.
+ */
+export async function writeState(place: StatePlace, source: SnapshotSource): Promise<VerifiedSnapshot> {
+  await writeSnapshot(place.disk, place.scratchName, source, place.digest);
+  return placeState(place, source.header.cellId);
 }
 
 /** The same from another member's stream. */
 export async function receiveState(
-  disk: Disk,
-  attempt: GenerationAttempt,
+  place: StatePlace,
   cellId: string,
-  digest: DigestPort,
   receive: (append: (chunk: Uint8Array) => Promise<void>) => Promise<unknown>,
 ): Promise<VerifiedSnapshot> {
-  const file = await ReceivedFile.open(disk, stateName);
+  const file = await ReceivedFile.open(place.disk, place.scratchName);
   try {
     await receive((chunk) => file.append(chunk));
     await file.flush();
   } finally {
     await file.close();
   }
-  return placeState(disk, attempt, cellId, digest);
+  return placeState(place, cellId);
 }
 
 async function placeState(
-  disk: Disk,
-  { generation, generationId }: GenerationAttempt,
+  { disk, digest, attempt, scratchName, isPresent }: StatePlace,
   cellId: string,
-  digest: DigestPort,
 ): Promise<VerifiedSnapshot> {
-  const verified = await verifySnapshot(disk, inScratch(stateName), { cellId, generation }, digest);
+  const { generation, generationId } = attempt;
+  const verified = await verifySnapshot(disk, inScratch(scratchName), { cellId, generation }, digest);
   await disk.makeDirectory('attempts');
   await disk.flushDirectory(root);
   await disk.makeDirectory(folderOf(generationId));
   await disk.flushDirectory('attempts');
-  await disk.rename(inScratch(stateName), statePath(generationId));
+  // Another state may be ready under this id by now: what was given up never takes its place.
+  if (!isPresent()) {
+    await disk.remove(inScratch(scratchName));
+    throw new Error('the attempt that it was made for was given up meanwhile');
+  }
+  await disk.rename(inScratch(scratchName), statePath(generationId));
   await disk.flushDirectory(folderOf(generationId));
   await disk.flushDirectory(scratch);
   return verified;

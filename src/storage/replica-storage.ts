@@ -20,6 +20,7 @@ import {
   isFenced,
   openState,
   receiveState,
+  type StatePlace,
   stateRecords,
   verifyState,
   withAttempt,
@@ -73,6 +74,7 @@ export class ReplicaStorage {
   /** Segments are cut away and taken over one at a time. */
   readonly #logChanges = new Serial();
   #closing: Promise<void> | null = null;
+  #statesBegun = 0;
 
   readonly #digest: DigestPort;
 
@@ -334,9 +336,18 @@ export class ReplicaStorage {
     });
   }
 
-  /** The first state of the generation being made, in its attempt directory, read back. It counts with `setAttempt`. */
+  /**
+   * The first state of the generation being made, in its attempt directory, read back. It counts with `setAttempt`.
+   * @throws {Error} when `attempt` is not the one in the manifest any more; nothing lies in its directory then.
+   */
   writeState(attempt: GenerationAttempt, source: SnapshotSource): Promise<VerifiedSnapshot> {
-    return writeState(this.#parts.directory.disk, attempt, source, this.#digest);
+    return writeState(this.#placeFor(attempt), source);
+  }
+
+  #placeFor(attempt: GenerationAttempt): StatePlace {
+    const { disk } = this.#parts.directory;
+    const scratchName = `generation-state-${this.recovered.boot.number}-${++this.#statesBegun}`;
+    return { disk, digest: this.#digest, attempt, scratchName, isPresent: () => this.manifest.attempt === attempt };
   }
 
   /** A file that the state is to be made of, for pieces to be added to. */
@@ -349,7 +360,7 @@ export class ReplicaStorage {
     cellId: string,
     receive: (append: (chunk: Uint8Array) => Promise<void>) => Promise<unknown>,
   ): Promise<VerifiedSnapshot> {
-    return receiveState(this.#parts.directory.disk, attempt, cellId, this.#digest, receive);
+    return receiveState(this.#placeFor(attempt), cellId, receive);
   }
 
   /** The members of the generation whose state is ready here. */

@@ -11,7 +11,7 @@ import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
 import { type CliResult, cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
-import { ownStateDirectory } from '../support/operator-in-process.ts';
+import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 
 ownStateDirectory();
 const timeoutMs = 20_000;
@@ -153,6 +153,53 @@ describe('a restore', () => {
       expect(existsSync(options.saveTo)).toBe(false);
       await put(cell, 'and it goes on');
       await cell.agreement();
+    });
+  });
+
+  it('is not taken for another one, of another file: that is refused, and takes its place only when asked to', {
+    timeout: 60_000,
+  }, async () => {
+    const world = await createOfflineWorld();
+    const verify = (file: string) => inspectSnapshotFile(file, world);
+    const extend: RestoreOptions['extend'] = (file, tail) => extendedSnapshot(file, tail, world);
+    await withCell({ replicas: 3 }, async (cell) => {
+      const flags = { endpoints: cell.urls, timeout: timeoutMs };
+      const backUp = async (name: string) => {
+        const file = path.join(cell.folder, name);
+        await put(cell, name);
+        await saveSnapshot(flags, { file, member: undefined, overwrite: false, verify, onProgress: () => undefined });
+        return readBackup(file, world);
+      };
+      const [first, second] = [await backUp('first'), await backUp('second')];
+      await cell.agreement();
+      const run = (backup: typeof first, more: Partial<RestoreOptions> = {}) =>
+        restoreCell(flags, {
+          backup,
+          confirm: 'default',
+          acceptLoss: 10,
+          acceptUnknownLoss: [],
+          dryRun: false,
+          again: false,
+          inPlaceOf: null,
+          saveTo: path.join(cell.folder, `saved-for-${backup.revision}`),
+          verify,
+          extend,
+          onPrice: () => undefined,
+          onStep: () => undefined,
+          ...more,
+        });
+      // Fenced, and the present saved.
+      await expect(run(first, { onStep: stopAt(2).onStep })).rejects.toThrow('killed here');
+      await expect(run(second)).rejects.toMatchObject({
+        exitCode: 5,
+        message: expect.stringMatching(/n\d is fenced for generation 2 by another recovery/),
+        suggestions: expect.arrayContaining([expect.stringMatching(/cell restore FILE --again$/)]),
+      });
+      expect(await run(second, { again: true })).toMatchObject({ generation: 3, members: ['n1', 'n2', 'n3'] });
+      expect(await served(cell)).toBe('second');
+      // The first, run again, finds a cell that it knows nothing of, and its price.
+      await expect(run(first, { acceptLoss: 0 })).rejects.toMatchObject({ exitCode: 5 });
+      expect(await served(cell)).toBe('second');
     });
   });
 

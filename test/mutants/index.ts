@@ -4,6 +4,7 @@ import { damage } from './damage.ts';
 import { databases } from './database.ts';
 import { durability } from './durability.ts';
 import { fence } from './fence.ts';
+import { generations } from './generations.ts';
 import { leases } from './leases.ts';
 import { marks } from './marks.ts';
 import { membership } from './membership.ts';
@@ -24,6 +25,7 @@ export const mutants: readonly Mutant[] = [
   ...marks,
   ...checksums,
   ...fence,
+  ...generations,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */

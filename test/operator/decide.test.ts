@@ -106,7 +106,7 @@ describe('the state of a new generation', () => {
   it('does not change when a member is ready already', () => {
     const reports = [report('n1', 40), report('n2', 40)];
     const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
-    const ready = { ...to, step: 'ready' as const, decision: 'x', state, before: null };
+    const ready = { ...to, step: 'ready' as const, decision: 'x', source: '', state, before: null };
     expect(decided([report('n1', 40, { attempt: ready }), report('n2', 40)]).digest).toBe(decided(reports).digest);
   });
 });
@@ -119,7 +119,7 @@ describe('the generation', () => {
   });
 
   it('has a number above all that members and marks know of: a cell that was rolled back whole was further', () => {
-    const before = { generation: 5, generationId: 'x', step: 'ready' as const, decision: '', state: null };
+    const before = { generation: 5, generationId: 'x', step: 'ready' as const, decision: '', source: '', state: null };
     const attempt = { ...before, generation: 6, step: 'fenced' as const, before };
     expect(nextId([report('n1', 40, { generation: 2 })], [{ generation: 3 }]).generation).toBe(4);
     expect(nextId([report('n1', 40, { attempt })], [{ generation: 3 }]).generation).toBe(7);
@@ -152,18 +152,73 @@ describe('members that hold different histories', () => {
 describe('the price', () => {
   it('is nothing for what everybody has, and names who was not asked', () => {
     const { price } = decided([report('n1', 40), report('n2', 30, { unreadable: 1 })]);
-    expect(price).toEqual({ revisionsAtLeast: 0, because: [], notAsked: ['n2', 'n3'] });
+    expect(price).toEqual({
+      revisionsAtLeast: 0,
+      because: [],
+      notAsked: ['n2', 'n3'],
+      unknown: ['n2 cannot read 1 of what it has accepted', 'n3 does not answer'],
+    });
+  });
+
+  it('knows only what the present life of a member says, on a disk that others have compared', () => {
+    const members = report('n1', 40).members.map((it) => (it.name === 'n2' ? { ...it, incarnation: 7 } : it));
+    const newest = report('n1', 40, { members });
+    const { decision, price } = decided([newest, report('n2', 30), report('n3', 40)]);
+    expect(decision.members.map(({ name }) => name)).toEqual(['n1', 'n3']);
+    expect([price.notAsked, price.unknown]).toEqual([
+      ['n2'],
+      [expect.stringMatching(/incarnation 1; .* incarnation 7/)],
+    ]);
+    const asked = (disk: RecoverReport['disk']) => {
+      const reports = [report('n1', 40, { disk }), report('n2', 40), report('n3', 40)];
+      return decided(reports).price.notAsked;
+    };
+    expect(asked('compared')).toEqual([]);
+    for (const disk of ['not-compared', 'copied', 'older'] as const)
+      expect([disk, asked(disk)]).toEqual([disk, ['n1']]);
+  });
+
+  it('does not ask again who is ready with what was priced then', () => {
+    const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
+    const attempt = { ...to, step: 'ready' as const, decision: 'x', source: '', state, before: null };
+    const restarted = report('n1', 40, { disk: 'not-compared', attempt });
+    expect(decided([restarted, report('n2', 40), report('n3', 40)]).price.notAsked).toEqual([]);
+  });
+
+  it('has what an older life of a member holds beyond, which takes no part', () => {
+    const members = report('n1', 40).members.map((it) => (it.name === 'n2' ? { ...it, incarnation: 7 } : it));
+    const { decision, price } = decided([
+      report('n1', 40, { members }),
+      report('n2', 35, { chosenUpTo: 35, entries: [accepted(41, 5, 'from the old disk')] }),
+    ]);
+    expect(decision.tail.map(({ valueBase64 }) => textOf(valueBase64))).toEqual(['from the old disk']);
+    expect([decision.base, price.notAsked]).toEqual(['n1', ['n2', 'n3']]);
   });
 
   it('names who is ready for a generation that those who do not answer may have begun', () => {
     const state = { instance: 2 ** 40, bytes: 1, sha256: '' };
-    const ready = { generation: 2, generationId: 'ef'.repeat(16), step: 'ready' as const, decision: 'x', state };
+    const ready = {
+      generation: 2,
+      generationId: 'ef'.repeat(16),
+      step: 'ready' as const,
+      decision: 'x',
+      source: '',
+      state,
+    };
     const attempt = { ...ready, before: null };
     const { price } = decided([report('n2', 40, { attempt })]);
     expect(price.notAsked).toEqual(['n1', 'n2', 'n3']);
     expect(price.because).toEqual([expect.stringContaining(`n2 is ready for generation 2 (${ready.generationId})`)]);
     // Fenced for this one it still is.
-    const fenced = { ...to, generation: 3, step: 'fenced' as const, decision: '', state: null, before: ready };
+    const fenced = {
+      ...to,
+      generation: 3,
+      step: 'fenced' as const,
+      decision: '',
+      source: '',
+      state: null,
+      before: ready,
+    };
     expect(decided([report('n2', 40, { attempt: fenced })]).price).toEqual(price);
     // Nobody has begun it while all answer and none has.
     const all = [report('n1', 40), report('n2', 40, { attempt }), report('n3', 40)];

@@ -69,9 +69,11 @@ describe('the price of going back', () => {
       id: `began ${numbers}`,
       revision,
     });
+    const generations = [began(apart, 31, 30), began(2 * apart, apart + 21, apart + 8)];
     const later = all(0, {
       generation: 3,
-      epochs: [...epochs, began(apart, 31, 30), began(2 * apart, apart + 21, apart + 8)],
+      epochs: [...epochs, ...generations],
+      generations,
       applied: { instance: 2 * apart + 9, epoch: 2 * apart, epochId: `began ${2 * apart}`, revision: 2 * apart + 4 },
     });
     expect(priceOf(later)).toMatchObject({ revisionsAtLeast: 5 + 8 + 4, lost: { instances: 5 + 20 + 9 } });

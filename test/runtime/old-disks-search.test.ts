@@ -49,6 +49,7 @@ class Host {
       self: this.id,
       memory: this.#memory,
       history: () => this.history,
+      rule: 'majority',
       connected: () => [],
       configuration: () => this.#configuration,
       frozen: () => false,

@@ -1,10 +1,12 @@
 /** One member's part in making a new generation: what it may never take back (design §3 "Generations"). */
 import { describe, expect, it } from 'vitest';
+import type { GenerationAttempt } from '../../src/formats/manifest.ts';
 import { decide } from '../../src/operator/recovery/decide.ts';
-import { RecoveryBench, readyFor } from '../support/recovery-bench.ts';
+import { RecoveryBench, readyFor, stateFor } from '../support/recovery-bench.ts';
+import { until } from '../support/until.ts';
 
 const numbers = 2 ** 40;
-const n1 = { cell: 'cell-1', member: 'n1', incarnation: 1 };
+const n1 = { cell: 'cell-1', member: 'n1', incarnation: 1, source: '' };
 const second = { generation: 2, generationId: 'ab'.repeat(16) };
 const third = { generation: 3, generationId: 'cd'.repeat(16) };
 
@@ -20,7 +22,7 @@ describe('a member that is ready', () => {
     // Restarted in between, and fenced for yet another one.
     bench = await bench.restarted();
     await bench.recovery.handle({ op: 'fence', ...n1, generation: 4, generationId: 'ef'.repeat(16) });
-    await bench.recovery.handle({ op: 'lift', generation: 4, generationId: 'ef'.repeat(16) });
+    await bench.recovery.handle({ op: 'lift', ...n1, generation: 4, generationId: 'ef'.repeat(16) });
     expect(bench.attempt).toEqual(ready);
     expect(bench.reopened).toBe(1);
 
@@ -58,7 +60,7 @@ describe('the numbers that an attempt began with', () => {
     const fourth = { generation: 4, generationId: 'ef'.repeat(16) };
     await bench.recovery.handle({ op: 'fence', ...n1, ...fourth });
     expect(numbersOf(fourth)).toBe(3 * numbers);
-    await bench.recovery.handle({ op: 'lift', ...fourth });
+    await bench.recovery.handle({ op: 'lift', ...n1, ...fourth });
     expect(bench.storage.manifest.floor).toBe(numbers);
     await bench.storage.setAttempt(null);
     expect(numbersOf(fourth)).toBe(3 * numbers);
@@ -87,7 +89,15 @@ describe('a member that was only fenced', () => {
   });
 
   it('is still seen as active by those that are ready for the generation that it is in', async () => {
-    const active = { ...second, generation: 1, step: 'active' as const, decision: '01', state: null, before: null };
+    const active = {
+      ...second,
+      generation: 1,
+      step: 'active' as const,
+      decision: '01',
+      source: '',
+      state: null,
+      before: null,
+    };
     const bench = await RecoveryBench.open(null, (storage) => storage.setAttempt(active));
     await bench.recovery.handle({ op: 'fence', ...n1, ...third });
     expect(bench.recovery.view()).toMatchObject({ generationId: second.generationId, step: 'active', decision: '01' });
@@ -97,7 +107,89 @@ describe('a member that was only fenced', () => {
     const bench = await RecoveryBench.open();
     await bench.recovery.handle({ op: 'fence', ...n1, ...second });
     expect(bench.silent).toBe(true);
-    await bench.recovery.handle({ op: 'lift', ...second });
+    await bench.recovery.handle({ op: 'lift', ...n1, ...second });
     expect([bench.attempt, bench.reopened]).toEqual([null, 1]);
+  });
+});
+
+describe('two recoveries at the same time', () => {
+  it('are never one: an attempt is gone on with for the file that it was begun for, and no other takes its place by the same number', async () => {
+    const bench = await RecoveryBench.open();
+    const own = { ...n1, ...second, source: '11'.repeat(32) };
+    await bench.recovery.handle({ op: 'fence', ...own });
+    expect(bench.recovery.report().attempt).toMatchObject({ ...second, source: own.source });
+    await bench.recovery.handle({ op: 'fence', ...own });
+    await expect(bench.recovery.handle({ op: 'fence', ...own, source: '22'.repeat(32) })).rejects.toThrow(
+      /another file/,
+    );
+    const rival = { ...n1, generation: 2, generationId: '77'.repeat(16), source: '22'.repeat(32) };
+    await expect(bench.recovery.handle({ op: 'fence', ...rival })).rejects.toThrow(/another recovery is under way/);
+    expect(bench.attempt).toMatchObject({ ...second, step: 'fenced', source: own.source });
+    // It is told apart after a restart too.
+    expect((await bench.restarted()).attempt).toMatchObject({ source: own.source });
+  });
+
+  it('do not place their states over one another: what was given up while it was made comes to nothing', async () => {
+    const bench = await RecoveryBench.open();
+    await bench.recovery.handle({ op: 'fence', ...n1, ...second });
+    const given = bench.attempt as GenerationAttempt;
+    await bench.recovery.handle({ op: 'lift', ...n1, ...second });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...second });
+    const ready = await readyFor(bench.storage, second, numbers);
+    await bench.storage.setAttempt(ready);
+    // The first comes to its end only now.
+    await expect(stateFor(bench.storage, given, 2 * numbers)).rejects.toThrow(/given up meanwhile/);
+    expect(await bench.storage.stateMembers(ready)).toHaveLength(3);
+  });
+
+  it('do not both work on one member: the later one asks again until the first has come to its end', async () => {
+    const bench = await RecoveryBench.open();
+    await bench.recovery.handle({ op: 'fence', ...n1, ...second });
+    const take = {
+      op: 'take',
+      ...n1,
+      cellId: 'cell-1',
+      from: 'n2',
+      instance: numbers,
+      sha256: '00'.repeat(32),
+    } as const;
+    await bench.recovery.handle({ ...take, ...second, digest: '01'.repeat(32) });
+    await expect(bench.recovery.handle({ ...take, ...second, digest: '02'.repeat(32) })).rejects.toThrow(
+      /another state/,
+    );
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
+    const offer = {
+      op: 'offer',
+      ...n1,
+      ...third,
+      sha256: '00'.repeat(32),
+      bytes: 5,
+      offset: 0,
+      pieceBase64: 'AAAA',
+    } as const;
+    for (const step of [offer, { ...take, ...third, digest: '03'.repeat(32) }] as const) {
+      await expect(bench.recovery.handle(step)).rejects.toMatchObject({ code: 'PAXOS_NOT_SERVING' });
+    }
+    bench.endFetches();
+    await until('the first is over', () => bench.recovery.handle(offer).catch(() => null));
+    expect(bench.attempt).toMatchObject({ ...third, step: 'fenced' });
+  });
+});
+
+describe('a step that is meant for another', () => {
+  it.each([
+    ['lift', { op: 'lift' }],
+    ['offer', { op: 'offer', sha256: '00'.repeat(32), bytes: 1, offset: 0, pieceBase64: 'AAAA' }],
+    [
+      'take',
+      { op: 'take', cellId: 'cell-1', from: 'n2', instance: 2 ** 40, sha256: '00'.repeat(32), digest: '01'.repeat(32) },
+    ],
+  ] as const)('is not done: %s', async (_what, step) => {
+    const bench = await RecoveryBench.open();
+    await bench.recovery.handle({ op: 'fence', ...n1, ...second });
+    for (const other of [{ cell: 'cell-2' }, { member: 'n2' }, { incarnation: 2 }]) {
+      await expect(bench.recovery.handle({ ...n1, ...second, ...step, ...other })).rejects.toThrow(/nothing was done/);
+    }
+    expect(bench.attempt).toMatchObject({ ...second, step: 'fenced' });
   });
 });

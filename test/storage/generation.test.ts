@@ -13,6 +13,7 @@ const fenced: GenerationAttempt = {
   generationId: 'ab'.repeat(16),
   step: 'fenced',
   decision: '',
+  source: '',
   state: null,
   before: null,
 };

@@ -16,10 +16,25 @@ export async function readyFor(
   attempt: Pick<GenerationAttempt, 'generation' | 'generationId'>,
   numbers: number,
 ): Promise<GenerationAttempt> {
-  const fenced: GenerationAttempt = { ...attempt, step: 'fenced', decision: '', state: null, before: null };
+  const present = storage.manifest.attempt;
+  const fenced: GenerationAttempt =
+    present !== null && present.generationId === attempt.generationId
+      ? present
+      : { ...attempt, step: 'fenced', decision: '', source: '', state: null, before: null };
+  if (fenced !== present) await storage.setAttempt(fenced);
+  const state = await stateFor(storage, fenced, numbers);
+  return { ...fenced, step: 'ready', decision: '01'.repeat(32), state, before: null };
+}
+
+/** The state alone. */
+export async function stateFor(
+  storage: ReplicaStorage,
+  attempt: GenerationAttempt,
+  numbers: number,
+): Promise<NonNullable<GenerationAttempt['state']>> {
   const database = new DatabaseApplication({ digest });
   const view = database.view();
-  const { bytes, sha256 } = await storage.writeState(fenced, {
+  const { bytes, sha256 } = await storage.writeState(attempt, {
     header: {
       cellId: 'cell-1',
       generation: attempt.generation,
@@ -33,7 +48,7 @@ export async function readyFor(
     records: view.records(),
     pause: () => Promise.resolve(),
   });
-  return { ...fenced, step: 'ready', decision: '01'.repeat(32), state: { instance: numbers, bytes, sha256 } };
+  return { instance: numbers, bytes, sha256 };
 }
 
 export class RecoveryBench {
@@ -45,6 +60,10 @@ export class RecoveryBench {
   reopened = 0;
   silent = false;
   #timers: (() => void)[] = [];
+  #endFetches: () => void = () => undefined;
+  readonly #fetches = new Promise<never>((_, reject) => {
+    this.#endFetches = () => reject(new Error('the connection was lost'));
+  });
 
   static async open(
     disk: SimulatedDisk | null = null,
@@ -86,13 +105,24 @@ export class RecoveryBench {
       },
     };
     const options = {
-      joined: { log, storage, application: new DatabaseApplication({ digest }), network: {} },
+      joined: {
+        log,
+        storage,
+        application: new DatabaseApplication({ digest }),
+        network: { fetchSnapshot: () => this.#fetches },
+        fencing: { disk: 'compared' },
+      },
       world: { clocks, digest },
       logger,
       askGeneration: async (url: string) => this.views.get(/n\d/.exec(url)?.[0] ?? '') ?? null,
       reopen: () => void this.reopened++,
     };
     this.recovery = new Recovery(options as unknown as RecoveryOptions);
+  }
+
+  /** States that are fetched from others come to nothing from now on. */
+  endFetches(): void {
+    this.#endFetches();
   }
 
   get attempt(): GenerationAttempt | null {

@@ -7,6 +7,7 @@ import { getStatus } from './ask.ts';
 import { type Decided, decide } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
 import type { RecoverPlan } from './plan.ts';
+import { askSettled } from './signs-of-life.ts';
 import { type Acceptance, refuseDearer, Steps } from './steps.ts';
 
 export interface ApplyOptions extends Acceptance {
@@ -33,7 +34,7 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   const asking = { what: whatItIs(plan), command };
   refuseWrongName(plan, options);
   refuseDearer(plan.price, options, asking);
-  const steps = new Steps({ ...plan, ...options, again: command });
+  const steps = new Steps({ ...plan, ...options, source: '', again: command, anew: planningOf(plan) });
   const names = (reports: readonly RecoverReport[]): string[] => reports.map(({ member }) => member).sort();
   const result = (members: readonly string[], price: Decided['price']): ApplyResult => ({
     cell: plan.cell,
@@ -51,29 +52,22 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   if (same.length === 0) {
     throw new UnreachableError('No member of the plan answers.', { suggestions: ['paxosctl status'] });
   }
-  // Whoever is ready goes on by itself, and lives without those that were called lost.
-  if (!isReady(plan, same)) await refuseAlive(plan, same, options);
+  await refuseNotGone(plan, steps, same, options);
   if (options.dryRun) return result(names(before), plan.price);
   const fenced = await steps.fence(same);
   const begun = steps.begunBy(fenced);
   if (begun !== null) return result(await steps.allActive(begun), plan.price);
   let decided: Decided;
   try {
-    // Somebody may have come back while they were fenced.
-    if (!fenced.some(({ attempt }) => attempt?.step === 'ready'))
-      await refuseAlive(plan, await steps.reports(), options);
-    decided = decide({ ...plan, reports: fenced, collected: plan.collected });
+    decided = decide({ ...plan, reports: await steps.compared(fenced), collected: plan.collected });
     refuseDearer(decided.price, options, asking);
+    // Somebody may have come back while they were fenced.
+    await refuseNotGone(plan, steps, fenced, options);
   } catch (error) {
-    // Nobody is ready yet, or this is the second run of a plan that was accepted at that price.
-    await steps.lift(fenced);
-    throw error;
+    throw await steps.givenUp(error, fenced);
   }
   return result(await steps.carryOut(decided, sourceOf(plan, decided)), decided.price);
 }
-
-const isReady = ({ to }: RecoverPlan, reports: readonly RecoverReport[]): boolean =>
-  reports.some(({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced');
 
 const whatItIs = ({ kind }: RecoverPlan): string =>
   kind === 'keep-present' ? 'Going on from the present state' : 'Going on from what is left';
@@ -95,16 +89,31 @@ function activeOf(plan: RecoverPlan, reports: readonly RecoverReport[]): readonl
   });
 }
 
-/** A majority that is lost by somebody's word is asked for once more. */
-async function refuseAlive(
+/**
+ * Who does not take part is lost by somebody's word: asked for once more. Whoever is ready goes on by itself, and lives without those;
+ * once all are there is nothing left to refuse.
+ */
+async function refuseNotGone(
   plan: RecoverPlan,
-  reports: readonly RecoverReport[],
+  steps: Steps,
+  taking: readonly RecoverReport[],
   { timeoutMs }: ApplyOptions,
 ): Promise<void> {
-  if (plan.kind !== 'lost-majority') return;
-  const statuses = await Promise.all(plan.members.map(({ url }) => getStatus(url, timeoutMs)));
-  refuseNotLost({ ...plan, reports, statuses: statuses.flatMap((it) => it ?? []) });
+  if (steps.allReady(taking)) return;
+  const away = plan.members.map(({ name }) => name).filter((name) => !taking.some(({ member }) => member === name));
+  if (plan.kind === 'lost-majority') {
+    const { asked } = await askSettled(plan.lost, async () => {
+      const statuses = await Promise.all(plan.members.map(({ url }) => getStatus(url, timeoutMs)));
+      return { statuses: statuses.flatMap((it) => it ?? []), reports: await steps.reports() };
+    });
+    refuseNotLost({ ...plan, ...asked });
+  }
+  await steps.refuseAlive(taking, away);
 }
+
+/** The command that made such a plan. */
+const planningOf = ({ kind, lost }: RecoverPlan): string =>
+  kind === 'keep-present' ? 'paxosctl recover plan --keep-present' : `paxosctl recover plan --lost ${lost.join(',')}`;
 
 function sourceOf(plan: RecoverPlan, { decision }: Decided): { readonly file: string } | null {
   const { offered } = decision;

@@ -22,6 +22,7 @@ import type {
   RecoverReport,
 } from '../../formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../formats/value.ts';
+import { isMemberOf, isSameMember, notAskedOf, readyElsewhere } from './asked.ts';
 
 /** Somebody has seen this; if it is not in the history that is gone on from, it is lost. */
 export interface Witnessed extends SeenPoint {
@@ -33,8 +34,10 @@ export interface Price {
   /** What is proven to be lost. Nobody can prove that it is all. */
   readonly revisionsAtLeast: number;
   readonly because: readonly string[];
-  /** Members that nobody could ask, or whose disk could not say everything. */
+  /** Members that nobody could ask, or whose disk cannot be relied on to say everything. */
   readonly notAsked: readonly string[];
+  /** For each of them, why. */
+  readonly unknown: readonly string[];
 }
 
 export interface Decided {
@@ -53,7 +56,7 @@ export interface CollectedCopy {
 
 export interface DecideOptions {
   readonly to: GenerationId;
-  /** Of the members that take part. */
+  /** Of those that answer. Who is no member of the newest configuration takes no part, and is asked all the same. */
   readonly reports: readonly RecoverReport[];
   readonly collected?: readonly CollectedCopy[];
   readonly witnessed: readonly Witnessed[];
@@ -72,8 +75,10 @@ export function decide({
   numbers: atLeast = 0,
   branch,
 }: DecideOptions): Decided {
-  const live = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
-  const copies = new Map(collected.map(({ report, state }) => [report, state]));
+  const newest = newestOf([...reports, ...collected.map(({ report }) => report)]);
+  const live = reports.filter((it) => isMemberOf(newest, it)).sort((a, b) => (a.member < b.member ? -1 : 1));
+  const others = reports.filter((it) => !live.includes(it)).map((report) => ({ report, state: null }));
+  const copies = new Map([...collected, ...others].map(({ report, state }) => [report, state]));
   const all = [...live, ...copies.keys()];
   const base = chooseBase(all, branch, (it) => copies.get(it) !== null);
   const kept = all.filter((it) => historyContains(base, it.applied) || it === base);
@@ -89,7 +94,7 @@ export function decide({
     numbers,
     members: membersOf(base, live, numbers),
   };
-  const price = priceOf(base, tail, { to, all, live, witnessed });
+  const price = priceOf(base, tail, { to, all, reports, witnessed });
   return { decision, digest: digestOf(base, decision), price };
 }
 
@@ -99,8 +104,7 @@ export function membersOf(
   live: readonly RecoverReport[],
   numbers: number,
 ): GenerationDecision['members'] {
-  const answering = new Set(live.map(({ member }) => member));
-  const members = newest.members.filter(({ name }) => answering.has(name));
+  const members = newest.members.filter((member) => live.some((it) => isSameMember(member, it)));
   if (!members.some(({ role }) => role === 'voter')) {
     const names = members.map(({ name }) => name);
     throw new RefusedError(
@@ -167,6 +171,10 @@ export function digestOf(
   };
   return sha256(Buffer.from(JSON.stringify(outcome))).toString('hex');
 }
+
+/** Whoever has applied most knows the newest membership. */
+export const newestOf = (reports: readonly RecoverReport[]): RecoverReport =>
+  reports.reduce((best, it) => (it.applied.instance > best.applied.instance ? it : best));
 
 /** As the runtime judges marks, from what a report tells. */
 export function historyOf(report: Pick<RecoverReport, 'epochs' | 'generation' | 'applied'>): KnownHistory {
@@ -246,9 +254,9 @@ function priceOf(
   {
     to,
     all,
-    live,
+    reports,
     witnessed,
-  }: Record<'all' | 'live', readonly RecoverReport[]> & Pick<DecideOptions, 'to' | 'witnessed'>,
+  }: { readonly all: readonly RecoverReport[] } & Pick<DecideOptions, 'to' | 'reports' | 'witnessed'>,
 ): Price {
   const own = historyOf(base);
   // Each item of the tail may be one more revision: a lower bound of the loss must allow for all of them.
@@ -269,46 +277,13 @@ function priceOf(
       `${point.by} has seen epoch ${point.epoch}, instance ${point.instance}, revision ${point.revision}: at least ${lost} revisions more`,
     );
   }
-  const elsewhere = readyElsewhere(to, base, live);
+  const elsewhere = readyElsewhere(to, base, reports);
   because.push(...elsewhere.map(({ text }) => text));
-  return { revisionsAtLeast, because, notAsked: notAskedOf(base, live, elsewhere) };
-}
-
-export interface ReadyElsewhere {
-  readonly member: string;
-  readonly text: string;
-}
-
-/**
- * Members that are ready for another generation than this one. While all answer nobody has begun it; else those that do not may have,
- * and what they acknowledged there is in nothing that was reported.
- */
-export function readyElsewhere(
-  { generationId }: GenerationId,
-  newest: RecoverReport,
-  live: readonly RecoverReport[],
-): readonly ReadyElsewhere[] {
-  const answering = new Set(live.map(({ member }) => member));
-  if (newest.members.every(({ name }) => answering.has(name))) return [];
-  return live.flatMap(({ member, generation, attempt }) => {
-    const steps = [attempt, attempt?.before ?? null].flatMap((it) => it ?? []);
-    const ready = steps.find(
-      (it) => it.step !== 'fenced' && it.generation > generation && it.generationId !== generationId,
-    );
-    if (ready === undefined) return [];
-    const what = `generation ${ready.generation} (${ready.generationId})`;
-    return [{ member, text: `${member} is ready for ${what}, which members that do not answer may have begun` }];
-  });
-}
-
-/** Nobody knows what a copy's member did after the copy was made: only who answers was asked. */
-export function notAskedOf(
-  newest: RecoverReport,
-  live: readonly RecoverReport[],
-  elsewhere: readonly ReadyElsewhere[] = [],
-): readonly string[] {
-  const answering = new Map(live.map((report) => [report.member, report]));
-  return newest.members
-    .map(({ name }) => name)
-    .filter((name) => (answering.get(name)?.unreadable ?? 1) > 0 || elsewhere.some(({ member }) => member === name));
+  const notAsked = notAskedOf(to, base, { reports, elsewhere });
+  return {
+    revisionsAtLeast,
+    because,
+    notAsked: notAsked.map(({ member }) => member),
+    unknown: notAsked.map(({ why }) => why),
+  };
 }

@@ -3,9 +3,10 @@
  * it, and then nothing is recovered, since whoever can come back brings back everything (design §3, operators' mistake O9).
  */
 import { RefusedError, UsageError } from '../../errors/index.ts';
-import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
 import type { CollectedFile } from './collected.ts';
+import { newestOf } from './decide.ts';
+import { type Heard, signsOfLife } from './signs-of-life.ts';
 
 export interface LostMajority {
   /** Named by the operator. */
@@ -14,7 +15,7 @@ export interface LostMajority {
   readonly cannotStart: readonly string[];
   readonly collected: readonly CollectedFile[];
   readonly reports: readonly RecoverReport[];
-  readonly statuses: readonly Pick<ReplicaStatusDocument, 'name' | 'role' | 'master' | 'peers'>[];
+  readonly statuses: readonly Heard[];
 }
 
 /** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have. */
@@ -25,14 +26,8 @@ export function refuseNotLost(facts: LostMajority): void {
   const quorum = Math.floor(voters.length / 2) + 1;
   refuseUnknown([...lost, ...cannotStart], newest);
   const answering = reports.map(({ member }) => member);
-  // A new process on an empty disk answers too: it waits to be rebuilt, and brings nothing back.
-  const present = statuses.filter(({ name, role }) => answering.includes(name) || role !== 'rebuilding');
-  const alive = lost.filter((name) => answering.includes(name) || present.some((it) => it.name === name));
-  if (alive.length > 0) throw refused(`${alive.join(', ')} answers: it is not lost.`, { alive });
-  const heard = statuses.flatMap(({ name, peers }) =>
-    peers.map(nameOf).flatMap((peer) => (lost.includes(peer) ? [`${name} is connected to ${peer}`] : [])),
-  );
-  if (heard.length > 0) throw refused(`${heard.join(', ')}: it is not lost.`, { heard });
+  const alive = signsOfLife(lost, { statuses, reports });
+  if (alive.length > 0) throw refused(`${alive.map(({ text }) => text).join(', ')}: it is not lost.`, { alive });
   const master = statuses.find((it) => it.master !== null);
   if (master !== undefined) throw refused(`${master.name} follows master ${master.master?.name}: the cell serves.`, {});
   const sound = collected
@@ -60,13 +55,6 @@ function refuseUnknown(named: readonly string[], { members }: RecoverReport): vo
     facts: { unknown, members: members.map(({ name }) => name) },
   });
 }
-
-/** Whoever has applied most knows the newest membership. */
-export const newestOf = (reports: readonly RecoverReport[]): RecoverReport =>
-  reports.reduce((best, it) => (it.applied.instance > best.applied.instance ? it : best));
-
-/** Peers are named with their incarnation. */
-const nameOf = (peer: string): string => peer.split('#')[0] ?? peer;
 
 const refused = (message: string, facts: object, suggestions: readonly string[] = []): RefusedError =>
   new RefusedError(`No majority is lost: ${message}`, {

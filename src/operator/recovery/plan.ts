@@ -1,5 +1,6 @@
 /** `recover plan`: what going on from what is there costs, and the document that `recover apply` carries out. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StateFile } from '../../client/state-file.ts';
 import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
@@ -8,10 +9,12 @@ import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { currentMaster, survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { askReport } from './ask.ts';
+import { isSameMember } from './asked.ts';
 import { type CollectedFile, readCollected } from './collected.ts';
-import { type Decided, decide, type Price, type Witnessed } from './decide.ts';
-import { newestOf, refuseNotLost } from './lost-majority.ts';
+import { type Decided, decide, newestOf, type Price, type Witnessed } from './decide.ts';
+import { refuseNotLost } from './lost-majority.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
+import { askSettled, refuseAlive } from './signs-of-life.ts';
 
 export interface RecoverPlan {
   /** A frozen cell as it stands, or what is left when a majority is lost. */
@@ -56,6 +59,9 @@ export interface PlanOptions {
 }
 
 const reportMsMax = 5_000;
+/** More than a lease and what connecting takes. */
+const compareMsMax = 3_000;
+const askEveryMs = 100;
 
 /**
  * Asks every member; writes nothing and changes nothing.
@@ -65,13 +71,10 @@ export async function makePlan(
   cell: CellFlags,
   { branch, lost = null, cannotStart = [], collected: folder = null }: PlanOptions,
 ): Promise<RecoverPlan> {
-  const { answers } = await survey(cell.endpoints, cell.timeout);
-  const statuses = answers.flatMap(({ status }) => status ?? []);
+  const { asked } = await askSettled(lost ?? [], () => askAll(cell));
+  const { statuses } = asked;
   refuseServing(statuses);
-  const reports = await reportsFrom(
-    answers.flatMap(({ url, status }) => (status === null ? [] : [url])),
-    cell.timeout,
-  );
+  const reports = await compared(asked);
   const first = reports[0];
   if (first === undefined)
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
@@ -80,6 +83,7 @@ export async function makePlan(
   refuseNewer(first, all);
   if (lost === null) refuseNotFrozen(reports, statuses);
   else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
+  await refuseAway(cell, newestOf([...reports, ...collected.map(({ report }) => report)]), reports, lost);
   const witnessed = await witnessedBy(reports, first.cell.id);
   const to = nextId([...reports, ...all.map(({ report }) => report)], witnessed);
   const decided = decide({ to, reports, collected, witnessed, branch });
@@ -102,6 +106,48 @@ export async function makePlan(
     base: baseOf(decided, reports, collected),
     takesPart: decided.decision.members.map(({ name }) => name),
     price: decided.price,
+  });
+}
+
+interface AskedCell {
+  readonly statuses: readonly ReplicaStatusDocument[];
+  readonly reports: readonly RecoverReport[];
+  readonly urls: readonly string[];
+  readonly timeoutMs: number;
+}
+
+async function askAll(cell: CellFlags): Promise<AskedCell> {
+  const { answers } = await survey(cell.endpoints, cell.timeout);
+  const statuses = answers.flatMap(({ status }) => status ?? []);
+  const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
+  return { statuses, urls, reports: await reportsFrom(urls, cell.timeout), timeoutMs: cell.timeout };
+}
+
+/** Members that were just started are given a while to compare their disks. */
+async function compared({ reports: first, urls, timeoutMs }: AskedCell): Promise<readonly RecoverReport[]> {
+  const deadline = performance.now() + Math.min(compareMsMax, timeoutMs);
+  let reports = first;
+  while (reports.some(({ disk }) => disk === 'not-compared') && performance.now() < deadline) {
+    await sleep(askEveryMs);
+    reports = await reportsFrom(urls, timeoutMs);
+  }
+  return reports;
+}
+
+/** Members that would be left out, and that somebody is connected to. */
+async function refuseAway(
+  cell: CellFlags,
+  newest: RecoverReport,
+  reports: readonly RecoverReport[],
+  lost: readonly string[] | null,
+): Promise<void> {
+  const away = newest.members.filter((it) => !reports.some((report) => isSameMember(it, report)));
+  await refuseAlive({
+    members: newest.members,
+    lost: away.map(({ name }) => name),
+    reports: () => Promise.resolve([]),
+    timeoutMs: cell.timeout,
+    again: lost === null ? 'paxosctl recover plan --keep-present' : `paxosctl recover plan --lost ${lost.join(',')}`,
   });
 }
 

@@ -5,18 +5,15 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError, RefusedError, UnreachableError } from '../../errors/index.ts';
-import type {
-  GenerationId,
-  OfferedState,
-  RecoverAnswer,
-  RecoverReport,
-  RecoverRequest,
-} from '../../formats/recovery.ts';
+import type { GenerationId, OfferedState, RecoverAnswer, RecoverReport, RecoverStep } from '../../formats/recovery.ts';
 import { askReport, askStep } from './ask.ts';
 import type { Decided, Price } from './decide.ts';
+import { refuseAlive } from './signs-of-life.ts';
 
 const stepMsMax = 10_000;
 const pollMs = 100;
+/** For members that were just started to compare their disks: more than a lease and what connecting takes. */
+const compareMsMax = 3_000;
 /** Of an offered file, in one request: well below what a JSON body may hold. */
 const pieceBytes = 256 * 1024;
 
@@ -32,8 +29,12 @@ export interface StepsOptions {
   /** The id that the cell has afterwards, where that is another one. */
   readonly becomes?: string;
   readonly timeoutMs: number;
+  /** Digest of the file that it is made of; empty for none. */
+  readonly source: string;
   /** The command to run again, as far as it is known. */
   readonly again: string;
+  /** The one that begins anew, where that cannot go on. */
+  readonly anew: string;
   /** Before each step. What it throws ends the program there. */
   readonly onStep: (what: string) => void;
 }
@@ -45,6 +46,8 @@ export interface Source {
 
 export class Steps {
   readonly #options: StepsOptions;
+  /** As whom each member reported itself. */
+  readonly #known = new Map<string, RecoverReport>();
 
   constructor(options: StepsOptions) {
     this.#options = options;
@@ -55,7 +58,41 @@ export class Steps {
     const { members, cell, becomes, timeoutMs } = this.#options;
     const limit = Math.min(timeoutMs, stepMsMax);
     const all = await Promise.all(members.map(({ url }) => askReport(url, limit)));
-    return all.flatMap((it) => (it === null || (it.cell.id !== cell.id && it.cell.id !== becomes) ? [] : [it]));
+    const reports = all.flatMap((it) =>
+      it === null || (it.cell.id !== cell.id && it.cell.id !== becomes) ? [] : [it],
+    );
+    for (const report of reports) this.#known.set(report.member, report);
+    return reports;
+  }
+
+  /** The same, given a while to compare their disks where they were just started. `first`: what they said already. */
+  async compared(first: readonly RecoverReport[]): Promise<readonly RecoverReport[]> {
+    const deadline = performance.now() + Math.min(compareMsMax, this.#options.timeoutMs);
+    let reports = first;
+    while (reports.some(({ disk }) => disk === 'not-compared') && performance.now() < deadline) {
+      await sleep(pollMs);
+      const now = await this.reports();
+      reports = first.map((it) => now.find(({ member }) => member === it.member) ?? it);
+    }
+    return reports;
+  }
+
+  allReady(reports: readonly RecoverReport[]): boolean {
+    const { generationId } = this.#options.to;
+    return reports.every(({ attempt }) => attempt?.generationId === generationId && attempt.step !== 'fenced');
+  }
+
+  /**
+   * Members that do not take part are lost by somebody's word alone. Whoever is ready goes on by itself: where all are there is
+   * nothing left to refuse.
+   * @throws {RefusedError} (exit 5) with what speaks against it.
+   */
+  async refuseAlive(taking: readonly RecoverReport[], lost: readonly string[]): Promise<void> {
+    const { members, timeoutMs, again } = this.#options;
+    if (this.allReady(taking)) return;
+    const names = new Set(taking.map(({ member }) => member));
+    const reports = async (): Promise<RecoverReport[]> => (await this.reports()).filter((it) => !names.has(it.member));
+    await refuseAlive({ members, lost: lost.filter((name) => !names.has(name)), reports, timeoutMs, again });
   }
 
   /** All of them: whoever does not answer must have been named as lost, which the price checks. */
@@ -67,8 +104,7 @@ export class Steps {
     const failed = settled.find((it) => it.status === 'rejected');
     if (failed === undefined) return fenced;
     // Whoever was fenced nevertheless, its answer lost, is asked too.
-    await this.giveUp(members);
-    throw this.#withAgain(failed.reason);
+    throw await this.givenUp(this.#withAgain(failed.reason), members);
   }
 
   /** What failed, with the command to run again. */
@@ -85,24 +121,56 @@ export class Steps {
   /**
    * Lifts the fence of all that answer, as long as nobody is ready: from then on the members go on by themselves, and only the
    * same command ends it.
+   * @returns who is ready, or may be.
    */
-  async giveUp(members: readonly RecoverReport[]): Promise<void> {
+  async giveUp(members: readonly RecoverReport[]): Promise<readonly string[]> {
     const { to } = this.#options;
     const now = await this.reports();
     const own = now.filter(({ attempt }) => attempt?.generationId === to.generationId);
-    if (own.some(({ attempt }) => attempt?.step !== 'fenced')) return;
     // One that does not say now how far it is may be ready.
-    if (members.some(({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced')) return;
-    await this.lift(own);
+    const ready = [...own, ...members].filter(
+      ({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced',
+    );
+    if (ready.length === 0) await this.lift(own);
+    return [...new Set(ready.map(({ member }) => member))].sort();
   }
 
-  /** A member that was ready may be about to begin the generation: it opens its directory again. */
-  async #fenceOne({ member, incarnation, cell }: RecoverReport): Promise<RecoverAnswer> {
-    const { to, timeoutMs } = this.#options;
+  /** Ends what was begun, as far as it can be, and says with the error what has become of it. */
+  async givenUp(error: unknown, fenced: readonly RecoverReport[]): Promise<unknown> {
+    const ready = await this.giveUp(fenced);
+    const { to, again } = this.#options;
+    if (!(error instanceof RefusedError) && !(error instanceof UnreachableError)) return error;
+    const { generation } = to;
+    const message =
+      ready.length === 0
+        ? `${error.message} The fence is lifted: the cell is as it was before.`
+        : `${error.message} ${ready.join(', ')} ${ready.length === 1 ? 'is' : 'are'} ready for generation ${generation} already, and ` +
+          'the members stay silent until all are: the same command ends it.';
+    const { facts, suggestions, cause } = error;
+    const all = ready.length === 0 || suggestions.includes(again) ? suggestions : [...suggestions, again];
+    const options = { facts: { ...facts, ready, generation }, suggestions: all, cause };
+    return error instanceof RefusedError ? new RefusedError(message, options) : new UnreachableError(message, options);
+  }
+
+  async #fenceOne(report: RecoverReport): Promise<RecoverAnswer> {
+    const { to, source } = this.#options;
+    this.#known.set(report.member, report);
+    try {
+      return await this.#askPatiently(report.member, { op: 'fence', source, ...to });
+    } catch (error) {
+      if (!(error instanceof OperatorError) || error.code !== 'PAXOS_REFUSED') throw error;
+      const { message, facts, cause } = error;
+      throw new RefusedError(message, { facts, cause, suggestions: this.#beginAnew });
+    }
+  }
+
+  /** It may be opening its directory, as one does that was ready and begins the generation, or end what an earlier attempt began. */
+  async #askPatiently(member: string, step: RecoverStep): Promise<RecoverAnswer> {
+    const { timeoutMs } = this.#options;
     const deadline = performance.now() + Math.min(timeoutMs, stepMsMax);
     for (;;) {
       try {
-        return await this.#ask(member, { op: 'fence', cell: cell.id, member, incarnation, ...to });
+        return await this.#ask(member, step);
       } catch (error) {
         const opening = error instanceof OperatorError && error.code === 'PAXOS_NOT_SERVING';
         if (!opening || performance.now() >= deadline) throw error;
@@ -134,7 +202,8 @@ export class Steps {
     for (const { name } of members) {
       if (name === base) continue;
       onStep(`bringing it to ${name}`);
-      await this.#untilReady(name, { op: 'take', ...to, cellId, from: base, instance, sha256, digest });
+      const take: RecoverStep = { op: 'take', ...to, cellId, from: base, instance, sha256, digest };
+      await this.#untilReady(name, take).catch((error: unknown) => this.#refused(error));
     }
     onStep('waiting until all are active');
     return this.allActive(members.map(({ name }) => name));
@@ -153,10 +222,19 @@ export class Steps {
       onStep(`making the state of generation ${to.generation} on ${base}`);
       return await this.#untilReady(base, { op: 'build', decision, digest }, offer);
     } catch (error) {
-      // At work still, or perhaps: the same command goes on with it.
-      if (error instanceof OperatorError && error.code === 'PAXOS_REFUSED') await this.giveUp([]);
-      throw this.#withAgain(error);
+      return this.#refused(error);
     }
+  }
+
+  /** A member's refusal, with what has become of the attempt. Who does not answer may be at work still. */
+  async #refused(error: unknown): Promise<never> {
+    if (!(error instanceof OperatorError) || error.code !== 'PAXOS_REFUSED') throw this.#withAgain(error);
+    const { message, facts, cause } = error;
+    throw await this.givenUp(new RefusedError(message, { facts, cause, suggestions: this.#beginAnew }), []);
+  }
+
+  get #beginAnew(): readonly string[] {
+    return ['paxosctl status', this.#options.anew];
   }
 
   /** In pieces; gone on with where the member is, from the beginning when it was restarted. */
@@ -170,7 +248,8 @@ export class Steps {
       for (let offset = 0; offset < offered.bytes; ) {
         const { bytesRead } = await handle.read(piece, 0, pieceBytes, offset);
         const pieceBase64 = piece.toString('base64', 0, bytesRead);
-        const { offered: has, state } = await this.#ask(name, { op: 'offer', ...to, ...offered, offset, pieceBase64 });
+        const step: RecoverStep = { op: 'offer', ...to, ...offered, offset, pieceBase64 };
+        const { offered: has, state } = await this.#askPatiently(name, step);
         if (state !== null) return;
         if (has <= offset && ++restarts > 5) throw new UnreachableError(`${name} does not take the file.`);
         offset = has;
@@ -183,7 +262,7 @@ export class Steps {
   /** Asks again until the member says that it is ready. */
   async #untilReady(
     name: string,
-    step: RecoverRequest,
+    step: RecoverStep,
     offerAgain: () => Promise<void> = async () => undefined,
   ): Promise<NonNullable<RecoverAnswer['state']>> {
     const { timeoutMs, again } = this.#options;
@@ -227,8 +306,14 @@ export class Steps {
     return this.#options.members.find((it) => it.name === name)?.url ?? '';
   }
 
-  #ask(name: string, step: RecoverRequest): Promise<RecoverAnswer> {
-    return askStep(this.urlOf(name), step, Math.min(this.#options.timeoutMs, stepMsMax));
+  async #ask(name: string, step: RecoverStep): Promise<RecoverAnswer> {
+    const known = this.#known.get(name);
+    if (known === undefined) throw new UnreachableError(`${name} does not answer.`, { facts: { member: name } });
+    const { cell, member, incarnation } = known;
+    const request = { ...step, cell: cell.id, member, incarnation };
+    const answer = await askStep(this.urlOf(name), request, Math.min(this.#options.timeoutMs, stepMsMax));
+    this.#known.set(name, answer.report);
+    return answer;
   }
 }
 
@@ -243,7 +328,8 @@ export function refuseDearer(
   const missing = price.because.length > 0 && (acceptLoss ?? -1) < price.revisionsAtLeast;
   if (!missing && unnamed.length === 0) return;
   const lost = missing ? `at least ${price.revisionsAtLeast} revisions would be lost` : '';
-  const unknown = unnamed.length > 0 ? `what only ${unnamed.join(', ')} had cannot be known` : '';
+  const why = price.unknown.filter((_, at) => unnamed.includes(price.notAsked[at] ?? ''));
+  const unknown = unnamed.length > 0 ? `what only ${unnamed.join(', ')} had cannot be known (${why.join('; ')})` : '';
   throw new RefusedError(`${what}: ${[lost, unknown].filter((it) => it !== '').join('; ')}.`, {
     facts: { price, acceptLoss, acceptUnknownLoss },
     suggestions: [`${command}${acceptingFlags(price)}`],

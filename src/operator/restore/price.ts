@@ -2,19 +2,18 @@
  * What going back to a backup costs, from what everybody reports, and the decision that its generation begins with. Pure: the same
  * reports give the same (design §3 "Generations").
  */
-import { contains, type KnownHistory, lostAtLeast, numbersApart } from '../../formats/history-points.ts';
+import { contains, type KnownHistory, lostAtLeast } from '../../formats/history-points.ts';
 import type { EpochDocument, GenerationDecision, GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue } from '../../formats/value.ts';
+import { notAskedOf, readyElsewhere } from '../recovery/asked.ts';
 import {
   type Decided,
   digestOf,
   historyContains,
   historyOf,
   membersOf,
-  notAskedOf,
   numbersAbove,
   type Price,
-  readyElsewhere,
   tailOf,
   type Witnessed,
 } from '../recovery/decide.ts';
@@ -155,12 +154,14 @@ function priceOf(
   }
   const elsewhere = readyElsewhere(to, furthest, live);
   because.push(...elsewhere.map(({ text }) => text));
+  const notAsked = notAskedOf(to, furthest, { reports: live, elsewhere });
   const { member, generation, applied, entryCount, cellTimeMs } = furthest;
   const { epoch, instance, revision } = applied;
   return {
     revisionsAtLeast,
     because,
-    notAsked: notAskedOf(furthest, live, elsewhere),
+    notAsked: notAsked.map(({ member }) => member),
+    unknown: notAsked.map(({ why }) => why),
     present: { member, generation, epoch, instance, revision, entries: entryCount },
     lost: {
       instances: Math.max(0, counted(furthest, backup, 'instance')),
@@ -185,12 +186,12 @@ function revisionsBeyond(report: RecoverReport, backup: Backup): number {
 }
 
 /** From the file to the member's point, over all generations that began in between: each counts on from a multiple. */
-function counted({ epochs, applied }: RecoverReport, backup: Backup, what: 'revision' | 'instance'): number {
+function counted({ generations, applied }: RecoverReport, backup: Backup, what: 'revision' | 'instance'): number {
   let from = backup[what];
   let sum = 0;
-  for (const { epoch, instance, revision } of epochs) {
-    // The epoch with which a generation begins says where its parent ended.
-    if (epoch <= backup.epoch || epoch % numbersApart !== 0) continue;
+  // The epoch with which a generation begins says where its parent ended.
+  for (const { epoch, instance, revision } of generations) {
+    if (epoch <= backup.epoch) continue;
     sum += Math.max(0, (what === 'revision' ? revision : instance - 1) - from);
     from = epoch;
   }

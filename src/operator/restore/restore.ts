@@ -11,8 +11,8 @@ import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getStatus } from '../recovery/ask.ts';
-import type { Witnessed } from '../recovery/decide.ts';
-import { newestOf } from '../recovery/lost-majority.ts';
+import { isMemberOf } from '../recovery/asked.ts';
+import { newestOf, type Witnessed } from '../recovery/decide.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
@@ -60,8 +60,8 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   }
   const newest = newestOf(answering);
-  // Who was removed may answer still, and has no part in it.
-  const reports = answering.filter(({ member }) => newest.members.some(({ name }) => name === member));
+  // Who was removed, or is an older life of a member, may answer still, and has no part in it.
+  const reports = answering.filter((it) => isMemberOf(newest, it));
   await refuseForeign(backup, reports, options);
   refuseLevel(
     backup,
@@ -69,7 +69,8 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   );
   refuseName(newest, options);
   const done = reports.filter((it) => beganWith(it, backup));
-  const command = `paxosctl cell restore ${backup.file} --confirm ${newest.cell.name}`;
+  const once = `paxosctl cell restore ${backup.file} --confirm ${newest.cell.name}`;
+  const command = `${once}${options.again ? ' --again' : ''}`;
   const stepsFor = (to: GenerationId): Steps =>
     new Steps({
       to,
@@ -77,23 +78,29 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
       cell: newest.cell,
       becomes: backup.cell,
       timeoutMs: cell.timeout,
+      source: backup.digest,
       again: command,
+      anew: `${once} --again`,
       onStep,
     });
   const [first] = done;
   if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
 
   const witnessed = await witnessedBy(reports, backup.cell);
-  const to = options.again ? nextId(reports, witnessed, backup.generation) : adopted(reports, witnessed, backup);
+  const decideFor = (id: GenerationId, now: readonly RecoverReport[]): RestoreDecided =>
+    decideRestore({ to: id, backup, reports: now, witnessed });
+  const { to, isOther } = attemptFor({ reports, witnessed, decideFor }, options);
   const steps = stepsFor(to);
-  const decide = (now: readonly RecoverReport[]): RestoreDecided =>
-    decideRestore({ to, backup, reports: now, witnessed });
-  const asking = { what: `Going back to ${backup.file}`, command: `${command}${options.again ? ' --again' : ''}` };
-  const before = decide(reports);
+  const decide = (now: readonly RecoverReport[]): RestoreDecided => decideFor(to, now);
+  const asking = { what: `Going back to ${backup.file}`, command };
+  const taking = await steps.compared(reports);
+  const before = decide(taking);
   await options.onPrice(before.price);
+  if (isOther !== null) throw isOther;
   refuseDearer(before.price, options, asking);
   refuseUnconfirmed(before.price, options, asking.command);
-  refuseOtherDecision(reports, to, before);
+  const away = newest.members.map(({ name }) => name).filter((name) => !taking.some(({ member }) => member === name));
+  await steps.refuseAlive(taking, away);
   const result = (price: RestorePrice, saved: string | null, members: readonly string[]): RestoreResult => ({
     ...resultOf(newest, to.generation, options),
     members,
@@ -111,12 +118,11 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
     try {
       return await work();
     } catch (error) {
-      await steps.lift(fenced);
-      throw error;
+      throw await steps.givenUp(error, fenced);
     }
   };
   const decided = await orLift(async () => {
-    const now = decide(fenced);
+    const now = decide(await steps.compared(fenced));
     // The same price is not shown twice.
     if (now.price.revisionsAtLeast !== before.price.revisionsAtLeast) await options.onPrice(now.price);
     refuseDearer(now.price, options, asking);
@@ -124,6 +130,8 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   });
   onStep('saving the present state');
   const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options));
+  // Somebody may have come back meanwhile: from the next step on the members go on by themselves.
+  await orLift(() => steps.refuseAlive(fenced, away));
   return result(decided.price, saved, await steps.carryOut(decided, { file: backup.file }));
 }
 
@@ -145,14 +153,32 @@ const resultOf = ({ cell }: RecoverReport, generation: number, { dryRun, backup 
 const idOf = ({ generation, generationId }: RecoverReport): GenerationId => ({ generation, generationId });
 const namesOf = ({ decision }: RestoreDecided): readonly string[] => decision.members.map(({ name }) => name).sort();
 
-/** An attempt that was begun is gone on with, whoever began it: nothing is decided by its id alone. */
-function adopted(reports: readonly RecoverReport[], witnessed: readonly Witnessed[], backup: Backup): GenerationId {
-  const open = reports.flatMap(({ attempt, generation }) =>
-    attempt !== null && attempt.generation > Math.max(generation, backup.generation) ? [attempt] : [],
-  );
-  const newest = open.sort((a, b) => b.generation - a.generation)[0];
-  if (newest === undefined) return nextId(reports, witnessed, backup.generation);
-  return { generation: newest.generation, generationId: newest.generationId };
+interface AttemptFacts {
+  readonly reports: readonly RecoverReport[];
+  readonly witnessed: readonly Witnessed[];
+  readonly decideFor: (id: GenerationId, reports: readonly RecoverReport[]) => RestoreDecided;
+}
+
+/**
+ * An attempt that was begun for this very file is gone on with, whoever began it; one for anything else is another recovery, and
+ * takes the place of none unasked. `isOther`: why it is refused.
+ */
+function attemptFor(
+  { reports, witnessed, decideFor }: AttemptFacts,
+  { backup, again }: RestoreOptions,
+): { readonly to: GenerationId; readonly isOther: RefusedError | null } {
+  const open = reports
+    .flatMap(({ attempt, generation, member }) => (attempt === null ? [] : [{ attempt, generation, member }]))
+    .filter(({ attempt, generation }) => attempt.generation > Math.max(generation, backup.generation))
+    .sort((a, b) => b.attempt.generation - a.attempt.generation);
+  const own = open.find(({ attempt }) => attempt.source === backup.digest);
+  const fresh = nextId(reports, witnessed, backup.generation);
+  if (own !== undefined) {
+    const to = { generation: own.attempt.generation, generationId: own.attempt.generationId };
+    const isOther = otherDecision(reports, to, decideFor(to, reports)) ?? otherAttempt(open, to.generation);
+    return isOther !== null && again ? { to: fresh, isOther: null } : { to, isOther };
+  }
+  return { to: fresh, isOther: again ? null : otherAttempt(open, 0) };
 }
 
 // --- refusals -----------------------------------------------------------------------------------------------------------
@@ -228,18 +254,37 @@ function refuseUnconfirmed(price: RestorePrice, { confirm, backup }: RestoreOpti
   });
 }
 
-function refuseOtherDecision(reports: readonly RecoverReport[], to: GenerationId, { digest }: RestoreDecided): void {
+function otherDecision(
+  reports: readonly RecoverReport[],
+  to: GenerationId,
+  { digest }: RestoreDecided,
+): RefusedError | null {
   const other = reports.find(
     ({ attempt }) =>
       attempt?.generationId === to.generationId && attempt.step !== 'fenced' && attempt.decision !== digest,
   );
-  if (other === undefined) return;
-  throw new RefusedError(
-    `${other.member} is ready for generation ${to.generation} with another state: another recovery is under way, or other members answer than then.`,
+  if (other === undefined) return null;
+  return new RefusedError(
+    `${other.member} is ready for generation ${to.generation} with another state: other members answer than when it was made.`,
     {
       facts: { member: other.member, attempt: other.attempt },
       suggestions: ['paxosctl status', 'paxosctl cell restore FILE --again'],
     },
+  );
+}
+
+/** Above `generation`. */
+function otherAttempt(
+  open: readonly { readonly attempt: NonNullable<RecoverReport['attempt']>; readonly member: string }[],
+  generation: number,
+): RefusedError | null {
+  const other = open.find(({ attempt }) => attempt.generation > generation);
+  if (other === undefined) return null;
+  const { attempt, member } = other;
+  return new RefusedError(
+    `${member} is ${attempt.step} for generation ${attempt.generation} by another recovery, of something else than this file: it is ` +
+      'under way, or was left where it was. Nothing was done.',
+    { facts: { member, attempt }, suggestions: ['paxosctl status', 'paxosctl cell restore FILE --again'] },
   );
 }
 

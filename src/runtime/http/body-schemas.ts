@@ -218,26 +218,24 @@ const decision = z.strictObject({
     .min(1),
 });
 
+const addressee = { cell: cellId, member: z.string().regex(memberNamePattern), incarnation: z.int().min(0) };
+
 export const recoverSchema = z.discriminatedUnion('op', [
-  z.strictObject({
-    op: z.literal('fence'),
-    cell: cellId,
-    member: z.string().regex(memberNamePattern),
-    incarnation: z.int().min(0),
-    ...generation,
-  }),
-  z.strictObject({ op: z.literal('lift'), ...generation }),
+  z.strictObject({ op: z.literal('fence'), ...addressee, ...generation, source: z.union([digest, z.literal('')]) }),
+  z.strictObject({ op: z.literal('lift'), ...addressee, ...generation }),
   z.strictObject({
     op: z.literal('offer'),
+    ...addressee,
     ...generation,
     sha256: digest,
     bytes: z.int().min(1),
     offset: z.int().min(0),
     pieceBase64: valueBase64,
   }),
-  z.strictObject({ op: z.literal('build'), decision, digest }),
+  z.strictObject({ op: z.literal('build'), ...addressee, decision, digest }),
   z.strictObject({
     op: z.literal('take'),
+    ...addressee,
     ...generation,
     cellId,
     from: z.string().regex(memberNamePattern),

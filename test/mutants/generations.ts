@@ -1,0 +1,123 @@
+/** New generations: what an operator names as lost, whose disk is believed, and attempts that meet each other (design §3 "Generations"). */
+import type { Mutant } from './mutant.ts';
+
+const recovery = 'src/runtime/recovery.ts';
+const memberTests = 'test/runtime/recovery.test.ts';
+const decideTests = 'test/operator/decide.test.ts';
+const lostTests = 'test/operator/named-as-lost.test.ts';
+const blind = {
+  simulator: 'no generation is made in its world',
+};
+
+export const generations: readonly Mutant[] = [
+  {
+    id: 'generation-lost-by-word-alone',
+    pitfalls: [],
+    title: 'members that are named as lost are not looked for at those that are fenced',
+    wrong: 'A generation begins on a minority while the majority, which it is connected to, goes on acknowledging.',
+    edits: [
+      {
+        file: 'src/operator/recovery/signs-of-life.ts',
+        find: 'if (signs.length > 0) throw notLost(signs, members, again);',
+        replace: 'void signs;',
+      },
+    ],
+    killedBy: [lostTests],
+    blind,
+  },
+  {
+    id: 'generation-lost-looked-for-once',
+    pitfalls: [],
+    title: 'members that are named as lost are looked for before the fence, and not after it',
+    wrong: 'One that came back meanwhile acknowledges what is lost when it hears of the generation.',
+    edits: [
+      {
+        file: 'src/operator/restore/restore.ts',
+        find: '  await orLift(() => steps.refuseAlive(fenced, away));\n',
+        replace: '',
+      },
+    ],
+    killedBy: [lostTests],
+    blind,
+  },
+  {
+    id: 'generation-members-by-name',
+    pitfalls: [],
+    title: 'whoever answers under the name of a member was asked, whatever life of it that is',
+    wrong: 'A disk from before the member was rebuilt stands for what its present one acknowledged.',
+    edits: [
+      {
+        file: 'src/operator/recovery/asked.ts',
+        find: 'name === report.member && incarnation === report.incarnation;',
+        replace: 'name === report.member && incarnation > 0;',
+      },
+    ],
+    killedBy: [decideTests],
+    blind,
+  },
+  {
+    id: 'generation-old-disk-believed',
+    pitfalls: [],
+    title: 'a disk that nobody has compared is taken to hold all that its member acknowledged',
+    wrong: 'Going on from an old copy is priced at nothing.',
+    edits: [
+      {
+        file: 'src/operator/recovery/asked.ts',
+        find: '  switch (disk) {',
+        replace: "  switch ('compared' as typeof disk) {",
+      },
+    ],
+    killedBy: [decideTests],
+    blind,
+  },
+  {
+    id: 'generation-attempt-of-any-file',
+    pitfalls: [],
+    title: 'an attempt is gone on with whatever file it was begun for',
+    wrong: 'Two operators restore two files under one id, each with the other one’s consent.',
+    edits: [{ file: recovery, find: 'if (attempt.source === source) return;', replace: 'return;' }],
+    killedBy: [memberTests],
+    blind,
+  },
+  {
+    id: 'generation-fence-over-a-fence',
+    pitfalls: [],
+    title: 'a fence takes the place of another one of the same number',
+    wrong: 'Two recoveries take members from one another, and each finds some that are ready for the other.',
+    edits: [
+      {
+        file: recovery,
+        find: 'if (open !== null && open.generation >= generation) {',
+        replace: 'if (open === undefined) {',
+      },
+    ],
+    killedBy: [memberTests],
+    blind,
+  },
+  {
+    id: 'generation-state-placed-late',
+    pitfalls: [],
+    title: 'a state is put into its place without asking whether its attempt was given up',
+    wrong: 'It takes the place of the state that its member is ready with, which cannot begin any more.',
+    edits: [
+      { file: 'src/storage/generation.ts', find: '  if (!isPresent()) {', replace: '  if (isPresent === undefined) {' },
+    ],
+    killedBy: [memberTests],
+    blind,
+  },
+  {
+    id: 'generation-step-for-another',
+    pitfalls: [],
+    title: 'a member does a step that was meant for another cell, member or life of it',
+    wrong: 'An address that was given to another process fences, or lifts, what nobody asked for.',
+    edits: [
+      {
+        file: recovery,
+        find: 'if (request.member === member.name && (isSame || begun)) return;',
+        replace: 'if (isSame || begun || request.cell.length > 0) return;',
+      },
+    ],
+    killedBy: [memberTests],
+    blind,
+  },
+];
