@@ -7,13 +7,13 @@ if (args.length === 1 && args[0] === '--version') {
   const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
 } else {
-  const module = await import('node:module');
-  module.default.enableCompileCache?.();
+  const { default: module } = await import('node:module');
+  module.enableCompileCache?.();
   let main;
   try {
-    ({ main } = await import('../dist/main.js'));
+    ({ main } = module.createRequire(import.meta.url)('../dist/main.cjs'));
   } catch (error) {
-    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    if (error.code !== 'MODULE_NOT_FOUND') throw error;
     process.stderr.write('paxosctl is not built yet. In a clone of its sources, run: npm ci && npm run build\n');
     process.exit(1);
   }

@@ -12,7 +12,7 @@ export async function setup() {
   try {
     await ensureBundle();
   } catch (error) {
-    rmSync(at('dist', 'main.js'), { force: true });
+    rmSync(at('dist', 'main.cjs'), { force: true });
     say(`The command line could not be built; tests that run it will fail.\n${error.message}`);
   }
 }

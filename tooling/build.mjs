@@ -1,9 +1,8 @@
 /**
  * Builds `dist/` and `oclif.manifest.json`.
  *
- * Two parts. The *bundle* is what `bin/run.js` runs: every command and the command line framework, split into chunks that
- * load on demand, since reading hundreds of small files is most of a start-up. The *library* (`paxosctl/client`,
- * `paxosctl/log`) is plain compiler output with its type declarations.
+ * Two parts. The *bundle* is what `bin/run.js` runs (`bundle.mjs`): the command line framework and every command. The *library*
+ * (`paxosctl/client`, `paxosctl/log`) is plain compiler output with its type declarations.
  *
  * A cell may be running from `dist/` during a build: files are replaced by renaming, chunks before what refers to them, and
  * chunks of earlier builds stay for an hour, because a running process may still have to load them.
@@ -95,38 +94,12 @@ async function library() {
   cpSync(path.join(out, 'src'), path.join(dist, 'src'), { recursive: true });
 }
 
-/** What the bundle is made of and how, for esbuild. */
-export function bundleOptions() {
-  return {
-    absWorkingDir: root,
-    entryPoints: [
-      ...walk('commands').filter((file) => file.endsWith('.ts')),
-      { in: 'src/render/main.ts', out: 'main' },
-      { in: 'src/simulator/worker.ts', out: 'simulator-worker' },
-    ].map((entry) => (typeof entry === 'string' ? { in: entry, out: entry.replace(/\.ts$/, '') } : entry)),
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    chunkNames: 'chunks/[name]-[hash]',
-    logLevel: 'warning',
-    // oclif loads compilers when it meets TypeScript sources; bundled, one of them would be 9 MB that nothing uses.
-    external: ['typescript', 'ts-node', 'tsx', 'pino'],
-    // Packages written for CommonJS call `require` for Node's own modules.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  };
-}
-
 async function bundle(stamp) {
-  const { build: esbuild } = await import('esbuild');
-  const { outputFiles } = await esbuild({ ...bundleOptions(), outdir: dist, write: false });
-  const isChunk = (file) => file.path.startsWith(path.join(dist, 'chunks') + path.sep);
-  const ordered = [...outputFiles.filter(isChunk), ...outputFiles.filter((file) => !isChunk(file))];
-  for (const file of ordered) writeInPlace(file.path, file.contents);
-  removeStale(new Set(ordered.map((file) => file.path)));
+  // Loaded late: the packages may only just have been installed.
+  const { bundleFiles } = await import('./bundle.mjs');
+  const files = await bundleFiles({ outdir: dist });
+  for (const file of files) writeInPlace(file.path, file.contents);
+  removeStale(new Set(files.map((file) => file.path)));
   await manifest();
   writeInPlace(stampFile, stamp);
 }
@@ -141,7 +114,7 @@ function writeInPlace(file, contents) {
 /** A command that is gone from the sources must not live on as a command. */
 function removeStale(kept) {
   const oldest = Date.now() - chunkHours * 60 * 60 * 1000;
-  for (const folder of ['commands', 'chunks']) {
+  for (const folder of ['commands', 'lazy', 'chunks']) {
     if (!existsSync(path.join(dist, folder))) continue;
     for (const entry of readdirSync(path.join(dist, folder), { withFileTypes: true, recursive: true })) {
       const file = path.join(entry.parentPath, entry.name);

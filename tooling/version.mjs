@@ -8,17 +8,19 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFi
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { bundleOptions } from './build.mjs';
+import { bundleFiles } from './bundle.mjs';
 import { at, say } from './paths.mjs';
 
 /** @returns the path of its `bin/run.js`. */
 export async function buildVersion({ version, levels, folder }) {
-  const { build: esbuild } = await import('esbuild');
-  await esbuild({
-    ...bundleOptions(),
+  const files = await bundleFiles({
     outdir: path.join(folder, 'dist'),
     define: { PAXOSCTL_BUILD_LEVELS: JSON.stringify(levels) },
   });
+  for (const file of files) {
+    mkdirSync(path.dirname(file.path), { recursive: true });
+    writeFileSync(file.path, file.contents);
+  }
   mkdirSync(path.join(folder, 'bin'), { recursive: true });
   copyFileSync(at('bin', 'run.js'), path.join(folder, 'bin', 'run.js'));
   for (const name of ['package.json', 'oclif.manifest.json']) {

@@ -14,7 +14,7 @@ export const paxosctl = {
 
   unavailable() {
     if (!fs.existsSync(executable)) return `${path.relative(root, executable)} is missing`;
-    if (!fs.existsSync(path.join(root, 'dist', 'main.js'))) {
+    if (!fs.existsSync(path.join(root, 'dist', 'main.cjs'))) {
       return 'paxosctl is not built (npm run build)';
     }
     return null;

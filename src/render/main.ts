@@ -1,4 +1,6 @@
 /** The command line from end to end: runs the framework, and is the one place that prints an error and ends the process. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core/config';
 import { Help } from '@oclif/core/help';
 import { run } from '@oclif/core/run';
@@ -12,12 +14,29 @@ export async function main(args: string[], binUrl: string): Promise<never> {
   listenForInterrupts((error) => void fail(error, json));
   let config: Config | null = null;
   try {
-    config = await Config.load(binUrl);
+    config = await configOf(args, binUrl);
     await run(args, config);
   } catch (error) {
     return fail(error, json, config === null ? undefined : () => showUsage(config as Config, args));
   }
   return end(process.exitCode ?? 0);
+}
+
+/**
+ * The framework's view of this program. A plugin takes a good part of a start-up to find and read, so the one that writes
+ * completion scripts is left out where the first word names a command that is not its own.
+ */
+async function configOf(args: readonly string[], binUrl: string): Promise<Config> {
+  const [first = ''] = args;
+  if (!/^[a-z]/.test(first) || ['autocomplete', 'help'].includes(first)) return Config.load(binUrl);
+  const root = fileURLToPath(new URL('..', binUrl));
+  const pjson = JSON.parse(await readFile(`${root}package.json`, 'utf8'));
+  return Config.load({
+    root,
+    pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
+    userPlugins: false,
+    devPlugins: false,
+  });
 }
 
 async function fail(error: unknown, json: boolean, usage?: () => Promise<void>): Promise<never> {
