@@ -281,6 +281,12 @@ export const catalogue = {
     'Another change of the membership is under way; there is one at a time.',
     'Wait for it: `paxosctl members list`; then run the command again.',
   ),
+  PAXOS_UPGRADE_OPEN: entry(
+    409,
+    5,
+    'An upgrade is open: its members are not changed before it has ended. A lost disk may be rebuilt.',
+    'End it: `paxosctl upgrade status` names the commands. Who does not answer may be removed while nobody drives.',
+  ),
   PAXOS_MEMBER_EXISTS: entry(
     409,
     5,

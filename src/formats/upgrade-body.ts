@@ -83,3 +83,7 @@ export const currentKey = 'upgrade/current';
 export const attemptKey = (attempt: string): string => `upgrade/attempt/${attempt.toLowerCase()}`;
 /** Cell time of the last renewal of the claim, as the master stamped it. */
 export const claimRenewedKey = 'upgrade/renewed';
+/** Who drives it. */
+export const claimKey = 'upgrade/claim';
+/** A claim that was not renewed for so long, in the time of the cell, is nobody's. */
+export const claimLapsesMs = 10_000;

@@ -45,6 +45,7 @@ import { Entrance, endsIncarnation } from './membership/entrance.ts';
 import { MembershipService } from './membership/membership-service.ts';
 import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
 import { PeerQuestions } from './membership/peer-questions.ts';
+import type { OpenUpgrade } from './open-upgrade.ts';
 import { recoveredState } from './recovered-state.ts';
 import type { GenerationView } from './recovery.ts';
 import { refuseLevel, rehearse } from './rehearsal.ts';
@@ -99,6 +100,8 @@ export interface MemberHooks<Result, Application extends LogApplication<Result>>
   onRemoved(error: MemberRemovedError): void;
   /** What the others may know of the generations here; null before it takes part. */
   generationView?(): GenerationView | null;
+  /** The upgrade that is open, or is being opened. */
+  openUpgrade?(): OpenUpgrade | null;
   /** What another member asks of this one about the backup that is due; null for what is no such question. */
   backup?(question: unknown): object | null;
 }
@@ -534,7 +537,10 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
     const { boot, chosenUpTo } = recovered;
     this.#logger.info({ member: self, cell: manifest.cell.id, boot: boot.number, chosenUpTo }, 'replica started');
-    const membership = new MembershipService({ log, questions, clocks, logger: this.#logger });
+    const membership = new MembershipService({
+      ...{ log, questions, clocks, logger: this.#logger },
+      openUpgrade: () => this.#hooks.openUpgrade?.() ?? null,
+    });
     this.#deskMember = {
       manifest,
       log,
@@ -543,6 +549,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       cellSecret,
       // What was heard before this process began is among what is remembered of disks, as what others heard is.
       hasLived: (id) => this.#belonging.lived.has(id) || storage.memory.of(id).length > 0,
+      flush: async () => storage.flush(),
       connected: () => network.connected(),
       meet: (acquaintance) => this.#belonging.meet(acquaintance),
     };

@@ -155,6 +155,7 @@ class ReplicaProcess {
       onFatal: (error) => void this.#end(error),
       onRemoved: (error) => void sleep(removedLingerMs).then(() => this.#end(error)),
       generationView: () => this.#recovery?.view() ?? null,
+      openUpgrade: () => this.#service?.openUpgrade() ?? null,
       backup: (question) => this.#backups?.answer(question) ?? null,
     });
   }

@@ -37,6 +37,7 @@ import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import { MemberDrains } from './member-drains.ts';
 import type { MembershipService } from './membership/membership-service.ts';
+import { beingOpened, type OpenUpgrade, opens, openUpgradeOf } from './open-upgrade.ts';
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
 import type { SelfCheck } from './self-check.ts';
@@ -101,6 +102,8 @@ export class DatabaseService implements ReplicaService {
   #draining = false;
   /** Who went on when this replica was told to stop: where the last requests on open connections are sent. */
   #successor: { readonly name: string; readonly url: string } | null = null;
+  /** Attempts of upgrades that were proposed here and are not known to be applied. */
+  readonly #opening = new Set<string>();
   #items = 0;
   #instances = 0;
 
@@ -234,7 +237,23 @@ export class DatabaseService implements ReplicaService {
     if (this.#draining) return done(this.#none('not-master'));
     // Not before every member can read it: the others would stop in front of it (pitfall U5).
     if (!mayPropose(command.kind, database.level)) return done(this.#none('level'));
-    log.submit(encodeCommand(command), (outcome) => done(this.#toWriteOutcome(outcome)));
+    const opened = command.kind === 'system' ? opens(command, database.system) : null;
+    if (opened === null) return log.submit(encodeCommand(command), (outcome) => done(this.#toWriteOutcome(outcome)));
+    // Either is refused while the other is on its way: an upgrade and a change of its members never overlap.
+    if (this.#options.membership?.isChanging === true) return done(this.#none('membership-changing'));
+    this.#opening.add(opened);
+    log.submit(encodeCommand(command), (outcome) => {
+      this.#opening.delete(opened);
+      done(this.#toWriteOutcome(outcome));
+    });
+  }
+
+  /** The upgrade that is open in the cell, or that is being opened through this replica. */
+  openUpgrade(): OpenUpgrade | null {
+    const { clocks, database, log } = this.#options;
+    const [opening] = this.#opening;
+    const open = openUpgradeOf(database.system, log.core.cellTimeMs(clocks.now()));
+    return open ?? (opening === undefined ? null : beingOpened(opening));
   }
 
   #toWriteOutcome(outcome: SubmitOutcome<CommandResult>): WriteOutcome {
@@ -254,7 +273,7 @@ export class DatabaseService implements ReplicaService {
     }
   }
 
-  #none(reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping' | 'level'): WriteOutcome {
+  #none(reason: Extract<WriteOutcome, { kind: 'none' }>['reason']): WriteOutcome {
     const master = this.#master();
     const redirect =
       master === null || master.id === this.#options.self ? this.#successor : { name: master.name, url: master.url };

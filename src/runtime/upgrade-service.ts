@@ -2,18 +2,13 @@
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { OpenUpgradeDocument } from '../formats/operating-body.ts';
-import {
-  type AttemptManifestDocument,
-  type AttemptScanDocument,
-  attemptKey,
-  currentKey,
-  type ScanVerdictDocument,
-} from '../formats/upgrade-body.ts';
+import type { AttemptManifestDocument, AttemptScanDocument, ScanVerdictDocument } from '../formats/upgrade-body.ts';
 import type { AttemptsPort } from '../ports/attempts.ts';
 import type { ClockPort } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { UpgradeService } from './http/service.ts';
 import type { LogReplica } from './log-replica.ts';
+import { openUpgradeOf } from './open-upgrade.ts';
 import { isSigned, signed } from './signed-scan.ts';
 
 export interface ReplicaUpgradeOptions {
@@ -41,12 +36,10 @@ export class ReplicaUpgrade implements UpgradeService {
 
   /** For status: what waits to be ended, finalized above all. Not a warning, which a judge of a restart would take for news. */
   open(): OpenUpgradeDocument | null {
-    const { system } = this.#options.database;
-    const id = system.get(currentKey)?.value;
-    if (id === undefined) return null;
-    const journal = system.get(attemptKey(Buffer.from(id).toString('utf8')))?.value;
-    if (journal === undefined) return null;
-    const { attempt, changedAt, from, state, to } = JSON.parse(Buffer.from(journal).toString('utf8'));
+    const { cellTimeMs, entries } = this.system();
+    const open = openUpgradeOf(entries, cellTimeMs);
+    if (open === null) return null;
+    const { attempt, changedAt, from, state, to } = open;
     return { attempt, state, from, to, changedAt };
   }
 

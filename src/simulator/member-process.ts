@@ -187,6 +187,7 @@ export class MemberProcess {
         observer.mastership(this.#observed as Observed, event.role, event.cause);
         this.#service?.onMastership(event);
       },
+      openUpgrade: () => this.#service?.openUpgrade() ?? null,
       onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
       onDelivered: (items) => this.#service?.onApplied(items),
       onStep: (input, effects, replica) => {

@@ -134,6 +134,12 @@ export class ReplicaStorage {
     this.#parts.commit.onPersisted(callback);
   }
 
+  /** Resolves when everything queued so far, and something of now, is durable. @throws {DiskError} */
+  flush(): Promise<void> {
+    invariant(this.#closing === null, 'closed storage is not written to');
+    return this.#parts.commit.barrier(0);
+  }
+
   /** Called once: nothing will be acknowledged any more, the process must end. */
   onFailed(callback: (error: DiskError) => void): void {
     this.#parts.commit.onFailed(callback);

@@ -1,10 +1,12 @@
 /** Real processes with hooks (PML §6.3): each hook strikes where it says, and the replica does what it must. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Random } from '../../src/core/random.ts';
+import { removeMember } from '../../src/operator/members/workflows.ts';
 import { CellClient, type CellOutcome, keyPath } from '../support/cell-client.ts';
 import { type CellProcess, leaseMs, withCell } from '../support/cell-process.ts';
 import { Hooks, ordersOf, startWith, untilHealed } from '../support/hooks/hooks.ts';
 import type { Moment } from '../support/hooks/points.ts';
+import { operate } from '../support/membership-operator.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { handOver } from '../support/torture/hook-faults.ts';
 import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
@@ -73,6 +75,33 @@ describe('an end at a named point', () => {
       expect(await end).toEqual(killed);
       follower.start();
       await cell.agreement();
+    });
+  });
+});
+
+describe('a disk that hangs', () => {
+  it('costs its member the place among those that are counted on, though it answers and applies', async () => {
+    await withHooks(3, async (cell) => {
+      const [hung, other] = cell.others(await cell.master()) as [ReplicaChild, ReplicaChild];
+      const removing = (dryRun: boolean) =>
+        operate(cell, (options) => removeMember(options, other.name, { dryRun, allowNoSpare: true }));
+      expect(await removing(true)).toMatchObject({ changed: true });
+      await new Hooks(hung).trap('before', 'wal.write-flush', { kind: 'hold', ms: untilHealed });
+      // Without `other` both that are left would be needed, and one of them acknowledges nothing.
+      for (const dryRun of [true, false]) {
+        const refusal = await removing(dryRun).then(
+          () => null,
+          (error: unknown) => error,
+        );
+        expect(refusal).toMatchObject({ code: 'PAXOS_QUORUM_AT_RISK', exitCode: 5 });
+      }
+      await new Hooks(hung).heal();
+      await until('its disk works again', async () =>
+        removing(true).then(
+          () => true,
+          () => false,
+        ),
+      );
     });
   });
 });

@@ -2,6 +2,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { UpgradeWriteBody } from '../../src/formats/upgrade-body.ts';
+import { withCell as withClient } from '../../src/operator/connect.ts';
 import { withMembers } from '../../src/operator/members/port.ts';
 import { addMember, rebuildMember, removeMember, replaceMember } from '../../src/operator/members/workflows.ts';
 import { withCell } from '../support/cell-process.ts';
@@ -163,6 +165,21 @@ describe('a change that would harm the cell', () => {
         after: { voters: 2, quorum: 2, tolerates: 0 },
       });
       expect(judged.warnings.join()).toContain('even number');
+      // An upgrade is open: its members stay the same ones.
+      const journal = { attempt: 'u-1', state: 'running', to: '9.9.9', startedBy: 'alice' };
+      const writes = [
+        { key: 'upgrade/current', value: 'u-1' },
+        { key: 'upgrade/attempt/u-1', value: JSON.stringify(journal) },
+      ];
+      const write = (body: UpgradeWriteBody) =>
+        withClient({ endpoints: cell.urls, timeout: 15_000 }, (client) => client.writeUpgrade(body));
+      expect(await write({ writes })).toMatchObject({ succeeded: true });
+      for (const dryRun of [true, false]) {
+        await expect(
+          operate(cell, (options) => removeMember(options, other.name, { dryRun, allowNoSpare: true })),
+        ).rejects.toMatchObject({ code: 'PAXOS_UPGRADE_OPEN', exitCode: 5, facts: { attempt: 'u-1' } });
+      }
+      expect(await write({ writes: [{ key: 'upgrade/current', value: null }] })).toMatchObject({ succeeded: true });
       await down.kill();
       // Two of two would be needed, and one of them is down: no flag overrides that.
       await expect(

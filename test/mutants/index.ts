@@ -7,6 +7,7 @@ import { fence } from './fence.ts';
 import { generations } from './generations.ts';
 import { leases } from './leases.ts';
 import { marks } from './marks.ts';
+import { members } from './members.ts';
 import { membership } from './membership.ts';
 import type { Mutant } from './mutant.ts';
 import { promises } from './promises.ts';
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...durability,
   ...leases,
   ...membership,
+  ...members,
   ...databases,
   ...damage,
   ...marks,

@@ -149,6 +149,32 @@ describe('a member that does not come', () => {
 });
 
 describe('a wrong name', () => {
+  it.each<[string, string, string, string, object]>([
+    ['of OLD again, with a new address', 'n3', 'n3', 'new', { code: 'PAXOS_USAGE', exitCode: 2 }],
+    ['of OLD again, with its own address', 'n3', 'n3', 'n3', { code: 'PAXOS_USAGE', exitCode: 2 }],
+    ['of another voter, with a new address', 'n3', 'n2', 'new', { code: 'PAXOS_MEMBER_EXISTS', exitCode: 5 }],
+    ['of another voter, with its address', 'n3', 'n2', 'n2', { code: 'PAXOS_MEMBER_EXISTS', exitCode: 5 }],
+    ['of a spare, with another address', 'n3', 'n6', 'new', { code: 'PAXOS_MEMBER_EXISTS', exitCode: 5 }],
+    ['of a spare, with another address, for nobody', 'n9', 'n6', 'new', { code: 'PAXOS_MEMBER_EXISTS', exitCode: 5 }],
+  ])('of the one that comes, %s, costs nobody a place', async (_what, old, name, at, refusal) => {
+    const model = new MembershipModel(['n1', 'n2', 'n3', 'n4', 'n5']);
+    for (const waiting of ['n6', 'new']) model.start(waiting);
+    await addMember(options(model), { name: 'n6', url: urlOf('n6'), promote: false, ...plain });
+    const before = model.describe();
+    for (const dryRun of [true, false]) {
+      const replacing = replaceMember(options(model), { old, name, url: urlOf(at), dryRun, allowNoSpare: false });
+      await expect(replacing).rejects.toMatchObject(refusal);
+    }
+    expect(model.describe()).toBe(before);
+  });
+
+  it('is none when a spare takes the place that it was kept for', async () => {
+    const model = threeAnd('n4');
+    await addMember(options(model), { name: 'n4', url: urlOf('n4'), promote: false, ...plain });
+    await replaceMember(options(model), { old: 'n2', name: 'n4', url: `${urlOf('n4')}/`, ...plain });
+    expect(model.describe()).toBe('n1 voter, n3 voter, n4 voter');
+  });
+
   it('replaces nobody', async () => {
     const model = threeAnd('n4');
     const replacing = replaceMember(options(model), { old: 'n9', name: 'n4', url: urlOf('n4'), ...plain });

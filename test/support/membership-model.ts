@@ -85,6 +85,7 @@ export class MembershipModel implements MembersPort {
       appliedUpTo: this.#instance,
       conditions: new Map(configuration.members.map((member) => [memberId(member), this.#condition(member)])),
       notReady: waits ? null : 'no replica answers',
+      upgrade: null,
       allowNoSpare,
     });
     if (plan.kind === 'refused') throw new OperatorError(plan.code, plan.message, { facts: plan.facts });

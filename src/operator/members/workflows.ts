@@ -2,7 +2,7 @@
  * `members add`, `promote`, `remove`, `replace`, `rebuild`: several logged changes each, in an order in which the cell never has
  * fewer votes than it may (design §3). Everything that they remember is in the cell.
  */
-import { type OperatorError, RefusedError } from '../../errors/index.ts';
+import { type OperatorError, RefusedError, UsageError } from '../../errors/index.ts';
 import type { MembersChangeDocument, MembersDocument, ReplicaStatusDocument } from '../../formats/http-body.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
@@ -143,15 +143,24 @@ export interface ReplaceOptions extends ChangeFlags {
 /**
  * OLD alive: NEW is added, gets its vote, and OLD goes. OLD dead: OLD goes in the step that admits NEW, which then gets its
  * vote. Run again it goes on where it stands: what is done shows in the membership.
+ * @throws {UsageError} when NEW is OLD; {RefusedError} PAXOS_MEMBER_EXISTS, with nothing changed, when NEW is a member that no run of
+ * this command can have admitted: OLD would go, and nobody come.
  */
 export async function replaceMember(options: StepOptions, replace: ReplaceOptions): Promise<MembersResult> {
   const { port } = options;
   const { old, name, url, dryRun, allowNoSpare } = replace;
+  if (old === name) {
+    throw new UsageError(
+      `${name} cannot take its own place: a member that moves gets another name, and a lost disk is rebuilt under the old one.`,
+      { suggestions: [`paxosctl members replace ${old} NEW --url ${url}`, `paxosctl members rebuild ${old}`] },
+    );
+  }
   const master = await port.master();
   if (master === null) throw new RefusedError('Nobody is master now.', { code: 'PAXOS_NO_MASTER' });
   const leaving = master.members.find((member) => member.name === old);
   const coming = master.members.find((member) => member.name === name);
   if (leaving === undefined && coming === undefined) throw unknown(old, master);
+  if (coming !== undefined) refuseStranger(coming, { url, leaving });
   const remove = () => port.remove(old, { dryRun, allowNoSpare });
   const done: MembersChangeDocument[] = [];
   const finish = () => resultOf('replace', name, done);
@@ -179,6 +188,29 @@ export async function replaceMember(options: StepOptions, replace: ReplaceOption
   }
   done.push(dryRun ? await remove() : await untilDone(options, `Removing ${old}`, remove));
   return finish();
+}
+
+type ListedMember = ReplicaStatusDocument['members'][number];
+
+/** NEW is there already, which is right only when this command was killed, or when it was a spare: at the same address, and younger. */
+function refuseStranger(
+  coming: ListedMember,
+  { url, leaving }: { readonly url: string; readonly leaving: ListedMember | undefined },
+): void {
+  const { name } = coming;
+  const refuse = (why: string): never => {
+    throw new RefusedError(`${name} ${why}; nothing was changed.`, {
+      code: 'PAXOS_MEMBER_EXISTS',
+      facts: { member: name, url: coming.url },
+      suggestions: [`paxosctl members replace ${leaving?.name ?? 'OLD'} NEW --url URL`, 'paxosctl members list'],
+    });
+  };
+  const bare = (address: string): string => address.replace(/\/+$/, '');
+  if (bare(coming.url) !== bare(url)) refuse(`is a member already, at ${coming.url}`);
+  // Lives are numbered upwards: who came to take this place is the younger of the two.
+  if (leaving !== undefined && coming.voting && coming.incarnation <= leaving.incarnation) {
+    refuse(`is a voter already, of no later date than ${leaving.name}, and takes nobody's place`);
+  }
 }
 
 async function isAlive(

@@ -4,7 +4,7 @@
  * Any operator on any machine reads the same one. It is only ever replaced whole, by whoever holds the claim.
  */
 
-import { attemptKey, claimRenewedKey, currentKey } from '../../formats/upgrade-body.ts';
+import { attemptKey, claimKey, claimLapsesMs, claimRenewedKey, currentKey } from '../../formats/upgrade-body.ts';
 
 export type AttemptState =
   /** Members are being upgraded. */
@@ -110,14 +110,13 @@ export interface Claim {
 
 export const keys = {
   current: currentKey,
-  claim: 'upgrade/claim',
+  claim: claimKey,
   renewed: claimRenewedKey,
   attempt: attemptKey,
   attempts: 'upgrade/attempt/',
 } as const;
 
-/** A claim that was not renewed for so long, in the time of the cell, is nobody's. */
-export const claimLapsesMs = 10_000;
+export { claimLapsesMs };
 export const claimRenewEveryMs = 1_000;
 
 /** Older steps of an attempt are dropped: a document has to fit into one entry. */

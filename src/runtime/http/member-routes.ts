@@ -136,6 +136,7 @@ const problems = [
   'PAXOS_MEMBER_DIFFERS',
   'PAXOS_QUORUM_AT_RISK',
   'PAXOS_NO_SPARE',
+  'PAXOS_UPGRADE_OPEN',
 ];
 
 export const memberRoutes: readonly Route[] = [

@@ -87,6 +87,12 @@ function notDone(outcome: Extract<WriteOutcome, { kind: 'none' }>): Refusal {
       return refusal('PAXOS_READ_ONLY', 'This replica is read-only: its disk is nearly full.', details);
     case 'level':
       return refusal('PAXOS_LEVEL_TOO_LOW', 'The cell is not yet at the level that knows this request.', details);
+    case 'membership-changing':
+      return refusal(
+        'PAXOS_MEMBERSHIP_CHANGING',
+        'A change of the membership is under way: an upgrade begins when it has ended.',
+        { facts: { next: ['paxosctl members list', 'paxosctl wait healthy --timeout 2m'] } },
+      );
     case 'stopping':
       return { ...refusal('PAXOS_STOPPING', 'This replica is shutting down.', details), redirect: outcome.redirect };
   }

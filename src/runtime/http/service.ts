@@ -40,7 +40,7 @@ export type WriteOutcome =
   /** It had no effect and may be sent again, to `redirect` when that is known. */
   | {
       readonly kind: 'none';
-      readonly reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping' | 'level';
+      readonly reason: 'not-master' | 'overloaded' | 'read-only' | 'stopping' | 'level' | 'membership-changing';
       readonly redirect: { readonly name: string; readonly url: string } | null;
       readonly retryAfterMs: number;
     }

@@ -122,7 +122,13 @@ export const upgradeRoutes: readonly Route[] = [
     body: { json: upgradeSchema },
     headers: { 'Paxos-Epoch': 'Fails unless the master has been master without a break since this epoch.' },
     answer: '{"succeeded","guard":[…],"instance","epoch"}.',
-    problems: ['PAXOS_SYSTEM_ENTRY_INVALID', 'PAXOS_KEY_RESERVED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_LEVEL_TOO_LOW'],
+    problems: [
+      'PAXOS_SYSTEM_ENTRY_INVALID',
+      'PAXOS_KEY_RESERVED',
+      'PAXOS_EPOCH_CHANGED',
+      'PAXOS_LEVEL_TOO_LOW',
+      'PAXOS_MEMBERSHIP_CHANGING',
+    ],
     handle: write,
   },
   {

@@ -76,6 +76,8 @@ export interface ConditionDocument {
   readonly id: ReplicaId;
   readonly participation: string;
   readonly appliedUpTo: number;
+  /** It has made something durable since it was asked. What hangs there does not show in anything else that it says. */
+  readonly durable: boolean;
   readonly version: string;
   readonly digests: readonly DigestAt[];
 }
@@ -171,6 +173,7 @@ export const isCondition = (value: unknown): value is ConditionDocument =>
   isText(value.id) &&
   isText(value.participation) &&
   isCount(value.appliedUpTo) &&
+  typeof value.durable === 'boolean' &&
   isText(value.version) &&
   isList(value.digests, isDigest);
 

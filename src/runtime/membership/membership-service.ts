@@ -10,6 +10,8 @@ import type { Facts } from '../../errors/operator-error.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
 import type { LogReplica } from '../log-replica.ts';
 import type { Logger } from '../logger.ts';
+import type { OpenUpgrade } from '../open-upgrade.ts';
+import type { ConditionDocument } from './documents.ts';
 import type { PeerQuestions } from './peer-questions.ts';
 import { type MemberCondition, type MemberRequest, type PlannedChange, planChange, type Situation } from './plan.ts';
 
@@ -60,7 +62,7 @@ export type ChangeResult =
 /** What of the log is needed here, whatever application stands on it. */
 export type MemberLog = Pick<
   LogReplica<unknown>,
-  'self' | 'core' | 'appliedUpTo' | 'stopped' | 'isServing' | 'changeConfiguration' | 'recentDigests'
+  'self' | 'core' | 'appliedUpTo' | 'stopped' | 'frozen' | 'isServing' | 'changeConfiguration' | 'recentDigests'
 >;
 
 export interface MembershipOptions {
@@ -68,14 +70,22 @@ export interface MembershipOptions {
   readonly questions: PeerQuestions;
   readonly clocks: ClockPort;
   readonly logger: Logger;
+  /** See {@link Situation.upgrade}. */
+  openUpgrade(): OpenUpgrade | null;
 }
 
 export class MembershipService {
   readonly #options: MembershipOptions;
   #busy: Promise<unknown> | null = null;
+  #proposing = false;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+  }
+
+  /** A change is on its way that may still be chosen, or does not govern yet: no upgrade begins meanwhile. */
+  get isChanging(): boolean {
+    return this.#proposing || !this.#isSettled;
   }
 
   /** Carries out `request`, or says what it would do. */
@@ -112,7 +122,11 @@ export class MembershipService {
     if (!plan.configuration.members.some((member) => memberId(member) === log.self && member.role === 'voter')) {
       return { kind: 'hand-over' };
     }
-    const outcome = await this.#propose(plan.configuration);
+    // In the step in which it was judged: from here on no upgrade is opened, and none was.
+    this.#proposing = true;
+    const outcome = await this.#propose(plan.configuration).finally(() => {
+      this.#proposing = false;
+    });
     if (outcome !== 'changed') return outcome === 'refused' ? this.#lost() : { kind: 'unknown' };
     await this.#settled(changeMsMax);
     this.#options.logger.info({ ...request, ...plan.after }, 'the membership has changed');
@@ -152,6 +166,7 @@ export class MembershipService {
       appliedUpTo: log.appliedUpTo,
       conditions,
       notReady,
+      upgrade: this.#options.openUpgrade(),
       allowNoSpare,
     };
   }
@@ -161,19 +176,23 @@ export class MembershipService {
     const { log, questions } = this.#options;
     const others = this.#latest().configuration.members.filter((member) => memberId(member) !== log.self);
     const answers = await Promise.all(others.map((member) => questions.condition(member)));
+    // Those whose acknowledgements do not come, whatever they answer to a question.
+    const unheard = new Set(log.core.unheard(this.#options.clocks.now()));
     return new Map(
       others.map((member, i) => {
         const answer = answers[i] ?? null;
+        const id = memberId(member);
+        const silent = whySilent(member, answer, unheard.has(id));
         const condition: MemberCondition =
-          answer === null
-            ? { silent: `it does not answer at ${member.url}`, voting: false, appliedUpTo: 0, agrees: null }
+          answer === null || silent !== null
+            ? { silent, voting: false, appliedUpTo: answer?.appliedUpTo ?? 0, agrees: null }
             : {
                 silent: null,
                 voting: answer.participation === 'voting',
                 appliedUpTo: answer.appliedUpTo,
                 agrees: log.recentDigests.agreesWith(answer.digests),
               };
-        return [memberId(member), condition];
+        return [id, condition];
       }),
     );
   }
@@ -254,6 +273,13 @@ export class MembershipService {
 interface Asked {
   readonly notReady: string | null;
   readonly probes: readonly Probe[];
+}
+
+/** Why this member cannot be counted on now, whatever it says of itself; null when it can. */
+function whySilent({ url }: Member, answer: ConditionDocument | null, unheard: boolean): string | null {
+  if (answer === null) return `it does not answer at ${url}`;
+  if (!answer.durable) return 'it answers, and its disk makes nothing durable';
+  return unheard ? 'it answers, and has acknowledged nothing to the master for two leases' : null;
 }
 
 const nameOf = (members: readonly Member[], id: ReplicaId): string =>

@@ -27,6 +27,9 @@ import {
 import { type MemberLog, type MembershipService, problemOf } from './membership-service.ts';
 import type { PeerQuestions } from './peer-questions.ts';
 
+/** A disk that takes longer for one flush is no use to the cell just now; shorter than a question waits for its answer. */
+const flushMsMax = 700;
+
 /** What there is once this replica takes part. */
 export interface DeskMember {
   readonly manifest: Manifest;
@@ -37,6 +40,8 @@ export interface DeskMember {
   readonly cellSecret: Uint8Array;
   /** This incarnation was heard of, by this process or by what is remembered of disks: it has begun somewhere. */
   hasLived(id: ReplicaId): boolean;
+  /** Resolves when something that is written now is durable. */
+  flush(): Promise<void>;
   connected(): readonly ReplicaId[];
   /** From now on this replica is reached there, until the log names it. */
   meet(acquaintance: Acquaintance): void;
@@ -69,7 +74,7 @@ export class PeerDesk {
         void this.#answer(request, response, operatorSecret, (asked) => this.#join(asked));
         return true;
       case paths.condition:
-        return this.#asMember(request, response, member, async (_, own) => conditionOf(own));
+        return this.#asMember(request, response, member, (_, own) => this.#condition(own));
       case paths.probe:
         return this.#asMember(request, response, member, (asked, own) => this.#probe(asked, own));
       case paths.promotion:
@@ -103,6 +108,33 @@ export class PeerDesk {
     const document = asked === null ? null : await answer(asked).catch(() => null);
     const status = asked === null ? 401 : document === null ? 503 : 200;
     world.answerPeer(request, response, { status, document: document ?? {}, secret });
+  }
+
+  /** Who hangs on its disk answers, applies and acknowledges nothing: only the disk itself can tell (pitfall D10). */
+  async #condition({ flush, log, manifest }: DeskMember): Promise<ConditionDocument> {
+    const durable = !log.stopped && log.frozen === null && (await this.#isInTime(flush()));
+    return {
+      id: log.self,
+      participation: log.stopped ? 'halted' : log.core.participation,
+      appliedUpTo: log.appliedUpTo,
+      durable,
+      version: manifest.lastVersion,
+      digests: log.recentDigests.told(),
+    };
+  }
+
+  #isInTime(work: Promise<void>): Promise<boolean> {
+    const { clocks } = this.#options;
+    return new Promise((resolve) => {
+      const at = (clocks.now().monotonicMs + flushMsMax) as ReturnType<ClockPort['now']>['monotonicMs'];
+      const timer = clocks.schedule(at, () => resolve(false));
+      work
+        .then(
+          () => resolve(true),
+          () => resolve(false),
+        )
+        .finally(() => timer.cancel());
+    });
   }
 
   async #probe(asked: unknown, { log, questions }: DeskMember): Promise<ProbeAnswer | null> {
@@ -189,14 +221,6 @@ function admissionOf({ incarnation }: Member, { manifest, log }: DeskMember): Ad
   const members = present.map((member) => ({ id: memberId(member), url: member.url }));
   return { cell, level, configurations, incarnation, members };
 }
-
-const conditionOf = ({ log, manifest }: DeskMember): ConditionDocument => ({
-  id: log.self,
-  participation: log.stopped ? 'halted' : log.core.participation,
-  appliedUpTo: log.appliedUpTo,
-  version: manifest.lastVersion,
-  digests: log.recentDigests.told(),
-});
 
 /** One that takes the place of a voter gets its vote back without an operator; a spare waits to be asked for. */
 async function promoted(asked: unknown, { log, membership }: DeskMember): Promise<object | null> {

@@ -11,6 +11,7 @@ import { quorumSize, voters } from '../../core/consensus/quorum.ts';
 import { unreachable } from '../../core/invariant.ts';
 import type { ErrorCode } from '../../errors/catalogue.ts';
 import type { Facts } from '../../errors/operator-error.ts';
+import type { OpenUpgrade } from '../open-upgrade.ts';
 
 /** Closer than this a member counts as caught up: writes are under way all the time. */
 export const lagInstancesMax = 100;
@@ -53,6 +54,8 @@ export interface Situation {
   readonly conditions: ReadonlyMap<ReplicaId, MemberCondition>;
   /** Why the replica at the address of a member to be added cannot be admitted; null when it can. */
   readonly notReady: string | null;
+  /** The upgrade that is open, or is being opened; null when there is none. */
+  readonly upgrade: OpenUpgrade | null;
   /** One of these voters may be given up though none could then fail. */
   readonly allowNoSpare: boolean;
 }
@@ -89,6 +92,8 @@ export function planChange(request: MemberRequest, situation: Situation): Change
   if (!Array.isArray(next)) return next as RefusedChange;
   const { configuration } = situation;
   if (next === configuration.members) return planned('nothing', configuration, configuration, []);
+  const held = heldByUpgrade(request, situation);
+  if (held !== null) return held;
   if (!situation.settled) {
     return refused('PAXOS_MEMBERSHIP_CHANGING', 'Another change of the membership is under way.', {}, [
       'paxosctl members list',
@@ -106,6 +111,31 @@ export function planChange(request: MemberRequest, situation: Situation): Change
   if (later !== null) return later;
   const { before } = planned('change', configuration, after, []);
   return { kind: 'change', configuration: after, before, after: sizeOf(promoted), warnings: warningsOf(promoted) };
+}
+
+/**
+ * An upgrade counts on its members from beginning to end (design §6): they are the same ones afterwards. What heals the cell goes
+ * on: a lost disk is rebuilt, up to its vote; and one who does not answer may go while nobody drives, or an upgrade whose machine
+ * is lost could never end.
+ */
+function heldByUpgrade(
+  request: MemberRequest,
+  { upgrade, configuration, conditions }: Situation,
+): RefusedChange | null {
+  if (upgrade === null || request.kind === 'rebuild') return null;
+  const member = configuration.members.find(({ name }) => name === request.name);
+  if (request.kind === 'promote' && member?.role === 'rebuilding') return null;
+  const { attempt, driver, startedBy, state, to } = upgrade;
+  if (request.kind === 'remove' && driver === null && member !== undefined) {
+    if (conditions.get(memberId(member))?.silent != null) return null;
+  }
+  const driven = driver === null ? '' : `, driven by ${driver}`;
+  return refused(
+    'PAXOS_UPGRADE_OPEN',
+    `Upgrade ${attempt} to version ${to}, begun by ${startedBy}, is ${state}${driven}: members are not changed before it has ended.`,
+    { attempt, state, to, startedBy, driver },
+    ['paxosctl upgrade status', 'paxosctl upgrade resume', 'paxosctl upgrade abort'],
+  );
 }
 
 const withVote = (members: readonly Member[], name: string): readonly Member[] =>

@@ -90,6 +90,7 @@ function nextStep(world: FaultWorld, { machine, old }: Replacement, present: Pre
     appliedUpTo: log.appliedUpTo,
     conditions: new Map(configuration.members.map((it) => [memberId(it), conditionOf(world, it, present)])),
     notReady: null,
+    upgrade: null,
     // That of those who are left one more may fail is for the atlas to see to.
     allowNoSpare: true,
   });

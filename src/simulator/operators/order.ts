@@ -140,6 +140,7 @@ function wrongOrder({ voters, spares }: Scene, plain: Order, random: Random): Or
   const nobody = random.pick(strangers);
   const somebody = random.pick(voters);
   const spare = spares.length > 0 ? random.pick(spares) : nobody;
+  const anew = `http://${spare}.simulated`;
   const address = random.chance(0.5) ? `http://${somebody}.simulated` : 'http://nowhere.simulated';
   return random.pick<Order>([
     { ...plain, command: 'remove', member: nobody, wrong: 'name' },
@@ -148,6 +149,9 @@ function wrongOrder({ voters, spares }: Scene, plain: Order, random: Random): Or
     { ...plain, command: 'transfer', member: nobody, wrong: 'name' },
     { ...plain, command: 'drain', member: nobody, forMs: 1_000, wrong: 'name' },
     { ...plain, command: 'replace', member: spare, old: nobody, wrong: 'name' },
+    // Nobody comes, and somebody would go: in the place of itself, and of another voter.
+    { ...plain, command: 'replace', member: somebody, old: somebody, url: anew, wrong: 'name' },
+    { ...plain, command: 'replace', member: random.pick(voters), old: somebody, url: anew, wrong: 'name' },
     { ...plain, command: 'add', member: spare, url: address, wrong: 'address' },
     { ...plain, command: 'add', member: somebody, url: `http://${spare}.simulated`, wrong: 'address' },
     { ...plain, command: 'replace', member: spare, old: somebody, url: address, wrong: 'address' },

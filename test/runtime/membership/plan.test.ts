@@ -9,6 +9,7 @@ import {
   planChange,
   type Situation,
 } from '../../../src/runtime/membership/plan.ts';
+import type { OpenUpgrade } from '../../../src/runtime/open-upgrade.ts';
 
 const well: MemberCondition = { silent: null, voting: true, appliedUpTo: 1000, agrees: true };
 const silent: MemberCondition = { silent: 'it does not answer', voting: false, appliedUpTo: 0, agrees: null };
@@ -36,6 +37,7 @@ function situation(
     appliedUpTo: 1000,
     conditions: new Map(members.map((each) => [memberId(each), conditionOf(each)])),
     notReady: null,
+    upgrade: null,
     allowNoSpare: false,
     ...more,
   };
@@ -130,6 +132,55 @@ describe('what is refused', () => {
     expect(code({ kind: 'remove', name: 'n2' }, situation(three, { n3: silent }, allowed))).toBe(
       'PAXOS_QUORUM_AT_RISK',
     );
+  });
+});
+
+describe('in the middle of an upgrade', () => {
+  const upgrade: OpenUpgrade = {
+    ...{ attempt: 'u-1', state: 'running', from: '0.1.0', to: '0.2.0', changedAt: 'now', startedBy: 'alice@ops1' },
+    driver: 'alice@ops1, process 7',
+  };
+  const rebuilding = [...named('n1', 'n2'), member('n3', 'rebuilding', 9)];
+  const spare = [...five, member('n6', 'learner', 9)];
+
+  it.each<[string, MemberRequest, Situation]>([
+    ['nobody is added', add('n6'), situation(five, {}, { upgrade })],
+    ['not even without a vote', add('n6', { vote: false }), situation(five, {}, { upgrade })],
+    [
+      'nobody takes the place of a dead one',
+      add('n6', { replaces: 'n5' }),
+      situation(five, { n5: silent }, { upgrade }),
+    ],
+    ['nobody is removed', { kind: 'remove', name: 'n5' }, situation(five, {}, { upgrade })],
+    ['no spare gets a vote', { kind: 'promote', name: 'n6' }, situation(spare, {}, { upgrade })],
+    [
+      'nor is one removed who is well, though nobody drives now',
+      { kind: 'remove', name: 'n5' },
+      situation(five, {}, { upgrade: { ...upgrade, driver: null } }),
+    ],
+    [
+      'nor a dead one while somebody drives',
+      { kind: 'remove', name: 'n5' },
+      situation(five, { n5: silent }, { upgrade }),
+    ],
+  ])('%s', (_what, request, at) => {
+    const plan = planChange(request, at);
+    expect(plan).toMatchObject({ code: 'PAXOS_UPGRADE_OPEN', facts: { attempt: 'u-1', startedBy: 'alice@ops1' } });
+    expect(plan).toMatchObject({ message: expect.stringContaining('u-1') });
+  });
+
+  it('a lost disk is rebuilt, up to its vote, and what is so already is no change', () => {
+    const lost = situation(three, { n3: silent }, { upgrade });
+    expect(code({ kind: 'rebuild', name: 'n3', incarnation: null }, lost)).toBe('change');
+    const back = situation(rebuilding, { n3: { ...well, voting: false } }, { upgrade });
+    expect(code({ kind: 'promote', name: 'n3' }, back)).toBe('change');
+    expect(code({ kind: 'remove', name: 'n9' }, situation(five, {}, { upgrade }))).toBe('nothing');
+    expect(code(add('n5'), situation(five, {}, { upgrade }))).toBe('nothing');
+  });
+
+  it('one whose machine is lost goes when nobody drives, or the upgrade could never end', () => {
+    const at = situation(five, { n5: silent }, { upgrade: { ...upgrade, driver: null } });
+    expect(code({ kind: 'remove', name: 'n5' }, at)).toBe('change');
   });
 });
 
