@@ -22,6 +22,7 @@ import {
   MemberRemovedError,
   OperatorError,
 } from '../errors/index.ts';
+import type { LevelRange } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Admission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
@@ -78,6 +79,8 @@ export interface MemberOptions {
   /** A lost, older or damaged disk is rebuilt from the others, as a new incarnation. Changes nothing for a sound one. */
   readonly rebuild?: boolean;
   readonly version: string;
+  /** That this program speaks; those of this build where absent. */
+  readonly levels?: LevelRange;
   readonly snapshotLogBytes?: number;
   readonly segmentBytes?: number;
   readonly limits?: Partial<Limits>;
@@ -233,7 +236,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
         directory: this.#options.dataDir,
       });
     }
-    refuseLevel(manifest, this.#options.dataDir);
+    refuseLevel(manifest, this.#options.dataDir, this.#options.levels);
     if (manifest.rolledBack !== '') throw this.#rolledBackError(manifest.rolledBack);
     await this.#refuseOtherCell(manifest);
     await this.#rehearse(manifest, directory);

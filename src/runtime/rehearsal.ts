@@ -7,7 +7,7 @@
  */
 import { type Epoch, replicaId } from '../core/consensus/identity.ts';
 import { RehearsalFailedError, VersionRefusedError } from '../errors/index.ts';
-import { isSupported, levelsText, supportedLevels } from '../formats/levels.ts';
+import { isSupported, type LevelRange, levelsText, supportedLevels } from '../formats/levels.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { Manifest, RecordedPoint } from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
@@ -41,10 +41,14 @@ export interface Rehearsed {
  * The trip-wire after an upgrade was finalized: an older version does not even look at the data.
  * @throws {VersionRefusedError} (exit 22)
  */
-export function refuseLevel({ level, lastVersion }: Manifest, directory: string): void {
-  if (isSupported(level)) return;
+export function refuseLevel(
+  { level, lastVersion }: Manifest,
+  directory: string,
+  levels: LevelRange = supportedLevels,
+): void {
+  if (isSupported(level, levels)) return;
   const found = `level ${level} (version ${lastVersion} ran on it last)`;
-  throw new VersionRefusedError({ directory, found, supported: levelsText(supportedLevels) });
+  throw new VersionRefusedError({ directory, found, supported: levelsText(levels) });
 }
 
 /** @throws {RehearsalFailedError} (exit 22) with the data as it was. */

@@ -19,8 +19,10 @@ import { History } from './history.ts';
 import { Machine, type NamedHalt } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { Observer } from './observer.ts';
-import { Crew } from './operators/crew.ts';
+import { Crew, type CrewOptions } from './operators/crew.ts';
+import { UpgradeCrew } from './operators/upgrade-crew.ts';
 import { drawProfile, type Operators, type Profile } from './profile.ts';
+import { programOf } from './program.ts';
 import { type Sabotage, sabotage } from './sabotage.ts';
 import { Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
@@ -38,7 +40,10 @@ export interface CellOptions {
   readonly mode: SimulationMode | null;
   /** Answered operations that a run under faults goes on for, at most five times as long as was asked for. Default: 200. */
   readonly operationsMin?: number;
-  /** Whether operators add, remove and replace members: never (the default), in one cell of four, or in every one, often. */
+  /**
+   * Whether operators add, remove and replace members: never (the default), in one cell of four, or in every one, often. `upgrades`:
+   * every one is upgraded again and again, and half of them changed as well.
+   */
   readonly operators?: Operators;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
   readonly sabotage?: Sabotage;
@@ -115,6 +120,7 @@ export class SimulatedCell {
   readonly #faults: Faults;
   readonly #atlas: FaultAtlas;
   readonly #crew: Crew | null;
+  readonly #upgrades: UpgradeCrew | null;
   #violation: Error | null = null;
   #healedAfterMs: number | null = null;
 
@@ -167,8 +173,9 @@ export class SimulatedCell {
       : new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
     const first = formation.members.map(({ name }) => name);
     const spares = operated ? Array.from({ length: sparesCount }, (_, i) => `n${first.length + i + 1}`) : [];
+    const { programs = [] } = this.#profile;
     this.#machines = [...first, ...spares].map(
-      (name) =>
+      (name, i) =>
         new Machine({
           name,
           scheduler,
@@ -182,19 +189,20 @@ export class SimulatedCell {
           onFatal: (machine, error) => this.#onFatal(machine, error),
           onRecovered: ({ name: member }) => this.#atlas.wentOn(member),
           spare: !first.includes(name),
+          program: programOf(programs[i] ?? 1),
           onEntered: ({ incarnation }, before) => {
             if (incarnation > before && this.#atlas.isDamaged(name)) this.#atlas.renewed(name, 'operator-sequence');
           },
         }),
     );
-    this.#crew = operated
-      ? new Crew({
-          ...{ scheduler, clientNetwork: this.#clientNetwork, machines: this.#machines, observer: this.#observer },
-          ...{ atlas: this.#atlas, leaseMs: this.#profile.leaseMs, note },
-          count: (kind) => this.#faults.count(kind),
-          fail: (violation) => this.#fail(violation),
-        })
-      : null;
+    const atWork: CrewOptions = {
+      ...{ scheduler, clientNetwork: this.#clientNetwork, machines: this.#machines, observer: this.#observer },
+      ...{ atlas: this.#atlas, leaseMs: this.#profile.leaseMs, note },
+      count: (kind) => this.#faults.count(kind),
+      fail: (violation) => this.#fail(violation),
+    };
+    this.#crew = operated ? new Crew(atWork) : null;
+    this.#upgrades = operated && this.#profile.upgraded === true ? new UpgradeCrew(atWork) : null;
     this.#faults = new Faults({
       scheduler,
       seed: `${options.seed}/faults`,
@@ -205,6 +213,7 @@ export class SimulatedCell {
       clientNetwork: this.#clientNetwork,
       atlas: this.#atlas,
       crew: this.#crew,
+      upgrades: this.#upgrades,
       observer: this.#observer,
       note,
       fail: (violation) => this.#fail(violation),
@@ -310,6 +319,7 @@ export class SimulatedCell {
       ...{ scheduler: this.#scheduler, trace: this.#trace, profile: this.#profile, history: this.#history },
       ...{ observer: this.#observer, machines: this.#machines, faults: this.#faults, atlas: this.#atlas },
       ...{ network: this.#network, clientNetwork: this.#clientNetwork, crew: this.#crew },
+      ...{ upgrades: this.#upgrades, random: this.#random.fork('upgrades at last') },
       runFor: (ms, done) => this.#runFor(ms, done),
     });
   }
@@ -336,6 +346,7 @@ export class SimulatedCell {
         return machine.diskFailed();
       case 'halt':
         if (this.#crew?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
+        if (this.#upgrades?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
         try {
           this.#atlas.halted(machine.name, end.why.code, end.why.message);
         } catch (violation) {

@@ -5,6 +5,7 @@
  * Source: PML §6.3 (liveness); pitfalls §2 rule 3, §4 "Liveness".
  */
 import { memberId } from '../core/consensus/configuration.ts';
+import type { Random } from '../core/random.ts';
 import { checkRedundancyTold, checkStability } from './checkers/calm.ts';
 import { Violation } from './checkers/violation.ts';
 import type { ClientNetwork } from './client-network.ts';
@@ -16,6 +17,7 @@ import type { SimulatedNetwork } from './network.ts';
 import { calmNetwork } from './network-faults.ts';
 import type { Observer } from './observer.ts';
 import type { Crew } from './operators/crew.ts';
+import type { UpgradeCrew } from './operators/upgrade-crew.ts';
 import type { Profile } from './profile.ts';
 import type { Trace } from './trace.ts';
 import type { Scheduler } from './virtual-clock.ts';
@@ -33,6 +35,9 @@ export interface EndingsOptions {
   readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
   readonly crew: Crew | null;
+  readonly upgrades: UpgradeCrew | null;
+  /** For what the last commands draw. */
+  readonly random: Random;
   /** True time, or until `done`. Throws the first violation. */
   readonly runFor: (ms: number, done?: () => boolean) => Promise<void>;
 }
@@ -196,10 +201,15 @@ export class Endings {
 
   /** Operators bring to its end what they began, and rebuild who has ended: all members run. */
   async #operatorsRemedy(): Promise<void> {
-    const { crew } = this.#options;
+    const { crew, random, upgrades } = this.#options;
     if (crew === null) return;
     const done: { left: readonly string[] | null } = { left: null };
-    crew.finish().then(
+    const remedy = async (): Promise<readonly string[]> => {
+      upgrades?.straighten();
+      const left = await crew.finish();
+      return left.length > 0 ? left : ((await upgrades?.finish(random)) ?? []);
+    };
+    remedy().then(
       (left) => {
         done.left = left;
       },

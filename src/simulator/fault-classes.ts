@@ -1,5 +1,12 @@
 /** Every kind of fault by the part of the world that it strikes, as reports name and show them. */
-import { commandEffects, type FaultClass, faultCatalogue, sideEffects, swarmKinds } from './faults/catalogue.ts';
+import {
+  commandEffects,
+  type FaultClass,
+  faultCatalogue,
+  sideEffects,
+  swarmKinds,
+  upgradeEffects,
+} from './faults/catalogue.ts';
 import { networkFaultKinds } from './network-faults.ts';
 
 const of = (name: FaultClass): string[] => swarmKinds.filter((kind) => faultCatalogue[kind].class === name);
@@ -19,8 +26,12 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   'their commands': Object.keys(commandEffects),
   membership: of('membership'),
   upgrade: of('upgrade'),
+  upgrades: of('upgraded'),
+  'their upgrades': Object.keys(upgradeEffects),
   'with others': Object.keys(sideEffects),
 };
 
 /** Of what happens only where operators are at work. */
 export const operatedClasses: readonly string[] = ['operators', 'their commands'];
+/** Of what happens only where somebody upgrades. */
+export const upgradedClasses: readonly string[] = ['upgrades', 'their upgrades'];

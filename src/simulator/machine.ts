@@ -17,6 +17,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { DatabaseService } from '../runtime/replica-service.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
+import { SimulatedAttempts } from './attempts.ts';
 import type { Believer } from './checkers/lease-exclusion.ts';
 import { type CrashOptions, SimulatedDisk } from './disk.ts';
 import type { DiskImage } from './disk-image.ts';
@@ -28,6 +29,7 @@ import type { SimulatedNetwork } from './network.ts';
 import type { Observed, Observer } from './observer.ts';
 import { SimulatedProcess } from './process.ts';
 import type { Profile } from './profile.ts';
+import { firstProgram, type Program } from './program.ts';
 import { type Life, type LifeObserver, simulatedCell, startLife } from './replica-life.ts';
 import { StartAttempt } from './start-attempt.ts';
 import type { Scheduler } from './virtual-clock.ts';
@@ -50,6 +52,8 @@ export interface MachineOptions {
   readonly onFatal: (machine: Machine, error: Error) => void;
   /** A process goes on from what it has found on its disk. */
   readonly onRecovered: (machine: Machine) => void;
+  /** That it runs at first. */
+  readonly program?: Program;
   /** No member of the formation: it has a disk, and waits for an operator. */
   readonly spare?: boolean;
   /** The directory of this machine says who it is, from now on. */
@@ -103,6 +107,10 @@ export class Machine {
   #starting: StartAttempt | null = null;
   /** The production member, where an operator may act. */
   #member: MemberProcess | null = null;
+  /** What the next start runs. */
+  program: Program;
+  /** What upgrades keep there. */
+  attempts = new SimulatedAttempts();
   #flags: StartFlags;
   readonly #twins = new Set<() => void>();
   /** Operators whose requests were not answered yet: how they learn that the process is gone. */
@@ -113,6 +121,7 @@ export class Machine {
     this.#options = options;
     this.#random = random;
     this.name = options.name;
+    this.program = options.program ?? firstProgram;
     this.clock = new HostClock(() => scheduler.nowMs, {
       upMs: 1_000 * random.betweenLogarithmic(1, 1e6),
       wallMs: 1_767_225_600_000 + 1_000 * random.between(-30, 30),
@@ -229,10 +238,30 @@ export class Machine {
     this.#halted = null;
     this.#vacant = false;
     if (flags !== null) this.#flags = { cell: this.listedMembers, ...flags };
-    if (disk === 'empty') this.#armed = new ArmedDiskFaults();
+    if (disk === 'empty') {
+      this.#armed = new ArmedDiskFaults();
+      this.attempts = new SimulatedAttempts();
+    }
     const label = `disk of start ${this.#lives + 1}`;
     if (disk !== 'kept') this.#disk = this.#newDisk(label, this.#disk.knobs, disk === 'empty' ? undefined : disk);
     this.boot();
+  }
+
+  /** Ends by itself, as after SIGTERM, when it can in time; then it is gone in any case. */
+  async stop(timeoutMs: number, random: Random): Promise<void> {
+    const { scheduler } = this.#options;
+    const process = this.#process;
+    const stopped = process?.paused === false ? this.#member?.stop(timeoutMs / 2) : undefined;
+    if (process === null) return;
+    const late = new Promise<void>((resolve) => void scheduler.after(timeoutMs, resolve, true));
+    await Promise.race([stopped?.catch(() => undefined) ?? late, late]);
+    scheduler.settle();
+    if (this.#process === process) this.kill({ writes: 'process' }, random);
+  }
+
+  /** The level in force, as the replica here knows it; null where none runs. */
+  get level(): number | null {
+    return this.#life?.database.level ?? null;
   }
 
   /** Nothing that is written in some places can be read again, whoever writes it. */
@@ -254,6 +283,7 @@ export class Machine {
     const disk = new SimulatedDisk(options, this.#disk.image.copy(true), { ...this.#disk.knobs });
     const twin = new MemberProcess({
       ...{ name: this.name, flags: { cell: this.listedMembers }, process, disk, random, twin: where },
+      ...{ program: this.program, attempts: this.attempts },
       randomness: { bytes: (length) => Uint8Array.from({ length }, () => random.below(256)) },
       ...{ network, profile, observer: unseen(onVote), logger: this.#logger(), makeEntryStore: undefined },
       ask: (url, path, body) => this.#ask(process, url, path, body),
@@ -479,6 +509,7 @@ export class Machine {
     const { profile, network, observer, onRecovered, onFatal, makeEntryStore } = this.#options;
     const member = new MemberProcess({
       ...{ name: this.name, flags: this.#flags, process, disk: this.#disk, random, randomness },
+      ...{ program: this.program, attempts: this.attempts },
       ...{ network, profile, observer, logger: this.#logger() },
       makeEntryStore: makeEntryStore === undefined ? undefined : () => makeEntryStore(this.name),
       ask: (url, path, body) => this.#ask(process, url, path, body),

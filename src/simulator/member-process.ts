@@ -8,8 +8,9 @@ import type { ReplicaId } from '../core/consensus/identity.ts';
 import { replicaId } from '../core/consensus/identity.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
 import type { CommandResult } from '../core/database/command.ts';
-import { supportedLevels } from '../formats/levels.ts';
+import { isSupported } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
+import type { AttemptsPort } from '../ports/attempts.ts';
 import type { NetworkOptions, World } from '../ports/world.ts';
 import type { LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
@@ -17,12 +18,15 @@ import type { ListedMember } from '../runtime/formation.ts';
 import { Member } from '../runtime/member.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
 import { SelfCheck } from '../runtime/self-check.ts';
+import { ReplicaUpgrade } from '../runtime/upgrade-service.ts';
 import { PendingRequests } from './checkers/pending-requests.ts';
+import { Violation } from './checkers/violation.ts';
 import { simulatedDigest } from './digest.ts';
 import { ItemLost } from './fatal-errors.ts';
 import { HostedPort } from './hosted-port.ts';
 import type { SimulatedPort } from './network-port.ts';
 import type { Observed } from './observer.ts';
+import type { Program } from './program.ts';
 import { identity, type Life, type LifeOptions, observe, simulatedCell, watch, watchSpace } from './replica-life.ts';
 
 /** What the command line of `node start` says. */
@@ -41,6 +45,8 @@ export interface StartFlags {
 export interface MemberProcessOptions extends Omit<LifeOptions, 'observed' | 'presentId' | 'formation'> {
   readonly name: string;
   readonly flags: StartFlags;
+  readonly program: Program;
+  readonly attempts: AttemptsPort;
   /** A second process under this name: it takes the address over, or speaks from another one. */
   readonly twin?: 'address' | 'elsewhere';
   readonly ask: World['askPeer'];
@@ -57,17 +63,19 @@ export class MemberProcess {
   #database: DatabaseApplication | null = null;
   #service: DatabaseService | null = null;
   #port: SimulatedPort | null = null;
+  /** That the manifest says. */
+  #levelKept = 0;
   /** What is restored into the application before that is no step of the replica's. */
   #opened = false;
 
   constructor(options: MemberProcessOptions) {
     this.#options = options;
-    const { name, flags, process, profile, logger } = options;
+    const { name, flags, process, profile, logger, program } = options;
     this.#selfCheck = new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
     this.#member = new Member(
       {
         ...{ name, dataDir: 'data', cell: flags.cell, cellName: simulatedCell.name, expectCell: null, secret: null },
-        ...{ quarantineLeftovers: flags.quarantine ?? false, version: '0.0.0', limits: profile.limits },
+        ...{ quarantineLeftovers: flags.quarantine ?? false, ...program, limits: profile.limits },
         ...{ snapshotLogBytes: profile.snapshotLogBytes, segmentBytes: profile.segmentBytes },
         ...{ rebuild: flags.rebuild ?? false },
         ...(flags.join === undefined ? {} : { join: flags.join }),
@@ -81,17 +89,20 @@ export class MemberProcess {
 
   /** Null when it was closed before it took part. `log.start()` is the caller's. @throws {OperatorError} why it cannot take part. */
   async run(): Promise<Life | null> {
-    const { process } = this.#options;
+    const { attempts, process, program } = this.#options;
     const joined = await this.#member.join();
     const database = this.#database;
     if (joined === null || database === null) return null;
     const { log, storage, network, membership } = joined;
+    this.#levelKept = joined.manifest.level;
     this.#service = new DatabaseService({
       ...{ self: log.self, log, database, selfCheck: this.#selfCheck, clocks: process, membership },
       ...{ snapshots: null, recovery: null },
+      upgrade: new ReplicaUpgrade({
+        ...{ log, database, clocks: process, version: program.version, boot: storage.recovered.boot, attempts },
+      }),
       host: {
-        version: '0.0.0',
-        levels: supportedLevels,
+        ...program,
         cell: simulatedCell,
         boot: storage.recovered.boot,
         uptimeMs: () => 0,
@@ -107,6 +118,27 @@ export class MemberProcess {
     this.#selfCheck.start(log);
     watchSpace(storage, process, this.#options.profile.leaseMs / 2);
     return { log, service: this.#service, database, storage, pending: new PendingRequests() };
+  }
+
+  /** A clean stop, as SIGTERM asks for it: mastership goes on first, and where it ended is recorded. */
+  async stop(handOverMs: number): Promise<void> {
+    await this.#member.handOver(handOverMs, this.#service?.successor() ?? null);
+    this.#service?.drain();
+    this.#service?.close();
+    await this.#member.close();
+  }
+
+  /** What the log raised the cell to is written down where a program looks before anything else. */
+  #keepLevel(): void {
+    const { storage } = this.#member.joined ?? {};
+    const level = this.#database?.level;
+    if (storage === undefined || level === undefined || level === this.#levelKept) return;
+    const { name, program } = this.#options;
+    if (!isSupported(level, program.levels)) {
+      throw new Violation('trip-wire', `${name} goes on at level ${level} with version ${program.version}`, { level });
+    }
+    this.#levelKept = level;
+    storage.setLevel(level).catch(() => undefined);
   }
 
   /** A question of another replica below `/peer/v1/`; null where there is no answer. */
@@ -166,6 +198,7 @@ export class MemberProcess {
     const check = this.#selfCheck;
     return {
       makeApplication: (manifest) => this.#makeApplication(manifest),
+      makeRehearsal: () => this.#makeRehearsal(),
       storageFor: (whole, storage) => {
         const observed = this.#observed as Observed;
         const { recovered } = whole;
@@ -189,7 +222,10 @@ export class MemberProcess {
       },
       openUpgrade: () => this.#service?.openUpgrade() ?? null,
       onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
-      onDelivered: (items) => this.#service?.onApplied(items),
+      onDelivered: (items) => {
+        this.#service?.onApplied(items);
+        this.#keepLevel();
+      },
       onStep: (input, effects, replica) => {
         const observed = this.#observed as Observed;
         const { profile, disk } = this.#options;
@@ -202,6 +238,14 @@ export class MemberProcess {
     };
   }
 
+  #makeRehearsal(): LogApplication<CommandResult> {
+    const { process, program } = this.#options;
+    const nextTurn = (callback: () => void): void => process.nextTurn(callback);
+    const database = new DatabaseApplication({ digest: simulatedDigest, levels: program.levels, nextTurn });
+    database.initialize(identity);
+    return database;
+  }
+
   #makeApplication({ member }: Manifest): LogApplication<CommandResult> {
     const { process, name, observer, makeEntryStore, onEntered } = this.#options;
     const id = replicaId(member.name, member.incarnation);
@@ -210,6 +254,7 @@ export class MemberProcess {
     onEntered(id);
     const database = new DatabaseApplication({
       digest: simulatedDigest,
+      levels: this.#options.program.levels,
       makeEntryStore,
       nextTurn: (callback) => process.nextTurn(callback),
       onChecksum: (point) => this.#selfCheck.begin(point),

@@ -6,7 +6,7 @@
  */
 import type { Limits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
-import { type FaultKind, operatedKinds, swarmKinds } from './faults/catalogue.ts';
+import { type FaultKind, faultKinds, operatedKinds, swarmKinds, upgradedKinds } from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
 
 export interface Profile {
@@ -30,6 +30,10 @@ export interface Profile {
   readonly checkEveryMs?: number;
   /** Operators act on it: its replicas are whole processes of `node start`, and there are machines to spare. */
   readonly operated?: boolean;
+  /** Somebody upgrades it. */
+  readonly upgraded?: boolean;
+  /** Numbers of the versions that its members run at first, in their order; 1 where absent. */
+  readonly programs?: readonly number[];
   readonly clients: number;
   /** Mean pause of one client between operations. */
   readonly thinkMs: number;
@@ -62,11 +66,31 @@ export function drawProfile(
   const profile = drawUntouched(random, options);
   const { operators = 'never' } = options;
   const own = random.fork('operators');
+  if (profile.replicas < 3 || options.calm) return profile;
+  if (operators === 'upgrades') return withUpgrades(profile, own);
   const operated = operators === 'often' || (operators === 'some' && own.chance(0.25));
-  return operated && profile.replicas >= 3 && !options.calm ? withOperators(profile, own, operators) : profile;
+  return operated ? withOperators(profile, own, operators) : profile;
 }
 
-export type Operators = 'never' | 'some' | 'often';
+export type Operators = 'never' | 'some' | 'often' | 'upgrades';
+
+/** Half of them are changed by others meanwhile. */
+function withUpgrades(profile: Profile, random: Random): Profile {
+  const changed = random.chance(0.5) ? withOperators(profile, random, 'some') : { ...profile, operated: true };
+  const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
+  delete faultEveryMs['replace-member'];
+  // Between faults there must be time for some steps: an upgrade stops at whatever it doubts.
+  const rarer = random.betweenLogarithmic(1, 30);
+  for (const kind of faultKinds) {
+    const everyMs = faultEveryMs[kind];
+    if (everyMs !== undefined) faultEveryMs[kind] = rarer * everyMs;
+  }
+  faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, 10_000);
+  if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
+  const { delayMsMin } = profile.network;
+  const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin, delayMsMean: delayMsMin };
+  return { ...changed, network, upgraded: true, faultEveryMs };
+}
 
 /** Nobody else changes members then; leases are short enough for many commands. */
 function withOperators(profile: Profile, random: Random, operators: Operators): Profile {
@@ -105,7 +129,7 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
   };
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of swarmKinds) {
-    if (operatedKinds.includes(kind)) continue;
+    if (operatedKinds.includes(kind) || upgradedKinds.includes(kind)) continue;
     const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
     if (on()) faultEveryMs[kind] = every;
   }

@@ -5,7 +5,7 @@
  * seeds, and what a seed behind the first violation found is left out, as if it had never been begun.
  */
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
-import { faultClasses, operatedClasses } from './fault-classes.ts';
+import { faultClasses, operatedClasses, upgradedClasses } from './fault-classes.ts';
 import { destructionKinds } from './faults/catalogue.ts';
 import type { Operators } from './profile.ts';
 import { meaningOf } from './properties.ts';
@@ -99,6 +99,7 @@ const hourMs = 3_600_000;
 export const faultKindsOf = (mode: SimulationMode | null, operators: Operators = 'never'): readonly string[] =>
   Object.entries(faultClasses)
     .filter(([name]) => operators !== 'never' || !operatedClasses.includes(name))
+    .filter(([name]) => operators === 'upgrades' || !upgradedClasses.includes(name))
     .flatMap(([, kinds]) => kinds)
     .filter((kind) => mode === 'beyond-repair' || !(destructionKinds as readonly string[]).includes(kind))
     .sort();

@@ -20,8 +20,13 @@ export interface ScanAsker {
  *
  * @throws {OperatorError} `PAXOS_SIGNATURE_INVALID` (exit 4); {CheckIncompleteError} (exit 8) when nobody could tell.
  */
-export async function verifiedScan(ask: ScanAsker, url: string, members: readonly string[]): Promise<VerifiedScan> {
-  const nonce = randomBytes(16).toString('hex');
+export async function verifiedScan(
+  ask: ScanAsker,
+  url: string,
+  members: readonly string[],
+  drawn: () => string = () => randomBytes(16).toString('hex'),
+): Promise<VerifiedScan> {
+  const nonce = drawn();
   const scan = await ask.scan(url, nonce);
   const bare = (it: string): string => it.replace(/\/$/, '');
   const others = members.filter((it) => bare(it) !== bare(url));

@@ -1,5 +1,6 @@
 /** The journal of upgrades, kept in the cell itself, and what attempts have on this member (design §6). */
-import { levelKey } from '../../core/database/system-entry.ts';
+import type { Epoch } from '../../core/consensus/identity.ts';
+import { levelKey, type SystemCommand } from '../../core/database/system-entry.ts';
 import { catalogued } from '../../errors/catalogue.ts';
 import { validateCommand } from '../../formats/command.ts';
 import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../../formats/upgrade-body.ts';
@@ -29,20 +30,31 @@ function state(exchange: Exchange): void {
     return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "consistency" is "linearizable" or "stale".');
   }
   const gate = consistency === 'stale' ? onAnyReplica : onMasterSince;
-  gate(exchange, () =>
-    withUpgrade(exchange, (upgrade) => {
-      const { level, epoch, cellTimeMs, entries } = upgrade.system();
-      const document: UpgradeStateDocument = {
-        level,
-        epoch,
-        cellTimeMs,
-        entries: [...entries]
-          .filter(([key]) => isOurs(key))
-          .map(([key, { instance, value }]) => ({ key, instance, value: Buffer.from(value).toString('utf8') })),
-      };
-      exchange.json(document);
-    }),
-  );
+  gate(exchange, () => withUpgrade(exchange, (upgrade) => exchange.json(upgradeStateOf(upgrade))));
+}
+
+/** The document of `GET /v1/upgrade`. */
+export function upgradeStateOf(upgrade: UpgradeService): UpgradeStateDocument {
+  const { level, epoch, cellTimeMs, entries } = upgrade.system();
+  return {
+    level,
+    epoch,
+    cellTimeMs,
+    entries: [...entries]
+      .filter(([key]) => isOurs(key))
+      .map(([key, { instance, value }]) => ({ key, instance, value: Buffer.from(value).toString('utf8') })),
+  };
+}
+
+/** What a request to change the journal proposes, at a master whose cell time it is. */
+export function upgradeCommandOf(body: UpgradeWriteBody, cellTimeMs: number, ifEpoch: Epoch | null): SystemCommand {
+  const writes = (body.writes ?? []).map(({ key, value }) => ({
+    key,
+    value: value === null ? null : Buffer.from(value, 'utf8'),
+  }));
+  // By the master's own clock, so that no driver's can lengthen or shorten a claim.
+  if (body.renew === true) writes.push({ key: claimRenewedKey, value: Buffer.from(String(cellTimeMs)) });
+  return { kind: 'system', guard: body.guard ?? [], writes, ifEpoch };
 }
 
 function write(exchange: Exchange): void {
@@ -59,20 +71,7 @@ function write(exchange: Exchange): void {
 
 function proposeWrite(exchange: Exchange, upgrade: UpgradeService, body: UpgradeWriteBody): void {
   const ifEpoch = epochFrom(exchange.headers);
-  const writes = (body.writes ?? []).map(({ key, value }) => ({
-    key,
-    value: value === null ? null : Buffer.from(value, 'utf8'),
-  }));
-  // By the master's own clock, so that no driver's can lengthen or shorten a claim.
-  if (body.renew === true) {
-    writes.push({ key: claimRenewedKey, value: Buffer.from(String(upgrade.system().cellTimeMs)) });
-  }
-  const command = {
-    kind: 'system',
-    guard: body.guard ?? [],
-    writes,
-    ifEpoch: isFault(ifEpoch) ? null : ifEpoch,
-  } as const;
+  const command = upgradeCommandOf(body, upgrade.system().cellTimeMs, isFault(ifEpoch) ? null : ifEpoch);
   const problem = validateCommand(command)[0];
   if (problem !== undefined) return exchange.problem(problem.code, problem.message);
   propose(exchange, command, (result) => {

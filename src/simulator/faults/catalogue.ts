@@ -13,7 +13,16 @@
  */
 export type Expectation = 'survives' | 'halts' | 'survives or halts' | 'refused';
 
-export type FaultClass = 'process' | 'network' | 'disk' | 'clock' | 'operator' | 'operated' | 'membership' | 'upgrade';
+export type FaultClass =
+  | 'process'
+  | 'network'
+  | 'disk'
+  | 'clock'
+  | 'operator'
+  | 'operated'
+  | 'membership'
+  | 'upgrade'
+  | 'upgraded';
 
 export interface FaultFacts {
   /** Row of the catalogue. */
@@ -94,6 +103,8 @@ export const faultCatalogue = {
   'directories-swapped': facts('O1', 'operated', 'survives or halts'),
   'second-process': facts('O2', 'operated', 'survives or halts'),
   'leftover-files': facts('U3', 'upgrade', 'refused'),
+  'upgrade-sequence': facts('U3', 'upgraded', 'survives or halts'),
+  'wrong-version': facts('U4', 'upgraded', 'refused'),
   'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },
   'all-logs-damaged': { ...facts('D3', 'disk', 'survives or halts'), only: 'beyond-repair' },
   'all-manifests-lost': { ...facts('D11', 'disk', 'halts'), only: 'beyond-repair' },
@@ -108,6 +119,8 @@ const factsOf = (kind: FaultKind): FaultFacts => faultCatalogue[kind];
 export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === undefined);
 /** What operators do to cells that are theirs to change. */
 export const operatedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'operated');
+/** What is done to cells that somebody upgrades. */
+export const upgradedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'upgraded');
 /** What no cell comes back from. */
 export const destructionKinds = faultKinds.filter((kind) => factsOf(kind).only === 'beyond-repair');
 
@@ -139,5 +152,22 @@ export const commandEffects = {
   'command-wrong': 'O10',
 } as const;
 
-export type SideEffect = keyof typeof sideEffects | keyof typeof commandEffects;
+/** What comes of the commands of an upgrade. */
+export const upgradeEffects = {
+  'upgrade-run': 'U1',
+  'upgrade-rolled-back': 'U2',
+  'upgrade-aborted': 'U3',
+  'upgrade-finalized': 'U5',
+  /** A member was put back, or could not be judged. */
+  'upgrade-stopped': 'U3',
+  'upgrade-refused': 'U3',
+  /** At one of its calls to the cell. */
+  'upgrade-killed': 'U3',
+  /** One more, when nothing goes wrong any more. */
+  'upgrade-at-last': 'U3',
+  /** A restart that did something else than it was asked to. */
+  'restart-lies': 'design §6',
+} as const;
+
+export type SideEffect = keyof typeof sideEffects | keyof typeof commandEffects | keyof typeof upgradeEffects;
 export type CountedKind = FaultKind | SideEffect;

@@ -11,6 +11,7 @@ import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
 import { sequenceFaults } from './sequence-faults.ts';
+import { upgradeFaults } from './upgrade-faults.ts';
 import type { FaultWorld } from './world.ts';
 
 /** Parameters fit the definition of their own kind alone, which is where a strike always goes. */
@@ -26,6 +27,7 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...operatorFaults,
   ...directoryFaults,
   ...sequenceFaults,
+  ...upgradeFaults,
   ...destructionFaults,
 };
 

@@ -22,7 +22,7 @@ function victim(world: FaultWorld, random: Random): string | null {
   return fit.length === 0 ? null : random.pick(fit);
 }
 
-const isFit = ({ crew, atlas }: FaultWorld, machine: Machine): boolean =>
+export const isFit = ({ crew, atlas }: FaultWorld, machine: Machine): boolean =>
   crew?.isVoter(machine.name) === true &&
   machine.log !== null &&
   machine.log.core.participation === 'voting' &&
@@ -39,7 +39,11 @@ const drawVictim = (world: FaultWorld, random: Random): Victim | null => {
 };
 
 /** What the others remember by now, and how far their disks are. */
-function witnesses(world: FaultWorld, machine: Machine, shown: BootHistory): ReadonlyMap<Machine, number> | null {
+export function witnesses(
+  world: FaultWorld,
+  machine: Machine,
+  shown: BootHistory,
+): ReadonlyMap<Machine, number> | null {
   const voters = world.observer.configuration.members.filter(
     ({ role, name }) => role === 'voter' && name !== machine.name,
   );
@@ -160,7 +164,7 @@ export const directoryFaults = {
 };
 
 /** What a start from a disk like this one will show. */
-function startedFrom(history: BootHistory): BootHistory {
+export function startedFrom(history: BootHistory): BootHistory {
   const { flush, promiseFlush } = history;
   const next = { number: newestBoot(history).number + 1, id: 'put back', began: flush, promiseFlush };
   return { boots: [...history.boots, next], flush, promiseFlush };

@@ -57,6 +57,7 @@ export class Faults {
   stop(): void {
     this.#world.stop();
     this.#world.crew?.stop(new Random(`${this.#options.seed}/operators`));
+    this.#world.upgrades?.stop();
     const { machines, network, clientNetwork, seed } = this.#options;
     network.heal();
     for (const machine of machines) {

@@ -6,6 +6,7 @@ import type { Machine } from '../machine.ts';
 import type { SimulatedNetwork } from '../network.ts';
 import type { Observer } from '../observer.ts';
 import type { Crew } from '../operators/crew.ts';
+import type { UpgradeCrew } from '../operators/upgrade-crew.ts';
 import type { Profile } from '../profile.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 import type { FaultAtlas } from './atlas.ts';
@@ -21,6 +22,8 @@ export interface FaultWorldOptions {
   readonly atlas: FaultAtlas;
   /** Who may add and remove members; null where nobody does. */
   readonly crew: Crew | null;
+  /** Who may upgrade it; null where nobody does. */
+  readonly upgrades: UpgradeCrew | null;
   readonly observer: Observer;
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
   readonly fail: (violation: Error) => void;
@@ -41,6 +44,7 @@ export class FaultWorld {
   readonly clientNetwork: ClientNetwork;
   readonly atlas: FaultAtlas;
   readonly crew: Crew | null;
+  readonly upgrades: UpgradeCrew | null;
   readonly observer: Observer;
   /** How often each kind has struck something. */
   readonly counts = new Map<CountedKind, number>();
@@ -57,6 +61,7 @@ export class FaultWorld {
     this.clientNetwork = options.clientNetwork;
     this.atlas = options.atlas;
     this.crew = options.crew;
+    this.upgrades = options.upgrades;
     this.observer = options.observer;
   }
 

@@ -31,7 +31,7 @@ export interface DeskOptions {
 
 type Refused = { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly facts?: object };
 type Moved = { readonly kind: 'redirect'; readonly name: string } | { readonly kind: 'no-master' | 'unknown' };
-type Answer<Done> = { readonly kind: 'done'; readonly done: Done } | Refused | Moved;
+export type Answer<Done> = { readonly kind: 'done'; readonly done: Done } | Refused | Moved;
 
 /** How long one replica may take for a change, which waits until it governs. */
 const attemptMsMax = 4_000;
@@ -102,6 +102,33 @@ export class Desk implements MembersPort {
         return answer.kind === 'done' ? { kind: 'done', done: answer.drained } : answer;
       }),
     );
+  }
+
+  /** One look at all of them: null for who says nothing. */
+  statuses(): Promise<readonly { readonly url: string; readonly status: ReplicaStatusDocument | null }[]> {
+    return this.#call(() =>
+      Promise.all(
+        this.#options.machines.map(async (machine) => ({ url: machine.url, status: await this.#statusOf(machine) })),
+      ),
+    );
+  }
+
+  /** Any other request that the master answers. */
+  ofMaster<Done>(ask: (service: DatabaseService) => Promise<Answer<Done>>): Promise<Done> {
+    return this.#call(() => this.#atMaster(ask));
+  }
+
+  /** One that a certain replica answers; null where it does not serve, or its answer was lost. */
+  at<Result>(url: string, ask: (service: DatabaseService) => Promise<Result>): Promise<Result | null> {
+    const machine = this.#options.machines.find((candidate) => candidate.url === url);
+    return this.#call(async () => {
+      const answer = machine === undefined ? null : await this.#request(machine, ask);
+      return answer === 'silent' ? null : answer;
+    });
+  }
+
+  get dead(): boolean {
+    return this.#dead;
   }
 
   nowMs(): number {

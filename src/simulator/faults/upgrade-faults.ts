@@ -1,0 +1,54 @@
+/**
+ * Upgrades: somebody types the commands, everything may go wrong; and starts of versions that must not be. Source: design §6; pitfalls
+ * U1 to U5, O11; PML §7.
+ */
+import { isSupported } from '../../formats/levels.ts';
+import { drawUpgrade, type UpgradeOrder } from '../operators/upgrade-order.ts';
+import { programOf } from '../program.ts';
+import { fault } from './world.ts';
+
+export const upgradeFaults = {
+  'upgrade-sequence': fault({
+    draw: ({ upgrades, profile }, random) =>
+      upgrades === null || upgrades.busy ? null : { orders: drawUpgrade(upgrades.members, profile.leaseMs, random) },
+    strike: (world, { orders }, random) => {
+      const { upgrades } = world;
+      if (upgrades === null || upgrades.busy) return false;
+      void upgrades
+        .perform(orders as readonly UpgradeOrder[], random, world)
+        .then(() => world.count('upgrade-sequence'));
+      // Counted when it is over.
+      return false;
+    },
+  }),
+
+  /** Somebody starts a version that does not speak the level in force, and the right one some time later. */
+  'wrong-version': fault({
+    draw: (world, random) => ({
+      member: world.anyone(random),
+      older: random.chance(0.6),
+      forMs: world.leases(random, 1, 20),
+    }),
+    strike: (world, { member, older, forMs }, random) => {
+      const machine = world.machine(member);
+      const { upgrades } = world;
+      if (machine?.log == null || upgrades === null) return false;
+      const { level } = upgrades;
+      const wrong = programOf(older && level > 1 ? level - 1 : level + 2);
+      const right = machine.program;
+      if (isSupported(level, wrong.levels) || !isSupported(level, right.levels)) return false;
+      world.note(member, 'wrong-version', wrong.version);
+      machine.kill({ writes: 'process' }, random);
+      machine.program = wrong;
+      machine.restart(null, 'kept', random);
+      world.later(forMs, () => {
+        if (machine.program !== wrong) return;
+        if (machine.halted?.code === 'PAXOS_VERSION_REFUSED') world.count('wrong-version');
+        machine.program = right;
+        machine.restart(null, 'kept', random.fork('right'));
+      });
+      // Counted when it was refused.
+      return false;
+    },
+  }),
+};

@@ -1,0 +1,347 @@
+/**
+ * Whoever upgrades a simulated cell: types the commands of `src/operator/upgrade`, is killed at some call and types again, restarts members
+ * as was asked or otherwise; and at the end brings the attempt that is open to its end, and makes one more upgrade.
+ *
+ * Source: design §6; pitfalls U1 to U5; PML §7. Keeps: an attempt that is over has left nothing; none begins over what another one left;
+ * no version applies anything of a level that it does not speak.
+ */
+import type { BootHistory } from '../../core/consensus/boot-history.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
+import type { Random } from '../../core/random.ts';
+import { OperatorError } from '../../errors/index.ts';
+import { isSupported } from '../../formats/levels.ts';
+import { journalOf } from '../../operator/upgrade/claim.ts';
+import type { Driven } from '../../operator/upgrade/driver.ts';
+import { type Attempt, endStates } from '../../operator/upgrade/journal.ts';
+import { preflightDefaults } from '../../operator/upgrade/preflight.ts';
+import { type Continue, finalize, goBack, resume, run } from '../../operator/upgrade/workflows.ts';
+import type { RestartRequest, UpgradeWorld } from '../../operator/upgrade/world.ts';
+import { Violation } from '../checkers/violation.ts';
+import type { DiskImage } from '../disk-image.ts';
+import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
+import type { FaultWorld } from '../faults/world.ts';
+import type { Machine } from '../machine.ts';
+import { numberOf, programOf } from '../program.ts';
+import type { CrewOptions } from './crew.ts';
+import { Desk } from './desk.ts';
+import type { UpgradeKind, UpgradeOrder } from './upgrade-order.ts';
+import { simulatedUpgradeWorld } from './upgrade-world.ts';
+
+interface Copy {
+  readonly id: ReplicaId;
+  readonly image: DiskImage;
+  readonly shown: BootHistory;
+}
+
+type Ending = Driven | 'killed' | (string & {});
+
+const plainOrder = (command: UpgradeKind): UpgradeOrder => ({
+  ...{ command, kill: null, lie: '', lieAt: 0, harsh: false, residueAt: '', tries: 1, pauseMs: 0 },
+});
+/** How often it is looked whether an older directory may be put back now. */
+const patience = 40;
+/** Of what is typed at the end, when nothing goes wrong any more. */
+const lastTries = 6;
+
+export class UpgradeCrew {
+  readonly #options: CrewOptions;
+  #busy = false;
+  #stopped = false;
+  #desk: Desk | null = null;
+  #typed = 0;
+  /** Of the directories, from before the first upgrade of this sequence. */
+  #copies = new Map<string, Copy>();
+  #residues = 0;
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Names of those who take part. */
+  get members(): readonly string[] {
+    return this.#options.observer.configuration.members.map(({ name }) => name);
+  }
+
+  /** The highest level that any replica knows to be in force. */
+  get level(): number {
+    return Math.max(1, ...this.#options.machines.map(({ level }) => level ?? 1));
+  }
+
+  /** Is it right that this replica ends for good? */
+  excuses({ program }: Machine, code: string): boolean {
+    return code === 'PAXOS_VERSION_REFUSED' && !isSupported(this.level, program.levels);
+  }
+
+  async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
+    this.#busy = true;
+    if (random.chance(0.5) || this.#copies.size === 0) this.#copyDirectories();
+    for (const [i, order] of orders.entries()) {
+      if (this.#stopped) break;
+      await this.#repeat(order, random.fork(`order ${i}`), world);
+    }
+    this.#busy = false;
+    this.#options.scheduler.settle();
+  }
+
+  /** What is refused because somebody is not well just now is typed again. */
+  async #repeat(order: UpgradeOrder, random: Random, world: FaultWorld): Promise<void> {
+    const { count, note, leaseMs } = this.#options;
+    for (let tries = 0; tries < order.tries && !this.#stopped; tries++) {
+      const ending = await this.#type(tries === 0 ? order : { ...order, kill: null }, random.fork(`${tries}`), world);
+      note('', `operator: upgrade ${order.command}`, textOf(ending));
+      if (ending === 'killed') count('upgrade-killed');
+      else if (typeof ending === 'string') count('upgrade-refused');
+      else count(countedAs(ending, order.command));
+      await this.#pause(order.pauseMs);
+      if (typeof ending !== 'string' || ending.startsWith('PAXOS_REFUSED')) return;
+      await this.#pause(4 * leaseMs);
+    }
+  }
+
+  /** Nobody types anything any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#desk?.kill();
+  }
+
+  // --- one command ------------------------------------------------------------------------------------------------------
+
+  async #type(order: UpgradeOrder, random: Random, faults: FaultWorld | null): Promise<Ending> {
+    const { scheduler, clientNetwork, machines, leaseMs } = this.#options;
+    const { command, kill, residueAt } = order;
+    const planted = machines.find(({ name }) => name === residueAt);
+    planted?.attempts.plant(`u-march-${++this.#residues}`);
+    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs: Math.max(2_000, 8 * leaseMs) });
+    this.#desk = desk;
+    let restarts = 0;
+    const world = simulatedUpgradeWorld({
+      ...{ scheduler, desk },
+      nonce: () => Array.from({ length: 32 }, () => random.below(16).toString(16)).join(''),
+      restart: (request) => {
+        const at = restarts++;
+        return this.#restart(request, order, { at, random: random.fork(`restart ${at}`), faults, desk });
+      },
+    });
+    try {
+      const ended = await Promise.race([this.#carryOut(command, world), desk.death]);
+      if (ended !== 'killed') this.#judge(command, ended);
+      return ended;
+    } catch (error) {
+      if (error instanceof OperatorError) return `${error.code}: ${error.message}`;
+      this.#options.fail(error instanceof Error ? error : new Error(String(error)));
+      return 'bug';
+    } finally {
+      this.#desk = null;
+    }
+  }
+
+  #carryOut(command: UpgradeKind, world: UpgradeWorld): Promise<Driven> {
+    const { leaseMs } = this.#options;
+    const options = {
+      ...preflightDefaults,
+      stepTimeoutMs: Math.max(6_000, 30 * leaseMs),
+      soakMs: 0,
+    };
+    const events = { step: () => undefined, waiting: () => undefined };
+    const request: Continue = { driver: 'somebody', nonce: `t${++this.#typed}`, options, events };
+    switch (command) {
+      case 'run': {
+        const to = programOf(this.#newest() + 1);
+        return run(world, { ...request, to: to.version, levels: to.levels, how: 'exec', exec: '', rehearse: null });
+      }
+      case 'resume':
+        return resume(world, request);
+      case 'finalize':
+        return finalize(world, request);
+      default:
+        return goBack(world, request, command);
+    }
+  }
+
+  /** Number of the highest version that a member runs. */
+  #newest(): number {
+    const { machines } = this.#options;
+    const { members } = this;
+    return Math.max(...machines.filter(({ name }) => members.includes(name)).map(({ program }) => program.levels.max));
+  }
+
+  #judge(command: UpgradeKind, { attempt, code }: Driven): void {
+    const { machines, observer } = this.#options;
+    const { members } = observer.configuration;
+    const here = machines.filter(({ name }) => members.some((member) => member.name === name));
+    if (endStates.has(attempt.state)) {
+      const left = here.filter(({ attempts }) => attempts.has(attempt.attempt)).map(({ name }) => name);
+      if (left.length > 0) this.#violated(`is ${attempt.state} and has left files`, { left, attempt: attempt.attempt });
+    }
+    if (command === 'run') {
+      const foreign = here.filter(({ attempts }) => attempts.others(attempt.attempt)).map(({ name }) => name);
+      if (foreign.length > 0) this.#violated('began over what another attempt has left', { foreign });
+    }
+    if (code === 0 && command === 'rollback' && attempt.state !== 'rolled-back' && !endStates.has(attempt.state)) {
+      this.#violated('says that it is rolled back', { state: attempt.state });
+    }
+  }
+
+  #violated(what: string, facts: Readonly<Record<string, unknown>>): void {
+    this.#options.fail(new Violation('operator', `an upgrade ${what}`, facts));
+  }
+
+  // --- restarts ---------------------------------------------------------------------------------------------------------
+
+  /** What COMMAND does. It goes on when the driver is gone. */
+  async #restart(
+    { member, timeoutMs, version }: RestartRequest,
+    { harsh, lie, lieAt }: UpgradeOrder,
+    { at, desk, faults, random }: { at: number; desk: Desk; faults: FaultWorld | null; random: Random },
+  ): Promise<string> {
+    const { note, machines, count, leaseMs, scheduler } = this.#options;
+    const machine = machines.find(({ name }) => name === member.name);
+    if (machine === undefined) return 'no such machine';
+    const lies = at === lieAt && faults !== null ? lie : '';
+    note(machine.name, 'operator: restarts', version, lies);
+    if (lies !== '') count('restart-lies');
+    if (lies === 'nothing') return 'the command ended with code 0';
+    if (lies === 'hang') {
+      await desk.pause(timeoutMs);
+      return 'the command did not end in time';
+    }
+    if (lies === 'two-processes') {
+      if (faults === null || !isFit(faults, machine)) return 'the command ended with code 1';
+      faults.atlas.damaged(machine.name, 'second-process');
+      faults.crew?.twin(machine, 'address', leaseMs * random.betweenLogarithmic(1, 10));
+      return 'the command ended with code 0';
+    }
+    const image = lies === 'old-copy' && faults !== null ? await this.#oldCopy(faults, machine) : null;
+    const stopMs = Math.max(1_000, 4 * leaseMs);
+    if (harsh || image !== null || !machine.up) machine.kill({ writes: 'process' }, random);
+    else await machine.stop(stopMs, random);
+    scheduler.settle();
+    if (this.#stopped && faults !== null) return 'nobody is there any more';
+    if (lies === 'stays-down') return 'the command ended with code 0';
+    const number = numberOf(version);
+    const wrong = lies === 'wrong-version' ? this.#wrongFor(number) : lies === 'same-version' ? null : number;
+    if (wrong !== null) machine.program = programOf(wrong);
+    machine.restart(null, image ?? 'kept', random);
+    return 'the command ended with code 0';
+  }
+
+  /** A version that does not speak the level in force. */
+  #wrongFor(number: number): number {
+    const { level } = this;
+    return level > 1 ? level - 1 : number + 2;
+  }
+
+  #copyDirectories(): void {
+    this.#copies.clear();
+    for (const machine of this.#options.machines) {
+      const { storage, id } = machine;
+      if (storage === null) continue;
+      this.#copies.set(machine.name, { id, image: machine.disk.image.copy(true), shown: startedFrom(storage.history) });
+    }
+  }
+
+  /** Once all others durably remember more than it holds: without somebody who remembers nobody can know (design §1). */
+  async #oldCopy(world: FaultWorld, machine: Machine): Promise<DiskImage | null> {
+    const copy = this.#copies.get(machine.name);
+    if (copy === undefined || copy.id !== machine.id) return null;
+    let before: ReadonlyMap<Machine, number> | null = null;
+    for (let tries = 0; tries < patience; tries++) {
+      if (!isFit(world, machine) || machine.id !== copy.id) return null;
+      const known = witnesses(world, machine, copy.shown);
+      const durable = known !== null && before !== null && [...known].every(([it, at]) => at > (before?.get(it) ?? at));
+      if (durable) {
+        world.note(machine.name, 'directory-restored', 'by an upgrade');
+        world.atlas.damaged(machine.name, 'directory-restored');
+        world.observer.putBack(copy.id);
+        return copy.image;
+      }
+      if (known === null || before === null) before = known;
+      await this.#pause(this.#options.leaseMs);
+    }
+    return null;
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { scheduler } = this.#options;
+    return new Promise((resolve) => void scheduler.after(ms, resolve, true));
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------------
+
+  /** Every machine runs a version that may run there: what an operator does first, who finds a member that has ended with 22. */
+  straighten(): void {
+    const { level } = this;
+    for (const machine of this.#options.machines) {
+      if (isSupported(level, machine.program.levels)) continue;
+      machine.program = programOf(level);
+      if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
+    }
+  }
+
+  /** The attempt that is open comes to its end, and one more upgrade is made. Resolves with what could not be done. */
+  async finish(random: Random): Promise<readonly string[]> {
+    this.#stopped = false;
+    const problems: string[] = [];
+    const last = async (command: UpgradeKind, wanted: (attempt: Attempt) => boolean): Promise<boolean> => {
+      for (let left = lastTries; left > 0; left--) {
+        const ending = await this.#type(plainOrder(command), random.fork(`last ${this.#typed}`), null);
+        this.#options.note('', `operator: upgrade ${command} at last`, textOf(ending));
+        if (typeof ending !== 'string' && ending.code === 0 && wanted(ending.attempt)) return true;
+        problems.push(`upgrade ${command}: ${textOf(ending)}`);
+        await this.#pause(this.#options.leaseMs);
+      }
+      return false;
+    };
+    const ended = ({ state }: Attempt): boolean => endStates.has(state);
+    const open = await this.#open();
+    if (open === undefined) return ['nobody tells the journal'];
+    if (open !== null) {
+      const final = open.state === 'finalizing' || (open.state === 'upgraded' && random.chance(0.5));
+      if (!(await last(final ? 'finalize' : 'abort', ended))) return problems;
+    }
+    this.#sameVersion();
+    await this.#pause(10 * this.#options.leaseMs);
+    for (const { attempts } of this.#options.machines) attempts.clearAll();
+    if (!(await last('run', ({ state }) => state === 'upgraded'))) return problems;
+    if (!(await last('finalize', ended))) return problems;
+    this.#options.count('upgrade-at-last');
+    return [];
+  }
+
+  /** Undefined: nobody said. */
+  async #open(): Promise<Attempt | null | undefined> {
+    const { scheduler, clientNetwork, machines, leaseMs } = this.#options;
+    const desk = new Desk({ scheduler, clientNetwork, machines, kill: null, timeoutMs: Math.max(5_000, 20 * leaseMs) });
+    const world = simulatedUpgradeWorld({ scheduler, desk, nonce: () => '', restart: async () => '' });
+    try {
+      return journalOf(await world.readState()).current?.attempt ?? null;
+    } catch (error) {
+      if (error instanceof OperatorError) return undefined;
+      throw error;
+    }
+  }
+
+  /** By hand, where no attempt is open: members that joined, or were put back by nobody. */
+  #sameVersion(): void {
+    const newest = Math.max(this.level, this.#newest());
+    for (const machine of this.#options.machines) {
+      if (machine.program.levels.max === newest) continue;
+      machine.program = programOf(newest);
+      if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
+    }
+  }
+}
+
+const textOf = (ending: Ending): string =>
+  typeof ending === 'string' ? ending : `${ending.code} ${ending.attempt.state} ${ending.reason ?? ''}`;
+
+function countedAs({ code, attempt }: Driven, command: UpgradeKind) {
+  if (code !== 0) return 'upgrade-stopped' as const;
+  if (attempt.state === 'finalized') return 'upgrade-finalized' as const;
+  if (attempt.state === 'aborted-clean') return 'upgrade-aborted' as const;
+  return command === 'run' || command === 'resume' ? ('upgrade-run' as const) : ('upgrade-rolled-back' as const);
+}

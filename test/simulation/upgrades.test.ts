@@ -1,0 +1,38 @@
+/** Cells that are upgraded while everything goes wrong, and cells of two versions: pitfalls U1 to U5, design §6. */
+import { describe, expect, test } from 'vitest';
+import { SimulatedCell } from '../../src/simulator/cell.ts';
+
+const bare = (violation: object | null) => (violation === null ? null : { ...violation, trace: [] });
+
+describe('cells that somebody upgrades', () => {
+  test.each(['b/3', 'b/5'])('keep what they acknowledged, and are upgraded once more at last: %s', async (seed) => {
+    const options = { seed: `upgrades/${seed}`, replicas: 3, hours: 0.01, mode: null, operators: 'upgrades' } as const;
+    const { violation, faults } = await new SimulatedCell(options).run();
+    expect(bare(violation)).toBeNull();
+    expect(faults['upgrade-sequence']).toBeGreaterThan(0);
+    expect(faults['upgrade-at-last']).toBe(1);
+  });
+
+  test('the same seed is the same run', async () => {
+    const options = { seed: 'upgrades/twice', replicas: 3, hours: 0.003, mode: null, operators: 'upgrades' } as const;
+    const [first, second] = [await new SimulatedCell(options).run(), await new SimulatedCell(options).run()];
+    expect(second.traceHash).toBe(first.traceHash);
+  });
+});
+
+/** Bit by member: 1 runs the next version. */
+const mixes = Array.from({ length: 8 }, (_, mix) => [0, 1, 2].map((bit) => 1 + ((mix >> bit) & 1)));
+
+/** Nothing but crashes, cuts and moves of mastership, and often. */
+const faultEveryMs = { crash: 4_000, partition: 5_000, 'isolate-master': 6_000, pause: 6_000, 'hand-over': 1_500 };
+
+describe('a mix of two versions', () => {
+  test.each(mixes)('%i, %i, %i goes on under faults', async (...programs) => {
+    const profile = { operated: true, programs, faultEveryMs, leaseMs: 200 };
+    const cell = new SimulatedCell({ seed: `mix/${programs}`, replicas: 3, hours: 0.004, mode: null, profile });
+    const { violation, operations, faults } = await cell.run();
+    expect(bare(violation)).toBeNull();
+    expect(operations).toBeGreaterThan(100);
+    expect(faults['hand-over']).toBeGreaterThan(0);
+  });
+});
