@@ -177,12 +177,12 @@ export class Machine {
 
   /** What its data directory begins with. */
   get formation(): Parameters<typeof ReplicaStorage.form>[1] {
-    const { id, name, generation, secretHex, level } = simulatedCell;
+    const { id, name, generation, secretHex } = simulatedCell;
     return {
       cell: { id, name, generation, secretHex },
       member: { name: this.name, incarnation: this.#incarnation },
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
-      level,
+      level: this.program.levels.min,
     };
   }
 

@@ -12,6 +12,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { Member } from '../runtime/member.ts';
 import { simulatedDigest } from './digest.ts';
 import type { SimulatedProcess } from './process.ts';
+import { firstProgram, type Program } from './program.ts';
 
 export interface StartAttemptOptions {
   readonly name: string;
@@ -21,6 +22,8 @@ export interface StartAttemptOptions {
   readonly cell: readonly ListedMember[];
   readonly cellName: string;
   readonly expectCell?: string;
+  /** That is started; the first one where absent. */
+  readonly program?: Program;
   readonly process: SimulatedProcess;
   readonly randomness: RandomnessPort;
   /** Asks whoever is reached at `url`; null when nobody answers. */
@@ -60,7 +63,7 @@ export class StartAttempt {
         expectCell: options.expectCell ?? null,
         secret: null,
         quarantineLeftovers: false,
-        version: '0.0.0',
+        ...(options.program ?? firstProgram),
       },
       world,
       options.logger,

@@ -9,9 +9,12 @@ export interface BundledProgram {
   remove(): void;
 }
 
-/** @param entry its file in this folder. */
-export async function bundleProgram(entry: string): Promise<BundledProgram> {
-  const name = `${path.basename(entry, '.ts')}-${process.pid}.mjs`;
+/** @param entry its file in this folder. `levels`: those that it speaks, where it is to be another version (docs/TESTING.md, "Two versions"). */
+export async function bundleProgram(
+  entry: string,
+  levels?: { readonly min: number; readonly max: number },
+): Promise<BundledProgram> {
+  const name = `${path.basename(entry, '.ts')}-${levels?.max ?? 0}-${process.pid}.mjs`;
   const outfile = path.resolve(import.meta.dirname, '../../node_modules/.cache/paxosctl', name);
   await build({
     entryPoints: [path.join(import.meta.dirname, entry)],
@@ -21,6 +24,7 @@ export async function bundleProgram(entry: string): Promise<BundledProgram> {
     platform: 'node',
     target: 'node20',
     logLevel: 'silent',
+    ...(levels === undefined ? {} : { define: { PAXOSCTL_BUILD_LEVELS: JSON.stringify(levels) } }),
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },

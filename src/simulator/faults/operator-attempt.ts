@@ -71,6 +71,7 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
     name: machine.name,
     disk,
     held: mistake.held ?? false,
+    program: machine.program,
     cell: machine.listedMembers,
     cellName: 'simulated',
     ...(mistake.expectCell === undefined ? {} : { expectCell: mistake.expectCell }),

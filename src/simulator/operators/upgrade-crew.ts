@@ -71,9 +71,9 @@ export class UpgradeCrew {
     return Math.max(1, ...this.#options.machines.map(({ level }) => level ?? 1));
   }
 
-  /** Is it right that this replica ends for good? */
-  excuses({ program }: Machine, code: string): boolean {
-    return code === 'PAXOS_VERSION_REFUSED' && !isSupported(this.level, program.levels);
+  /** Is it right that this replica ends for good? One that has not heard of the newest level yet refuses a version that speaks only that. */
+  excuses({ program: { levels } }: Machine, code: string): boolean {
+    return code === 'PAXOS_VERSION_REFUSED' && (levels.min > 1 || levels.max < this.level);
   }
 
   async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
@@ -276,7 +276,8 @@ export class UpgradeCrew {
   straighten(): void {
     const { level } = this;
     for (const machine of this.#options.machines) {
-      if (isSupported(level, machine.program.levels)) continue;
+      const refused = machine.halted?.code === 'PAXOS_VERSION_REFUSED';
+      if (!refused && isSupported(level, machine.program.levels)) continue;
       machine.program = programOf(level);
       if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
     }
