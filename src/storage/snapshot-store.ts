@@ -361,9 +361,16 @@ export class SnapshotStore {
       if (instance <= this.newestInstance()) return null;
       const createdAt = new Date(this.#wallMs()).toISOString();
       const entry = { file: name, instance, bytes, sha256, createdAt, verified: true };
+      // A bad one that stood for more than this: nothing else may tell the next start that all that is missing.
+      const ahead = this.list()
+        .filter((it) => !it.verified && it.instance > instance)
+        .slice(0, 1);
       const change = (manifest: Manifest): Manifest => ({
         ...manifest,
-        snapshots: [entry, ...manifest.snapshots.filter(({ verified }) => verified)].slice(0, snapshotsKept),
+        snapshots: [
+          ...[entry, ...manifest.snapshots.filter(({ verified }) => verified)].slice(0, snapshotsKept),
+          ...ahead,
+        ],
         // Installs only go up, so this is the newest one received.
         received: from === 'received' ? { file: name, instance } : manifest.received,
         nextSnapshot: Math.max(manifest.nextSnapshot, this.#reserved + 1),

@@ -269,6 +269,22 @@ describe('a bad snapshot', () => {
     expect(again.recovered).toMatchObject({ missingUpTo: 20, snapshot: null });
     expect(again.recovered.chosenUpTo).toBeGreaterThanOrEqual(20);
   });
+
+  it('is still missing after one was taken on the way there', async () => {
+    const { disk, files } = await withSnapshots(16, 18, 20);
+    for (const file of files) disk.inode(file).truncate(50);
+    const again = await open(disk);
+    for (const instance of [4, 6, 8]) await again.takeSnapshot(handle(instance), view(150 + instance), takeOptions);
+    await again.close();
+    const later = await open(disk.crash(powerLoss));
+    expect(later.recovered).toMatchObject({ missingUpTo: 20, snapshot: { handle: { instance: 8 } } });
+    // And no longer than that.
+    await later.takeSnapshot(handle(20), view(170), takeOptions);
+    expect(later.snapshots().map(({ instance, verified }) => [instance, verified])).toEqual([
+      [20, true],
+      [8, true],
+    ]);
+  });
 });
 
 async function donated(instance: number, cell = 'cell-1', count = 200): Promise<Buffer> {
