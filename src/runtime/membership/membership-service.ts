@@ -78,6 +78,7 @@ export class MembershipService {
   readonly #options: MembershipOptions;
   #busy: Promise<unknown> | null = null;
   #proposing = false;
+  readonly #broughtForth = new Set<ReplicaId>();
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -86,6 +87,14 @@ export class MembershipService {
   /** A change is on its way that may still be chosen, or does not govern yet: no upgrade begins meanwhile. */
   get isChanging(): boolean {
     return this.#proposing || !this.#isSettled;
+  }
+
+  /**
+   * A change of this process brought that incarnation into the cell while its mastership was unbroken, so nobody else can have handed
+   * the identity out before.
+   */
+  broughtForth(id: ReplicaId): boolean {
+    return this.#broughtForth.has(id);
   }
 
   /** Carries out `request`, or says what it would do. */
@@ -122,11 +131,17 @@ export class MembershipService {
     if (!plan.configuration.members.some((member) => memberId(member) === log.self && member.role === 'voter')) {
       return { kind: 'hand-over' };
     }
+    const known = new Set(this.#latest().configuration.members.map(memberId));
+    const { epoch } = log.core;
     // In the step in which it was judged: from here on no upgrade is opened, and none was.
     this.#proposing = true;
     const outcome = await this.#propose(plan.configuration).finally(() => {
       this.#proposing = false;
     });
+    if (outcome === 'changed' && log.isServing() && log.core.epoch === epoch) {
+      const ids = this.#latest().configuration.members.map(memberId);
+      for (const id of ids) if (!known.has(id)) this.#broughtForth.add(id);
+    }
     if (outcome !== 'changed') return outcome === 'refused' ? this.#lost() : { kind: 'unknown' };
     await this.#settled(changeMsMax);
     this.#options.logger.info({ ...request, ...plan.after }, 'the membership has changed');

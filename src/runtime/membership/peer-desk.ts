@@ -2,8 +2,9 @@
  * Answers what other replicas ask about the membership: who this is, how it is, and whether one that waits is admitted.
  *
  * An identity is handed out by the master alone, under its lease; only for an incarnation that has no vote and that nobody was
- * seen to live; and only to the process that answers at the member's own address. So no two processes get one incarnation, and
- * none that had a vote begins anew with an empty disk (pitfalls P20, P48).
+ * seen to live; only by the process whose change brought it forth, since another one before it may have done so already; and only
+ * once, to a process that answers at the member's own address. Whoever cannot have it gets the next. So no two processes get one
+ * incarnation, whatever anybody remembers, and none that had a vote begins anew with an empty disk (pitfalls P20, P48).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Member, memberId } from '../../core/consensus/configuration.ts';
@@ -57,6 +58,8 @@ export interface DeskOptions {
 
 export class PeerDesk {
   readonly #options: DeskOptions;
+  /** To which process, by its token. */
+  readonly #handedOut = new Map<ReplicaId, string>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -173,10 +176,12 @@ export class PeerDesk {
     if (!own.log.isServing() || member === undefined) return this.#elsewhere(own);
     const id = memberId(member);
     const { incarnation } = member;
-    if (member.role !== 'voter' && !own.hasLived(id)) {
+    const hasServed = member.role === 'voter' || own.hasLived(id);
+    if (!hasServed && this.#isFor(asked, member, own)) {
+      this.#handedOut.set(id, asked.token);
       return { kind: 'admitted', document: admissionOf(member, own) };
     }
-    if (asked.rebuild === undefined) {
+    if (hasServed && asked.rebuild === undefined) {
       return { kind: 'lost', cell: own.manifest.cell.id, incarnation, appliedUpTo: own.log.appliedUpTo };
     }
     const { name } = member;
@@ -184,12 +189,21 @@ export class PeerDesk {
     const result = await own.membership.change({ kind: 'rebuild', name, incarnation }, options);
     switch (result.kind) {
       case 'done':
-        return this.#admit(asked, own);
+        // Meanwhile another process may have come to the address, and have it already.
+        return (await this.#join(asked)) ?? this.#wait(own, `${id} has gone`);
       case 'refused':
         return this.#wait(own, result.message);
       default:
         return this.#wait(own, `${id} is being replaced by its next incarnation`);
     }
+  }
+
+  /** Nobody else has that identity, and the one who asks has not worn it out. */
+  #isFor({ token, rebuild }: JoinQuestion, member: Member, { membership }: DeskMember): boolean {
+    if (rebuild !== undefined && rebuild.incarnation >= member.incarnation) return false;
+    const id = memberId(member);
+    const holder = this.#handedOut.get(id);
+    return holder === undefined ? membership.broughtForth(id) : holder === token;
   }
 
   /** Who is master is asked for; where nobody is, whom that may be due to. */
