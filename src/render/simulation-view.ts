@@ -13,6 +13,8 @@ export interface SimulationView {
   readonly events: number;
   readonly operations: number;
   readonly unknown: number;
+  /** Operators' commands played to their end, each with all its repetitions. */
+  readonly operatorSequences: number;
   readonly traceHash: string;
   readonly faults: Readonly<Record<string, number>>;
   readonly neverFired: readonly string[];
@@ -72,8 +74,11 @@ export function simulationText(result: SimulationView, options: SimulationTextOp
       `${counted(operations + unknown, 'operation')}: ${grouped(operations)} answered, ${grouped(unknown)} unknown; ` +
         `${counted(result.events, 'event')}`,
     ],
-    ['trace', `${result.traceHash}  (the same for the same ${runs === 1 ? 'seed' : 'seeds'})`],
   ];
+  if (result.operatorSequences > 0) {
+    rows.push(['operators', `${counted(result.operatorSequences, 'sequence')} of commands played to the end`]);
+  }
+  rows.push(['trace', `${result.traceHash}  (the same for the same ${runs === 1 ? 'seed' : 'seeds'})`]);
   if (result.unfinished !== undefined && result.unfinished.runs > 0) {
     const { unfinished } = result;
     rows.push([

@@ -41,8 +41,8 @@ export interface CellOptions {
   /** Answered operations that a run under faults goes on for, at most five times as long as was asked for. Default: 200. */
   readonly operationsMin?: number;
   /**
-   * Whether operators add, remove and replace members: never (the default), in one cell of four, or in every one, often. `upgrades`:
-   * every one is upgraded again and again, and half of them changed as well.
+   * Whether operators add, remove and replace members; `drawn` where absent. `upgrades`: every cell is upgraded again and again, and half
+   * of them changed as well.
    */
   readonly operators?: Operators;
   /** Breaks a promise that the cell relies on, to show that a checker finds what comes of it. Only for tests. */
@@ -128,10 +128,10 @@ export class SimulatedCell {
     this.#options = options;
     this.#random = new Random(options.seed);
     const calm = options.mode === 'liveness';
-    // What a script does not name does not happen; what is destroyed for good is judged by the members that there were.
+    // A whole profile says for itself who acts on the cell; what is destroyed for good is judged by the members that there were.
     const untouched =
-      options.script !== undefined || options.sabotage !== undefined || options.mode === 'beyond-repair';
-    const operators = untouched ? 'never' : (options.operators ?? 'never');
+      options.script?.profile !== undefined || options.sabotage !== undefined || options.mode === 'beyond-repair';
+    const operators = untouched ? 'never' : (options.operators ?? 'drawn');
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm, operators });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
     this.#profile = { ...drawn, ...wild, ...options.profile, ...options.script?.profile };

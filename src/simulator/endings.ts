@@ -23,6 +23,9 @@ import type { Trace } from './trace.ts';
 import type { Scheduler } from './virtual-clock.ts';
 import type { Workload } from './workload.ts';
 
+/** Of a change of the membership, with a hand-over before it. */
+const requestMsMax = 20_000;
+
 export interface EndingsOptions {
   readonly scheduler: Scheduler;
   readonly trace: Trace;
@@ -97,12 +100,17 @@ export class Endings {
   async stayCalm(ms: number): Promise<void> {
     const { leaseMs } = this.#profile;
     await this.#runFor(Math.min(3 * leaseMs + this.#startMs(), ms));
+    // What operators asked for before they went is carried out first.
+    const isOperated = (): boolean => this.#machines.some((machine) => machine.isOperating);
+    if (isOperated()) await this.#runFor(requestMsMax, () => !isOperated());
     const before = this.#observer.masterships;
     const since = this.#scheduler.nowMs;
+    const intended = this.#isMastershipMoved();
+    const asked = this.#operatorRequests();
     await this.#runFor(ms);
-    const drains = this.#machines.some((machine) => (machine.service?.status().drains ?? []).length > 0);
-    // Mastership goes on from a drained member as soon as another can have it.
-    if (!drains) checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
+    // Mastership goes on from a drained member as soon as another can have it; and a request may have been on its way for long.
+    const moved = intended || this.#isMastershipMoved() || this.#operatorRequests() > asked;
+    if (!moved) checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
     const mostMs = 20 * leaseMs + 100 * this.#roundTripMs + 1_000;
     for (const machine of this.#machines) machine.checkPending(mostMs);
     const master = this.#machines.find((machine) => machine.log?.isServing() === true);
@@ -113,6 +121,15 @@ export class Endings {
       out.map(({ name }) => name),
       master.service.status().unheard ?? [],
     );
+  }
+
+  /** Some member is to be no master. */
+  #isMastershipMoved(): boolean {
+    return this.#machines.some((machine) => (machine.service?.status().drains ?? []).length > 0);
+  }
+
+  #operatorRequests(): number {
+    return this.#machines.reduce((sum, machine) => sum + machine.operatorRequests, 0);
   }
 
   /**

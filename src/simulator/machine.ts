@@ -97,6 +97,8 @@ export class Machine {
   #beginning = false;
   #armed = new ArmedDiskFaults();
   #afterDiskFailure: (() => void) | null = null;
+  /** Whoever supervises it is about to start it again. */
+  #restarting = false;
   readonly #options: MachineOptions;
   readonly #random: Random;
   #disk: SimulatedDisk;
@@ -115,6 +117,8 @@ export class Machine {
   readonly #twins = new Set<() => void>();
   /** Operators whose requests were not answered yet: how they learn that the process is gone. */
   readonly #operating = new Set<() => void>();
+  /** Requests of operators that have arrived so far. */
+  operatorRequests = 0;
 
   constructor(options: MachineOptions) {
     const { scheduler, random, profile } = options;
@@ -437,7 +441,10 @@ export class Machine {
     this.#afterDiskFailure = null;
     if (after !== null) return after();
     this.kill({ writes: 'process' }, this.#random);
+    if (this.#restarting) return;
+    this.#restarting = true;
     this.#options.scheduler.after(this.#options.profile.leaseMs, () => {
+      this.#restarting = false;
       if (!this.up) this.boot();
     });
   }
@@ -611,6 +618,7 @@ export class Machine {
     process.enter('io', () => {
       const service = this.#life?.service;
       if (service === undefined) return reply(null);
+      this.operatorRequests++;
       this.#operating.add(broken);
       const answered = (result: Result | null): void => {
         if (this.#operating.delete(broken) && process.alive) reply(result);
@@ -618,6 +626,11 @@ export class Machine {
       ask(service).then(answered, () => answered(null));
       this.#options.scheduler.settle();
     });
+  }
+
+  /** A request of an operator is being carried out. */
+  get isOperating(): boolean {
+    return this.#operating.size > 0;
   }
 
   /** Of one more start by hand. */

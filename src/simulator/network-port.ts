@@ -116,7 +116,12 @@ export class SimulatedPort implements AttestedNetworkPort {
     this.#peers.clear();
     for (const { id } of peers) if (id !== this.id) this.#peers.add(id);
     const gone = [...this.#heard.keys()].filter((id) => !this.#peers.has(id));
-    for (const id of gone) this.#heard.delete(id);
+    for (const id of gone) {
+      this.#heard.delete(id);
+      // Its connection is closed: it dials again, and is told whether it is still welcome.
+      const partner = this.#partners.get(id);
+      if (partner !== undefined) this.#network.dial(partner, this.id);
+    }
     // Whoever stays is met again at its next word, which changes nothing.
     if (gone.length > 0) this.#met = new WeakSet();
     for (const id of this.#peers) if (!this.#dialled.has(id)) this.#network.dial(this, id);
@@ -203,7 +208,8 @@ export class SimulatedPort implements AttestedNetworkPort {
   /** For the network: `other` can be reached. True once nothing more is to be done. */
   meets(other: SimulatedPort): boolean {
     if (other.#met.has(this)) return true;
-    other.#meet(this, this.mark());
+    const refusal = other.#meet(this, this.mark());
+    if (refusal !== null) this.refused(other.id, refusal);
     return other.#met.has(this);
   }
 

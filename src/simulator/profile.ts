@@ -2,7 +2,8 @@
  * What one seed means: sizes, limits and timing of the cell, and which faults strike it how often.
  *
  * Source: pitfalls §2 rule 2 (swarm): each class of fault is on with probability one half and has its own intensity, so
- * that some seeds starve a class and others drown in it. A run of everything at once would only ever find the first bug.
+ * that some seeds starve a class and others drown in it. A run of everything at once would only ever find the first bug. Operators
+ * who change the members are one of these classes.
  */
 import type { Limits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
@@ -28,7 +29,7 @@ export interface Profile {
   readonly timerLatenessMs: number;
   /** Between two checks of all replicas' databases; none where absent. */
   readonly checkEveryMs?: number;
-  /** Operators act on it: its replicas are whole processes of `node start`, and there are machines to spare. */
+  /** Operators change its members: its replicas are whole processes of `node start`, and there are machines to spare. */
   readonly operated?: boolean;
   /** Somebody upgrades it. */
   readonly upgraded?: boolean;
@@ -56,27 +57,31 @@ const checkEveryLeases = 40;
 const snapshotEveryMsMin = 500;
 
 /**
- * Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. `operators`: `some` cells are theirs to change, or all, in
- * which they do little else.
+ * Draws a profile. `replicas` fixes the size; `calm` leaves out every fault. `operators`: whose cells are theirs to change, `drawn` like
+ * any other class of faults where nothing is said.
  */
 export function drawProfile(
   random: Random,
   options: { readonly replicas: number | null; readonly calm: boolean; readonly operators?: Operators },
 ): Profile {
   const profile = drawUntouched(random, options);
-  const { operators = 'never' } = options;
+  const { operators = 'drawn' } = options;
   const own = random.fork('operators');
   if (profile.replicas < 3 || options.calm) return profile;
   if (operators === 'upgrades') return withUpgrades(profile, own);
-  const operated = operators === 'often' || (operators === 'some' && own.chance(0.25));
+  const operated = operators === 'often' || (operators === 'drawn' && own.chance(0.5));
   return operated ? withOperators(profile, own, operators) : profile;
 }
 
-export type Operators = 'never' | 'some' | 'often' | 'upgrades';
+/**
+ * Whether operators act on a cell: in none, in every second one, each as often as is drawn, or in all of them and very often; or all are
+ * upgraded.
+ */
+export type Operators = 'never' | 'drawn' | 'often' | 'upgrades';
 
 /** Half of them are changed by others meanwhile. */
 function withUpgrades(profile: Profile, random: Random): Profile {
-  const changed = random.chance(0.5) ? withOperators(profile, random, 'some') : { ...profile, operated: true };
+  const changed = random.chance(0.5) ? withOperators(profile, random, 'drawn') : { ...profile, operated: true };
   const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
   delete faultEveryMs['replace-member'];
   // Between faults there must be time for some steps: an upgrade stops at whatever it doubts.
@@ -101,7 +106,7 @@ function withOperators(profile: Profile, random: Random, operators: Operators): 
     const every = random.betweenLogarithmic(5_000, 120_000);
     if (random.chance(0.5)) faultEveryMs[kind] = every;
   }
-  const sequencesMs = often ? random.betweenLogarithmic(250, 4_000) : random.betweenLogarithmic(2_000, 30_000);
+  const sequencesMs = often ? random.betweenLogarithmic(250, 4_000) : random.betweenLogarithmic(1_000, 60_000);
   return { ...profile, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
 }
 

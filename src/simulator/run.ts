@@ -6,7 +6,7 @@
  */
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
 import { faultClasses, operatedClasses, upgradedClasses } from './fault-classes.ts';
-import { destructionKinds } from './faults/catalogue.ts';
+import { destructionKinds, sequenceKind } from './faults/catalogue.ts';
 import type { Operators } from './profile.ts';
 import { meaningOf } from './properties.ts';
 import { type CellRunner, type Pulse, runnerHere } from './runner.ts';
@@ -23,7 +23,7 @@ export interface SimulationOptions {
   /** Null: drawn anew for each seed. */
   readonly replicas?: number | null;
   readonly hours?: number;
-  /** Null or absent: none has them. */
+  /** Null or absent: `drawn`. */
   readonly operators?: Operators | null;
   /** In place of all these: this one run, which that command shows again. */
   readonly scenario?: { readonly cell: CellOptions; readonly replay: string };
@@ -75,6 +75,8 @@ export interface SimulationResult {
   readonly operations: number;
   /** Client operations whose fate no client learned. */
   readonly unknown: number;
+  /** Operators' sequences played to their end: a command, typed again for as long as it is refused or was killed half-way. */
+  readonly operatorSequences: number;
   readonly traceHash: string;
   readonly faults: Readonly<Record<string, number>>;
   /** How often each move of the replicas' state machines happened, by its id; 0 for those that never did. */
@@ -96,9 +98,10 @@ export const longRunSeeds = 1_000;
 const hourMs = 3_600_000;
 
 /** Every kind that can strike in this mode. */
-export const faultKindsOf = (mode: SimulationMode | null, operators: Operators = 'never'): readonly string[] =>
+export const faultKindsOf = (mode: SimulationMode | null, operators: Operators = 'drawn'): readonly string[] =>
   Object.entries(faultClasses)
-    .filter(([name]) => operators !== 'never' || !operatedClasses.includes(name))
+    // What is destroyed for good is judged by the members that there were.
+    .filter(([name]) => (operators !== 'never' && mode !== 'beyond-repair') || !operatedClasses.includes(name))
     .filter(([name]) => operators === 'upgrades' || !upgradedClasses.includes(name))
     .flatMap(([, kinds]) => kinds)
     .filter((kind) => mode === 'beyond-repair' || !(destructionKinds as readonly string[]).includes(kind))
@@ -263,7 +266,7 @@ class Totals {
   result(): SimulationResult {
     const { seed, mode = null, keepGoing = false } = this.#options;
     const faults = Object.fromEntries(Object.entries(this.#faults).sort(([a], [b]) => (a < b ? -1 : 1)));
-    const neverFired = faultKindsOf(mode, this.#options.operators ?? 'never').filter((kind) => !(faults[kind] ?? 0));
+    const neverFired = faultKindsOf(mode, this.#options.operators ?? 'drawn').filter((kind) => !(faults[kind] ?? 0));
     const runs = this.#hashes.length;
     const violation = this.#violations[0] ?? this.#uncovered(neverFired);
     return {
@@ -275,6 +278,7 @@ class Totals {
       events: this.#events,
       operations: this.#operations,
       unknown: this.#unknown,
+      operatorSequences: faults[sequenceKind] ?? 0,
       traceHash: joinHashes(this.#hashes),
       faults,
       neverFired,

@@ -93,6 +93,7 @@ describe('what a simulation found, for people', () => {
     events: 1_234_567,
     operations: 900,
     unknown: 12,
+    operatorSequences: 0,
     traceHash: '00112233aabbccdd',
     faults: { crash: 1_234, pause: 5, 'network-loss': 99 },
     neverFired: ['suspend'],

@@ -16,7 +16,7 @@ const explain = ({ violation }: CellReport): string =>
 /** Only these kinds, each every so many leases. */
 const struckBy = (kinds: readonly FaultKind[], leases: number, options: Partial<CellOptions>): Promise<CellReport> =>
   new SimulatedCell({
-    ...{ seed: 1, replicas: 5, hours: 0.2 / 60, mode: null, operationsMin: 20, ...options },
+    ...{ seed: 1, replicas: 5, hours: 0.2 / 60, mode: null, operationsMin: 20, operators: 'never', ...options },
     profile: {
       ...{ leaseMs: 200, clockStepMs: 0, segmentBytes: 65_536, snapshotLogBytes: 6_000, flushMeanMs: 0.2 },
       faultEveryMs: Object.fromEntries(kinds.map((kind) => [kind, leases * 200])),

@@ -137,6 +137,8 @@ export const sideEffects = {
 
 /** What comes of operators' commands. */
 export const commandEffects = {
+  /** One sequence: a command and everything around it, typed again as often as drawn, until it is done or given up. */
+  'command-sequence': 'O9 to O11',
   'members-add': 'O9',
   'members-remove': 'O9',
   'members-replace': 'O9',
@@ -151,6 +153,9 @@ export const commandEffects = {
   /** With a name or an address of nobody, or of somebody else. */
   'command-wrong': 'O10',
 } as const;
+
+/** Of which there are as many as sequences of operators were played to their end. */
+export const sequenceKind = 'command-sequence' satisfies keyof typeof commandEffects;
 
 /** What comes of the commands of an upgrade. */
 export const upgradeEffects = {

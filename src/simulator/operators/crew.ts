@@ -217,17 +217,21 @@ export class Crew {
   async #repeat(order: Order, random: Random): Promise<void> {
     const { count, note } = this.#options;
     let kill: Kill | null = order.kill;
+    let typed = false;
     for (let run = 0; run < order.runs && !this.#stopped; run++) {
       if (run > 0) count('command-again');
       const ending = await this.#once(order, kill, random.fork(`run ${run}`));
       note(order.member, `operator: ${order.command} ${order.old}`, ending);
       kill = null;
+      typed ||= ending !== 'skipped';
       this.#unfinished = ending === 'killed' ? order : null;
       if (ending === 'killed') count('command-killed');
       if (ending !== 'done' && ending !== 'killed' && ending !== 'skipped') count('command-refused');
-      if (ending === 'done' || ending === 'skipped') return;
+      if (ending === 'done' || ending === 'skipped') break;
       await this.#pause(order.pauseMs);
     }
+    // What the end of all faults cut short was not played.
+    if (typed && !this.#stopped) count('command-sequence');
   }
 
   #pause(ms: number): Promise<void> {
@@ -346,11 +350,11 @@ export class Crew {
       if (command === 'rebuild' && !rebuild && machine.halted === null) return;
       if (!kept) this.#wipe(member);
       this.#options.note(member, 'operator: starts', disk, rebuild ? '--rebuild' : '');
-      machine.restart(
-        comes ? this.joinFlags(member) : { rebuild, quarantine: hasLeftovers(machine) },
-        kept ? 'kept' : 'empty',
-        random,
-      );
+      const listed = machine.listedMembers.some(({ name }) => name === member);
+      // Who came with `--join` has that on its command line ever after.
+      const flags = listed && !comes ? {} : this.joinFlags(member);
+      const helped = comes ? {} : { rebuild, quarantine: hasLeftovers(machine) };
+      machine.restart({ ...flags, ...helped }, kept ? 'kept' : 'empty', random);
     };
     if (start === 'before') boot();
     else this.#options.scheduler.after(startMs, boot);
