@@ -5,7 +5,13 @@
 import { rmSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { StepOptions } from '../../src/operator/members/steps.ts';
-import { addMember, rebuildMember, removeMember, replaceMember } from '../../src/operator/members/workflows.ts';
+import {
+  addMember,
+  promoteMember,
+  rebuildMember,
+  removeMember,
+  replaceMember,
+} from '../../src/operator/members/workflows.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { CountingLoad } from '../support/counting-load.ts';
 import { KilledDesk, KilledHere } from '../support/killed-desk.ts';
@@ -63,6 +69,16 @@ const cases: readonly Case[] = [
     },
     ends: three,
     after: async () => void (await coming.end(10_000)),
+  },
+  {
+    what: 'promote of a spare',
+    prepare: async (cell) => {
+      coming = await newcomer(cell);
+      await operate(cell, (options) => addMember(options, { name: 'n4', url: coming.url, promote: false, ...plain }));
+      return (options) => promoteMember(options, 'n4', plain);
+    },
+    ends: [...three, 'n4 voter'],
+    after: goes,
   },
   {
     what: 'replace of a live member',
