@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whileAdding } from './adding.mjs';
 import { runClosedLoop } from './load/closed-loop.mjs';
 import { checkFilled, fill } from './load/fill.mjs';
 import { describeMachine } from './measure/machine.mjs';
@@ -245,6 +246,16 @@ export async function runMillionProfile(options, say) {
       }
     }
     await checkFilled({ cell, member: await cell.leader(), letter, count: keys, valueBytes, samples: 50 });
+    await sleep(settleMs);
+    const quiet = await load(cell, { seconds, beside: null, directory });
+    const adding = await whileAdding(cell, directory);
+    samples.push({ beforeAdding: quiet, adding });
+    row(
+      'adding a member under 64 writers: write p99',
+      `${adding.p99.toFixed(1)} ms = ${(adding.p99 / quiet.p99).toFixed(2)} × (${Math.round(adding.rate)}/s, in ${adding.seconds.toFixed(1)} s)`,
+      '≤ 3 ×',
+    );
+    row('adding a member under 64 writers: changes of master', `${adding.masterChanges}`, '0');
     row('restart of one, cleanly stopped', `${range(restarts.oneClean, 2)} s`, '< 3 s');
     row('restart of one after kill -9', `${range(restarts.oneKilled, 2)} s`, '< 10 s');
     row('restart of all, cleanly stopped, to the last one ready', `${range(restarts.clean, 2)} s`, '< 3 s');
