@@ -6,7 +6,7 @@ import { Help } from '@oclif/core/help';
 import { run } from '@oclif/core/run';
 import { reportError } from './error-report.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { drained, wantsJson } from './output.ts';
+import { drained, jsonText, wantsJson } from './output.ts';
 
 /** Runs the command that `args` name and ends the process with its exit code. */
 export async function main(args: string[], binUrl: string): Promise<never> {
@@ -44,7 +44,7 @@ async function fail(error: unknown, json: boolean, usage?: () => Promise<void>):
   if (quiet !== null) return end(quiet);
   const report = reportError(error);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ error: report.json }, null, 2)}\n`);
+    process.stdout.write(jsonText({ error: report.json }));
   } else {
     process.stderr.write(report.text);
     if (report.showUsage) await usage?.();

@@ -48,3 +48,13 @@ export function coloured(colour: Colour, text: string, stream: NodeJS.WriteStrea
   const [on, off] = codes[colour];
   return `\u001b[${on}m${text}\u001b[${off}m`;
 }
+
+let inLines = false;
+
+/** From now on every document is one line: what is printed is a stream of them, to its last line (contract §1). */
+export function printLines(): void {
+  inLines = true;
+}
+
+/** A document as `--json` prints it. */
+export const jsonText = (document: unknown): string => `${JSON.stringify(document, null, inLines ? 0 : 2)}\n`;

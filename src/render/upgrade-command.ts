@@ -2,6 +2,7 @@
 import type { JournalState } from '../operator/upgrade/claim.ts';
 import type { Driven } from '../operator/upgrade/driver.ts';
 import { CellCommand } from './base-command.ts';
+import { printLines } from './output.ts';
 import type { StepsView } from './upgrade-view.ts';
 
 export abstract class UpgradeCommand extends CellCommand {
@@ -22,6 +23,7 @@ export abstract class UpgradeCommand extends CellCommand {
   protected async drive(view: StepsView, work: () => Promise<Driven>): Promise<void> {
     const { documentOf, showUpgrade } = await import('./upgrade-view.ts');
     const { refuseUnfinished } = await import('../operator/upgrade/operate.ts');
+    if (this.jsonEnabled()) printLines();
     this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
     try {
       const driven = await work();

@@ -38,8 +38,15 @@ describe('upgrade', () => {
     expect(stderr).toContain('{host}');
   });
 
-  it('status says 3 when nobody answers', async () => {
-    expect((await cli(['upgrade', 'status', ...nowhere])).code).toBe(3);
+  it.each(['status', 'scan', 'history'])('%s says 3 when nobody answers', async (command) => {
+    expect((await cli(['upgrade', command, ...nowhere])).code).toBe(3);
+  });
+
+  it('prints one line a document with --json, the error too', async () => {
+    const { code, stdout } = await cli(['upgrade', 'abort', '--yes', '--json', ...nowhere]);
+    expect(code).toBe(3);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => Object.keys(JSON.parse(line)))).toEqual([['error']]);
   });
 });
 

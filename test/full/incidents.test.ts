@@ -212,13 +212,15 @@ describe('incidents 3 and 6: a program that is missing, what the failed upgrade 
       // And a file among those that a replica does read, put there by the same script on another member.
       const victim = cell.member('n3');
       upgrade.restart = async (member, program, version) => {
-        if (member === victim && version === newVersion) {
-          await member.terminate();
+        if (member !== victim) return honestRestart(member, program, version);
+        if (member.running) await member.terminate();
+        if (version === newVersion) {
           writeFileSync(path.join(member.directory, 'snapshot-00000001'), 'as the cell was in March');
-          member.program = program;
-          member.start();
-          expect(await member.end()).toMatchObject({ code: 21 });
-        } else await honestRestart(member, program, version);
+        }
+        member.program = program;
+        member.start();
+        // With either version: what lies there does not belong.
+        expect(await member.end()).toMatchObject({ code: 21 });
       };
       const stopped = await upgrade.upgrade(undefined, '4s');
       expect([5, 8], stopped.stderr).toContain(stopped.code);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
 import { stateDirectory } from '../../client/state-file.ts';
-import { CheckIncompleteError, RefusedError, UsageError } from '../../errors/index.ts';
+import { CheckIncompleteError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import { supportedLevels } from '../../formats/levels.ts';
 import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type CellFlags, withCell } from '../connect.ts';
@@ -142,6 +142,13 @@ export function scanMembers(
 ): Promise<{ readonly scans: readonly VerifiedScan[]; readonly problems: readonly string[] }> {
   return withUpgrade(flags, around, async (world) => {
     const { members } = await world.see([]);
+    // Nobody was asked, and so nobody has said that nothing is left.
+    if (members.length === 0) {
+      throw new UnreachableError(`No replica answers at ${flags.endpoints.join(', ')}, so nothing was scanned.`, {
+        facts: { endpoints: flags.endpoints },
+        suggestions: ['paxosctl status', 'paxosctl wait master --timeout 30s'],
+      });
+    }
     if (clear !== undefined) {
       const { current } = journalOf(await world.readState());
       if (current?.attempt.attempt === clear) {
