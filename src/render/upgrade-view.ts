@@ -4,7 +4,7 @@ import { type Attempt, nextCommands, type Step } from '../operator/upgrade/journ
 import { findingText } from '../operator/upgrade/preflight.ts';
 import type { Plan } from '../operator/upgrade/workflows.ts';
 import { printable } from './escape.ts';
-import { mayColour, writeResult } from './output.ts';
+import { coloured, mayColour, writeResult } from './output.ts';
 import { type Progress, startProgress } from './progress.ts';
 import { table } from './table.ts';
 
@@ -58,6 +58,7 @@ export interface StepsView {
 }
 
 const marks = { begun: '…', done: '✔', failed: '✖', note: '·' } as const;
+const colours = { done: 'green', failed: 'red', note: 'dim' } as const;
 
 /** On a terminal one line a step and what is waited for under it; elsewhere plain lines; with `--json` NDJSON on stdout. */
 export function stepsView(json: boolean): StepsView {
@@ -69,25 +70,21 @@ export function stepsView(json: boolean): StepsView {
     };
   }
   let current: Progress | null = null;
-  let last = '';
+  let last: Step | null = null;
   const onTerminal = process.stderr.isTTY === true && mayColour(process.stderr);
+  // A spinner has a sign of its own.
+  const shown = (step: Step): string => (onTerminal ? textOf(step) : lineOf(step));
   return {
     step: (step) => {
-      last = lineOf(step);
-      if (step.state === 'begun') {
-        current?.stop();
-        current = startProgress(last);
-        return;
-      }
-      if (onTerminal) (current ?? startProgress(last)).succeed(last);
-      else {
-        current?.stop();
-        process.stderr.write(`${last}\n`);
-      }
+      last = step;
+      current?.stop();
       current = null;
+      if (step.state === 'begun') current = startProgress(shown(step));
+      else
+        process.stderr.write(`${coloured(colours[step.state], marks[step.state], process.stderr)} ${textOf(step)}\n`);
     },
     waiting: (why) => {
-      const text = `${last === '' ? 'upgrade' : last}: ${printable(why)}`;
+      const text = `${last === null ? 'upgrade' : shown(last)}: ${printable(why)}`;
       current ??= startProgress(text);
       current.update(text);
     },
@@ -97,8 +94,10 @@ export function stepsView(json: boolean): StepsView {
 
 const columns = (...titles: readonly string[]) => titles.map((title) => ({ title }));
 
-const lineOf = ({ member, step, state, detail }: Step): string =>
-  printable(`${marks[state]} ${member === null ? '' : `${member} `}${step}${detail === '' ? '' : `: ${detail}`}`);
+const textOf = ({ member, step, detail }: Step): string =>
+  printable(`${member === null ? '' : `${member} `}${step}${detail === '' ? '' : `: ${detail}`}`);
+
+const lineOf = (step: Step): string => `${marks[step.state]} ${textOf(step)}`;
 
 export async function showUpgrade(document: UpgradeDocument): Promise<void> {
   if (document.attempt === null) return writeResult('no upgrade is open\n');

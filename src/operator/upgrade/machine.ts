@@ -253,8 +253,9 @@ function isBack(
 ): Action {
   const back = withMember(now.attempt, member.name, { state: 'back' });
   const said = step(member.name, 'put back', state, detail);
-  if (then === 'next') return record(now, back, said, { back: true });
-  const why = { member: member.name, reason: member.doubt ?? 'it was put back', judged: true };
+  // Nothing is doubted any more: it has its turn again.
+  if (then === 'next' || member.doubt === null) return record(now, back, said, { back: true });
+  const why = { member: member.name, reason: member.doubt, judged: true };
   return record(now, { ...back, state: 'stopped', stop: why }, said, { back: true });
 }
 

@@ -144,11 +144,16 @@ export async function resume(world: UpgradeWorld, request: Continue): Promise<Dr
   return driveFrom(world, journal, next, request, goal);
 }
 
-/** Members that were put back have their turn again. One that is half done is looked at first. */
+/**
+ * Members that were put back have their turn again. One that is half done is looked at first; of one that could not be put back the
+ * operator was told, and that is mended or not: what was doubted then is no reason to stop again.
+ */
 function forward(attempt: Attempt, at: string): Attempt {
-  const members = attempt.members.map((member) =>
-    member.state === 'back' ? { ...member, state: 'waiting' as const, before: null, doubt: null } : member,
-  );
+  const told = attempt.state === 'stopped';
+  const members = attempt.members.map((member) => {
+    if (member.state === 'back') return { ...member, state: 'waiting' as const, before: null, doubt: null };
+    return member.state === 'putting-back' && told ? { ...member, doubt: null } : member;
+  });
   const again = { ...attempt, state: 'running' as const, stop: null, members };
   return withStep(again, { member: null, step: 'resume', state: 'note', at, detail: `from ${attempt.state}` });
 }

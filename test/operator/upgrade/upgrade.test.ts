@@ -280,6 +280,14 @@ describe('a restart that lies', () => {
     const driven = await run(cell.world(), toNew());
     expect(driven).toMatchObject({ code: 8, attempt: { state: 'stopped', stop: { judged: false } } });
     expect(driven.reason).toContain('could not be put back');
+    // Mended, it goes on at once, and does not stop for what was doubted before.
+    const mended = new FakeCell();
+    mended.restart = cell.restart;
+    await run(mended.world(), toNew());
+    mended.restart = honest;
+    mended.boot(mended.member('n2'), '0.1.0');
+    expect(await resume(mended.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(versions(mended)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
     expect(cell.quorum).toBe(true);
     expect(versions(cell).filter((version) => version === '0.1.0')).toHaveLength(3);
   });
