@@ -158,7 +158,7 @@ module.exports = {
     },
     only('render-shows', '^src/render/', {
       to: [...src('errors', 'client'), '^src/operator/upgrade/', '^src/formats/upgrade-body'],
-      packages: ['@oclif/core', 'cli-table3', 'ora', 'inquirer', 'pino'],
+      packages: ['@oclif/core', 'asciichart', 'cli-table3', 'ora', 'inquirer', 'pino'],
       node: true,
       comment: 'Rendering turns results into tables, JSON and prompts; the journal of an upgrade is shown as it is.',
     }),
@@ -167,7 +167,7 @@ module.exports = {
       severity: 'error',
       comment: 'Tables, spinners and prompts look the same everywhere because one folder makes them.',
       from: { pathNot: '^src/render/' },
-      to: { path: '^node_modules/(cli-table3|ora|inquirer)(/|$)' },
+      to: { path: '^node_modules/(asciichart|cli-table3|ora|inquirer)(/|$)' },
     },
     {
       name: 'commands-are-thin',

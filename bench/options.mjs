@@ -9,9 +9,11 @@ usage: npm run bench -- [options]
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
                      simulator: how fast simulated time passes on one core;
-                     million: memory, restarts, snapshots and deep checks with a million keys, of paxosctl alone
-  --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,keys,startup
-                     (paper: t1-1x5,t1-10x5,…)
+                     million: memory, restarts, snapshots and deep checks with a million keys, of paxosctl alone;
+                     growth: with connections, sizes, replicas and keys, kept in bench/results and drawn into docs/plots
+  --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,idle,callers,overload,keys,snapshot,startup
+                     (paper: t1-1x5,t1-10x5,…; growth: connections,valueBytes,replicas,keys)
+  --draw             growth: measure nothing, draw the kept figures again
   --rounds N         rounds; the median is printed (default 5)
   --seconds S        measured time of a row in a round (default 3)
   --keys N           keys of the restart and memory rows (default 100000)
@@ -22,12 +24,13 @@ usage: npm run bench -- [options]
   --quick            one round of one second, 5000 keys, no fill: to see that it works, not to quote
   --full             one million keys
   --json FILE        also write every sample of the run there
+  --write            write the tables into docs/PERFORMANCE.md, between their marks (npm run bench:peers does)
   --markdown         print the tables as Markdown
   --directory DIR    where the data directories go (default: the system's temporary directory); must be on a real disk
   --help
 `;
 
-const profiles = ['peers', 'paper', 'simulator', 'million'];
+const profiles = ['peers', 'paper', 'simulator', 'million', 'growth'];
 
 export class UsageError extends Error {}
 
@@ -53,6 +56,8 @@ export function parseOptions(args) {
         seeds: { type: 'string' },
         full: { type: 'boolean', default: false },
         json: { type: 'string' },
+        draw: { type: 'boolean', default: false },
+        write: { type: 'boolean', default: false },
         markdown: { type: 'boolean', default: false },
         directory: { type: 'string', default: os.tmpdir() },
         help: { type: 'boolean', default: false },
@@ -64,6 +69,11 @@ export function parseOptions(args) {
   if (!profiles.includes(values.profile)) {
     throw new UsageError(`--profile is ${profiles.join(' or ')}, not ${values.profile}`);
   }
+  if (values.write && values.profile !== 'peers' && values.profile !== 'paper') {
+    throw new UsageError('--write is for the profiles peers and paper');
+  }
+  if (values.write && values.only !== undefined)
+    throw new UsageError('--write wants all rows: the table is replaced as a whole');
   if (values.connections !== 'spread' && values.connections !== 'leader') {
     throw new UsageError(`--connections is spread or leader, not ${values.connections}`);
   }
@@ -86,6 +96,9 @@ export function parseOptions(args) {
     seeds: positive('--seeds', values.seeds, quick ? 3 : 30, Number.isInteger),
     json: values.json ?? null,
     markdown: values.markdown,
+    write: values.write,
+    draw: values.draw,
+    quick,
     directory: values.directory,
   };
 }

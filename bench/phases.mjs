@@ -3,13 +3,17 @@
  * round: what disturbs the machine for a minute disturbs all of them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { noClient, runCallers } from './load/callers.mjs';
 import { runClosedLoop } from './load/closed-loop.mjs';
 import { checkFilled, fill } from './load/fill.mjs';
 import { firstAcknowledgedWrite } from './load/first-write.mjs';
 import { keyName, makeValue } from './load/keys-and-values.mjs';
+import { runOverload } from './load/overload.mjs';
 import { call } from './load/promises.mjs';
 import { residentMegabytes } from './measure/process-usage.mjs';
 import { measureStartup } from './measure/startup.mjs';
+import { quantile } from './measure/statistics.mjs';
+import { root } from './report/document.mjs';
 import { Cell } from './systems/cell.mjs';
 
 const failoverLetter = 'f';
@@ -24,6 +28,10 @@ const settleMs = 1000;
 const restartPatienceMs = 600_000;
 /** For garbage collectors to come to rest before memory is read. */
 const memorySettleMs = 2000;
+/** More than the 8,192 requests that a replica has in flight, so that it is the cell that says no. */
+const overloadConnections = 9000;
+const capacityConnections = 256;
+const snapshotWriters = 64;
 /** JIT compilers reach full speed only under load. */
 const warmUpSeconds = 3;
 
@@ -63,13 +71,25 @@ export async function runLoadPhase({ systems, rows, failover, options, replicas,
 }
 
 /** Fresh cells with many keys: memory, and how long a restart of all members takes. */
-export async function runKeysPhase({ systems, row, options, replicas, results, directory, say }) {
+export async function runKeysPhase({ systems, row, snapshot, options, replicas, results, directory, say }) {
   await withCells({ systems, replicas, directory, results, say, row: row.id }, async (cells) => {
     for (const cell of [...cells]) {
       await guarded({ cell, cells, results, row: row.id, say }, async () => {
         const result = await measureFill(cell, options.keys, say);
         record({ results, cell, row, result });
       });
+    }
+    for (let round = 0; snapshot && round < options.rounds; round += 1) {
+      for (const cell of inTurn(cells, round)) {
+        if (cell.system.snapshot === undefined) continue;
+        await guarded({ cell, cells: null, results, row: snapshot.id, say }, async () => {
+          const result = await measureSnapshot(cell, options);
+          record({ results, cell, row: snapshot, result });
+          say(
+            `round ${round + 1}/${options.rounds}  ${snapshot.title}  ${cell.system.label}: ${headline(snapshot, result)}`,
+          );
+        });
+      }
     }
     for (let round = 0; round < options.rounds; round += 1) {
       for (const cell of inTurn(cells, round)) {
@@ -83,6 +103,118 @@ export async function runKeysPhase({ systems, row, options, replicas, results, d
       }
     }
   });
+}
+
+/** Fresh cells: their memory before anything was written, then callers through the client libraries, then twice the load that fits. */
+export async function runClientsPhase({
+  systems,
+  idle,
+  callers,
+  overload,
+  options,
+  replicas,
+  results,
+  directory,
+  say,
+}) {
+  const first = callers ?? overload ?? idle;
+  await withCells({ systems, replicas, directory, results, say, row: first.id }, async (cells) => {
+    const each = async (row, round, measure) => {
+      for (const cell of inTurn(cells, round)) {
+        await guarded({ cell, cells: null, results, row: row.id, say }, async () => {
+          const result = await measure(cell);
+          if (result === null) return;
+          record({ results, cell, row, result });
+          say(`round ${round + 1}/${options.rounds}  ${row.title}  ${cell.system.label}: ${headline(row, result)}`);
+        });
+      }
+    };
+    if (idle) await each(idle, 0, async (cell) => ({ megabytes: await settledMegabytes(cell) }));
+    for (const cell of cells) await fillFor(cell, 'k', capacityConnections * 16);
+    for (let round = 0; round < options.rounds; round += 1) {
+      if (callers) {
+        await each(callers, round, async (cell) => {
+          const reason = noClient(cell.system.name);
+          if (reason !== null) {
+            if (round === 0) say(`skipping ${callers.id} of ${cell.system.label}: ${reason}`);
+            return null;
+          }
+          await cell.ready();
+          return runCallers({ cell, root, directory, callers: callers.callers, seconds: options.seconds });
+        });
+      }
+      if (overload) {
+        await each(overload, round, (cell) =>
+          cell.system.name === 'paxosctl' ? measureOverload(cell, options) : null,
+        );
+      }
+    }
+  });
+}
+
+async function fillFor(cell, letter, count) {
+  await fill({ cell, member: await cell.ready(), letter, count, valueBytes: smallValueBytes });
+}
+
+/** How much fits is measured just before: a closed loop of many connections. */
+async function measureOverload(cell, options) {
+  const leader = await cell.ready();
+  const fits = await runClosedLoop({
+    cell,
+    targets: [leader],
+    operation: 'put',
+    connections: capacityConnections,
+    letter: 'k',
+    keysEach: 16,
+    valueBytes: smallValueBytes,
+    seconds: options.seconds,
+  });
+  const capacity = fits.operations / fits.seconds;
+  const before = await epochOf(leader);
+  const result = await runOverload({
+    cell,
+    target: leader,
+    rate: 2 * capacity,
+    connections: overloadConnections,
+    letter: 'o',
+    seconds: options.seconds,
+  });
+  return { ...result, capacity, masterChanges: (await epochOf(await cell.ready())) - before };
+}
+
+const epochOf = async ({ host, port }) => (await (await fetch(`http://${host}:${port}/v1/status`)).json()).epoch;
+
+/** Of the system's own kind, again and again until it is told to stop. */
+async function takeSnapshots(cell, state) {
+  while (state.running) {
+    if (cell.system.snapshot === undefined) return;
+    for (const member of cell.members) await cell.system.snapshot(member);
+  }
+}
+
+async function measureSnapshot(cell, options) {
+  const leader = await cell.ready();
+  const writers = async () => {
+    const result = await runClosedLoop({
+      cell,
+      targets: [leader],
+      operation: 'put',
+      connections: snapshotWriters,
+      letter: 'k',
+      keysEach: 16,
+      valueBytes: smallValueBytes,
+      seconds: options.seconds,
+    });
+    return { rate: result.operations / result.seconds, p99: quantile(result.latenciesMs, 0.99) };
+  };
+  const alone = await writers();
+  const state = { running: true };
+  const snapshots = takeSnapshots(cell, state);
+  snapshots.catch(() => {});
+  const during = await writers();
+  state.running = false;
+  await snapshots;
+  return { alone, during };
 }
 
 /** Nothing else runs meanwhile. */

@@ -174,6 +174,106 @@ export const keysRow = {
   ],
 };
 
+/** A thousand callers in one process, through the client that programs use: what an application sees. */
+export const callersRow = {
+  id: 'callers',
+  title: '1,000 callers in one process, through the client library',
+  callers: 1000,
+  metrics: [
+    {
+      id: 'callers',
+      label: 'put, 1,000 callers through the client (etcd3)',
+      unit: '/s',
+      ...more,
+      of: rate,
+      goal: { etcd: 10 },
+    },
+    { id: 'callers.p99', label: '… p99', unit: 'ms', ...less, of: latency(0.99), goal: null },
+    { id: 'callers.cpu', label: '… server CPU a put', unit: 'µs', ...less, of: cpuMicroseconds, goal: null },
+  ],
+};
+
+/** Puts at twice the rate that the cell just carried. The peers do not refuse in this way, so there is nothing to compare. */
+export const overloadRow = {
+  id: 'overload',
+  title: 'twice the load that the cell can carry',
+  metrics: [
+    {
+      id: 'overload.held',
+      label: 'throughput at 2 × overload / before (wanted ≥ 0.8)',
+      unit: '×',
+      ...more,
+      of: (result) => result.acknowledgedRate / result.capacity,
+      goal: null,
+    },
+    { id: 'overload.refused', label: '… refused early', unit: '/s', ...less, of: (it) => it.refusedRate, goal: null },
+    {
+      id: 'overload.refused.p99',
+      label: '… a refusal, p99',
+      unit: 'ms',
+      ...less,
+      of: (it) => it.refusedP99,
+      goal: null,
+    },
+    {
+      id: 'overload.p99',
+      label: '… an acknowledged put, p99',
+      unit: 'ms',
+      ...less,
+      of: (it) => it.acknowledgedP99,
+      goal: null,
+    },
+    {
+      id: 'overload.changes',
+      label: '… changes of master (wanted 0)',
+      unit: '',
+      ...less,
+      of: (it) => it.masterChanges,
+      goal: null,
+    },
+  ],
+};
+
+/** On the cell with many keys: 64 writers alone, and while snapshots of the whole database are taken. */
+export const snapshotRow = {
+  id: 'snapshot',
+  title: 'writes during a snapshot',
+  metrics: [
+    {
+      id: 'snapshot.p99',
+      label: 'write p99 during a snapshot / without (wanted ≤ 2)',
+      unit: '×',
+      ...less,
+      of: (result) => result.during.p99 / result.alone.p99,
+      goal: null,
+    },
+    {
+      id: 'snapshot.rate',
+      label: '… throughput during / without',
+      unit: '×',
+      ...more,
+      of: (result) => result.during.rate / result.alone.rate,
+      goal: null,
+    },
+  ],
+};
+
+/** What an idle replica holds: fresh cells, nothing written. */
+export const idleRow = {
+  id: 'idle',
+  title: 'resident memory of an idle replica',
+  metrics: [
+    {
+      id: 'idle',
+      label: 'resident memory a member, idle',
+      unit: 'MB',
+      ...less,
+      of: (result) => result.megabytes,
+      goal: null,
+    },
+  ],
+};
+
 /** Our own commands against a bare Node process; the peers have nothing to compare. */
 export const startupRow = {
   id: 'startup',

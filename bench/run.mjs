@@ -4,16 +4,18 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { dimensions, runGrowthProfile } from './growth.mjs';
 import { describeMachine, isInMemory } from './measure/machine.mjs';
 import { runMillionProfile } from './million.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
 import { paperReplicas, paperRows } from './paper.mjs';
-import { runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
+import { runClientsPhase, runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
+import { expectSections, writeSection } from './report/document.mjs';
 import { drawMarkdown, drawMarkdownFacts } from './report/markdown.mjs';
 import { circumstances, resultTable } from './report/tables.mjs';
 import { drawFacts, drawText } from './report/text.mjs';
 import { Results } from './results.mjs';
-import { failoverRow, keysRow, loadRows, startupRow } from './rows.mjs';
+import { callersRow, failoverRow, idleRow, keysRow, loadRows, overloadRow, snapshotRow, startupRow } from './rows.mjs';
 import { runSimulatorProfile } from './simulator.mjs';
 import { etcd } from './systems/etcd.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
@@ -21,6 +23,7 @@ import { zookeeper } from './systems/zookeeper.mjs';
 
 const allSystems = [paxosctl, etcd, zookeeper];
 const peerReplicas = 3;
+const peerRows = [...loadRows, failoverRow, idleRow, callersRow, overloadRow, keysRow, snapshotRow, startupRow];
 
 const say = (line) => process.stderr.write(`${line}\n`);
 
@@ -43,7 +46,9 @@ function chooseSystems(names) {
 
 /** The flags that decide what is measured; where files go on this machine is nobody else's business. */
 const withoutPlaces = (args) =>
-  args.filter((arg, i) => !/^--(json|directory)(=|$)/.test(arg) && !/^--(json|directory)$/.test(args[i - 1] ?? ''));
+  args.filter(
+    (arg, i) => !/^--(json|directory|write)(=|$)/.test(arg) && !/^--(json|directory)$/.test(args[i - 1] ?? ''),
+  );
 
 /** Gives the exit code: 0, or 1 when a row failed. */
 async function main(args) {
@@ -53,9 +58,15 @@ async function main(args) {
     return 0;
   }
   if (options.profile === 'simulator') return await runSimulatorProfile(options, say);
+  if (options.profile === 'growth') {
+    chooseRows(dimensions, options.only);
+    return await runGrowthProfile(options, say);
+  }
   if (options.profile === 'million') return await runMillionProfile(options, say);
   const isPaper = options.profile === 'paper';
-  const chosen = chooseRows(isPaper ? paperRows : [...loadRows, failoverRow, keysRow, startupRow], options.only);
+  const chosen = chooseRows(isPaper ? paperRows : peerRows, options.only);
+  const section = isPaper ? 'paper' : 'peers';
+  if (options.write) expectSections([section]);
   const replicas = isPaper ? paperReplicas : peerReplicas;
   const { systems, skipped } = chooseSystems(options.systems);
   const rows = chosen.filter((row) => row !== startupRow || systems.includes(paxosctl));
@@ -77,7 +88,12 @@ async function main(args) {
   const loads = rows.filter((row) => row.load !== undefined);
   const failover = rows.find((row) => row === failoverRow) ?? null;
   if (loads.length > 0 || failover !== null) await runLoadPhase({ ...shared, rows: loads, failover });
-  if (rows.includes(keysRow)) await runKeysPhase({ ...shared, row: keysRow });
+  const has = (row) => (rows.includes(row) ? row : null);
+  if (has(idleRow) || has(callersRow) || has(overloadRow)) {
+    await runClientsPhase({ ...shared, idle: has(idleRow), callers: has(callersRow), overload: has(overloadRow) });
+  }
+  // Snapshots want a database of some size, which is that of the rows of memory and restart.
+  if (has(keysRow) || has(snapshotRow)) await runKeysPhase({ ...shared, row: keysRow, snapshot: has(snapshotRow) });
   if (rows.includes(startupRow)) await runStartupPhase({ ...shared, row: startupRow });
 
   const commandLine = ['npm run bench --', ...withoutPlaces(args)].join(' ');
@@ -85,9 +101,9 @@ async function main(args) {
   if (rows.includes(keysRow))
     facts.splice(-2, 0, ['keys', `${options.keys} of 100 bytes in the rows of memory and restart`]);
   const table = resultTable({ rows, systems, results, profile: options.profile });
-  const report = options.markdown
-    ? `${drawMarkdownFacts(facts)}\n\n${drawMarkdown(table)}\n`
-    : `${drawFacts(facts)}\n\n${drawText(table)}\n`;
+  const markdown = `${drawMarkdownFacts(facts)}\n\n${drawMarkdown(table)}\n`;
+  if (options.write) writeSection(section, markdown);
+  const report = options.markdown ? markdown : `${drawFacts(facts)}\n\n${drawText(table)}\n`;
   process.stdout.write(report);
   for (const { system, row, message } of results.failures) say(`failed: ${system}, ${row}: ${message}`);
   if (options.json !== null) {

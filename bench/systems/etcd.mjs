@@ -58,5 +58,12 @@ export const etcd = {
     return status.leader === status.header.member_id ? 'leader' : 'follower';
   },
 
+  /** What `etcdctl snapshot save` asks for, read to its end. */
+  async snapshot({ port }) {
+    const answer = await fetch(`http://${host}:${port}/v3/maintenance/snapshot`, { method: 'POST', body: '{}' });
+    if (!answer.ok) throw new Error(`no snapshot: etcd answered ${answer.status}`);
+    for await (const _ of answer.body);
+  },
+
   connect: (address) => EtcdConnection.connect(address),
 };

@@ -52,5 +52,15 @@ export const paxosctl = {
     return status.role === 'replica' && status.voting && status.master !== null ? 'follower' : null;
   },
 
+  async snapshot({ port }) {
+    const answer = await fetch(`http://${host}:${port}/v1/snapshots`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
+    if (!answer.ok) throw new Error(`no snapshot: ${(await answer.text()).slice(0, 200)}`);
+    await answer.arrayBuffer();
+  },
+
   connect: (address) => PaxosctlConnection.connect(address),
 };

@@ -1,51 +1,90 @@
 /** `paxosctl bench` for people. */
 import { printable } from './escape.ts';
 import { onInterrupt } from './interrupt.ts';
+import type { LatencyPoint } from './latency-plot.ts';
 import { writeResult } from './output.ts';
 import { startProgress } from './progress.ts';
-import { table } from './table.ts';
+import { type Column, table } from './table.ts';
 import { counted, grouped } from './units.ts';
 
 export interface BenchView {
   readonly rows: readonly {
     readonly title: string;
+    readonly rate: number | null;
     readonly operations: number;
     readonly opsPerSecond: number;
     readonly kilobytesPerSecond: number;
-    readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
+    readonly latencyMs: Readonly<Record<'p50' | 'p90' | 'p99' | 'p999' | 'max', number>>;
+    readonly startedLateMs: { readonly p50: number; readonly p99: number };
+    readonly curve: readonly LatencyPoint[];
+    readonly refused: number;
     readonly errors: Readonly<Record<string, number>>;
     readonly unknown: number;
+    readonly unsent: number;
     readonly paper: string | null;
   }[];
 }
 
+type RowView = BenchView['rows'][number];
+
 const whole = (value: number): string => grouped(Math.round(value));
+const right = (title: string): Column => ({ title, align: 'right' });
 
 export function benchText({ rows }: BenchView): string {
   const paper = rows.some((row) => row.paper !== null);
-  const columns = ['TEST', 'OPS/S', 'KB/S', 'p50 ms', 'p99 ms', 'MAX ms', 'ERRORS'].map((title, at) => ({
-    title,
-    align: at === 0 ? ('left' as const) : ('right' as const),
-  }));
-  const lines = rows.map((row) => [
-    row.title,
-    whole(row.opsPerSecond),
-    whole(row.kilobytesPerSecond),
-    ...[row.latencyMs.p50, row.latencyMs.p99, row.latencyMs.max].map((ms) => ms.toFixed(2)),
-    errorsText(row),
-    ...(paper ? [row.paper ?? '–'] : []),
-  ]);
-  const text = table(paper ? [...columns, { title: 'PAPER (2007)', align: 'right' as const }] : columns, lines);
-  return `${text}\n`;
+  const open = rows.some((row) => row.rate !== null);
+  const columns = [
+    { title: 'TEST' },
+    ...(open ? [right('WANTED/S')] : []),
+    ...['OPS/S', 'KB/S', 'p50 ms', 'p90 ms', 'p99 ms', 'p99.9 ms', 'MAX ms', 'REFUSED', 'ERRORS'].map(right),
+    ...(paper ? [right('PAPER (2007)')] : []),
+  ];
+  const lines = rows.map((row) => {
+    const { p50, p90, p99, p999, max } = row.latencyMs;
+    return [
+      row.title,
+      ...(open ? [row.rate === null ? '–' : whole(row.rate)] : []),
+      whole(row.opsPerSecond),
+      whole(row.kilobytesPerSecond),
+      ...[p50, p90, p99, p999, max].map((ms) => (row.operations === 0 ? '–' : ms.toFixed(2))),
+      grouped(row.refused),
+      errorsText(row),
+      ...(paper ? [row.paper ?? '–'] : []),
+    ];
+  });
+  return `${table(columns, lines)}\n${rows.map(remarks).join('')}`;
 }
 
-function errorsText({ errors, unknown }: BenchView['rows'][number]): string {
+/** What a reader must know before quoting the row. */
+function remarks(row: RowView): string {
+  const lines: string[] = [];
+  if (row.unsent > 0) {
+    lines.push(
+      `${grouped(row.unsent)} operations were never sent: the cell, or --connections, did not keep up with the rate.`,
+    );
+  }
+  if (row.rate !== null && row.operations > 0) {
+    const { p50, p99 } = row.startedLateMs;
+    lines.push(
+      `Latencies count from when an operation was to begin; p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms of them passed before it was sent.`,
+    );
+  }
+  return lines.map((line) => `${printable(row.title)}: ${line}\n`).join('');
+}
+
+function errorsText({ errors, unknown }: RowView): string {
   const parts = Object.entries(errors).map(([code, count]) => `${counted(count, printable(code))}`);
   if (unknown > 0) parts.push(`${grouped(unknown)} unknown`);
   return parts.length === 0 ? '0' : parts.join(', ');
 }
 
-export const showBench = (result: BenchView): Promise<void> => writeResult(benchText(result));
+/** The table and, where it is wanted, a curve of the latencies of each row. */
+export async function showBench(result: BenchView, { plot }: { readonly plot: boolean }): Promise<void> {
+  await writeResult(benchText(result));
+  if (!plot) return;
+  const { latencyPlot } = await import('./latency-plot.ts');
+  for (const row of result.rows) await writeResult(`\n${latencyPlot(row.title, row.curve)}`);
+}
 
 /** Says which row runs; the first Ctrl-C ends it and lets the scratch keys be deleted. */
 export function benchScreen(): { signal: AbortSignal; onRow(title: string): void; stop(): void } {

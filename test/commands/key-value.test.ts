@@ -122,9 +122,11 @@ describe('bench', () => {
   it('shows what the cell does and leaves nothing behind', async () => {
     const before = (await document('kv', 'list', '--limit', '1000')).entries.length;
     const { rows, cleanedUp } = await document('bench', '--op', 'mixed', '--connections', '4', '--duration', '300ms');
-    expect(rows[0]).toMatchObject({ operation: 'mixed', connections: 4, errors: {}, unknown: 0 });
+    expect(rows[0]).toMatchObject({ operation: 'mixed', loop: 'closed', connections: 4, errors: {}, unknown: 0 });
     expect(rows[0].operations).toBeGreaterThan(0);
     expect(cleanedUp).toBeGreaterThan(0);
+    const open = await document('bench', '--op', 'batch', '--rate', '500', '--connections', '4', '--duration', '300ms');
+    expect(open.rows[0]).toMatchObject({ loop: 'open', rate: 500, operations: 200, unsent: 0, refused: 0 });
     expect((await document('kv', 'list', '--limit', '1000')).entries).toHaveLength(before);
   });
 });
