@@ -79,6 +79,15 @@ export interface RecoverReport {
   readonly settings: { readonly alpha: number; readonly leaseMs: number; readonly driftPpm: number };
   readonly frozen: FrozenDocument | null;
   readonly attempt: AttemptDocument | null;
+  /** Null where it is ready for no generation. */
+  readonly ready: ReadyDocument | null;
+}
+
+/** The first state of a generation that a member is ready for: a state of its own, which others may have gone on from. */
+export interface ReadyDocument {
+  /** As of a member that has begun the generation, and nothing more. */
+  readonly report: RecoverReport;
+  readonly state: OfferedState;
 }
 
 /** A file that a generation's first state is made of. */

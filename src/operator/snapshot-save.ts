@@ -101,13 +101,21 @@ function inOrder(members: readonly AnsweringMember[]): AnsweringMember[] {
   return [...members].sort((a, b) => rank(a) - rank(b) || b.status.instances.applied - a.status.instances.applied);
 }
 
-async function saveFrom(
-  member: AnsweringMember,
+const saveFrom = (
+  { name, url }: AnsweringMember,
   atLeast: number,
   timeoutMs: number,
   options: SaveOptions,
+): Promise<SnapshotDocument> =>
+  downloadSnapshot({ name, url: `${url}/v1/snapshots/current?atLeast=${atLeast}` }, timeoutMs, options);
+
+/** One snapshot file of one member. @throws {OperatorError} with nothing under that name that was not there before. */
+export async function downloadSnapshot(
+  member: { readonly name: string; readonly url: string },
+  timeoutMs: number,
+  options: Omit<SaveOptions, 'member'>,
 ): Promise<SnapshotDocument> {
-  const url = `${member.url}/v1/snapshots/current?atLeast=${atLeast}`;
+  const { url } = member;
   const response = await openReplica(url, { timeoutMs });
   if (response.statusCode !== 200) {
     const document = jsonOrNull(await readAll(response, timeoutMs, url));

@@ -58,7 +58,13 @@ function textOf(report: ErrorFields, causes: readonly string[]): string {
   const red = (text: string) => coloured('red', text, process.stderr);
   const dim = (text: string) => coloured('dim', text, process.stderr);
   const lines = [`${red('Error:')} ${printableLines(report.message)}`];
-  for (const cause of causes) lines.push(dim(`  caused by: ${printableLines(cause)}`));
+  // Most messages tell their cause already.
+  const told = [report.message];
+  for (const cause of causes) {
+    if (told.some((it) => it.includes(cause))) continue;
+    told.push(cause);
+    lines.push(dim(`  caused by: ${printableLines(cause)}`));
+  }
   if (report.code === 'PAXOS_INTERNAL' && Array.isArray(report.facts.stack)) lines.push(...report.facts.stack);
   if (report.outcome === 'unknown' && report.exitCode === 7) {
     lines.push('  It may have been done, or may still be: look before you send it again.');

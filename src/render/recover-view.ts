@@ -7,6 +7,7 @@ interface PriceView {
   readonly revisionsAtLeast: number;
   readonly because: readonly string[];
   readonly notAsked: readonly string[];
+  readonly unknown: readonly string[];
 }
 
 interface PlanView {
@@ -19,6 +20,7 @@ interface PlanView {
     readonly instance: number;
     readonly revision: number;
     readonly collected: boolean;
+    readonly generation: number;
     readonly further: number;
   };
   readonly lost: readonly string[];
@@ -35,7 +37,9 @@ export function showPlan(plan: PlanView, file: string): Promise<void> {
   ].join('');
   const lines = [
     `cell ${printable(cell.name)}: generation ${from.generation} would go on as generation ${to.generation}`,
-    `from   ${printable(base.member)}${base.collected ? ' (a collected copy)' : ''}: epoch ${base.epoch}, instance ${base.instance}, revision ${base.revision}`,
+    `from   ${printable(base.member)}${base.collected ? ' (a collected copy)' : ''}${
+      base.generation > from.generation ? ` (the state that it is ready with for generation ${base.generation})` : ''
+    }: epoch ${base.epoch}, instance ${base.instance}, revision ${base.revision}`,
     ...(base.further > 0
       ? [`       and ${counted(base.further, 'instance')} beyond it that may have been chosen`]
       : []),
@@ -45,6 +49,7 @@ export function showPlan(plan: PlanView, file: string): Promise<void> {
     ...(price.notAsked.length > 0
       ? [coloured('red', `unknown: what only ${price.notAsked.map(printable).join(', ')} had`)]
       : []),
+    ...price.unknown.map((why) => `       ${printable(why)}`),
     `plan   ${printable(file)} (${plan.hash.slice(0, 16)}…)`,
     '',
     'Newer copies of the data directories, put back in place of these, would lose nothing. Otherwise:',

@@ -7,6 +7,7 @@ interface RestorePriceView {
   readonly revisionsAtLeast: number;
   readonly because: readonly string[];
   readonly notAsked: readonly string[];
+  readonly unknown: readonly string[];
   readonly present: {
     readonly member: string;
     readonly generation: number;
@@ -34,7 +35,7 @@ const point = ({ generation, epoch, instance, revision, entries }: PointView): s
   `generation ${generation}, epoch ${grouped(epoch)}, instance ${grouped(instance)}, revision ${grouped(revision)}, ${grouped(entries)} ${entries === 1 ? 'entry' : 'entries'}`;
 
 export function showRestorePrice(price: RestorePriceView, backup: BackupView): Promise<void> {
-  const { present, lost, revisionsAtLeast, because, notAsked } = price;
+  const { present, lost, revisionsAtLeast, because, notAsked, unknown } = price;
   const loses = revisionsAtLeast > 0 || notAsked.length > 0;
   const lines = [
     `file     ${printable(backup.file)}: ${point(backup)}`,
@@ -47,6 +48,7 @@ export function showRestorePrice(price: RestorePriceView, backup: BackupView): P
     ),
     ...because.map((why) => `         ${printable(why)}`),
     ...(notAsked.length > 0 ? [coloured('red', `unknown  what only ${notAsked.map(printable).join(', ')} had`)] : []),
+    ...unknown.map((why) => `         ${printable(why)}`),
   ];
   return writeResult(`${lines.join('\n')}\n`);
 }
@@ -70,6 +72,8 @@ export function showRestored({ cell, generation, members, dryRun, foundDone, sav
     `cell ${name} goes on in generation ${generation} on ${names}`,
     ...(saved === null ? [] : [`what it held before: ${printable(saved)}, and former/ of each member`]),
     `clients that have seen what was given up: --accept-generation ${generation}`,
+    'the schedule of backups is that of the restored state, often none:',
+    '  paxosctl snapshot schedule --dir DIRECTORY --every 6h --keep 7',
   ];
   return writeResult(`${lines.join('\n')}\n`);
 }

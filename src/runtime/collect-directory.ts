@@ -8,15 +8,19 @@ import path from 'node:path';
 import { DataDirectoryInUseError, RefusedError, UsageError } from '../errors/index.ts';
 import { chainBefore } from '../formats/log-chain.ts';
 import type { Manifest } from '../formats/manifest.ts';
-import type { RecoverReport } from '../formats/recovery.ts';
+import type { ReadyDocument, RecoverReport } from '../formats/recovery.ts';
 import { encodeValue } from '../formats/value.ts';
-import { DiskError } from '../ports/disk.ts';
+import { type Disk, DiskError } from '../ports/disk.ts';
 import type { OfflineWorld } from '../ports/world.ts';
 import { type CollectSource, readCollectable } from '../storage/collect-source.ts';
+import { SnapshotCorruptError } from '../storage/errors.ts';
 import { inspect } from '../storage/formation.ts';
+import { readyFile } from '../storage/generation.ts';
+import { snapshotParts } from '../storage/snapshot-writer.ts';
 import { toOperatorError } from './directory-errors.ts';
 import { frozenDocument } from './frozen-document.ts';
 import { OfflineState } from './offline-state.ts';
+import { readReady, readyStep } from './ready-state.ts';
 import { historyIn } from './recovery-report.ts';
 import { makeOfflineDatabase } from './replica-process.ts';
 
@@ -29,6 +33,8 @@ export interface CollectedDirectory {
   readonly notes: readonly string[];
   /** The state after the last applied instance, as a snapshot file; its digest comes out at the end. */
   readonly parts: Generator<Uint8Array, string>;
+  /** The first state of a generation that its member is ready for; null without. */
+  readonly ready: { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> } | null;
 }
 
 /**
@@ -44,15 +50,22 @@ export async function collectDirectory(folder: string, world: OfflineWorld): Pro
     if (manifest === null || manifest.state !== 'formed') {
       throw new UsageError(`Folder ${directory} is not the data directory of a member.`, { facts: { directory } });
     }
-    if (manifest.move !== null || (manifest.attempt?.step ?? 'fenced') !== 'fenced') {
+    if (manifest.move !== null) {
       throw new RefusedError(`Data directory ${directory} is on its way into another generation: start its member.`, {
         facts: { directory, attempt: manifest.attempt },
       });
     }
     const source = await readCollectable(disk, manifest, world.digest);
-    const collected = await replayed(manifest, source, world);
     const { refusals, notes } = source;
-    return { directory, startable: refusals.length === 0, notes: [...refusals, ...notes], ...collected };
+    const ready = await readyIn(disk, manifest, world).catch((error: unknown) => {
+      if (!(error instanceof SnapshotCorruptError)) throw error;
+      notes.push(`the state that it is ready with is bad: ${error.facts.problem}`);
+      return null;
+    });
+    const collected = await replayed(manifest, source, world);
+    const report = { ...collected.report, ready: ready?.document ?? null };
+    const startable = refusals.length === 0;
+    return { directory, startable, notes: [...refusals, ...notes], ...collected, report, ready };
   } catch (error) {
     if (!(error instanceof DiskError)) throw toOperatorError(error, directory, world.wallMs());
     throw new UsageError(`Folder ${directory} cannot be read: ${error.message}.`, {
@@ -62,11 +75,25 @@ export async function collectDirectory(folder: string, world: OfflineWorld): Pro
   }
 }
 
+/** Snapshots are canonical: written anew it is the same file. */
+async function readyIn(disk: Disk, manifest: Manifest, { digest }: OfflineWorld): Promise<CollectedDirectory['ready']> {
+  const step = readyStep(manifest);
+  if (step === null) return null;
+  const file = await readyFile(disk, step, digest);
+  const application = makeOfflineDatabase(digest, manifest);
+  const document = await readReady(file, manifest, application);
+  const view = application.view();
+  return { document, parts: snapshotParts({ header: file.header, records: view.records() }, digest) };
+}
+
 async function replayed(
   manifest: Manifest,
   { base, log }: CollectSource,
   { digest }: OfflineWorld,
-): Promise<Pick<CollectedDirectory, 'report' | 'parts'>> {
+): Promise<{
+  readonly report: Omit<RecoverReport, 'ready'>;
+  readonly parts: CollectedDirectory['parts'];
+}> {
   const application = makeOfflineDatabase(digest, manifest);
   if (base !== null) await application.restore(base.records());
   const handle = base?.header.handle;
@@ -89,7 +116,7 @@ function reportOf(
   { cell, member, attempt, floor, flags, freeze, rolledBack }: Manifest,
   { application, instance, logChain, configurations }: OfflineState,
   log: CollectSource['log'],
-): RecoverReport {
+): Omit<RecoverReport, 'ready'> {
   const { configuration } = configurations.latest;
   const entries = [...log.entries.values()]
     .filter((it) => it.instance > instance)

@@ -14,13 +14,15 @@ import { invariant } from '../core/invariant.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
 import { numbersApart } from '../formats/history-points.ts';
 import { chained } from '../formats/log-chain.ts';
-import type { GenerationAttempt } from '../formats/manifest.ts';
+import type { GenerationAttempt, GenerationStep } from '../formats/manifest.ts';
 import type { GenerationDecision, OfferedState as OfferedFile, RecoverRequest } from '../formats/recovery.ts';
 import { decodeValue } from '../formats/value.ts';
 import type { World } from '../ports/world.ts';
+import type { ReadyFile } from '../storage/generation.ts';
 import type { OfferedState } from '../storage/replica-storage.ts';
 import { DatabaseApplication } from './database-application.ts';
 import type { JoinedMember } from './member.ts';
+import { readyStep } from './ready-state.ts';
 
 type ReadyState = NonNullable<GenerationAttempt['state']>;
 
@@ -50,7 +52,13 @@ export class GenerationState {
 
   /** All of that file is here. */
   holds(expected: OfferedFile): boolean {
-    return this.#offered?.header != null && this.#offered.isOf(expected);
+    return (this.#offered?.header != null && this.#offered.isOf(expected)) || this.#readyWith(expected) !== null;
+  }
+
+  /** The state that this member is ready with may be what the next one is made of. */
+  #readyWith({ sha256, bytes }: OfferedFile): GenerationStep | null {
+    const step = readyStep(this.#joined.storage.manifest);
+    return step?.state?.sha256 === sha256 && step.state.bytes === bytes ? step : null;
   }
 
   async close(): Promise<void> {
@@ -152,15 +160,21 @@ export class GenerationState {
   }
 
   async #fromOffered(expected: OfferedFile): Promise<Base> {
+    const ready = this.#readyWith(expected);
+    const file = ready === null ? this.#offeredFile(expected) : await this.#joined.storage.readyFile(ready);
+    const { handle, logChain, checksum } = file.header;
+    const source = this.#newDatabase();
+    await source.restore(file.records());
+    if (source.checksumHex() !== checksum) throw new Error('the entries of the file give another checksum');
+    return { source, logChain, applied: handle.instance };
+  }
+
+  #offeredFile(expected: OfferedFile): Pick<ReadyFile, 'header' | 'records'> {
     const offered = this.#offered;
     if (offered?.header == null || !offered.isOf(expected)) {
       throw new Error('the file was not offered to this member since it started');
     }
-    const { handle, logChain, checksum } = offered.header;
-    const source = this.#newDatabase();
-    await source.restore(offered.records());
-    if (source.checksumHex() !== checksum) throw new Error('the entries of the file give another checksum');
-    return { source, logChain, applied: handle.instance };
+    return { header: offered.header, records: () => offered.records() };
   }
 
   /** The state after the last instance that is kept: a copy where this member's own must stay what it is. */

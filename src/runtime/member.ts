@@ -570,6 +570,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (manifest === undefined || generation <= manifest.cell.generation) return;
     const { attempt } = manifest;
     if (attempt !== null && attempt.step !== 'fenced' && attempt.generation >= generation) return;
+    this.leftBehind(generation);
+  }
+
+  /** The cell has gone on in that generation, and this member is no part of it. */
+  leftBehind(generation: number): void {
+    const manifest = this.#joined?.storage.manifest;
+    if (manifest === undefined) return;
     const { dataDir: directory, name: member } = this.#options;
     const { id: cell, generation: own } = manifest.cell;
     this.#hooks.onFatal(new GenerationOverError({ member, cell, generation: own, newer: generation, directory }));
@@ -666,9 +673,14 @@ function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8
 
 function isGenerationView(answer: unknown): answer is GenerationView {
   if (typeof answer !== 'object' || answer === null) return false;
-  const { name, generation, generationId, step, decision } = answer as Partial<GenerationView>;
-  const named = typeof name === 'string' && typeof generationId === 'string' && typeof decision === 'string';
-  return named && typeof generation === 'number' && ['none', 'fenced', 'ready', 'active'].includes(step ?? '');
+  const { name, present, presentId, generation, generationId, step, decision } = answer as Partial<GenerationView>;
+  const named = [name, presentId, generationId, decision].every((it) => typeof it === 'string');
+  return (
+    named &&
+    typeof present === 'number' &&
+    typeof generation === 'number' &&
+    ['none', 'fenced', 'ready', 'active'].includes(step ?? '')
+  );
 }
 
 function isFormationView(answer: unknown): answer is FormationView {

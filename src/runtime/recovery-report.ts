@@ -16,7 +16,7 @@ export function reportOf({
   application,
   storage,
   fencing,
-}: JoinedMember<CommandResult, DatabaseApplication>): RecoverReport {
+}: JoinedMember<CommandResult, DatabaseApplication>): Omit<RecoverReport, 'ready'> {
   const { core } = log;
   const { cell, member, attempt } = storage.manifest;
   const next = (log.appliedUpTo + 1) as Instance;

@@ -14,16 +14,19 @@ import type {
   Addressee,
   GenerationDecision,
   GenerationId,
+  ReadyDocument,
   RecoverAnswer,
   RecoverReport,
   RecoverRequest,
 } from '../formats/recovery.ts';
 import type { Timer } from '../ports/clocks.ts';
 import type { World } from '../ports/world.ts';
-import type { DatabaseApplication } from './database-application.ts';
+import type { ReplicaStorage } from '../storage/replica-storage.ts';
+import { DatabaseApplication } from './database-application.ts';
 import { GenerationState } from './generation-state.ts';
 import type { Logger } from './logger.ts';
 import type { JoinedMember } from './member.ts';
+import { readReady, readyStep } from './ready-state.ts';
 import { reportOf } from './recovery-report.ts';
 
 /** Between two looks whether the others are ready. */
@@ -37,11 +40,18 @@ export interface RecoveryOptions {
   askGeneration(url: string): Promise<GenerationView | null>;
   /** Closes this member and starts it again from its disk. */
   reopen(): void;
+  /** The others have gone on in a generation that this member is no part of. */
+  onLeftBehind(generation: number): void;
 }
+
+type ReadyStream = Awaited<ReturnType<ReplicaStorage['openReady']>>;
 
 /** What a member tells the others, proven by the cell's secret. */
 export interface GenerationView {
   readonly name: string;
+  /** The generation that it is in. */
+  readonly present: number;
+  readonly presentId: string;
   readonly generation: number;
   readonly generationId: string;
   readonly step: GenerationAttempt['step'] | 'none';
@@ -64,9 +74,14 @@ export class Recovery {
     readonly error: OperatorError | null;
   } | null = null;
 
+  /** The state that it is ready with, once that was read. */
+  #ready: ReadyDocument | null = null;
+  #reading: Promise<void>;
+
   constructor(options: RecoveryOptions) {
     this.#options = options;
     this.#state = new GenerationState(options.joined, options.world);
+    this.#reading = this.#readReady();
     if (this.#attempt?.step === 'ready') this.#lookLater();
   }
 
@@ -86,19 +101,62 @@ export class Recovery {
     const { manifest } = this.#options.joined.storage;
     const { attempt: newest, cell, member } = manifest;
     const { name } = member;
+    const { application } = this.#options.joined;
+    const present = cell.generation;
+    const presentId = application.identity?.generationId ?? '';
     // Who is ready for the present generation follows this member into it, whatever it is fenced for.
     const isActive = newest?.before?.step === 'active' && newest.before.generation === cell.generation;
     const attempt = isActive ? newest.before : newest;
-    if (attempt === null)
-      return { name, generation: manifest.cell.generation, generationId: '', step: 'none', decision: '' };
+    if (attempt === null) {
+      return { name, present, presentId, generation: present, generationId: '', step: 'none', decision: '' };
+    }
     const { generation, generationId, step, decision } = attempt;
-    return { name, generation, generationId, step, decision };
+    return { name, present, presentId, generation, generationId, step, decision };
   }
 
   // --- what it knows --------------------------------------------------------------------------------------------------
 
   report(): RecoverReport {
-    return reportOf(this.#options.joined);
+    const { joined } = this.#options;
+    const step = readyStep(joined.storage.manifest);
+    const ready = step !== null && this.#ready?.state.sha256 === step.state?.sha256 ? this.#ready : null;
+    return { ...reportOf(joined), ready };
+  }
+
+  /** The same, once the state that it is ready with has been read. */
+  async wholeReport(): Promise<RecoverReport> {
+    await this.#reading;
+    return this.report();
+  }
+
+  /** What it is ready with counts as a state of its own from then on. Without it, it is only known that there is one. */
+  async #readReady(): Promise<void> {
+    const { joined, world, logger } = this.#options;
+    const step = readyStep(joined.storage.manifest);
+    if (step === null || this.#ready?.state.sha256 === step.state?.sha256) return;
+    const { digest, clocks } = world;
+    const application = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+    try {
+      const file = await joined.storage.readyFile(step);
+      this.#ready = await readReady(file, joined.storage.manifest, application);
+    } catch (error) {
+      logger.error(
+        { err: error, generation: step.generation },
+        'the state that this member is ready with cannot be read',
+      );
+    }
+  }
+
+  /** The file of the state that it is ready with, for an operator; null where there is none. */
+  async openReady(): Promise<{
+    readonly digest: string;
+    readonly instance: number;
+    readonly file: ReadyStream;
+  } | null> {
+    const { storage } = this.#options.joined;
+    const step = readyStep(storage.manifest);
+    if (step === null || step.state === null) return null;
+    return { digest: step.state.sha256, instance: step.state.instance, file: await storage.openReady(step) };
   }
 
   // --- what it is told ------------------------------------------------------------------------------------------------
@@ -109,6 +167,7 @@ export class Recovery {
     switch (request.op) {
       case 'fence':
         await this.#fence(request);
+        await this.#reading;
         return this.#answer();
       case 'lift':
         await this.#lift(request);
@@ -270,6 +329,7 @@ export class Recovery {
       await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state, before: null }, attempt);
       this.#options.logger.warn({ ...state, generation: attempt.generation }, 'ready for the new generation');
       this.#running = null;
+      this.#reading = this.#readReady();
       this.#lookLater();
     } catch (error) {
       this.#options.logger.error({ err: error }, 'the state of the new generation was not made');
@@ -309,6 +369,11 @@ export class Recovery {
       );
       // While they were asked, an operator may have begun another one here.
       if (this.#attempt !== attempt) return this.#lookLater();
+      const passed = views.find((view, at) => view?.name === others[at]?.name && isPast(view, attempt));
+      if (passed != null) {
+        this.#options.onLeftBehind(passed.present);
+        return;
+      }
       if (alike.includes('active') || alike.every((step) => step === 'ready')) {
         await joined.storage.setAttempt({ ...attempt, step: 'active' }, attempt);
         logger.warn({ generation: attempt.generation }, 'the new generation begins');
@@ -321,6 +386,10 @@ export class Recovery {
     this.#lookLater();
   }
 }
+
+/** It is in a later generation than the attempt's, or in another one of the same number: the attempt is over. */
+const isPast = (view: GenerationView | null, { generation, generationId }: GenerationAttempt): boolean =>
+  view !== null && (view.present > generation || (view.present === generation && view.presentId !== generationId));
 
 /** A fence over a fence has displaced the same as that. */
 function displacedBy(attempt: GenerationAttempt | null): GenerationStep | null {

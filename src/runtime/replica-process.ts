@@ -224,6 +224,7 @@ class ReplicaProcess {
       logger: this.#logger,
       askGeneration: (url) => this.#member.askGeneration(url),
       reopen: () => void this.#reopen(),
+      onLeftBehind: (generation) => this.#member.leftBehind(generation),
     });
     this.#recovery = recovery;
     const backups = this.#makeBackups(joined);

@@ -24,7 +24,7 @@ export interface CollectSource {
   /** Why `node start` would refuse this directory; empty when it would not. */
   readonly refusals: readonly string[];
   /** What is not as it should be, and no reason not to start. */
-  readonly notes: readonly string[];
+  readonly notes: string[];
 }
 
 /** @throws {WalCorruptError} for a log that is not this member's; {SnapshotCorruptError} when nothing leads to a state. */

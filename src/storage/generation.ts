@@ -7,7 +7,7 @@
  */
 import { zeroBallot } from '../core/consensus/ballot.ts';
 import { invariant } from '../core/invariant.ts';
-import type { GenerationAttempt, Manifest } from '../formats/manifest.ts';
+import type { GenerationAttempt, GenerationStep, Manifest } from '../formats/manifest.ts';
 import { encodePromise } from '../formats/promise.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
@@ -95,7 +95,7 @@ async function placeState(
 /** Reads every byte of a state that is ready: it is known by its digest, whatever cell it says that it is of. @throws {SnapshotCorruptError} */
 export async function verifyState(
   disk: Disk,
-  { generationId, state }: GenerationAttempt,
+  { generationId, state }: GenerationStep,
   digest: DigestPort,
 ): Promise<VerifiedSnapshot> {
   const file = statePath(generationId);
@@ -108,12 +108,23 @@ export async function verifyState(
   });
 }
 
+/** A state that is ready, every byte of it read. */
+export interface ReadyFile extends Pick<VerifiedSnapshot, 'header' | 'bytes' | 'sha256'> {
+  records(): AsyncIterable<Uint8Array>;
+}
+
+/** @throws {SnapshotCorruptError} */
+export async function readyFile(disk: Disk, step: GenerationStep, digest: DigestPort): Promise<ReadyFile> {
+  const { header, bytes, sha256 } = await verifyState(disk, step, digest);
+  return { header, bytes, sha256, records: () => stateRecords(disk, step.generationId) };
+}
+
 /** The records of a state that is ready, each checked. */
 export const stateRecords = (disk: Disk, generationId: string): AsyncIterable<Uint8Array> =>
   snapshotRecords(disk, statePath(generationId));
 
 /** For the other members: the file itself. */
-export async function openState(disk: Disk, attempt: GenerationAttempt) {
+export async function openState(disk: Disk, attempt: GenerationStep) {
   const file = await disk.open(statePath(attempt.generationId), { create: false });
   return {
     bytes: attempt.state?.bytes ?? 0,

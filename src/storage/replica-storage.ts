@@ -6,7 +6,14 @@ import type { WriteId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
-import type { GenerationAttempt, LocalFlags, Manifest, RecordedPoint, SnapshotEntry } from '../formats/manifest.ts';
+import type {
+  GenerationAttempt,
+  GenerationStep,
+  LocalFlags,
+  Manifest,
+  RecordedPoint,
+  SnapshotEntry,
+} from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk, DiskError } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
@@ -19,6 +26,8 @@ import {
   beginGeneration,
   isFenced,
   openState,
+  type ReadyFile,
+  readyFile,
   receiveState,
   type StatePlace,
   stateRecords,
@@ -373,6 +382,16 @@ export class ReplicaStorage {
   async stateMembers(attempt: GenerationAttempt): Promise<readonly Member[]> {
     const { header } = await verifyState(this.#parts.directory.disk, attempt, this.#digest);
     return header.handle.configurations[0]?.configuration.members ?? [];
+  }
+
+  /** A state that is ready here, as a file. @throws {SnapshotCorruptError} when it is not what was verified. */
+  readyFile(step: GenerationStep): Promise<ReadyFile> {
+    return readyFile(this.#parts.directory.disk, step, this.#digest);
+  }
+
+  /** For operators: its bytes. */
+  openReady(step: GenerationStep) {
+    return openState(this.#parts.directory.disk, step);
   }
 
   stateRecords(generationId: string): AsyncIterable<Uint8Array> {

@@ -1,14 +1,18 @@
 /** `recover apply` interrupted before each of its steps, with members killed meanwhile, and members that were left out. */
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createOfflineWorld } from '../../src/adapters/offline-world.ts';
 import { decodeManifest } from '../../src/formats/manifest.ts';
 import { encodePoint, markProofBytes } from '../../src/formats/position-mark.ts';
 import type { RecoverReport } from '../../src/formats/recovery.ts';
 import { type ApplyOptions, applyPlan } from '../../src/operator/recovery/apply.ts';
 import { makePlan } from '../../src/operator/recovery/plan.ts';
+import { restoreCell } from '../../src/operator/restore/restore.ts';
+import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
+import { cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
@@ -117,6 +121,79 @@ describe('a new generation', () => {
       expect((await lost.startAndEnd()).code).toBe(23);
       expect(existsSync(path.join(lost.directory, 'MANIFEST'))).toBe(true);
       expect(await served(cell)).toBe('kept');
+    });
+  });
+
+  it('that began is not gone behind by the last member that is only ready for it: the others served in it, and are lost', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await createOfflineWorld();
+    await withCell({ replicas: 3 }, async (cell) => {
+      const env = {
+        XDG_STATE_HOME: path.join(cell.folder, 'operator'),
+        PAXOSCTL_ENDPOINTS: cell.urls.join(','),
+        PAXOSCTL_TIMEOUT: '15s',
+      };
+      const file = path.join(cell.folder, 'backup');
+      await put(cell, 'in the backup');
+      expect((await cli(['snapshot', 'save', file], { env })).code).toBe(0);
+      await put(cell, 'given up');
+      await cell.agreement();
+      const backup = await readBackup(file, world);
+      const restoring = (onStep: (what: string) => void) =>
+        restoreCell(flagsOf(cell), {
+          ...optionsFor(),
+          backup,
+          again: false,
+          inPlaceOf: null,
+          saveTo: path.join(cell.folder, 'saved'),
+          verify: (it) => inspectSnapshotFile(it, world),
+          extend: (it, tail) => extendedSnapshot(it, tail, world),
+          onPrice: () => undefined,
+          onStep,
+        });
+      const beforeLast = (what: string): void => {
+        if (what === 'bringing it to n3') throw new Error('killed here');
+      };
+      await expect(restoring(beforeLast)).rejects.toThrow('killed here');
+      // n2 is ready by now. So it will be found, once the two others have begun and are gone.
+      const n2 = cell.member('n2');
+      const kept = path.join(cell.folder, 'kept');
+      await n2.kill();
+      cpSync(n2.directory, kept, { recursive: true, preserveTimestamps: true });
+      n2.start();
+      await until('n2 answers', async () => (await fetch(`${n2.url}/v1/recover`).catch(() => null))?.ok || null);
+      expect(await restoring(() => undefined)).toMatchObject({ generation: 2, members: ['n1', 'n2', 'n3'] });
+      await cell.killAll();
+      for (const { directory } of cell.members) rmSync(directory, { recursive: true });
+      cpSync(kept, n2.directory, { recursive: true, preserveTimestamps: true });
+
+      const folder = path.join(cell.folder, 'collected');
+      const offline = await cli(['recover', 'collect', '--data-dir', n2.directory, '--out', folder, '--json'], { env });
+      const rows = [
+        { member: 'n2', generation: 1 },
+        { member: 'n2', generation: 2 },
+      ];
+      expect(JSON.parse(offline.stdout).collected, offline.stderr).toMatchObject(rows);
+      n2.start();
+      await until('n2 answers', async () => (await fetch(`${n2.url}/v1/recover`).catch(() => null))?.ok || null);
+      const online = await cli(['recover', 'collect', '--out', path.join(cell.folder, 'again'), '--json'], { env });
+      expect(JSON.parse(online.stdout).collected, online.stderr).toMatchObject(rows);
+
+      const plan = await makePlan(flagsOf(cell), { branch: null, lost: ['n1', 'n3'] });
+      expect(plan).toMatchObject({
+        from: { generation: 1 },
+        to: { generation: 3 },
+        base: { member: 'n2', generation: 2, collected: false },
+        price: { notAsked: ['n1', 'n2', 'n3'], unknown: expect.arrayContaining([expect.stringMatching(/copied/)]) },
+      });
+      const applied = await applyPlan(plan, optionsFor({ acceptUnknownLoss: ['n1', 'n2', 'n3'] }));
+      expect(applied).toMatchObject({ generation: 3, members: ['n2'] });
+      const read = await until('it serves', async () => {
+        const answer = await fetch(`${n2.url}/v1/kv/order`).catch(() => null);
+        return answer?.status === 200 ? answer.text() : null;
+      });
+      expect(read).toBe('in the backup');
     });
   });
 });

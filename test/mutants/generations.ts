@@ -47,7 +47,7 @@ export const generations: readonly Mutant[] = [
     wrong: 'A disk from before the member was rebuilt stands for what its present one acknowledged.',
     edits: [
       {
-        file: 'src/operator/recovery/asked.ts',
+        file: 'src/operator/recovery/takes-part.ts',
         find: 'name === report.member && incarnation === report.incarnation;',
         replace: 'name === report.member && incarnation > 0;',
       },
@@ -117,6 +117,30 @@ export const generations: readonly Mutant[] = [
         replace: 'if (isSame || begun || request.cell.length > 0) return;',
       },
     ],
+    killedBy: [memberTests],
+    blind,
+  },
+  {
+    id: 'generation-ready-state-forgotten',
+    pitfalls: [],
+    title: 'what a member is ready with for another generation is no state that is gone on from',
+    wrong: 'Going on from its own falls behind what others acknowledged that were ready with the same.',
+    edits: [
+      {
+        file: 'src/operator/recovery/candidates.ts',
+        find: 'return [...known, ...readyCandidates({ to, reports: sorted, collected }, known)];',
+        replace: 'void readyCandidates;\n  return known;',
+      },
+    ],
+    killedBy: ['test/operator/ready-elsewhere.test.ts'],
+    blind,
+  },
+  {
+    id: 'generation-begun-behind-a-ready-one',
+    pitfalls: [],
+    title: 'a member that is ready waits for the others, whatever generation they are in by now',
+    wrong: 'It waits for ever, and nobody is told that it was left behind.',
+    edits: [{ file: recovery, find: '      if (passed != null) {', replace: '      if (passed === null) {' }],
     killedBy: [memberTests],
     blind,
   },

@@ -10,6 +10,9 @@ const n1 = { cell: 'cell-1', member: 'n1', incarnation: 1, source: '' };
 const second = { generation: 2, generationId: 'ab'.repeat(16) };
 const third = { generation: 3, generationId: 'cd'.repeat(16) };
 
+/** As a member tells it that is in that generation. */
+const present = ({ generation, generationId }: typeof second) => ({ present: generation, presentId: generationId });
+
 const readyForSecond = (): Promise<RecoveryBench> =>
   RecoveryBench.open(null, async (storage) => storage.setAttempt(await readyFor(storage, second, numbers)));
 
@@ -28,9 +31,48 @@ describe('a member that is ready', () => {
 
     bench = await bench.restarted();
     const { decision } = ready as NonNullable<typeof ready>;
-    bench.views.set('n2', { name: 'n2', ...second, step: 'active', decision });
+    bench.views.set('n2', { name: 'n2', ...present(second), ...second, step: 'active', decision });
     await bench.look();
     expect(bench.attempt).toMatchObject({ ...second, step: 'active' });
+  });
+
+  it('learns that the others are in a later generation, or in another of that number, and ends', async () => {
+    const fourth = { generation: 4, generationId: 'ef'.repeat(16) };
+    const sibling = { generation: 2, generationId: '77'.repeat(16) };
+    for (const [theirs, leftBehind] of [
+      [third, [3]],
+      [sibling, [2]],
+      [{ generation: 1, generationId: 'first' }, []],
+    ] as const) {
+      const bench = await readyForSecond();
+      // Whatever is being made there besides.
+      const view = { ...fourth, step: 'fenced' as const, decision: '' };
+      bench.views.set('n3', { name: 'n3', ...present(theirs), ...view });
+      await bench.look();
+      expect([bench.leftBehind, bench.attempt?.step]).toEqual([leftBehind, 'ready']);
+    }
+    // Somebody else at that address proves nothing.
+    const bench = await readyForSecond();
+    bench.views.set('n3', { name: 'n2', ...present(third), ...third, step: 'active', decision: '' });
+    await bench.look();
+    expect(bench.leftBehind).toEqual([]);
+  });
+
+  it('reports what it is ready with as a state of its own, after a restart and while another is made over it', async () => {
+    let bench = await readyForSecond();
+    const own = (await bench.recovery.wholeReport()).ready;
+    expect(own).toMatchObject({
+      state: { sha256: bench.attempt?.state?.sha256, bytes: bench.attempt?.state?.bytes },
+      report: { generation: 2, chosenUpTo: numbers, highest: numbers, ready: null },
+    });
+    await bench.recovery.handle({ op: 'fence', ...n1, ...third });
+    expect((await bench.recovery.wholeReport()).ready).toEqual(own);
+    bench = await bench.restarted();
+    expect((await bench.recovery.wholeReport()).ready).toEqual(own);
+    const opened = await bench.recovery.openReady();
+    const bytes = await opened?.file.read(0, opened.file.bytes);
+    expect([opened?.digest, opened?.instance, bytes?.length]).toEqual([own?.state.sha256, numbers, own?.state.bytes]);
+    await opened?.file.close();
   });
 
   it('is not fenced for what is no later than that, also while a fence stands', async () => {
@@ -100,7 +142,12 @@ describe('a member that was only fenced', () => {
     };
     const bench = await RecoveryBench.open(null, (storage) => storage.setAttempt(active));
     await bench.recovery.handle({ op: 'fence', ...n1, ...third });
-    expect(bench.recovery.view()).toMatchObject({ generationId: second.generationId, step: 'active', decision: '01' });
+    expect(bench.recovery.view()).toMatchObject({
+      present: 1,
+      generationId: second.generationId,
+      step: 'active',
+      decision: '01',
+    });
   });
 
   it('takes part again when that is lifted', async () => {

@@ -58,6 +58,7 @@ export class RecoveryBench {
   /** What the others answer, by name; the rest does not. */
   readonly views = new Map<string, GenerationView>();
   reopened = 0;
+  readonly leftBehind: number[] = [];
   silent = false;
   #timers: (() => void)[] = [];
   #endFetches: () => void = () => undefined;
@@ -116,6 +117,7 @@ export class RecoveryBench {
       logger,
       askGeneration: async (url: string) => this.views.get(/n\d/.exec(url)?.[0] ?? '') ?? null,
       reopen: () => void this.reopened++,
+      onLeftBehind: (generation: number) => void this.leftBehind.push(generation),
     };
     this.recovery = new Recovery(options as unknown as RecoveryOptions);
   }
@@ -135,7 +137,11 @@ export class RecoveryBench {
     this.#timers = [];
     for (const timer of timers) timer();
     // It looks again unless it went on.
-    for (let i = 0; i < 200 && timers.length > 0 && this.#timers.length === 0 && this.reopened === 0; i++) {
+    for (
+      let i = 0;
+      i < 200 && timers.length > 0 && this.#timers.length === 0 && this.reopened + this.leftBehind.length === 0;
+      i++
+    ) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

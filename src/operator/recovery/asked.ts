@@ -3,15 +3,7 @@
  * one; and a directory counts only when others have compared what they remember of it (design §3 "Incarnations", §4 "Fence").
  */
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
-
-/** Of this report's cell and configuration, as it takes part in what is made. */
-export const isMemberOf = ({ members }: RecoverReport, report: RecoverReport): boolean =>
-  members.some((it) => isSameMember(it, report));
-
-export const isSameMember = (
-  { name, incarnation }: RecoverReport['members'][number],
-  report: Pick<RecoverReport, 'member' | 'incarnation'>,
-): boolean => name === report.member && incarnation === report.incarnation;
+import { takesPart } from './takes-part.ts';
 
 /** Members that are ready for another generation than this one, which others may have begun. */
 export interface ReadyElsewhere {
@@ -28,11 +20,16 @@ export function readyElsewhere(
   newest: RecoverReport,
   live: readonly RecoverReport[],
 ): readonly ReadyElsewhere[] {
-  if (newest.members.every((it) => live.some((report) => isSameMember(it, report)))) return [];
+  if (newest.members.every(({ name }) => live.some((it) => it.member === name && takesPart(newest, it)))) return [];
   return live.flatMap(({ member, generation, attempt }) => {
     const steps = [attempt, attempt?.before ?? null].flatMap((it) => it ?? []);
     const ready = steps.find(
-      (it) => it.step !== 'fenced' && it.generation > generation && it.generationId !== generationId,
+      (it) =>
+        it.step !== 'fenced' &&
+        it.generation > generation &&
+        it.generationId !== generationId &&
+        // Gone on from itself, nothing of it is left out.
+        it.generationId !== newest.generationId,
     );
     if (ready === undefined) return [];
     const what = `generation ${ready.generation} (${ready.generationId})`;
@@ -51,9 +48,8 @@ export function notAskedOf(
   newest: RecoverReport,
   { reports, elsewhere }: { readonly reports: readonly RecoverReport[]; readonly elsewhere: readonly ReadyElsewhere[] },
 ): readonly NotAsked[] {
-  return newest.members.flatMap((member) => {
-    const { name, incarnation } = member;
-    const report = reports.find((it) => isSameMember(member, it));
+  return newest.members.flatMap(({ name, incarnation }) => {
+    const report = reports.find((it) => it.member === name && takesPart(newest, it));
     const why = report === undefined ? whyAbsent(reports, name, incarnation) : whyUnknown(report, to, elsewhere);
     return why === null ? [] : [{ member: name, why }];
   });

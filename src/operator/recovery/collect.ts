@@ -5,9 +5,9 @@
 import path from 'node:path';
 import { OperatorError, UnreachableError } from '../../errors/index.ts';
 import type { SnapshotDocument } from '../../formats/http-body.ts';
-import type { OfferedState, RecoverReport } from '../../formats/recovery.ts';
+import type { OfferedState, ReadyDocument, RecoverReport } from '../../formats/recovery.ts';
 import type { CellFlags } from '../connect.ts';
-import { saveSnapshot } from '../snapshot-save.ts';
+import { downloadSnapshot, saveSnapshot } from '../snapshot-save.ts';
 import { membersOf } from '../snapshots.ts';
 import { askReport } from './ask.ts';
 import { keepCollected, makeFolder, nameFor, writeState } from './collected.ts';
@@ -44,6 +44,7 @@ export interface DirectoryCopy {
   readonly startable: boolean;
   readonly notes: readonly string[];
   readonly parts: Generator<Uint8Array, string>;
+  readonly ready: { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> } | null;
 }
 
 const reportMsMax = 10_000;
@@ -56,12 +57,42 @@ export async function keepDirectory(folder: string, copy: DirectoryCopy): Promis
   const stateFile = `${nameFor(report)}.snapshot`;
   const state = await writeState(path.join(folder, stateFile), copy.parts);
   const file = await keepCollected(folder, { report, state, stateFile, directory, startable, notes });
-  return {
-    folder,
-    cell: report.cell,
-    collected: [rowOf(report, { directory, startable, notes, file })],
-    unanswered: [],
-  };
+  const rows = [rowOf(report, { directory, startable, notes, file })];
+  if (copy.ready !== null) {
+    const { document, parts } = copy.ready;
+    const name = readyFileOf(document);
+    const written = await writeState(path.join(folder, name), parts);
+    rows.push(await keepReady(folder, { ...document, state: written }, directory));
+  }
+  return { folder, cell: report.cell, collected: rows, unanswered: [] };
+}
+
+const readyFileOf = ({ report }: ReadyDocument): string => `${nameFor(report)}.snapshot`;
+
+/** What a member is ready with, as a copy of its own: its file lies in the folder already. */
+async function keepReady(folder: string, ready: ReadyDocument, directory: string | null): Promise<CollectedRow> {
+  const { report, state } = ready;
+  const notes = [`the state that ${report.member} is ready with for generation ${report.generation}`];
+  const kept = { report, state, stateFile: readyFileOf(ready), directory, startable: false, notes };
+  return rowOf(report, { directory, startable: false, notes, file: await keepCollected(folder, kept) });
+}
+
+/** @throws {OperatorError} when it cannot be had. */
+async function collectReady(
+  { name, url }: { readonly name: string; readonly url: string },
+  ready: ReadyDocument,
+  { timeout }: CellFlags,
+  { folder, verify }: CollectOptions,
+): Promise<CollectedRow> {
+  const file = path.join(folder, readyFileOf(ready));
+  const found = await downloadSnapshot({ name, url: `${url}/v1/recover/state` }, timeout, {
+    file,
+    overwrite: true,
+    verify,
+    onProgress: () => undefined,
+  });
+  if (found.digest !== ready.state.sha256) throw new UnreachableError(`${name} is ready with another state by now.`);
+  return keepReady(folder, ready, null);
 }
 
 export interface CollectOptions {
@@ -83,6 +114,7 @@ export async function collectCell(cell: CellFlags, options: CollectOptions): Pro
       const { report, file, notes } = await collectMember({ name, url }, cell, options);
       of = report.cell;
       collected.push(rowOf(report, { directory: null, startable: true, notes, file }));
+      if (report.ready !== null) collected.push(await collectReady({ name, url }, report.ready, cell, options));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       unanswered.push({ name, why: error.message });

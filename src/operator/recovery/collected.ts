@@ -8,7 +8,7 @@ import path from 'node:path';
 import { UsageError } from '../../errors/index.ts';
 import type { OfferedState, RecoverReport } from '../../formats/recovery.ts';
 import { flushFolder } from '../flush-folder.ts';
-import type { CollectedCopy } from './decide.ts';
+import type { CollectedCopy } from './candidates.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
 
 export interface CollectedDocument extends CollectedCopy {

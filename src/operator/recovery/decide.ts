@@ -6,23 +6,14 @@
  */
 import { createHash } from 'node:crypto';
 import { RefusedError } from '../../errors/index.ts';
-import {
-  contains,
-  type KnownHistory,
-  lostAtLeast,
-  numbersApart,
-  type SeenPoint,
-} from '../../formats/history-points.ts';
+import { contains, lostAtLeast, numbersApart, type SeenPoint } from '../../formats/history-points.ts';
 import { chained } from '../../formats/log-chain.ts';
-import type {
-  AcceptedDocument,
-  GenerationDecision,
-  GenerationId,
-  OfferedState,
-  RecoverReport,
-} from '../../formats/recovery.ts';
+import type { AcceptedDocument, GenerationDecision, GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../formats/value.ts';
-import { isMemberOf, isSameMember, notAskedOf, readyElsewhere } from './asked.ts';
+import { notAskedOf, readyElsewhere } from './asked.ts';
+import { type Candidate, type CollectedCopy, candidatesOf } from './candidates.ts';
+import { historyContains, historyOf } from './history.ts';
+import { takesPart } from './takes-part.ts';
 
 /** Somebody has seen this; if it is not in the history that is gone on from, it is lost. */
 export interface Witnessed extends SeenPoint {
@@ -47,13 +38,6 @@ export interface Decided {
   readonly price: Price;
 }
 
-/** What was collected of a member that does not take part. */
-export interface CollectedCopy {
-  readonly report: RecoverReport;
-  /** Its applied state as a file; null where there is none. */
-  readonly state: OfferedState | null;
-}
-
 export interface DecideOptions {
   readonly to: GenerationId;
   /** Of those that answer. Who is no member of the newest configuration takes no part, and is asked all the same. */
@@ -75,26 +59,25 @@ export function decide({
   numbers: atLeast = 0,
   branch,
 }: DecideOptions): Decided {
-  const newest = newestOf([...reports, ...collected.map(({ report }) => report)]);
-  const live = reports.filter((it) => isMemberOf(newest, it)).sort((a, b) => (a.member < b.member ? -1 : 1));
-  const others = reports.filter((it) => !live.includes(it)).map((report) => ({ report, state: null }));
-  const copies = new Map([...collected, ...others].map(({ report, state }) => [report, state]));
-  const all = [...live, ...copies.keys()];
-  const base = chooseBase(all, branch, (it) => copies.get(it) !== null);
+  const candidates = candidatesOf({ to, reports, collected });
+  const chosen = chooseBase(candidates, branch);
+  const { report: base, source, holder } = chosen;
+  const all = candidates.map(({ report }) => report);
   const kept = all.filter((it) => historyContains(base, it.applied) || it === base);
   const tail = tailOf(base, kept);
   const numbers = numbersAbove(to, all, witnessed, [atLeast - 1]);
+  const members = membersOf(base, reports, numbers);
   const decision: GenerationDecision = {
     ...to,
     cellId: base.cell.id,
-    base: copies.has(base) ? (live[0]?.member ?? base.member) : base.member,
-    offered: copies.get(base) ?? null,
+    base: holder ?? (members[0] as (typeof members)[number]).name,
+    offered: source === 'own' ? null : source,
     baseApplied: base.applied.instance,
     tail,
     numbers,
-    members: membersOf(base, live, numbers),
+    members,
   };
-  const price = priceOf(base, tail, { to, all, reports, witnessed });
+  const price = priceOf(chosen, tail, { to, all, reports, witnessed });
   return { decision, digest: digestOf(base, decision), price };
 }
 
@@ -104,7 +87,7 @@ export function membersOf(
   live: readonly RecoverReport[],
   numbers: number,
 ): GenerationDecision['members'] {
-  const members = newest.members.filter((member) => live.some((it) => isSameMember(member, it)));
+  const members = newest.members.filter(({ name }) => live.some((it) => it.member === name && takesPart(newest, it)));
   if (!members.some(({ role }) => role === 'voter')) {
     const names = members.map(({ name }) => name);
     throw new RefusedError(
@@ -172,53 +155,40 @@ export function digestOf(
   return sha256(Buffer.from(JSON.stringify(outcome))).toString('hex');
 }
 
-/** Whoever has applied most knows the newest membership. */
-export const newestOf = (reports: readonly RecoverReport[]): RecoverReport =>
-  reports.reduce((best, it) => (it.applied.instance > best.applied.instance ? it : best));
-
-/** As the runtime judges marks, from what a report tells. */
-export function historyOf(report: Pick<RecoverReport, 'epochs' | 'generation' | 'applied'>): KnownHistory {
-  const { epochs, generation, applied } = report;
-  return {
-    generation,
-    revision: applied.revision,
-    epochAt: (n) => epochs.find(({ epoch }) => epoch === n) ?? null,
-    epochAfter: (n) => epochs.find(({ epoch }) => epoch > n) ?? null,
-  };
-}
-
-export const historyContains = (report: RecoverReport, point: RecoverReport['applied']): boolean =>
-  point.instance === 0 || contains(historyOf(report), report.applied.instance, { generation: 0, ...point });
-
 /**
  * The furthest of those whose history all others' are part of. What is set aside teaches nobody unasked (pitfall P30), and a
  * copy without its state cannot be gone on from.
  */
-function chooseBase(
-  all: readonly RecoverReport[],
-  branch: string | null,
-  hasState: (report: RecoverReport) => boolean,
-): RecoverReport {
-  const able = all.filter((it) => hasState(it) && (!it.setAside || it.member === branch));
+function chooseBase(candidates: readonly Candidate[], branch: string | null): Candidate {
+  const able = candidates.filter(
+    ({ source, report, label }) => source !== null && (!report.setAside || label === branch),
+  );
   if (able.length === 0) throw new RefusedError('Nobody holds a state that a generation could begin with.');
-  const furthest = [...able].sort((a, b) => b.applied.instance - a.applied.instance);
-  const chosen = branch === null ? furthest[0] : furthest.find(({ member }) => member === branch);
+  const furthest = [...able].sort((a, b) => b.report.applied.instance - a.report.applied.instance);
+  const chosen = branch === null ? furthest[0] : furthest.find(({ label }) => label === branch);
   if (chosen === undefined) throw new RefusedError(`${branch} does not answer: its history cannot be gone on from.`);
-  // Whoever has all of the chosen branch and more of it.
-  const base = furthest.find((it) => historyContains(it, chosen.applied)) ?? chosen;
-  const others = able.filter((it) => !historyContains(base, it.applied));
+  // Whoever has all of the chosen branch and more of it, in the generation that was chosen.
+  const sameLine = ({ report }: Candidate): boolean =>
+    branch === null || report.generation === chosen.report.generation;
+  const base = furthest.find((it) => sameLine(it) && historyContains(it.report, chosen.report.applied)) ?? chosen;
+  const others = able.filter((it) => !historyContains(base.report, it.report.applied) && !gaveUp(base, it));
   if (others.length === 0 || branch !== null) return base;
-  const text = [base, ...others]
+  const branches = [base, ...others];
+  const text = branches
     .map(
-      ({ member, applied }) =>
-        `${member}: epoch ${applied.epoch}, instance ${applied.instance}, revision ${applied.revision}`,
+      ({ label, report: { applied } }) =>
+        `${label}: epoch ${applied.epoch}, instance ${applied.instance}, revision ${applied.revision}`,
     )
     .join('; ');
   throw new RefusedError(`The members hold different histories, and one has to be chosen (${text}).`, {
-    facts: { branches: [base, ...others].map(({ member, applied }) => ({ member, ...applied })) },
-    suggestions: [base, ...others].map(({ member }) => `paxosctl recover plan --keep-present --branch ${member}`),
+    facts: { branches: branches.map(({ label, report: { applied } }) => ({ member: label, ...applied })) },
+    suggestions: branches.map(({ label }) => `paxosctl recover plan --keep-present --branch ${label}`),
   });
 }
+
+/** A generation that may have begun has given up what its parent held beyond: that was shown, and accepted, when it was made. */
+const gaveUp = ({ mayHaveBegun, report }: Candidate, other: Candidate): boolean =>
+  mayHaveBegun && other.report.generation < report.generation;
 
 /** PMS §2.2: what is known as chosen; else the value of the highest ballot; a no-op where nobody accepted anything. */
 export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): GenerationDecision['tail'] {
@@ -249,7 +219,7 @@ function above({ ballot: a }: AcceptedDocument, { ballot: b }: AcceptedDocument)
 }
 
 function priceOf(
-  base: RecoverReport,
+  { report: base, mayHaveBegun }: Candidate,
   tail: GenerationDecision['tail'],
   {
     to,
@@ -268,9 +238,12 @@ function priceOf(
   const branches = all.map(({ member, generation, applied }): Witnessed => ({ ...applied, generation, by: member }));
   const because: string[] = [];
   let revisionsAtLeast = 0;
+  // What an older generation had beyond was given up when the next one began, if it did.
+  const present = Math.max(...reports.map(({ generation }) => generation));
+  const goneOnFrom = mayHaveBegun ? base.generation : Math.min(base.generation, present);
   for (const point of [...witnessed, ...branches]) {
     if (contains(history, base.applied.instance, point) || point.instance === 0) continue;
-    if (point.generation < base.generation) continue;
+    if (point.generation < goneOnFrom) continue;
     const lost = lostAtLeast(point, history);
     revisionsAtLeast = Math.max(revisionsAtLeast, lost);
     because.push(

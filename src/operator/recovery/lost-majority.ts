@@ -4,8 +4,8 @@
  */
 import { RefusedError, UsageError } from '../../errors/index.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
+import { newestOf } from './candidates.ts';
 import type { CollectedFile } from './collected.ts';
-import { newestOf } from './decide.ts';
 import { type Heard, signsOfLife } from './signs-of-life.ts';
 
 export interface LostMajority {

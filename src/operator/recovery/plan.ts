@@ -9,12 +9,13 @@ import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { currentMaster, survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { askReport } from './ask.ts';
-import { isSameMember } from './asked.ts';
+import { newestOf } from './candidates.ts';
 import { type CollectedFile, readCollected } from './collected.ts';
-import { type Decided, decide, newestOf, type Price, type Witnessed } from './decide.ts';
+import { type Decided, decide, type Price, type Witnessed } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
 import { askSettled, refuseAlive } from './signs-of-life.ts';
+import { isSameMember } from './takes-part.ts';
 
 export interface RecoverPlan {
   /** A frozen cell as it stands, or what is left when a majority is lost. */
@@ -31,12 +32,16 @@ export interface RecoverPlan {
   readonly collected: readonly CollectedFile[];
   /** What clients and members have seen: fixed here, so that a second run decides the same. */
   readonly witnessed: readonly Witnessed[];
+  /** The id that the cell has then: another one where a state is gone on from that took the place of a cell that was lost whole. */
+  readonly becomes: string;
   /** What the generation counts on from, at least: whoever knew of a higher number may not answer any more. */
   readonly numbers: number;
   /** Whose state is taken; `collected`: a copy in a file, else what the member itself holds. */
   readonly base: {
     readonly member: string;
     readonly collected: boolean;
+    /** Above `from`: the state that a member is ready with, whose generation others may have begun. */
+    readonly generation: number;
     readonly epoch: number;
     readonly instance: number;
     readonly revision: number;
@@ -79,12 +84,19 @@ export async function makePlan(
   if (first === undefined)
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   const all = folder === null ? [] : await readCollected(folder, first.cell.id);
-  const collected = all.filter(({ report }) => report.generation === first.generation);
-  refuseNewer(first, all);
+  const ready = reports.flatMap((it) => it.ready?.report.generationId ?? []);
+  const collected = all.filter(
+    ({ report }) => report.generation === first.generation || ready.includes(report.generationId),
+  );
+  refuseNewer(
+    first,
+    all.filter((it) => !collected.includes(it)),
+  );
   if (lost === null) refuseNotFrozen(reports, statuses);
   else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
   await refuseAway(cell, newestOf([...reports, ...collected.map(({ report }) => report)]), reports, lost);
-  const witnessed = await witnessedBy(reports, first.cell.id);
+  const ids = new Set([first.cell.id, ...reports.flatMap((it) => it.ready?.report.cell.id ?? [])]);
+  const witnessed = (await Promise.all([...ids].map((id) => witnessedBy(reports, id)))).flat();
   const to = nextId([...reports, ...all.map(({ report }) => report)], witnessed);
   const decided = decide({ to, reports, collected, witnessed, branch });
   return sealed({
@@ -102,6 +114,7 @@ export async function makePlan(
     cannotStart,
     collected,
     witnessed,
+    becomes: decided.decision.cellId,
     numbers: decided.decision.numbers,
     base: baseOf(decided, reports, collected),
     takesPart: decided.decision.members.map(({ name }) => name),
@@ -157,10 +170,12 @@ function baseOf(
   collected: readonly CollectedFile[],
 ): RecoverPlan['base'] {
   const copy = collected.find(({ state }) => decision.offered !== null && state?.sha256 === decision.offered.sha256);
-  const report = copy?.report ?? (reports.find(({ member }) => member === decision.base) as RecoverReport);
-  const { epoch, instance, revision } = report.applied;
+  const live = reports.find(({ member }) => member === decision.base) as RecoverReport;
+  const own = decision.offered === null ? live : (live.ready?.report ?? live);
+  const { member, generation, applied } = copy?.report ?? own;
+  const { epoch, instance, revision } = applied;
   const further = decision.tail.length;
-  return { member: report.member, collected: copy !== undefined, epoch, instance, revision, further };
+  return { member, collected: copy !== undefined, generation, epoch, instance, revision, further };
 }
 
 /** Above every generation that anybody knows of: a number that comes a second time is another history to who has seen the first. */
@@ -198,7 +213,10 @@ function refuseNewer(first: RecoverReport, collected: readonly CollectedFile[]):
   const { member, generation } = newer.report;
   throw new RefusedError(
     `The copy of ${member} is of generation ${generation}; those that answer are of generation ${first.generation}, which ended with it.`,
-    { facts: { member, generation, answering: first.generation }, suggestions: ['paxosctl status'] },
+    {
+      facts: { member, generation, answering: first.generation, file: newer.file },
+      suggestions: ['paxosctl status', ...(newer.state === null ? [] : [`paxosctl cell restore ${newer.file}`])],
+    },
   );
 }
 

@@ -6,17 +6,17 @@ import { contains, type KnownHistory, lostAtLeast } from '../../formats/history-
 import type { EpochDocument, GenerationDecision, GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue } from '../../formats/value.ts';
 import { notAskedOf, readyElsewhere } from '../recovery/asked.ts';
+import { readyBeside } from '../recovery/candidates.ts';
 import {
   type Decided,
   digestOf,
-  historyContains,
-  historyOf,
   membersOf,
   numbersAbove,
   type Price,
   tailOf,
   type Witnessed,
 } from '../recovery/decide.ts';
+import { historyContains, historyOf } from '../recovery/history.ts';
 
 /** What a verified backup file stands for. */
 export interface Backup {
@@ -137,6 +137,13 @@ function priceOf(
     count(
       lost,
       `${report.member} holds epoch ${applied.epoch}, instance ${applied.instance}, revision ${applied.revision}: ${lost} revisions more${may}`,
+    );
+  }
+  for (const { report } of readyBeside({ to, reports: live })) {
+    const lost = revisionsBeyond(report, backup);
+    count(
+      lost,
+      `${report.member} is ready for generation ${report.generation}, which may have begun: ${lost} revisions more`,
     );
   }
   const known = revisionsBeyond(furthest, backup);

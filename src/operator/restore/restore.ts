@@ -11,10 +11,11 @@ import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getStatus } from '../recovery/ask.ts';
-import { isMemberOf } from '../recovery/asked.ts';
-import { newestOf, type Witnessed } from '../recovery/decide.ts';
+import { newestOf } from '../recovery/candidates.ts';
+import type { Witnessed } from '../recovery/decide.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
+import { isMemberOf } from '../recovery/takes-part.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
 import { type Backup, beganWith, decideRestore, isBlank, type RestoreDecided, type RestorePrice } from './price.ts';
 

@@ -40,7 +40,8 @@ export function backupName({ cell, generation }: BackupOf, instance: number, wal
   return `${name}-${idPart(cell.id)}-g${generation}-i${String(instance).padStart(16, '0')}-${at}.snapshot`;
 }
 
-const namePattern = /-([0-9A-Za-z]{1,8})-g(\d{1,9})-i(\d{16})-\d{8}T\d{6}Z\.snapshot$/;
+/** All of it: the cell's name has no hyphen in it, so that a file on its way (`.part-…`) is no backup, nor another member's. */
+const namePattern = /^[A-Za-z0-9._]*-([0-9A-Za-z]{1,8})-g(\d{1,9})-i(\d{16})-\d{8}T\d{6}Z\.snapshot$/;
 
 /** By their names, newest first. Of other cells, other generations and other people there may be any number more. */
 export async function backupsIn(
@@ -60,7 +61,9 @@ const partPrefix = (member: string): string => `.part-${member}-`;
 /** The files of an earlier process of this member that did not come to its end. */
 async function removeParts({ disk }: BackupFolder, member: string): Promise<void> {
   for (const { name, kind } of await disk.list('')) {
-    if (kind === 'file' && name.startsWith(partPrefix(member))) await disk.remove(name);
+    const prefix = partPrefix(member);
+    const own = name.startsWith(prefix) && namePattern.test(name.slice(prefix.length));
+    if (kind === 'file' && own) await disk.remove(name);
   }
 }
 

@@ -4,11 +4,34 @@ import { readJson } from './body-reader.ts';
 import { recoverSchema } from './body-schemas.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './route.ts';
+import { sendFile } from './snapshot-routes.ts';
 
 function report(exchange: Exchange): void {
   const recovery = exchange.service.recovery();
   if (recovery === null) return notServing(exchange);
-  exchange.json(recovery.report());
+  if (!exchange.hold()) return;
+  recovery.wholeReport().then(
+    (document) => exchange.json(document),
+    (error: unknown) => exchange.problem('PAXOS_INTERNAL', `It cannot be told: ${String(error)}.`),
+  );
+}
+
+function state(exchange: Exchange): void {
+  const recovery = exchange.service.recovery();
+  if (recovery === null) return notServing(exchange);
+  recovery
+    .openReady()
+    .then(async (opened) => {
+      if (opened === null) {
+        return exchange.problem(
+          'PAXOS_NOT_FOUND',
+          'This member is ready for no generation: it has no state beside its own.',
+        );
+      }
+      const { instance, digest, file } = opened;
+      await sendFile(exchange, { instance, digest }, file);
+    })
+    .catch((error: unknown) => exchange.problem('PAXOS_INTERNAL', `The state cannot be read: ${String(error)}.`));
 }
 
 function carryOut(exchange: Exchange): void {
@@ -37,6 +60,15 @@ export const recoverRoutes: readonly Route[] = [
     summary: 'What this member knows that a new generation of the cell depends on.',
     answer: 'Its history, what it has accepted beyond, its members, and how far an attempt is.',
     handle: report,
+  },
+  {
+    method: 'GET',
+    path: '/v1/recover/state',
+    operation: 'recoverState',
+    summary: 'The first state of the generation that this member is ready for, which others may have begun.',
+    answer: 'The file. Paxos-Snapshot-Instance and Paxos-Snapshot-Digest say which one it is.',
+    problems: ['PAXOS_NOT_FOUND', 'PAXOS_NOT_SERVING'],
+    handle: state,
   },
   {
     method: 'POST',

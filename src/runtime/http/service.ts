@@ -206,7 +206,7 @@ export interface ReplicaService {
   /** Carries out one step of a change of the membership, or says what it would do; refused, nothing was proposed. */
   changeMembers(request: MemberRequest, options: ChangeOptions): Promise<MembersAnswer>;
   /** This member's part in making a new generation; null while it is not a member. */
-  recovery(): Pick<Recovery, 'report' | 'handle'> | null;
+  recovery(): Pick<Recovery, 'wholeReport' | 'handle' | 'openReady'> | null;
   /** Changes after `from`, oldest first, or null when compacted away. */
   changesAfter(from: Revision): readonly RevisionChanges[] | null;
 }

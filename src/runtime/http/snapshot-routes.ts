@@ -68,8 +68,15 @@ function download(exchange: Exchange): void {
   });
 }
 
-async function send(exchange: Exchange, opened: SnapshotDownload): Promise<void> {
-  const { instance, digest } = opened.snapshot;
+const send = (exchange: Exchange, opened: SnapshotDownload): Promise<void> =>
+  sendFile(exchange, opened.snapshot, opened);
+
+/** All of it, and closes it. */
+export async function sendFile(
+  exchange: Exchange,
+  { instance, digest }: { readonly instance: number; readonly digest: string },
+  opened: Omit<SnapshotDownload, 'snapshot'>,
+): Promise<void> {
   const headers = ['Content-Type', 'application/octet-stream', 'Cache-Control', 'no-store'];
   headers.push('Paxos-Snapshot-Instance', String(instance), 'Paxos-Snapshot-Digest', digest);
   try {

@@ -10,7 +10,11 @@ import type { SnapshotDownload } from './service.ts';
 type Limits = Pick<HttpLimits, 'snapshotChunkBytes' | 'snapshotBytesPerSecond' | 'snapshotStallMs'>;
 
 /** The whole file, its head written already. @throws when the file ends early, or the reader went away or stalls. */
-export async function sendSnapshot(response: ServerResponse, file: SnapshotDownload, limits: Limits): Promise<void> {
+export async function sendSnapshot(
+  response: ServerResponse,
+  file: Omit<SnapshotDownload, 'snapshot'>,
+  limits: Limits,
+): Promise<void> {
   const startedMs = performance.now();
   for (let offset = 0; offset < file.bytes; ) {
     const wanted = Math.min(limits.snapshotChunkBytes, file.bytes - offset);

@@ -64,9 +64,10 @@ describe('a directory of backups', () => {
       // Its name is one of ours, and nobody can say what it is.
       backupName(of, 1, 0),
       '.part-n3-of-another-member',
+      `.part-n2-b-${backupName(of, 1, 0)}`,
     ];
     for (const name of strangers) await put(folder.disk, name);
-    await put(folder.disk, '.part-n2-of-an-earlier-process');
+    await put(folder.disk, `.part-n2-${backupName(of, 1, 0)}`);
     const removed: string[] = [];
     for (const instance of [2, 3, 4, 5]) removed.push(...(await save(folder, instance, 2)).removed);
     expect(removed).toEqual([
