@@ -79,8 +79,8 @@ export interface RecoverReport {
   readonly settings: { readonly alpha: number; readonly leaseMs: number; readonly driftPpm: number };
   readonly frozen: FrozenDocument | null;
   readonly attempt: AttemptDocument | null;
-  /** Null where it is ready for no generation. */
-  readonly ready: ReadyDocument | null;
+  /** What it is ready with, the newest first; also what that took the place of while nobody has begun it here. */
+  readonly ready: readonly ReadyDocument[];
 }
 
 /** The first state of a generation that a member is ready for: a state of its own, which others may have gone on from. */

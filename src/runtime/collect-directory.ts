@@ -20,7 +20,7 @@ import { snapshotParts } from '../storage/snapshot-writer.ts';
 import { toOperatorError } from './directory-errors.ts';
 import { frozenDocument } from './frozen-document.ts';
 import { OfflineState } from './offline-state.ts';
-import { readReady, readyStep } from './ready-state.ts';
+import { readReady, readySteps } from './ready-state.ts';
 import { historyIn } from './recovery-report.ts';
 import { makeOfflineDatabase } from './replica-process.ts';
 
@@ -33,8 +33,8 @@ export interface CollectedDirectory {
   readonly notes: readonly string[];
   /** The state after the last applied instance, as a snapshot file; its digest comes out at the end. */
   readonly parts: Generator<Uint8Array, string>;
-  /** The first state of a generation that its member is ready for; null without. */
-  readonly ready: { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> } | null;
+  /** First states of generations that its member is ready for. */
+  readonly ready: readonly { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> }[];
 }
 
 /**
@@ -60,10 +60,10 @@ export async function collectDirectory(folder: string, world: OfflineWorld): Pro
     const ready = await readyIn(disk, manifest, world).catch((error: unknown) => {
       if (!(error instanceof SnapshotCorruptError)) throw error;
       notes.push(`the state that it is ready with is bad: ${error.facts.problem}`);
-      return null;
+      return [];
     });
     const collected = await replayed(manifest, source, world);
-    const report = { ...collected.report, ready: ready?.document ?? null };
+    const report = { ...collected.report, ready: ready.map(({ document }) => document) };
     const startable = refusals.length === 0;
     return { directory, startable, notes: [...refusals, ...notes], ...collected, report, ready };
   } catch (error) {
@@ -77,13 +77,15 @@ export async function collectDirectory(folder: string, world: OfflineWorld): Pro
 
 /** Snapshots are canonical: written anew it is the same file. */
 async function readyIn(disk: Disk, manifest: Manifest, { digest }: OfflineWorld): Promise<CollectedDirectory['ready']> {
-  const step = readyStep(manifest);
-  if (step === null) return null;
-  const file = await readyFile(disk, step, digest);
-  const application = makeOfflineDatabase(digest, manifest);
-  const document = await readReady(file, manifest, application);
-  const view = application.view();
-  return { document, parts: snapshotParts({ header: file.header, records: view.records() }, digest) };
+  const found: CollectedDirectory['ready'][number][] = [];
+  for (const step of readySteps(manifest)) {
+    const file = await readyFile(disk, step, digest);
+    const application = makeOfflineDatabase(digest, manifest);
+    const document = await readReady(file, manifest, application);
+    const view = application.view();
+    found.push({ document, parts: snapshotParts({ header: file.header, records: view.records() }, digest) });
+  }
+  return found;
 }
 
 async function replayed(

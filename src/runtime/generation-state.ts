@@ -22,7 +22,7 @@ import type { ReadyFile } from '../storage/generation.ts';
 import type { OfferedState } from '../storage/replica-storage.ts';
 import { DatabaseApplication } from './database-application.ts';
 import type { JoinedMember } from './member.ts';
-import { readyStep } from './ready-state.ts';
+import { readySteps } from './ready-state.ts';
 
 type ReadyState = NonNullable<GenerationAttempt['state']>;
 
@@ -57,8 +57,8 @@ export class GenerationState {
 
   /** The state that this member is ready with may be what the next one is made of. */
   #readyWith({ sha256, bytes }: OfferedFile): GenerationStep | null {
-    const step = readyStep(this.#joined.storage.manifest);
-    return step?.state?.sha256 === sha256 && step.state.bytes === bytes ? step : null;
+    const steps = readySteps(this.#joined.storage.manifest);
+    return steps.find(({ state }) => state?.sha256 === sha256 && state.bytes === bytes) ?? null;
   }
 
   async close(): Promise<void> {

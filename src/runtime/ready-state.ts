@@ -8,14 +8,11 @@ import type { ReadyFile } from '../storage/generation.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import { historyIn } from './recovery-report.ts';
 
-/** The one whose state lies in an attempt directory of this member; also while a fence for a later one stands over it. */
-export function readyStep({ attempt, cell }: Pick<Manifest, 'attempt' | 'cell'>): GenerationStep | null {
-  const steps = [attempt, attempt?.before ?? null].flatMap((it) => it ?? []);
-  return (
-    steps.find(({ step, generation, state }) => step !== 'fenced' && generation > cell.generation && state !== null) ??
-    null
-  );
-}
+/** Those whose states lie in attempt directories of this member; also while a later one stands over them. Newest first. */
+export const readySteps = ({ attempt, cell }: Pick<Manifest, 'attempt' | 'cell'>): readonly GenerationStep[] =>
+  [attempt, attempt?.before ?? null]
+    .flatMap((it) => it ?? [])
+    .filter(({ step, generation, state }) => step !== 'fenced' && generation > cell.generation && state !== null);
 
 /** `application`: an empty one; it holds the state afterwards. @throws {SnapshotCorruptError} for a file that is not what was verified. */
 export async function readReady(
@@ -46,7 +43,7 @@ export async function readReady(
       settings: { alpha, leaseMs, driftPpm },
       frozen: null,
       attempt: null,
-      ready: null,
+      ready: [],
     },
   };
 }

@@ -26,7 +26,7 @@ import { DatabaseApplication } from './database-application.ts';
 import { GenerationState } from './generation-state.ts';
 import type { Logger } from './logger.ts';
 import type { JoinedMember } from './member.ts';
-import { readReady, readyStep } from './ready-state.ts';
+import { readReady, readySteps } from './ready-state.ts';
 import { reportOf } from './recovery-report.ts';
 
 /** Between two looks whether the others are ready. */
@@ -74,8 +74,8 @@ export class Recovery {
     readonly error: OperatorError | null;
   } | null = null;
 
-  /** The state that it is ready with, once that was read. */
-  #ready: ReadyDocument | null = null;
+  /** The states that it is ready with, by their digests, once they were read. */
+  readonly #ready = new Map<string, ReadyDocument>();
   #reading: Promise<void>;
 
   constructor(options: RecoveryOptions) {
@@ -118,8 +118,8 @@ export class Recovery {
 
   report(): RecoverReport {
     const { joined } = this.#options;
-    const step = readyStep(joined.storage.manifest);
-    const ready = step !== null && this.#ready?.state.sha256 === step.state?.sha256 ? this.#ready : null;
+    const digests = readySteps(joined.storage.manifest).map(({ state }) => state?.sha256);
+    const ready = digests.flatMap((it) => this.#ready.get(it ?? '') ?? []);
     return { ...reportOf(joined), ready };
   }
 
@@ -132,30 +132,32 @@ export class Recovery {
   /** What it is ready with counts as a state of its own from then on. Without it, it is only known that there is one. */
   async #readReady(): Promise<void> {
     const { joined, world, logger } = this.#options;
-    const step = readyStep(joined.storage.manifest);
-    if (step === null || this.#ready?.state.sha256 === step.state?.sha256) return;
     const { digest, clocks } = world;
-    const application = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
-    try {
-      const file = await joined.storage.readyFile(step);
-      this.#ready = await readReady(file, joined.storage.manifest, application);
-    } catch (error) {
-      logger.error(
-        { err: error, generation: step.generation },
-        'the state that this member is ready with cannot be read',
-      );
+    for (const step of readySteps(joined.storage.manifest)) {
+      const sha256 = step.state?.sha256 ?? '';
+      if (this.#ready.has(sha256)) continue;
+      const application = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+      try {
+        const file = await joined.storage.readyFile(step);
+        this.#ready.set(sha256, await readReady(file, joined.storage.manifest, application));
+      } catch (error) {
+        logger.error(
+          { err: error, generation: step.generation },
+          'a state that this member is ready with cannot be read',
+        );
+      }
     }
   }
 
-  /** The file of the state that it is ready with, for an operator; null where there is none. */
-  async openReady(): Promise<{
+  /** The file of a state that it is ready with, for an operator; null where there is none of that digest. */
+  async openReady(sha256: string): Promise<{
     readonly digest: string;
     readonly instance: number;
     readonly file: ReadyStream;
   } | null> {
     const { storage } = this.#options.joined;
-    const step = readyStep(storage.manifest);
-    if (step === null || step.state === null) return null;
+    const step = readySteps(storage.manifest).find(({ state }) => state?.sha256 === sha256);
+    if (step === undefined || step.state === null) return null;
     return { digest: step.state.sha256, instance: step.state.instance, file: await storage.openReady(step) };
   }
 
@@ -326,8 +328,11 @@ export class Recovery {
     const { storage } = this.#options.joined;
     try {
       const state = await work(attempt);
-      await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state, before: null }, attempt);
-      this.#options.logger.warn({ ...state, generation: attempt.generation }, 'ready for the new generation');
+      // What it was made of may lie in what it takes the place of: a program that is run again decides by that once more.
+      const { before, generation } = attempt;
+      const kept = before !== null && before.generation > storage.manifest.cell.generation ? before : null;
+      await storage.setAttempt({ ...attempt, step: 'ready', decision: digest, state, before: kept }, attempt);
+      this.#options.logger.warn({ ...state, generation }, 'ready for the new generation');
       this.#running = null;
       this.#reading = this.#readReady();
       this.#lookLater();
@@ -375,7 +380,7 @@ export class Recovery {
         return;
       }
       if (alike.includes('active') || alike.every((step) => step === 'ready')) {
-        await joined.storage.setAttempt({ ...attempt, step: 'active' }, attempt);
+        await joined.storage.setAttempt({ ...attempt, step: 'active', before: null }, attempt);
         logger.warn({ generation: attempt.generation }, 'the new generation begins');
         reopen();
         return;

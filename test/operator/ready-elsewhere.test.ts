@@ -38,7 +38,7 @@ function readyAt(parent: number): RecoverReport {
 }
 
 const ready = (member: string, instance: number, parent: number, more: Partial<RecoverReport> = {}): RecoverReport =>
-  report(member, instance, { attempt, ready: { report: readyAt(parent), state }, highest: apart, ...more });
+  report(member, instance, { attempt, ready: [{ report: readyAt(parent), state }], highest: apart, ...more });
 
 const decided = (reports: readonly RecoverReport[], more: Partial<DecideOptions> = {}) =>
   decide({ to, reports, witnessed: [], branch: null, ...more });
@@ -68,6 +68,14 @@ describe('the last one that is ready for a generation', () => {
     const own = ready('n2', 90, 100);
     const { decision } = decide({ to: second, reports: [own], witnessed: [], branch: null });
     expect(decision).toMatchObject({ base: 'n2', baseApplied: 90, offered: null });
+  });
+
+  it('is gone on from the same way by a program that is run again, once somebody is ready for the later one', () => {
+    const first = ready('n2', 90, 100);
+    const again = { ...attempt, ...to, decision: 'y', state: { ...state, instance: 2 * apart }, before: attempt };
+    const third = { report: { ...readyAt(100), ...to }, state: { sha256: '34'.repeat(32), bytes: 4_100 } };
+    const now = { ...first, attempt: again, ready: [third, ...first.ready] };
+    expect(decided([now]).digest).toBe(decided([first]).digest);
   });
 
   it('may be gone behind when its own history is chosen by name, and that is in the price', () => {
@@ -103,7 +111,7 @@ describe('a generation that nobody has begun', () => {
     const boundary = forked.epochs.at(-1) as (typeof forked.epochs)[number];
     const other = { epoch: 2, instance: 15, id: 'another two', revision: 9 };
     const epochs = [epochsOfReport[0] as typeof other, other, boundary];
-    const odd = ready('n2', 90, 100, { ready: { report: { ...forked, epochs }, state } });
+    const odd = ready('n2', 90, 100, { ready: [{ report: { ...forked, epochs }, state }] });
     expect(() => decided([odd, report('n3', 120)])).toThrow(/n2:generation-2: .*; .*n3: epoch 2, instance 120/);
     const chosen = decided([odd, report('n3', 120)], { branch: 'n2:generation-2' });
     expect(chosen.decision).toMatchObject({ offered: state });

@@ -60,16 +60,16 @@ describe('a member that is ready', () => {
 
   it('reports what it is ready with as a state of its own, after a restart and while another is made over it', async () => {
     let bench = await readyForSecond();
-    const own = (await bench.recovery.wholeReport()).ready;
+    const [own] = (await bench.recovery.wholeReport()).ready;
     expect(own).toMatchObject({
       state: { sha256: bench.attempt?.state?.sha256, bytes: bench.attempt?.state?.bytes },
-      report: { generation: 2, chosenUpTo: numbers, highest: numbers, ready: null },
+      report: { generation: 2, chosenUpTo: numbers, highest: numbers, ready: [] },
     });
     await bench.recovery.handle({ op: 'fence', ...n1, ...third });
-    expect((await bench.recovery.wholeReport()).ready).toEqual(own);
+    expect((await bench.recovery.wholeReport()).ready).toEqual([own]);
     bench = await bench.restarted();
-    expect((await bench.recovery.wholeReport()).ready).toEqual(own);
-    const opened = await bench.recovery.openReady();
+    expect((await bench.recovery.wholeReport()).ready).toEqual([own]);
+    const opened = await bench.recovery.openReady(own?.state.sha256 ?? '');
     const bytes = await opened?.file.read(0, opened.file.bytes);
     expect([opened?.digest, opened?.instance, bytes?.length]).toEqual([own?.state.sha256, numbers, own?.state.bytes]);
     await opened?.file.close();

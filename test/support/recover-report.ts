@@ -34,6 +34,6 @@ export const report = (member: string, instance: number, more: Partial<RecoverRe
   settings,
   frozen: null,
   attempt: null,
-  ready: null,
+  ready: [],
   ...more,
 });

@@ -34,26 +34,26 @@ interface Known {
 
 /** In an order that does not depend on who answered first. */
 export function candidatesOf({ to, reports, collected }: Known): readonly Candidate[] {
-  const newest = newestOf([...reports, ...collected.map(({ report }) => report)]);
+  const present = reports[0]?.generation ?? 0;
+  const same = collected.filter(({ report }) => report.generation === present);
+  const newest = newestOf([...reports, ...same.map(({ report }) => report)]);
   const sorted = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
   const standing = sorted.map((report): Candidate => {
     // An older life of a member is known of, and takes no part.
     const source = isMemberOf(newest, report) ? 'own' : null;
     return { label: report.member, report, source, holder: report.member, mayHaveBegun: false };
   });
-  const copies = collected
-    .filter(({ report }) => report.generation === newest.generation)
-    .map(({ report, state }): Candidate => {
-      return { label: report.member, report, source: state, holder: null, mayHaveBegun: false };
-    });
+  const copies = same.map(({ report, state }): Candidate => {
+    return { label: report.member, report, source: state, holder: null, mayHaveBegun: false };
+  });
   const known = [...standing, ...copies];
   return [...known, ...readyCandidates({ to, reports: sorted, collected }, known)];
 }
 
 function readyCandidates({ to, reports, collected }: Known, known: readonly Candidate[]): readonly Candidate[] {
-  const linked = new Set(reports.flatMap(({ ready }) => ready?.report.generationId ?? []));
+  const linked = new Set(reports.flatMap(({ ready }) => ready.map(({ report }) => report.generationId)));
   const held = [
-    ...reports.flatMap(({ member, ready }) => (ready === null ? [] : [{ ...ready, holder: member as string | null }])),
+    ...reports.flatMap(({ member, ready }) => ready.map((it) => ({ ...it, holder: member as string | null }))),
     ...collected.flatMap(({ report, state }) =>
       state !== null && linked.has(report.generationId) ? [{ report, state, holder: null }] : [],
     ),

@@ -44,7 +44,7 @@ export interface DirectoryCopy {
   readonly startable: boolean;
   readonly notes: readonly string[];
   readonly parts: Generator<Uint8Array, string>;
-  readonly ready: { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> } | null;
+  readonly ready: readonly { readonly document: ReadyDocument; readonly parts: Generator<Uint8Array, string> }[];
 }
 
 const reportMsMax = 10_000;
@@ -58,8 +58,7 @@ export async function keepDirectory(folder: string, copy: DirectoryCopy): Promis
   const state = await writeState(path.join(folder, stateFile), copy.parts);
   const file = await keepCollected(folder, { report, state, stateFile, directory, startable, notes });
   const rows = [rowOf(report, { directory, startable, notes, file })];
-  if (copy.ready !== null) {
-    const { document, parts } = copy.ready;
+  for (const { document, parts } of copy.ready) {
     const name = readyFileOf(document);
     const written = await writeState(path.join(folder, name), parts);
     rows.push(await keepReady(folder, { ...document, state: written }, directory));
@@ -85,7 +84,7 @@ async function collectReady(
   { folder, verify }: CollectOptions,
 ): Promise<CollectedRow> {
   const file = path.join(folder, readyFileOf(ready));
-  const found = await downloadSnapshot({ name, url: `${url}/v1/recover/state` }, timeout, {
+  const found = await downloadSnapshot({ name, url: `${url}/v1/recover/state/${ready.state.sha256}` }, timeout, {
     file,
     overwrite: true,
     verify,
@@ -114,7 +113,7 @@ export async function collectCell(cell: CellFlags, options: CollectOptions): Pro
       const { report, file, notes } = await collectMember({ name, url }, cell, options);
       of = report.cell;
       collected.push(rowOf(report, { directory: null, startable: true, notes, file }));
-      if (report.ready !== null) collected.push(await collectReady({ name, url }, report.ready, cell, options));
+      for (const ready of report.ready) collected.push(await collectReady({ name, url }, ready, cell, options));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       unanswered.push({ name, why: error.message });

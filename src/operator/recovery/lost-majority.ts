@@ -21,7 +21,9 @@ export interface LostMajority {
 /** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have. */
 export function refuseNotLost(facts: LostMajority): void {
   const { lost, cannotStart, collected, reports, statuses } = facts;
-  const newest = newestOf([...reports, ...collected.map(({ report }) => report)]);
+  const present = reports[0]?.generation ?? 0;
+  const copies = collected.map(({ report }) => report).filter(({ generation }) => generation === present);
+  const newest = newestOf([...reports, ...copies]);
   const voters = newest.members.filter(({ voting }) => voting).map(({ name }) => name);
   const quorum = Math.floor(voters.length / 2) + 1;
   refuseUnknown([...lost, ...cannotStart], newest);

@@ -84,7 +84,7 @@ export async function makePlan(
   if (first === undefined)
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   const all = folder === null ? [] : await readCollected(folder, first.cell.id);
-  const ready = reports.flatMap((it) => it.ready?.report.generationId ?? []);
+  const ready = reports.flatMap((it) => it.ready.map(({ report }) => report.generationId));
   const collected = all.filter(
     ({ report }) => report.generation === first.generation || ready.includes(report.generationId),
   );
@@ -94,8 +94,10 @@ export async function makePlan(
   );
   if (lost === null) refuseNotFrozen(reports, statuses);
   else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
-  await refuseAway(cell, newestOf([...reports, ...collected.map(({ report }) => report)]), reports, lost);
-  const ids = new Set([first.cell.id, ...reports.flatMap((it) => it.ready?.report.cell.id ?? [])]);
+  const same = collected.map(({ report }) => report).filter(({ generation }) => generation === first.generation);
+  const newest = newestOf([...reports, ...same]);
+  await refuseAway(cell, newest, reports, lost);
+  const ids = new Set([first.cell.id, ...reports.flatMap((it) => it.ready.map(({ report }) => report.cell.id))]);
   const witnessed = (await Promise.all([...ids].map((id) => witnessedBy(reports, id)))).flat();
   const to = nextId([...reports, ...all.map(({ report }) => report)], witnessed);
   const decided = decide({ to, reports, collected, witnessed, branch });
@@ -106,10 +108,7 @@ export async function makePlan(
     from: { generation: first.generation },
     to,
     branch,
-    members: newestOf([...reports, ...collected.map(({ report }) => report)]).members.map(({ name, url }) => ({
-      name,
-      url,
-    })),
+    members: newest.members.map(({ name, url }) => ({ name, url })),
     lost: lost ?? [],
     cannotStart,
     collected,
@@ -159,6 +158,7 @@ async function refuseAway(
     members: newest.members,
     lost: away.map(({ name }) => name),
     reports: () => Promise.resolve([]),
+    cells: [newest.cell.id],
     timeoutMs: cell.timeout,
     again: lost === null ? 'paxosctl recover plan --keep-present' : `paxosctl recover plan --lost ${lost.join(',')}`,
   });
@@ -171,7 +171,8 @@ function baseOf(
 ): RecoverPlan['base'] {
   const copy = collected.find(({ state }) => decision.offered !== null && state?.sha256 === decision.offered.sha256);
   const live = reports.find(({ member }) => member === decision.base) as RecoverReport;
-  const own = decision.offered === null ? live : (live.ready?.report ?? live);
+  const ready = live.ready.find(({ state }) => state.sha256 === decision.offered?.sha256);
+  const own = ready?.report ?? live;
   const { member, generation, applied } = copy?.report ?? own;
   const { epoch, instance, revision } = applied;
   const further = decision.tail.length;

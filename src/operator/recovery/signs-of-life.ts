@@ -85,17 +85,21 @@ export interface AliveOptions {
   readonly members: readonly { readonly name: string; readonly url: string }[];
   readonly lost: readonly string[];
   readonly reports: () => Promise<readonly RecoverReport[]>;
+  /** Ids of this cell: another one's member may have the address by now. */
+  readonly cells: readonly string[];
   readonly timeoutMs: number;
   /** The command to run again once that is settled. */
   readonly again: string;
 }
 
 /** @throws {RefusedError} (exit 5) with who heard which of them, and when. */
-export async function refuseAlive({ members, lost, reports, timeoutMs, again }: AliveOptions): Promise<void> {
+export async function refuseAlive({ members, lost, reports, cells, timeoutMs, again }: AliveOptions): Promise<void> {
   if (lost.length === 0) return;
   const { signs } = await askSettled(lost, async () => {
-    const statuses = await Promise.all(members.map(({ url }) => getStatus(url, timeoutMs)));
-    return { statuses: statuses.flatMap((it) => it ?? []), reports: await reports() };
+    const answers = await Promise.all(members.map(({ url }) => getStatus(url, timeoutMs)));
+    // One that opens its directory cannot say yet of which cell it is.
+    const statuses = answers.flatMap((it) => (it !== null && [...cells, null].includes(it.cell.id) ? [it] : []));
+    return { statuses, reports: await reports() };
   });
   if (signs.length > 0) throw notLost(signs, members, again);
 }

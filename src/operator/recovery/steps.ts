@@ -88,11 +88,18 @@ export class Steps {
    * @throws {RefusedError} (exit 5) with what speaks against it.
    */
   async refuseAlive(taking: readonly RecoverReport[], lost: readonly string[]): Promise<void> {
-    const { members, timeoutMs, again } = this.#options;
+    const { members, timeoutMs, again, cell, becomes = cell.id } = this.#options;
     if (this.allReady(taking)) return;
     const names = new Set(taking.map(({ member }) => member));
     const reports = async (): Promise<RecoverReport[]> => (await this.reports()).filter((it) => !names.has(it.member));
-    await refuseAlive({ members, lost: lost.filter((name) => !names.has(name)), reports, timeoutMs, again });
+    await refuseAlive({
+      members,
+      lost: lost.filter((name) => !names.has(name)),
+      reports,
+      cells: [cell.id, becomes],
+      timeoutMs,
+      again,
+    });
   }
 
   /** All of them: whoever does not answer must have been named as lost, which the price checks. */
@@ -121,9 +128,9 @@ export class Steps {
   /**
    * Lifts the fence of all that answer, as long as nobody is ready: from then on the members go on by themselves, and only the
    * same command ends it.
-   * @returns who is ready, or may be.
+   * @returns who is ready, or may be, and who is fenced still.
    */
-  async giveUp(members: readonly RecoverReport[]): Promise<readonly string[]> {
+  async giveUp(members: readonly RecoverReport[]): Promise<Record<'ready' | 'fenced', readonly string[]>> {
     const { to } = this.#options;
     const now = await this.reports();
     const own = now.filter(({ attempt }) => attempt?.generationId === to.generationId);
@@ -131,19 +138,20 @@ export class Steps {
     const ready = [...own, ...members].filter(
       ({ attempt }) => attempt?.generationId === to.generationId && attempt.step !== 'fenced',
     );
-    if (ready.length === 0) await this.lift(own);
-    return [...new Set(ready.map(({ member }) => member))].sort();
+    const lifted = ready.length === 0 ? await this.lift(own) : [];
+    const fenced = own.map(({ member }) => member).filter((it) => !lifted.includes(it));
+    return { ready: [...new Set(ready.map(({ member }) => member))].sort(), fenced };
   }
 
   /** Ends what was begun, as far as it can be, and says with the error what has become of it. */
   async givenUp(error: unknown, fenced: readonly RecoverReport[]): Promise<unknown> {
-    const ready = await this.giveUp(fenced);
+    const { ready, fenced: left } = await this.giveUp(fenced);
     const { to, again } = this.#options;
     if (!(error instanceof RefusedError) && !(error instanceof UnreachableError)) return error;
     const { generation } = to;
     const message =
       ready.length === 0
-        ? `${error.message} The fence is lifted: the cell is as it was before.`
+        ? `${error.message} ${left.length === 0 ? 'The fence is lifted: the cell is as it was before.' : `${left.join(', ')} did not take the lift, and stays fenced until this is run again.`}`
         : `${error.message} ${ready.join(', ')} ${ready.length === 1 ? 'is' : 'are'} ready for generation ${generation} already, and ` +
           'the members stay silent until all are: the same command ends it.';
     const { facts, suggestions, cause } = error;
@@ -186,12 +194,16 @@ export class Steps {
     return begun === undefined ? null : begun.members.map(({ name }) => name);
   }
 
-  /** As it was before, where nothing else was done. */
-  async lift(fenced: readonly RecoverReport[]): Promise<void> {
+  /** As it was before, where nothing else was done. @returns who has taken it. */
+  async lift(fenced: readonly RecoverReport[]): Promise<readonly string[]> {
     const { to } = this.#options;
+    const taken: string[] = [];
     for (const { member, attempt } of fenced) {
-      if (attempt?.step === 'fenced') await this.#ask(member, { op: 'lift', ...to }).catch(() => undefined);
+      if (attempt?.step !== 'fenced') continue;
+      const answer = await this.#ask(member, { op: 'lift', ...to }).catch(() => null);
+      if (answer !== null) taken.push(member);
     }
+    return taken;
   }
 
   /** Until all members of the decision are active. @returns their names. */

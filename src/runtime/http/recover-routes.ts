@@ -20,13 +20,10 @@ function state(exchange: Exchange): void {
   const recovery = exchange.service.recovery();
   if (recovery === null) return notServing(exchange);
   recovery
-    .openReady()
+    .openReady(exchange.parameter)
     .then(async (opened) => {
       if (opened === null) {
-        return exchange.problem(
-          'PAXOS_NOT_FOUND',
-          'This member is ready for no generation: it has no state beside its own.',
-        );
+        return exchange.problem('PAXOS_NOT_FOUND', 'This member is not ready with a state of that digest.');
       }
       const { instance, digest, file } = opened;
       await sendFile(exchange, { instance, digest }, file);
@@ -63,7 +60,7 @@ export const recoverRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
-    path: '/v1/recover/state',
+    path: '/v1/recover/state/{digest}',
     operation: 'recoverState',
     summary: 'The first state of the generation that this member is ready for, which others may have begun.',
     answer: 'The file. Paxos-Snapshot-Instance and Paxos-Snapshot-Digest say which one it is.',

@@ -341,7 +341,7 @@ describe('the operator’s side', () => {
       'GET /v1/kv/{key}',
       'GET /v1/members',
       'GET /v1/recover',
-      'GET /v1/recover/state',
+      'GET /v1/recover/state/{digest}',
       'GET /v1/snapshots',
       'GET /v1/snapshots/{which}',
       'GET /v1/status',
