@@ -132,7 +132,7 @@ describe('a shrunk schedule', () => {
 
 describe('a sabotaged cell', () => {
   const shrinkReal = async (sabotage: Sabotage, seed: number): Promise<Shrunk> => {
-    const cell = { seed, replicas: 5, hours: 0.5 / 60, mode: 'safety', sabotage } as const;
+    const cell = { seed, replicas: 3, hours: 0.5 / 60, mode: 'safety', sabotage } as const;
     let runs = 60;
     const shrunk = await shrink({
       scenario: { ...scenario, cell },
@@ -146,7 +146,7 @@ describe('a sabotaged cell', () => {
   /** The first that fails soon, after more than `strikes` strikes; which one that is changes with every fault kind. */
   const seedThatFails = async (sabotage: Sabotage, strikes: number): Promise<number> => {
     for (let seed = 1; seed <= 50; seed++) {
-      const report = await new SimulatedCell({ seed, replicas: 5, hours: 0.5 / 60, mode: 'safety', sabotage }).run();
+      const report = await new SimulatedCell({ seed, replicas: 3, hours: 0.5 / 60, mode: 'safety', sabotage }).run();
       if (report.violation !== null && report.simulatedMs < 15_000 && report.strikes.length > strikes) return seed;
     }
     throw new Error('no seed fails');

@@ -27,6 +27,8 @@ const ignored = new Set([
   // Constants.
   'limits',
   '_hooks_',
+  // Below which ballot a damaged log may have lost something: no disk is damaged here.
+  '_damagedBelow_',
   // The clocks of the present input, and what is derived from their standing still.
   'now',
   '_bootLeadMs_',
@@ -35,7 +37,15 @@ const ignored = new Set([
 ]);
 
 /** Points in time from which something is counted: now is not the same as before. */
-const begun = new Set(['lastSentMs', 'startedMs', '_askedMs_', '_lastProposedMs_', 'monotonicMs']);
+const begun = new Set([
+  'lastSentMs',
+  'startedMs',
+  '_startedMs_',
+  '_askedMs_',
+  '_heardMs_',
+  '_lastProposedMs_',
+  'monotonicMs',
+]);
 /** Points in time until which something waits or holds: reached or not. */
 const ends = new Set(['_untilMs_', '_notBeforeMs_']);
 /** The other clocks of the same moment. */
@@ -132,14 +142,21 @@ export class Fingerprint {
       return;
     }
     this.#text += '<';
-    const isCatchUp = '_knower_' in part;
+    const idle = '_knower_' in part ? idleCatchUp(part) : null;
     for (const [key, value] of Object.entries(part)) {
-      // An answer to a request for missed values comes at once, under the number of that request, whatever it is.
-      if (!ignored.has(key) && !(isCatchUp && key === '_nonce_')) this.#walk(key, value);
+      if (!ignored.has(key) && idle?.has(key) !== true) this.#walk(key, value);
     }
     this.#text += '>';
   }
 }
+
+/** An answer to a request for missed values comes at once, under the number of that request, whatever it is. */
+const numberOfRequest: ReadonlySet<string> = new Set(['_nonce_']);
+/** Who misses nothing forgets whom it asked, and takes over both what there is and who has it from whoever speaks of more. */
+const nothingMissed: ReadonlySet<string> = new Set(['_nonce_', '_target_', '_knower_', '_asked_']);
+
+const idleCatchUp = (part: object): ReadonlySet<string> =>
+  (part as { readonly behind?: number }).behind === 0 ? nothingMissed : numberOfRequest;
 
 /** A text that equal data share: keys stand in the order in which the core writes them. */
 export function dataText(data: object): string {

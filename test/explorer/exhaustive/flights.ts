@@ -10,6 +10,8 @@ import type { Interests } from './local-run.ts';
 
 export class Flights {
   readonly #sets: (readonly number[])[] = [];
+  /** A bit for each message, several sharing one: a set that has a bit more is no part of one without. */
+  readonly #bits: number[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #unions = new Map<number, number>();
   readonly #rests = new Map<number, number>();
@@ -29,6 +31,7 @@ export class Flights {
     let number = this.#numbers.get(text);
     if (number === undefined) {
       number = this.#sets.push(messages) - 1;
+      this.#bits.push(messages.reduce((bits, message) => bits | (1 << (message % 31)), 0));
       this.#numbers.set(text, number);
     }
     return number;
@@ -44,6 +47,19 @@ export class Flights {
       this.#unions.set(key, union);
     }
     return union;
+  }
+
+  /** Whether all of `part` is in `flight` too. */
+  has(flight: number, part: number): boolean {
+    if (part === 0 || part === flight) return true;
+    if (((this.#bits[part] as number) & ~(this.#bits[flight] as number)) !== 0) return false;
+    const all = this.at(flight);
+    let at = 0;
+    for (const message of this.at(part)) {
+      while (at < all.length && (all[at] as number) < message) at++;
+      if (all[at++] !== message) return false;
+    }
+    return true;
   }
 
   without(flight: number, message: number): number {

@@ -51,6 +51,7 @@ export const keptOf = (step: number): number | null => ((step & 15) === 0 ? null
 /** The core's fields as they are named in the explorer's bundle. */
 interface OpenedReplica {
   readonly state: string;
+  readonly _catchUp_: { readonly behind: number };
   readonly _coordinator_: {
     readonly _proposer_: {
       readonly ballot: Ballot;
@@ -177,6 +178,12 @@ export class LocalRun implements MemberWorld {
     this.wrote = member.pending.length;
     if (kept !== null) this.#restart(kept);
     else if (this.#scope.disk === 'prompt') while (member.pending.length > 0) member.flush(1);
+    // Who has learned it otherwise takes no notice of an answer any more.
+    if (this.#opened?._catchUp_.behind === 0) this.missing = -1;
+  }
+
+  get #opened(): OpenedReplica | null {
+    return this.member.core as unknown as OpenedReplica | null;
   }
 
   #happen(event: number): void {

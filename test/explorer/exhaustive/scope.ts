@@ -67,6 +67,14 @@ export const scopes: readonly Scope[] = [
   },
   {
     ...common,
+    name: 'whole',
+    about: 'two candidates from the start, a value submitted to the first, a crash and a lost disk: three instances',
+    submissions: { a: 1 },
+    crashes: 1,
+    lostDisks: 1,
+  },
+  {
+    ...common,
     name: 'succession',
     about: 'a master with a value to propose, a second candidate, a crash and a lost disk',
     submissions: { a: 1 },

@@ -59,6 +59,9 @@ export interface SearchOptions {
   readonly onProgress?: (sofar: SearchResult) => void;
 }
 
+const sameNumbers = (some: readonly number[], others: readonly number[]): boolean =>
+  some.length === others.length && some.every((number, i) => number === others[i]);
+
 export class Search {
   readonly scope: Scope;
   readonly catalogue = new Catalogue();
@@ -85,7 +88,11 @@ export class Search {
     this.#members = scope.voters.map((name) => new LocalStates(scope, this.catalogue, this.#flights, name));
     this.#faults = 2 * this.#width;
     this.#next = new Int32Array(this.#faults + 1);
-    this.#table = new StateTable(this.#faults + 1);
+    this.#table = new StateTable({
+      width: this.#faults + 1,
+      keyWidth: this.#width,
+      covers: (one, other) => this.#covers(one, other),
+    });
     this.#quorum = Math.floor(this.#width / 2) + 1;
   }
 
@@ -103,8 +110,10 @@ export class Search {
         levelEnds = table.size;
         this.#depth++;
       }
-      table.read(number, tuple);
-      this.#expand(number, tuple);
+      if (!table.isCovered(number)) {
+        table.read(number, tuple);
+        this.#expand(number, tuple);
+      }
       if (this.#failure !== null) {
         exhausted = false;
         break;
@@ -117,6 +126,20 @@ export class Search {
       }
     }
     return this.#result(exhausted);
+  }
+
+  /**
+   * Of two states with the same members, the one with more on its way to each of them and fewer faults behind it can go on in every
+   * way that the other can, to states of which the same holds: messages may get lost, and faults need not strike. What is checked
+   * looks at the members alone. So whatever goes wrong after `other` goes wrong after `one`.
+   */
+  #covers(one: Int32Array, other: Int32Array): boolean {
+    const [had, has] = [one[this.#faults] as number, other[this.#faults] as number];
+    if ((had & 0xff) > (has & 0xff) || had >> 8 > has >> 8) return false;
+    for (let at = this.#width; at < this.#faults; at++) {
+      if (!this.#flights.has(one[at] as number, other[at] as number)) return false;
+    }
+    return true;
   }
 
   #result(exhausted: boolean): SearchResult {
@@ -168,7 +191,8 @@ export class Search {
       if (state.canExpire) this.#happens(number, tuple, m, expireEvent);
       if (state.canElect && elections < scope.ballots) this.#happens(number, tuple, m, electEvent);
       if (state.canSubmit) this.#happens(number, tuple, m, submitEvent);
-      if (this.#mayLoseDisk(faults)) this.#happens(number, tuple, m, loseDiskEvent);
+      if (this.#mayLoseDisk(faults) && !this.#losesInVain(number, tuple, m))
+        this.#happens(number, tuple, m, loseDiskEvent);
       if (!this.#mayCrash(faults)) continue;
       for (let kept = 0; kept <= state.pending; kept++) this.#happens(number, tuple, m, crashEvent - kept);
     }
@@ -181,6 +205,27 @@ export class Search {
 
   #mayLoseDisk(faults: number): boolean {
     return faults >> 8 < this.scope.lostDisks;
+  }
+
+  /**
+   * Whether the loss of its disk leads to a state that this one covers. Who lost it is gone for good, says nothing, and what it accepted
+   * counts as before; in this search every member may do nothing more for ever. So what the others do after the loss they can do
+   * without it. Looked at in each state of a member: not so where it comes back under the same identity.
+   */
+  #losesInVain(number: number, tuple: Int32Array, member: number): boolean {
+    const states = this.#members[member] as LocalStates;
+    const before = this.#stateOf(member, tuple);
+    try {
+      const { to, sent } = states.move(tuple[member] as number, stepOf(loseDiskEvent, null));
+      const { gone, votes, elections } = states.at(to);
+      return gone && sent === null && elections === before.elections && sameNumbers(votes, before.votes);
+    } catch (error) {
+      this.#failure = {
+        ...ruleOf(error),
+        moves: [...this.#movesTo(number), { member, step: stepOf(loseDiskEvent, null) }],
+      };
+      return true;
+    }
   }
 
   /** The member asked answers, and the answer arrives. */
