@@ -53,7 +53,7 @@ describe('every state of a small cell', () => {
     expect(new plain.Search(duel as Scope).run({ statesMax: 1000 })).toMatchObject({ exhausted: false, failure: null });
   });
 
-  test('shows two values chosen where an emptied disk counts as the same member, by the shortest way', () => {
+  test('shows two values chosen where an emptied disk counts as the same member, by a short way', () => {
     const scope: Scope = {
       ...oneBallot,
       elections: { a: 1, b: 1 },

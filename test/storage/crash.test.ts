@@ -5,7 +5,18 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { CrashOptions, DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
-import { entry, formedDisk, handle, open, persisted, simulatedDisk, takeOptions, view, write } from './support.ts';
+import {
+  entry,
+  formedDisk,
+  handle,
+  open,
+  persisted,
+  simulatedDisk,
+  takeOptions,
+  view,
+  withoutTurns,
+  write,
+} from './support.ts';
 
 /** Segments of few groups, so that the script crosses many. */
 const small = { segmentBytes: 8 * 1024 };
@@ -113,7 +124,7 @@ describe('a replica killed at any operation of its disk', () => {
       const told: Told = { instance: 0, promise: 0, chosen: 0, boot: 0, snapshot: 0 };
       const killed = await killedAt(
         step,
-        (fault) => formedDisk(simulatedDisk({ seed: step, fault })),
+        (fault) => formedDisk(simulatedDisk({ seed: step, fault, schedule: withoutTurns })),
         (disk) => life(disk, told),
       );
       if (killed === null) {
@@ -133,7 +144,7 @@ describe('a replica killed at any operation of its disk', () => {
       const told: Told = { instance: 0, promise: 0, chosen: 0, boot: 0, snapshot: 0 };
       const killed = await killedAt(
         first,
-        (fault) => formedDisk(simulatedDisk({ seed: first, fault })),
+        (fault) => formedDisk(simulatedDisk({ seed: first, fault, schedule: withoutTurns })),
         (disk) => life(disk, told),
       );
       if (killed === null) break;

@@ -70,16 +70,26 @@ export function simulatedDisk(
     seed?: number;
     fault?: (operation: DiskOperation) => DiskFault | null;
     onMisuse?: (what: string) => void;
+    schedule?: (delayMs: number, callback: () => void) => void;
   } = {},
 ): SimulatedDisk {
-  const { fault, onMisuse } = options;
+  const { fault, onMisuse, schedule = (_delayMs, callback) => setImmediate(callback) } = options;
   return new SimulatedDisk({
-    schedule: (_delayMs, callback) => setImmediate(callback),
+    schedule,
     random: new Random(options.seed ?? 1),
     ...(fault === undefined ? {} : { fault }),
     ...(onMisuse === undefined ? {} : { onMisuse }),
   });
 }
+
+const settled = Promise.resolve();
+
+/**
+ * For {@link simulatedDisk}: an operation answers once everything that waited has gone on, without a turn of the event loop, which would ask
+ * the system for news each time. For who looks at nothing but the disk.
+ */
+export const withoutTurns = (_delayMs: number, callback: () => void): void =>
+  void settled.then(() => process.nextTick(callback));
 
 export const storageOptions = (more: Partial<StorageOptions> = {}): StorageOptions => ({
   expectName: 'n1',

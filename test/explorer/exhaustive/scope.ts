@@ -19,7 +19,7 @@ export interface Scope {
   readonly disk: 'prompt' | 'free';
   /** The search begins when the first voter serves, elected by the second, while the third has received nothing yet. */
   readonly established?: boolean;
-  /** Too large for every day: takes an hour or more, and gigabytes. */
+  /** Part of another scope: for who wants only that. */
   readonly onlyWhenNamed?: boolean;
   /** A lost disk comes back empty under the same identity: wrong, and to be found so. */
   readonly sameIdentity?: boolean;
@@ -76,7 +76,8 @@ export const scopes: readonly Scope[] = [
   {
     ...common,
     name: 'succession',
-    about: 'a master with a value to propose, a second candidate, a crash and a lost disk',
+    about:
+      'a master with a value to propose, a second candidate, a crash and a lost disk: what is left of `whole` from there on',
     submissions: { a: 1 },
     crashes: 1,
     lostDisks: 1,

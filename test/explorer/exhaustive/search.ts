@@ -1,9 +1,10 @@
 /**
  * Every state of a small cell that the production core can reach, breadth first.
  *
- * A state of the cell is the states of its members (`local-states.ts`), nothing else: what is in flight follows from what
- * each ever sent. From each state every event of every member is tried: each message ever sent to it, a flush, the end of all
- * its leases and waits, its election timer, a submission, a crash with each part of its unflushed writes, the loss of its disk.
+ * A state of the cell is the states of its members (`local-states.ts`), what is on its way to each (`flights.ts`), and how many faults
+ * there were. From each state every event of every member is tried: each message on its way to it, a flush, the end of all its leases
+ * and waits, its election timer, a submission, a crash with each part of its unflushed writes, the loss of its disk. A state is not
+ * looked at when another one covers it (`#covers`): whatever can go wrong after it can go wrong after that one.
  *
  * Checked at every move: agreement by durable votes (I1), that what is applied was chosen, in order and in the right epoch
  * (I4, I21), ballots (I3), nothing sent before it is durable (I10), and the core's own invariants. Leases are free to end at
@@ -66,7 +67,9 @@ export class Search {
   readonly scope: Scope;
   readonly catalogue = new Catalogue();
   readonly #members: readonly LocalStates[];
-  readonly #table: StateTable;
+  #table: StateTable;
+  /** How the first state of the search is reached. */
+  readonly #before: Move[] = [];
   readonly #quorum: number;
   readonly #began = performance.now();
   readonly #width: number;
@@ -88,24 +91,24 @@ export class Search {
     this.#members = scope.voters.map((name) => new LocalStates(scope, this.catalogue, this.#flights, name));
     this.#faults = 2 * this.#width;
     this.#next = new Int32Array(this.#faults + 1);
-    this.#table = new StateTable({
-      width: this.#faults + 1,
-      keyWidth: this.#width,
-      covers: (one, other) => this.#covers(one, other),
-    });
+    this.#table = this.#newTable();
     this.#quorum = Math.floor(this.#width / 2) + 1;
+  }
+
+  #newTable(): StateTable {
+    const covers = (one: Int32Array, other: Int32Array): boolean => this.#covers(one, other);
+    return new StateTable({ width: this.#faults + 1, keyWidth: this.#width, covers });
   }
 
   run(options: SearchOptions = {}): SearchResult {
     const { statesMax = Number.POSITIVE_INFINITY, secondsMax = Number.POSITIVE_INFINITY } = options;
-    const table = this.#table;
     const tuple = new Int32Array(this.#faults + 1);
-    table.add(tuple, -1, -1, 0);
-    let first = 0;
-    if (this.scope.established === true) first = this.#establish(tuple);
+    this.#table.add(tuple, -1, -1, 0);
+    if (this.scope.established === true) this.#establish(tuple);
+    const table = this.#table;
     let levelEnds = table.size;
     let exhausted = true;
-    for (let number = first; number < table.size; number++) {
+    for (let number = 0; number < table.size; number++) {
       if (number === levelEnds) {
         levelEnds = table.size;
         this.#depth++;
@@ -161,8 +164,8 @@ export class Search {
     return (this.#members[member] as LocalStates).at(tuple[member] as number);
   }
 
-  /** The first voter becomes master by the second alone. Returns the number of that state. */
-  #establish(tuple: Int32Array): number {
+  /** The first voter becomes master by the second alone. The search begins there: what led there is not looked at, and covers nothing. */
+  #establish(tuple: Int32Array): void {
     const last = (): number => this.#table.size - 1;
     for (let i = 0; !this.#stateOf(0, tuple).canSubmit && i < 20; i++) {
       const [toFirst] = this.#flights.at(tuple[this.#width] as number);
@@ -172,7 +175,9 @@ export class Search {
       else this.#try(last(), tuple, 0, stepOf(electEvent, null));
       this.#table.read(last(), tuple);
     }
-    return last();
+    this.#before.push(...this.#movesTo(last()));
+    this.#table = this.#newTable();
+    this.#table.add(tuple, -1, -1, 0);
   }
 
   /** Tries everything that can happen in `tuple`. */
@@ -311,7 +316,7 @@ export class Search {
     for (let at = number; at > 0; at = this.#table.parent(at)) {
       moves.push({ member: this.#table.mover(at), step: this.#table.step(at) });
     }
-    return moves.reverse();
+    return [...this.#before, ...moves.reverse()];
   }
 
   // --- rules of the whole cell ------------------------------------------------------------------------------------------
