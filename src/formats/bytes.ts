@@ -197,6 +197,11 @@ export class ByteReader {
     return this.#at;
   }
 
+  /** What it reads from, from the first byte on. */
+  get whole(): Buffer {
+    return this.#bytes;
+  }
+
   get remaining(): number {
     return this.#bytes.length - this.#at;
   }

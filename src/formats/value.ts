@@ -118,8 +118,7 @@ export function encodeValue(value: Value): Buffer {
       writeConfiguration(to, value.configuration);
       break;
     case 'submitted':
-      to.safe(value.epoch).safe(value.cellTimeMs).u16(value.items.length);
-      for (const item of value.items) to.bytes(item);
+      encodeSubmitted(to, value);
       break;
     default:
       return unreachable(value);
@@ -129,8 +128,47 @@ export function encodeValue(value: Value): Buffer {
   return bytes;
 }
 
+function encodeSubmitted(to: ByteWriter, value: Submitted): void {
+  const { items } = value;
+  to.safe(value.epoch).safe(value.cellTimeMs).u16(items.length);
+  for (const item of items) to.bytes(item);
+  // What was gathered from many requests lies together from now on: the log keeps it long, and each of them has more around it.
+  if (Object.isFrozen(items)) return;
+  const bytes = to.finish();
+  let at = submittedHeaderBytes;
+  for (let i = 0; i < items.length; i++) {
+    const { length } = items[i] as Uint8Array;
+    (items as Uint8Array[])[i] = bytes.subarray(at + 4, at + 4 + length);
+    at += 4 + length;
+  }
+}
+
+/** The items are made when they are asked for: an object for each would take as much as what is in it, as long as the log has it. */
+function submittedValue(
+  epoch: Epoch,
+  cellTimeMs: CellTimeMs,
+  place: { readonly bytes: Buffer; readonly at: number; readonly end: number; readonly count: number },
+): Submitted {
+  const { bytes, at, end, count } = place;
+  const value: Submitted = {
+    kind: 'submitted',
+    epoch,
+    cellTimeMs,
+    get items() {
+      const from = new ByteReader(bytes.subarray(at, end));
+      return Array.from({ length: count }, () => from.bytes());
+    },
+  };
+  // Not a part of it: two values are equal whether it is known or not.
+  return Object.defineProperty(value, 'itemBytes', { value: end - at });
+}
+
+type Submitted = Value & { readonly kind: 'submitted' };
+/** In front of the first item: kind, epoch, cell time, number of items. */
+const submittedHeaderBytes = 19;
+
 const submittedLength = (items: readonly Uint8Array[]): number =>
-  items.reduce((sum, item) => sum + item.length + 4, 19);
+  items.reduce((sum, item) => sum + item.length + 4, submittedHeaderBytes);
 
 /** @throws {FormatError} for anything that {@link encodeValue} would not write. Keeps `bytes`; they must not change. */
 export function decodeValue(bytes: Uint8Array): Value {
@@ -163,9 +201,9 @@ function readValue(from: ByteReader): Value {
       const cellTimeMs = from.safe() as CellTimeMs;
       const count = from.u16();
       if (count > itemsMax) throw new FormatError('too many items');
-      const items: Uint8Array[] = [];
-      for (let i = 0; i < count; i++) items.push(from.bytes());
-      return { kind: 'submitted', epoch, cellTimeMs, items };
+      const at = from.offset;
+      for (let i = 0; i < count; i++) from.skipBytes();
+      return submittedValue(epoch, cellTimeMs, { bytes: from.whole, at, end: from.offset, count });
     }
     default:
       throw new UnknownValueError(kind);

@@ -204,6 +204,7 @@ const rangeOf = (from: number, upTo: number): BadItem => ({
 /** Rough size of a value in messages, for paging. */
 export function valueBytes(value: Value): number {
   if (value.kind !== 'submitted') return 256;
+  if (value.itemBytes !== undefined) return 64 + value.itemBytes;
   let bytes = 64;
   for (const item of value.items) bytes += item.length + 4;
   return bytes;
@@ -218,8 +219,10 @@ export function valuesEqual(a: Value, b: Value): boolean {
     return JSON.stringify(a.configuration) === JSON.stringify(b.configuration);
   }
   if (a.kind === 'submitted' && b.kind === 'submitted') {
-    if (a.epoch !== b.epoch || a.cellTimeMs !== b.cellTimeMs || a.items.length !== b.items.length) return false;
-    return a.items.every((item, i) => bytesEqual(item, b.items[i] as Uint8Array));
+    if (a.epoch !== b.epoch || a.cellTimeMs !== b.cellTimeMs) return false;
+    // Asked for once: a value that was decoded makes its items when it is asked.
+    const items = b.items;
+    return a.items.length === items.length && a.items.every((item, i) => bytesEqual(item, items[i] as Uint8Array));
   }
   return false;
 }

@@ -17,6 +17,8 @@ export interface Limits {
   readonly instanceStepMax: number;
   /** Entries kept in memory behind a snapshot, so that a replica a little behind needs no snapshot itself. */
   readonly retainBehindSnapshotInstances: number;
+  /** No more of them than have so many bytes of values. */
+  readonly retainBehindSnapshotBytes: number;
   /** A prepare may not raise the round by more than this at once: nobody exhausts the ballots. */
   readonly roundStepMax: number;
   /** Between full rounds of a stable master (PML §5.2: under 1 % of instances). */
@@ -34,6 +36,7 @@ export const defaultLimits: Limits = {
   acceptAheadInstancesMax: 4096,
   instanceStepMax: 2 ** 32,
   retainBehindSnapshotInstances: 1024,
+  retainBehindSnapshotBytes: 16 * 1024 * 1024,
   roundStepMax: 2 ** 32,
   boostEveryMs: 20_000,
 };

@@ -12,7 +12,7 @@ import { Acceptor } from './acceptor.ts';
 import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
-import { ChosenLog } from './chosen-log.ts';
+import { ChosenLog, valueBytes } from './chosen-log.ts';
 import type { ComparisonRule } from './comparison.ts';
 import type { Configuration, ConfigurationFrom } from './configuration.ts';
 import { ConfigurationHistory } from './configuration-history.ts';
@@ -479,7 +479,13 @@ export class Replica {
   #onSnapshotTaken(instance: Instance): void {
     const { log, limits, appliedUpTo, configurations } = this.#context;
     invariant(instance <= appliedUpTo, 'a snapshot holds only what was applied', { instance, appliedUpTo });
-    const cut = instance - limits.retainBehindSnapshotInstances;
+    let cut = Math.max(instance - limits.retainBehindSnapshotInstances, log.firstRetained - 1);
+    let bytes = 0;
+    for (let at = instance; at > cut; at--) {
+      const entry = log.get(at);
+      if (entry !== undefined) bytes += valueBytes(entry.value);
+      if (bytes > limits.retainBehindSnapshotBytes) cut = at;
+    }
     if (cut >= log.firstRetained) log.cut(cut);
     configurations.forget(Math.min(instance, log.firstRetained) as Instance);
   }

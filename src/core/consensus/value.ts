@@ -22,6 +22,8 @@ export type Value =
       /** Cell time at the proposer, never going back along the log. */
       readonly cellTimeMs: CellTimeMs;
       readonly items: readonly Uint8Array[];
+      /** Of all items, each with four for its length; where whoever has read the value knows it without making the items. */
+      readonly itemBytes?: number;
     };
 
 export const noop: Value = { kind: 'noop' };

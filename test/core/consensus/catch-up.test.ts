@@ -1,5 +1,7 @@
 /** Learning what was missed: pitfall P29, and what must be durable before it counts. */
 import { describe, expect, test } from 'vitest';
+import { valueBytes } from '../../../src/core/consensus/chosen-log.ts';
+import type { Value } from '../../../src/core/consensus/value.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
 import { accept, commit, entry, value } from '../../support/messages.ts';
 
@@ -66,5 +68,26 @@ describe('P29: catching up', () => {
       for (const provider of providers()) asked.add(provider);
     }
     expect(asked).toContain('a#1');
+  });
+
+  test('behind a snapshot no more is kept for others than has so many bytes, the newest of it', () => {
+    const entries = Array.from({ length: 9 }, (_, i) => entry(`${i + 1}@1.a=${'x'.repeat(40)}`));
+    const bytes = 3 * valueBytes(entries[0]?.value as Value);
+    for (const [limit, kept] of [
+      [bytes, 7],
+      [bytes - 1, 8],
+      [0, 10],
+      [1e9, 1],
+    ] as const) {
+      const c = new LoneReplica({
+        entries,
+        chosenUpTo: 9,
+        promised: '1.a',
+        limits: { retainBehindSnapshotBytes: limit },
+      });
+      c.wake();
+      c.step({ kind: 'snapshot-taken', at: c.clocks, instance: 9 as never });
+      expect(c.core.firstRetained).toBe(kept);
+    }
   });
 });
