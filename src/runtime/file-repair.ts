@@ -16,7 +16,7 @@ export interface CheckedFiles {
 }
 
 export interface RepairedStorage {
-  checkFiles(): Promise<readonly BadFile[]>;
+  checkFiles(pause: () => Promise<void>): Promise<readonly BadFile[]>;
   condemnSnapshots(files: ReadonlySet<string>): Promise<void>;
   snapshots(): readonly { readonly verified: boolean }[];
   repairFiles(files: ReadonlySet<string>, memory: () => LogMemory | null): Promise<void>;
@@ -29,19 +29,21 @@ export interface RepairingLog {
   takeSnapshot(): Promise<unknown>;
 }
 
+/** `pause`: so that whatever else goes on here has its turn between two pieces of the files. */
 export async function checkAndRepair(
   storage: RepairedStorage,
   log: RepairingLog,
   logger: Logger,
+  pause: () => Promise<void> = () => Promise.resolve(),
 ): Promise<CheckedFiles> {
-  const bad = await storage.checkFiles();
+  const bad = await storage.checkFiles(pause);
   if (bad.length === 0 || !log.mayRepair) return { files: bad, repaired: [] };
   logger.error({ files: bad }, 'files of this replica are damaged; repairing them');
   const names = new Set(bad.map(({ file }) => file));
   await storage.condemnSnapshots(names);
   if (storage.snapshots().some(({ verified }) => !verified)) await log.takeSnapshot();
   await storage.repairFiles(names, () => log.memory);
-  const files = await storage.checkFiles();
+  const files = await storage.checkFiles(pause);
   const left = new Set(files.map(({ file }) => file));
   const repaired = bad.filter(({ file }) => !left.has(file));
   logger.info({ repaired: repaired.length, left: files.length }, 'damaged files were repaired');

@@ -252,7 +252,8 @@ class ReplicaProcess {
     this.#switch.set(this.#service);
     this.#levelKept = joined.manifest.level;
     this.#watchSpace(joined);
-    this.#selfCheck.checks.readFiles = () => checkAndRepair(joined.storage, log, this.#logger);
+    const pause = (): Promise<void> => new Promise((resolve) => this.#world.clocks.nextTurn(resolve));
+    this.#selfCheck.checks.readFiles = () => checkAndRepair(joined.storage, log, this.#logger, pause);
     this.#selfCheck.start(log);
     backups?.start();
     log.start();

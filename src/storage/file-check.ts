@@ -18,7 +18,11 @@ export interface BadFile {
   readonly problem: string;
 }
 
-export async function checkFiles(directory: DataDirectory, snapshots: SnapshotStore): Promise<readonly BadFile[]> {
+export async function checkFiles(
+  directory: DataDirectory,
+  snapshots: SnapshotStore,
+  pause?: () => Promise<void>,
+): Promise<readonly BadFile[]> {
   const bad: BadFile[] = [];
   await inspect(directory.disk).catch((error: unknown) => bad.push(badFile(manifestName, error)));
   for (const copy of [0, 1] as const) {
@@ -29,16 +33,23 @@ export async function checkFiles(directory: DataDirectory, snapshots: SnapshotSt
     await snapshots.verify(entry).catch((error: unknown) => bad.push(badFile(entry.file, error)));
   }
   // What was half-way written at the first look is whole at the second.
-  if ((await checkLog(directory, snapshots)).length > 0) bad.push(...(await checkLog(directory, snapshots)));
+  const first = await checkLog(directory, snapshots, pause);
+  if (first.length > 0) bad.push(...(await checkLog(directory, snapshots, pause)));
   return bad;
 }
 
 /** One row a segment, with the first place that is damaged in it. */
-async function checkLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<readonly BadFile[]> {
+async function checkLog(
+  directory: DataDirectory,
+  snapshots: SnapshotStore,
+  pause: (() => Promise<void>) | undefined,
+): Promise<readonly BadFile[]> {
   const { manifest, disk } = directory;
   const above = snapshots.newestInstance();
   try {
-    return bySegment((await recoverLog(disk, manifestOwner(manifest), manifest.segments, plainly(above))).damage);
+    const { segments } = manifest;
+    const log = await recoverLog(disk, manifestOwner(manifest), segments, plainly(above), { pause });
+    return bySegment(log.damage);
   } catch (error) {
     if (error instanceof WalCorruptError) return bySegment([error.facts]);
     return [badFile('wal', error)];

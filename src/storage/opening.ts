@@ -88,7 +88,7 @@ export async function chooseStart(disk: Disk, { manifest, promise }: Known, snap
   );
   const flush = expectedFlush(manifest, promise);
   const memory = rememberedBy(manifest);
-  const log = await recoverLog(disk, owner, manifest.segments, { above, restateAbove, flush }, memory);
+  const log = await recoverLog(disk, owner, manifest.segments, { above, restateAbove, flush }, { memory });
   // Also of a snapshot that an earlier start found to be bad.
   const newest = Math.max(received, ...manifest.snapshots.map(({ instance }) => instance), 0);
   const whole = from >= received && isComplete(log, from, newest);

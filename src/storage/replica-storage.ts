@@ -270,9 +270,9 @@ export class ReplicaStorage {
     return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
   }
 
-  /** Reads again every file that the manifest names, beside everything else. */
-  checkFiles(): Promise<readonly BadFile[]> {
-    return checkFiles(this.#parts.directory, this.#parts.snapshots);
+  /** Reads again every file that the manifest names, beside everything else; `pause` is awaited now and then. */
+  checkFiles(pause?: () => Promise<void>): Promise<readonly BadFile[]> {
+    return checkFiles(this.#parts.directory, this.#parts.snapshots, pause);
   }
 
   /** These snapshots are bad: they stand for nothing any more, and go with the next one that is taken. Durable when it resolves. */

@@ -17,6 +17,8 @@ import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts';
 import { SnapshotCorruptError } from './errors.ts';
 import { isNotFound, readingFile } from './files.ts';
 
+const blockBytes = 512 * 1024;
+
 export interface VerifiedSnapshot {
   readonly header: SnapshotHeader;
   readonly bytes: number;
@@ -51,7 +53,8 @@ export function verifySnapshot(
     disk,
     path,
     async (file) => {
-      const { header, bytes: headerBytes } = await readHeader(file);
+      const blocks = new BlockReader(file);
+      const { header, bytes: headerBytes } = await readHeader(blocks);
       if (origin !== null && (header.cellId !== origin.cellId || header.generation !== origin.generation)) {
         throw new FormatError(`it is of cell ${header.cellId}, generation ${header.generation}`);
       }
@@ -60,7 +63,7 @@ export function verifySnapshot(
       let records = 0;
       let offset = headerBytes.length;
       for (let chunks = 0; ; chunks++) {
-        const part = await readPart(file, offset);
+        const part = await readPart(blocks, offset);
         offset += part.bytes.length;
         if (part.kind === 'chunk') {
           records += countChunk(part.bytes, seed, chunks);
@@ -97,11 +100,12 @@ export const readSnapshotHeader = (disk: Disk, path: string): Promise<SnapshotHe
  */
 export async function verifiedPrefix(file: DiskFile): Promise<number> {
   try {
-    const { bytes: headerBytes } = await readHeader(file);
+    const blocks = new BlockReader(file);
+    const { bytes: headerBytes } = await readHeader(blocks);
     const seed = snapshotSeed(headerBytes);
     let offset = headerBytes.length;
     for (let index = 0; ; index++) {
-      const part = await readPart(file, offset).catch((error: unknown) =>
+      const part = await readPart(blocks, offset).catch((error: unknown) =>
         error instanceof FormatError ? null : fail(error),
       );
       if (part === null || part.kind !== 'chunk' || !isGoodChunk(part.bytes, seed, index)) return offset;
@@ -141,12 +145,13 @@ async function* snapshotChunks(disk: Disk, path: string): AsyncGenerator<readonl
     throw error;
   });
   try {
-    const { bytes: headerBytes } = await reading(path, () => readHeader(file));
+    const blocks = new BlockReader(file);
+    const { bytes: headerBytes } = await reading(path, () => readHeader(blocks));
     const seed = snapshotSeed(headerBytes);
     let offset = headerBytes.length;
     for (let index = 0; ; index++) {
       const records = await reading(path, async () => {
-        const part = await readPart(file, offset);
+        const part = await readPart(blocks, offset);
         offset += part.bytes.length;
         return part.kind === 'chunk' ? decodeChunk(part.bytes, seed, index) : null;
       });
@@ -158,18 +163,55 @@ async function* snapshotChunks(disk: Disk, path: string): AsyncGenerator<readonl
   }
 }
 
-async function readHeader(file: DiskFile): Promise<{ readonly header: SnapshotHeader; readonly bytes: Uint8Array }> {
+type ReadingFile = Pick<DiskFile, 'read'>;
+
+/**
+ * For who reads a file from its beginning to its end: one job of the disk for a block, not two for each part. What was handed out
+ * stays as it is.
+ */
+class BlockReader implements ReadingFile {
+  readonly #file: DiskFile;
+  #offset = 0;
+  #block: Uint8Array = new Uint8Array(0);
+
+  constructor(file: DiskFile) {
+    this.#file = file;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const from = offset - this.#offset;
+    if (from < 0 || from + length > this.#block.length) {
+      this.#block = await this.#readBlock(offset, length);
+      this.#offset = offset;
+      return this.#block.subarray(0, length);
+    }
+    return this.#block.subarray(from, from + length);
+  }
+
+  async #readBlock(offset: number, length: number): Promise<Uint8Array> {
+    if (length >= blockBytes) return this.#file.read(offset, length);
+    try {
+      return await this.#file.read(offset, blockBytes);
+    } catch (error) {
+      if (!(error instanceof DiskError && error.reason === 'io')) throw error;
+      // What cannot be read may lie behind what is asked for.
+      return this.#file.read(offset, length);
+    }
+  }
+}
+
+async function readHeader(file: ReadingFile): Promise<{ readonly header: SnapshotHeader; readonly bytes: Uint8Array }> {
   const length = snapshotHeaderBytes(await readExactly(file, 0, headerPrefixBytes));
   const bytes = await readExactly(file, 0, length);
   return { header: decodeSnapshotHeader(bytes), bytes };
 }
 
-async function readPart(file: DiskFile, offset: number): Promise<Part> {
+async function readPart(file: ReadingFile, offset: number): Promise<Part> {
   const { kind, bytes } = partBytes(await readExactly(file, offset, chunkPrefixBytes));
   return { kind, bytes: await readExactly(file, offset, bytes) };
 }
 
-async function readExactly(file: DiskFile, offset: number, length: number): Promise<Uint8Array> {
+async function readExactly(file: ReadingFile, offset: number, length: number): Promise<Uint8Array> {
   const bytes = await file.read(offset, length);
   if (bytes.length !== length) throw new FormatError('it ends too early');
   return bytes;

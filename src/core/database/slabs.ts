@@ -83,7 +83,7 @@ export class Slabs {
       const piece = this.#doomed[0];
       if (piece === undefined) return null;
       const slab = this.#slabs[piece] ?? null;
-      if (slab !== null && slab.doomed) return { piece, used: slab.used };
+      if (slab?.doomed === true) return { piece, used: slab.used };
       this.#doomed.shift();
     }
   }

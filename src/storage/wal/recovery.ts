@@ -30,7 +30,7 @@ import { UnsupportedFormatError, WalCorruptError } from '../errors.ts';
 import { segmentName } from '../files.ts';
 import { KnownItems } from './known-items.ts';
 import { judgeLogEnd } from './log-end.ts';
-import { readSegment, type SegmentBytes } from './segment-reader.ts';
+import { readContinues, readSegment, type SegmentBytes } from './segment-reader.ts';
 
 export interface LiveSegment {
   readonly segment: number;
@@ -94,23 +94,38 @@ export interface LogExpectation {
 /** For who only looks. */
 export const plainly = (above: number): LogExpectation => ({ above, restateAbove: above, flush: 0 });
 
-/** @throws {WalCorruptError} for what no crash and no damage of a disk explains: it is another member's, or was put there. */
+/** What a reader needs beside the log. */
+export interface LogSurroundings {
+  /** Takes up what the log knows of the disks of others. */
+  readonly memory?: WitnessMemory;
+  /** Awaited now and then, by who reads beside a running replica. */
+  readonly pause?: (() => Promise<void>) | undefined;
+}
+
+/** Between two pauses: about a millisecond. */
+const bytesPerPause = 256 * 1024;
+
+/**
+ * One segment in memory at a time, and what is kept of it.
+ * @throws {WalCorruptError} for what no crash and no damage of a disk explains: it is another member's, or was put there.
+ */
 export async function recoverLog(
   disk: Disk,
   owner: Owner,
   segments: readonly number[],
   expected: LogExpectation,
-  memory: WitnessMemory | null = null,
+  { memory, pause }: LogSurroundings = {},
 ): Promise<RecoveredLog> {
-  const seed = ownerSeed(owner);
-  const read: SegmentBytes[] = [];
-  for (const segment of segments) read.push(await readSegment(disk, owner, segment));
-  const recovery = new LogRecovery(seed, expected.restateAbove, memory);
-  for (const [i, segment] of read.entries()) {
-    const later = read.slice(i + 1).flatMap(({ continues }) => (continues === null ? [] : [continues]));
-    if (later.some((point) => point.segment < segment.segment)) continue; // superseded as a whole
-    const end = later.find((point) => point.segment === segment.segment)?.offset ?? null;
-    recovery.take(segment, end);
+  const recovery = new LogRecovery(ownerSeed(owner), expected.restateAbove, memory ?? null);
+  // The first is later than none.
+  const continues: (LogPoint | null)[] = [null];
+  for (const segment of segments.slice(1)) continues.push(await readContinues(disk, segment));
+  for (const [i, segment] of segments.entries()) {
+    const read = await readSegment(disk, owner, segment);
+    const later = continues.slice(i + 1).filter((point) => point !== null);
+    if (later.some((point) => point.segment < segment)) continue; // superseded as a whole
+    const end = later.find((point) => point.segment === segment)?.offset ?? null;
+    await recovery.take(read, end, pause ?? null);
   }
   return recovery.result(expected);
 }
@@ -156,7 +171,7 @@ class LogRecovery {
   }
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
-  take(read: SegmentBytes, end: number | null): void {
+  async take(read: SegmentBytes, end: number | null, pause: (() => Promise<void>) | null): Promise<void> {
     const { segment, bytes, continues, problem, unreadableUpTo, lengthKnown } = read;
     if (this.#torn !== null && (continues !== null || !isZeros(bytes, segmentHeaderBytes, bytes.length))) {
       const { file, offset } = this.#torn;
@@ -171,7 +186,12 @@ class LogRecovery {
     const limited = end === null ? bytes : bytes.subarray(0, end);
     let offset = segmentHeaderBytes;
     let first = continues !== null;
+    let pausedAt = offset;
     while (offset < limited.length) {
+      if (pause !== null && offset - pausedAt > bytesPerPause) {
+        await pause();
+        pausedAt = offset;
+      }
       const next = this.#takeGroup({ segment, bytes: limited, offset, opening: first ? continues : null });
       if (next === null) {
         const missing = { file: segmentName(segment), offset };

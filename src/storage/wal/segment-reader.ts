@@ -66,6 +66,15 @@ export async function readSegment(disk: Disk, owner: Owner, segment: number): Pr
   }
 }
 
+/** Where the log goes on from, as the header of the segment says; null where that cannot be read, or where it goes on from nowhere. */
+export const readContinues = (disk: Disk, segment: number): Promise<LogPoint | null> =>
+  readingFile(
+    disk,
+    segmentName(segment),
+    async (file) => decodeSegmentHeader(Buffer.from(await file.read(0, segmentHeaderBytes))).continues,
+    () => null,
+  );
+
 interface Found {
   readonly bytes: Buffer;
   readonly unreadableUpTo: number | null;
