@@ -81,7 +81,7 @@ export type Operators = 'never' | 'drawn' | 'often' | 'upgrades';
 
 /** Half of them are changed by others meanwhile. */
 function withUpgrades(profile: Profile, random: Random): Profile {
-  const changed = random.chance(0.5) ? withOperators(profile, random, 'drawn') : { ...profile, operated: true };
+  const changed = random.chance(0.5) ? withOperators(profile, random, 'upgrades') : { ...profile, operated: true };
   const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
   delete faultEveryMs['replace-member'];
   // Between faults there must be time for some steps: an upgrade stops at whatever it doubts.
@@ -97,16 +97,25 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   return { ...changed, network, upgraded: true, faultEveryMs };
 }
 
+/** Mean time between two sequences, at least and at most. */
+const sequenceEveryMs: Readonly<Record<Operators, readonly [number, number]>> = {
+  never: [60_000, 60_000],
+  drawn: [1_000, 60_000],
+  often: [250, 4_000],
+  // An upgrade stops at whatever it doubts.
+  upgrades: [2_000, 30_000],
+};
+
 /** Nobody else changes members then; leases are short enough for many commands. */
 function withOperators(profile: Profile, random: Random, operators: Operators): Profile {
-  const often = operators === 'often';
   const faultEveryMs: Partial<Record<FaultKind, number>> = { ...profile.faultEveryMs };
   delete faultEveryMs['replace-member'];
   for (const kind of operatedKinds) {
     const every = random.betweenLogarithmic(5_000, 120_000);
     if (random.chance(0.5)) faultEveryMs[kind] = every;
   }
-  const sequencesMs = often ? random.betweenLogarithmic(250, 4_000) : random.betweenLogarithmic(1_000, 60_000);
+  const [leastMs, mostMs] = sequenceEveryMs[operators];
+  const sequencesMs = random.betweenLogarithmic(leastMs, mostMs);
   return { ...profile, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
 }
 
