@@ -80,6 +80,10 @@ describe('a majority that is said to be lost', () => {
     );
   });
 
+  it('cannot be judged while nobody answers: all of them were killed in the middle of it', () => {
+    expect(refusal({ reports: [], statuses: [] })).toBe('No member can say now what it holds.');
+  });
+
   it('names members of this cell', () => {
     expect(refusal({ lost: ['n2', 'n9'] })).toMatch(/n9 is no member/);
   });

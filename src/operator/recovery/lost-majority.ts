@@ -2,7 +2,7 @@
  * Whether a majority is lost that an operator says to be lost. Nothing here finds that out: it only finds what speaks against
  * it, and then nothing is recovered, since whoever can come back brings back everything (design §3, operators' mistake O9).
  */
-import { RefusedError, UsageError } from '../../errors/index.ts';
+import { RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
 import { newestOf } from './candidates.ts';
 import type { CollectedFile } from './collected.ts';
@@ -18,9 +18,12 @@ export interface LostMajority {
   readonly statuses: readonly Heard[];
 }
 
-/** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have. */
+/** @throws {RefusedError} (exit 5) with what is to be started instead; {UsageError} for names that the cell does not have; {UnreachableError} when nobody answers. */
 export function refuseNotLost(facts: LostMajority): void {
   const { lost, cannotStart, collected, reports, statuses } = facts;
+  if (reports.length === 0) {
+    throw new UnreachableError('No member can say now what it holds.', { suggestions: ['paxosctl status'] });
+  }
   const present = reports[0]?.generation ?? 0;
   const copies = collected.map(({ report }) => report).filter(({ generation }) => generation === present);
   const newest = newestOf([...reports, ...copies]);
