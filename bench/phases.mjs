@@ -72,11 +72,11 @@ export async function runLoadPhase({ systems, rows, failover, options, replicas,
 
 /** Fresh cells with many keys: memory, and how long a restart of all members takes. */
 export async function runKeysPhase({ systems, row, snapshot, options, replicas, results, directory, say }) {
-  await withCells({ systems, replicas, directory, results, say, row: row.id }, async (cells) => {
+  await withCells({ systems, replicas, directory, results, say, row: (row ?? snapshot).id }, async (cells) => {
     for (const cell of [...cells]) {
-      await guarded({ cell, cells, results, row: row.id, say }, async () => {
+      await guarded({ cell, cells, results, row: (row ?? snapshot).id, say }, async () => {
         const result = await measureFill(cell, options.keys, say);
-        record({ results, cell, row, result });
+        if (row) record({ results, cell, row, result });
       });
     }
     for (let round = 0; snapshot && round < options.rounds; round += 1) {
@@ -91,7 +91,7 @@ export async function runKeysPhase({ systems, row, snapshot, options, replicas, 
         });
       }
     }
-    for (let round = 0; round < options.rounds; round += 1) {
+    for (let round = 0; row && round < options.rounds; round += 1) {
       for (const cell of inTurn(cells, round)) {
         await guarded({ cell, cells: null, results, row: row.id, say }, async () => {
           const result = await measureRestart(cell, options.keys, round);
@@ -207,6 +207,8 @@ async function measureSnapshot(cell, options) {
     });
     return { rate: result.operations / result.seconds, p99: quantile(result.latenciesMs, 0.99) };
   };
+  // The first load of a cell is a slow one: compilers warm up.
+  await writers();
   const alone = await writers();
   const state = { running: true };
   const snapshots = takeSnapshots(cell, state);

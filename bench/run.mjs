@@ -93,7 +93,8 @@ async function main(args) {
     await runClientsPhase({ ...shared, idle: has(idleRow), callers: has(callersRow), overload: has(overloadRow) });
   }
   // Snapshots want a database of some size, which is that of the rows of memory and restart.
-  if (has(keysRow) || has(snapshotRow)) await runKeysPhase({ ...shared, row: keysRow, snapshot: has(snapshotRow) });
+  if (has(keysRow) || has(snapshotRow))
+    await runKeysPhase({ ...shared, row: has(keysRow), snapshot: has(snapshotRow) });
   if (rows.includes(startupRow)) await runStartupPhase({ ...shared, row: startupRow });
 
   const commandLine = ['npm run bench --', ...withoutPlaces(args)].join(' ');

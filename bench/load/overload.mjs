@@ -8,10 +8,15 @@ import { keyName, makeValue } from './keys-and-values.mjs';
 
 const valueBytes = 100;
 const tickMs = 2;
+const connectAtOnce = 200;
+const connectMsMax = 20_000;
 const drainMsMax = 15_000;
 
-/** What an early refusal looks like; anything else that is not an acknowledgement fails the row. */
-const isRefusal = (error) => /answered 503:.*PAXOS_OVERLOADED/s.test(error.message);
+/** Not done, for sure, and said so: too much to do, or no master just now, which the changes of master tell. Anything else fails the row. */
+const isRefusal = (error) => /answered 503:.*"code":"PAXOS_/s.test(error.message);
+
+/** The replica gave up an idle connection before anything was asked on it. */
+const neverSent = (error) => error.message === 'the connection is closed';
 
 /**
  * Gives what was acknowledged and refused a second, how long each took (p99, ms; the acknowledged ones from when they were to be
@@ -21,27 +26,49 @@ export async function runOverload({ cell, target, rate, connections, letter, sec
   const idle = [];
   const all = [];
   try {
-    for (let i = 0; i < connections; i += 1) {
-      const connection = await cell.connect(target);
-      all.push(connection);
-      idle.push({ connection, key: keyName(letter, i), sequence: 0 });
+    // Many at a time: a replica does not wait long for the first request of a connection.
+    for (let i = 0; i < connections; i += connectAtOnce) {
+      const count = Math.min(connectAtOnce, connections - i);
+      const opened = await Promise.all(Array.from({ length: count }, () => cell.connect(target, connectMsMax)));
+      for (const connection of opened) {
+        idle.push({ connection, key: keyName(letter, all.length), sequence: 0 });
+        all.push(connection);
+      }
     }
     const acknowledgedMs = [];
     const refusedMs = [];
     let failure = null;
     let open = 0;
     let unsent = 0;
+    let lost = 0;
     const send = (worker, dueAt) => {
       const sentAt = performance.now();
       open += 1;
       worker.sequence += 1;
       worker.connection.put(worker.key, makeValue(worker.key, worker.sequence, valueBytes), (error) => {
         open -= 1;
-        idle.push(worker);
-        if (error === null) acknowledgedMs.push(performance.now() - dueAt);
-        else if (isRefusal(error)) refusedMs.push(performance.now() - sentAt);
-        else failure ??= error;
+        if (error === null) {
+          acknowledgedMs.push(performance.now() - dueAt);
+          idle.push(worker);
+        } else if (isRefusal(error)) {
+          refusedMs.push(performance.now() - sentAt);
+          renew(worker);
+        } else if (neverSent(error)) {
+          unsent += 1;
+          renew(worker);
+        } else failure ??= error;
       });
+    };
+    /** Who was refused may have been told to go: a client comes back on a connection of its own making. */
+    const renew = async (worker) => {
+      worker.connection.close();
+      try {
+        worker.connection = await cell.connect(target);
+        all.push(worker.connection);
+        idle.push(worker);
+      } catch {
+        lost += 1;
+      }
     };
     const startedAt = performance.now();
     let next = 0;
@@ -64,6 +91,7 @@ export async function runOverload({ cell, target, rate, connections, letter, sec
       acknowledgedRate: inTime / tookSeconds,
       refusedRate: refusedMs.length / tookSeconds,
       unsent,
+      lost,
       acknowledgedP99: p99(acknowledgedMs),
       refusedP99: p99(refusedMs),
     };
