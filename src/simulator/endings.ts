@@ -224,7 +224,7 @@ export class Endings {
     const remedy = async (): Promise<readonly string[]> => {
       upgrades?.straighten();
       const left = await crew.finish();
-      return left.length > 0 ? left : ((await upgrades?.finish(random)) ?? []);
+      return left.length > 0 ? left : ((await upgrades?.finish(random, () => crew.finish())) ?? []);
     };
     remedy().then(
       (left) => {

@@ -283,16 +283,21 @@ export class UpgradeCrew {
     }
   }
 
-  /** The attempt that is open comes to its end, and one more upgrade is made. Resolves with what could not be done. */
-  async finish(random: Random): Promise<readonly string[]> {
+  /**
+   * The attempt that is open comes to its end, and one more upgrade is made. `help`: a restart may find damage that nobody had read yet,
+   * and that member is helped before the command is typed again. Resolves with what could not be done.
+   */
+  async finish(random: Random, help: () => Promise<readonly string[]>): Promise<readonly string[]> {
     this.#stopped = false;
     const problems: string[] = [];
     const last = async (command: UpgradeKind, wanted: (attempt: Attempt) => boolean): Promise<boolean> => {
       for (let left = lastTries; left > 0; left--) {
-        const ending = await this.#type(plainOrder(command), random.fork(`last ${this.#typed}`), null);
-        this.#options.note('', `operator: upgrade ${command} at last`, textOf(ending));
+        const typed = command === 'run' && isOpen(await this.#open()) ? 'resume' : command;
+        const ending = await this.#type(plainOrder(typed), random.fork(`last ${this.#typed}`), null);
+        this.#options.note('', `operator: upgrade ${typed} at last`, textOf(ending));
         if (typeof ending !== 'string' && ending.code === 0 && wanted(ending.attempt)) return true;
-        problems.push(`upgrade ${command}: ${textOf(ending)}`);
+        problems.push(`upgrade ${typed}: ${textOf(ending)}`);
+        problems.push(...(await help()));
         await this.#pause(this.#options.leaseMs);
       }
       return false;
@@ -336,6 +341,8 @@ export class UpgradeCrew {
     }
   }
 }
+
+const isOpen = (attempt: Attempt | null | undefined): boolean => attempt != null;
 
 const textOf = (ending: Ending): string =>
   typeof ending === 'string' ? ending : `${ending.code} ${ending.attempt.state} ${ending.reason ?? ''}`;
