@@ -72,8 +72,10 @@ export class UpgradeCrew {
   }
 
   /** Is it right that this replica ends for good? One that has not heard of the newest level yet refuses a version that speaks only that. */
-  excuses({ program: { levels } }: Machine, code: string): boolean {
-    return code === 'PAXOS_VERSION_REFUSED' && (levels.min > 1 || levels.max < this.level);
+  excuses({ name, program: { levels } }: Machine, code: string): boolean {
+    // What was damaged cannot be rehearsed: the version before goes on from it, and repairs it from the others.
+    const damaged = this.#options.atlas.isDamaged(name);
+    return code === 'PAXOS_VERSION_REFUSED' && (damaged || levels.min > 1 || levels.max < this.level);
   }
 
   async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
