@@ -87,6 +87,28 @@ export class RehearsalFailedError extends OperatorError {
   }
 }
 
+/** Exit 22: what the version before had recorded cannot be replayed, because the log is not whole any more. */
+export class RehearsalImpossibleError extends OperatorError {
+  constructor(
+    facts: {
+      readonly directory: string;
+      readonly member: string;
+      readonly version: string;
+      readonly lastVersion: string;
+      readonly instance: number;
+      readonly problem: string;
+    },
+    cause?: unknown,
+  ) {
+    const { directory, lastVersion, problem, version } = facts;
+    super(
+      'PAXOS_VERSION_REFUSED',
+      `Version ${version} cannot compare what it makes of data directory ${directory}: ${problem}. Start version ${lastVersion} on it, which fetches what is missing from the other members, and change the version then. The data is as it was.`,
+      { facts, cause, suggestions: [`paxosctl verify data-dir ${directory}`, 'paxosctl upgrade status'] },
+    );
+  }
+}
+
 /** Exit 23: the cell no longer has this member. */
 export class MemberRemovedError extends OperatorError {
   constructor(facts: { member: string; incarnation: number; cell: string; directory?: string }) {

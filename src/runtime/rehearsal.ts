@@ -6,7 +6,7 @@
  * version does it before anything is written; `node rehearse` does it beside the replica that still runs.
  */
 import { type Epoch, replicaId } from '../core/consensus/identity.ts';
-import { RehearsalFailedError, VersionRefusedError } from '../errors/index.ts';
+import { RehearsalFailedError, RehearsalImpossibleError, VersionRefusedError } from '../errors/index.ts';
 import { isSupported, type LevelRange, levelsText, supportedLevels } from '../formats/levels.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { Manifest, RecordedPoint } from '../formats/manifest.ts';
@@ -51,7 +51,7 @@ export function refuseLevel(
   throw new VersionRefusedError({ directory, found, supported: levelsText(levels) });
 }
 
-/** @throws {RehearsalFailedError} (exit 22) with the data as it was. */
+/** @throws {RehearsalFailedError | RehearsalImpossibleError} (exit 22) with the data as it was. */
 export async function rehearse(disk: Disk, manifest: Manifest, options: RehearsalOptions): Promise<Rehearsed> {
   const { directory, version } = options;
   const facts = { directory, member: manifest.member.name, version, lastVersion: manifest.lastVersion };
@@ -60,7 +60,7 @@ export async function rehearse(disk: Disk, manifest: Manifest, options: Rehearsa
   } catch (error) {
     if (error instanceof Difference) throw new RehearsalFailedError({ ...facts, ...error.facts }, error);
     if (error instanceof RehearsalGapError) {
-      throw new RehearsalFailedError({ ...facts, instance: error.instance, problem: error.message }, error);
+      throw new RehearsalImpossibleError({ ...facts, instance: error.instance, problem: error.message }, error);
     }
     throw error;
   }

@@ -346,7 +346,7 @@ export class SimulatedCell {
         return machine.diskFailed();
       case 'halt':
         if (this.#crew?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
-        if (this.#upgrades?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
+        if (this.#upgrades?.excuses(machine, end.why) === true) return machine.halt(end.why);
         try {
           this.#atlas.halted(machine.name, end.why.code, end.why.message);
         } catch (violation) {

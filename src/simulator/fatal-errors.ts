@@ -1,5 +1,5 @@
 /** What a replica that ended by itself would have said to its operator, and what the operator would do. */
-import { OperatorError } from '../errors/index.ts';
+import { OperatorError, RehearsalImpossibleError } from '../errors/index.ts';
 import { toOperatorError } from '../runtime/directory-errors.ts';
 import type { NamedHalt } from './machine.ts';
 
@@ -44,5 +44,9 @@ export function endOf(error: Error): FatalEnd {
   if (!refusals.has(named.code)) return { kind: 'restart' };
   const { where, found, files } = named.facts as { where?: unknown; found?: unknown; files?: unknown };
   const item = String(where ?? files ?? found ?? 'the data directory');
-  return { kind: 'halt', why: { code: named.code, item, message: named.message } };
+  const why = { code: named.code, item, message: named.message };
+  if (named instanceof RehearsalImpossibleError) {
+    return { kind: 'halt', why: { ...why, repairedBy: String(named.facts.lastVersion) } };
+  }
+  return { kind: 'halt', why };
 }

@@ -66,6 +66,8 @@ export interface NamedHalt {
   /** File, record or whatever else is bad. */
   readonly item: string;
   readonly message: string;
+  /** The version that must run first: another one cannot judge a damaged log. */
+  readonly repairedBy?: string;
 }
 
 /** For a second process, which no checker takes for the first. */

@@ -6,7 +6,7 @@ const bare = (violation: object | null) => (violation === null ? null : { ...vio
 
 describe('cells that somebody upgrades', () => {
   test('keep what they acknowledged, and are upgraded once more at last', async () => {
-    const options = { seed: 'upgrades/b/5', replicas: 3, hours: 0.006, mode: null, operators: 'upgrades' } as const;
+    const options = { seed: 'upgrades/b/3', replicas: 3, hours: 0.006, mode: null, operators: 'upgrades' } as const;
     const { violation, faults } = await new SimulatedCell(options).run();
     expect(bare(violation)).toBeNull();
     expect(faults['upgrade-sequence']).toBeGreaterThan(0);

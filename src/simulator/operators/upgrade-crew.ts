@@ -20,7 +20,7 @@ import { Violation } from '../checkers/violation.ts';
 import type { DiskImage } from '../disk-image.ts';
 import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
 import type { FaultWorld } from '../faults/world.ts';
-import type { Machine } from '../machine.ts';
+import type { Machine, NamedHalt } from '../machine.ts';
 import { numberOf, programOf } from '../program.ts';
 import type { CrewOptions } from './crew.ts';
 import { Desk } from './desk.ts';
@@ -72,10 +72,11 @@ export class UpgradeCrew {
   }
 
   /** Is it right that this replica ends for good? One that has not heard of the newest level yet refuses a version that speaks only that. */
-  excuses({ name, program: { levels } }: Machine, code: string): boolean {
+  excuses({ name, program: { levels } }: Machine, { code, repairedBy }: NamedHalt): boolean {
+    if (code !== 'PAXOS_VERSION_REFUSED') return false;
     // What was damaged cannot be rehearsed: the version before goes on from it, and repairs it from the others.
-    const damaged = this.#options.atlas.isDamaged(name);
-    return code === 'PAXOS_VERSION_REFUSED' && (damaged || levels.min > 1 || levels.max < this.level);
+    if (repairedBy !== undefined) return this.#options.atlas.isDamaged(name);
+    return levels.min > 1 || levels.max < this.level;
   }
 
   async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
@@ -280,7 +281,8 @@ export class UpgradeCrew {
     for (const machine of this.#options.machines) {
       const refused = machine.halted?.code === 'PAXOS_VERSION_REFUSED';
       if (!refused && isSupported(level, machine.program.levels)) continue;
-      machine.program = programOf(level);
+      const { repairedBy } = machine.halted ?? {};
+      machine.program = repairedBy === undefined ? programOf(level) : programOf(numberOf(repairedBy));
       if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
     }
   }
