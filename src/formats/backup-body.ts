@@ -25,8 +25,9 @@ export interface SavedBackupDocument {
   /** A member's name, or the machine of whoever saved it. */
   readonly where: string;
   readonly by: 'schedule' | 'operator';
-  /** RFC 3339, by the clock of the master that wrote it down. */
+  /** RFC 3339: everything that was acknowledged before is in it. Of the state, whenever it was written down or recorded. */
   readonly at: string;
+  /** The same in cell time. */
   readonly cellTimeMs: number;
 }
 
@@ -87,7 +88,12 @@ export type BackupChangeBody =
         readonly members?: readonly string[] | null | undefined;
       })
   | { readonly op: 'stop'; readonly dryRun?: boolean | undefined }
-  | ({ readonly op: 'saved' } & ToldBackup & Pick<SavedBackupDocument, 'entries' | 'bytes' | 'checksum'>)
+  | ({
+      readonly op: 'saved';
+      /** How old its state was when this was sent. */
+      readonly ageMs: number;
+    } & ToldBackup &
+      Pick<SavedBackupDocument, 'entries' | 'bytes' | 'checksum'>)
   | ({ readonly op: 'rehearsed' } & ToldBackup & Pick<RehearsedBackupDocument, 'tookMs'>);
 
 export interface BackupChangeDocument extends BackupsDocument {

@@ -9,6 +9,7 @@
 import { open, rename, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   errorFromProblem,
   OperatorError,
@@ -22,7 +23,7 @@ import { type Told, tellOfBackup, whereOf } from './backups.ts';
 import type { CellFlags } from './connect.ts';
 import { flushFolder } from './flush-folder.ts';
 import { inWords, jsonOrNull, openReplica, readAll } from './replica-http.ts';
-import { type AnsweringMember, membersOf } from './snapshots.ts';
+import { type AnsweringMember, membersOf, type SilentMember } from './snapshots.ts';
 
 export interface SaveProgress {
   readonly member: string;
@@ -38,6 +39,12 @@ export interface SaveOptions {
   readonly member: string | undefined;
   readonly overwrite: boolean;
   readonly onProgress: (progress: SaveProgress) => void;
+  /**
+   * What is done where nobody is master, so that nobody can say whether the state is the last one. `refuse` (where absent): nothing, once
+   * `timeout` has passed. `accept`: the furthest of those that answer is saved. `as-it-is`: what `member` has, which the caller holds
+   * against what it reported.
+   */
+  readonly unconfirmed?: 'refuse' | 'accept' | 'as-it-is';
   /** Nothing came for so long: the connection or the member has failed. 10 s where absent. */
   readonly stallMs?: number;
   /** Reads the finished file whole and says what it is. @throws when it is not a good snapshot. */
@@ -53,30 +60,43 @@ export interface SavedSnapshot {
   readonly failed: readonly { readonly name: string; readonly why: string }[];
   /** Whether the cell could be told, for `status` and `doctor`. */
   readonly told: Told;
+  /** A master said how far the cell was when the command began. Otherwise the state may be older than what was acknowledged. */
+  readonly confirmed: boolean;
+  /** Members that did not answer, where it is not confirmed: any of them may have more. */
+  readonly mayHaveMore: readonly string[];
 }
 
 const stallMsDefault = 10_000;
 const roundsMax = 2;
+const pollMs = 100;
 
 /**
- * @throws {UsageError} when the file exists, or cannot be written; {UnreachableError} (exit 3) when no member gave one.
+ * @throws {UsageError} when the file exists, or cannot be written; {UnreachableError} (exit 3) when no member gave one, or nobody is
+ * master and that was not accepted.
  */
 export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Promise<SavedSnapshot> {
   const started = performance.now();
+  const deadline = started + flags.timeout;
   if (!options.overwrite) await refusePresent(options.file);
-  const { answering, silent } = await membersOf(flags, options.member);
-  // Everything that was acknowledged before this command began is in it.
-  const atLeast = Math.max(0, ...answering.filter(isServing).map(({ status }) => status.instances.applied));
+  const { answering, askedMs, confirmed, floor, silent } = await floorOf(flags, options, deadline);
   const failed: { name: string; why: string }[] = [...silent];
-  for (let round = 0; round < roundsMax; round++) {
+  // Only from this one: it catches up.
+  const waits = (): boolean => options.member !== undefined && confirmed && performance.now() < deadline;
+  for (let round = 0; round < roundsMax || waits(); round++) {
+    if (round >= roundsMax) await sleep(pollMs);
     for (const member of inOrder(answering)) {
       try {
-        const snapshot = await saveFrom(member, atLeast, flags.timeout, options);
+        const snapshot = await saveFrom(member, floor, flags.timeout, options);
         const tookMs = Math.round(performance.now() - started);
-        const told = await tell(flags, options.file, snapshot);
-        return { snapshots: [snapshot], file: options.file, bytes: snapshot.bytes, tookMs, failed, told };
+        const told = confirmed
+          ? await tell(flags, options.file, snapshot, () => performance.now() - askedMs)
+          : ({ told: false, why: 'no master said how old its state is' } as const);
+        const mayHaveMore = confirmed ? [] : silent.map(({ name }) => name);
+        const saved = { snapshots: [snapshot], file: options.file, bytes: snapshot.bytes, tookMs, failed };
+        return { ...saved, told, confirmed, mayHaveMore };
       } catch (error) {
         if (!(error instanceof OperatorError) || error instanceof UsageError) throw error;
+        if (round >= roundsMax) failed.pop();
         failed.push({ name: member.name, why: error.message });
       }
     }
@@ -85,10 +105,68 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
   throw new UnreachableError(`No member gave a whole snapshot. ${why}`, { facts: { failed } });
 }
 
-async function tell(flags: CellFlags, file: string, snapshot: SnapshotDocument): Promise<Told> {
+interface Floor {
+  readonly answering: readonly AnsweringMember[];
+  readonly silent: readonly SilentMember[];
+  readonly confirmed: boolean;
+  /** Nothing below this instance is saved. */
+  readonly floor: number;
+  /** When it was known. */
+  readonly askedMs: number;
+}
+
+/**
+ * How far the cell is now, by the word of its master, which is waited for: everything that was acknowledged before is at or below. Where
+ * nobody is master, how far anybody is who answers; that may be hours behind, and only who accepts it gets it.
+ */
+async function floorOf(
+  flags: CellFlags,
+  { member, unconfirmed = 'refuse' }: SaveOptions,
+  deadline: number,
+): Promise<Floor> {
+  for (;;) {
+    const askedMs = performance.now();
+    const all = await membersOf(flags);
+    // A name that the cell does not have is refused by this.
+    const chosen = member === undefined ? all : await membersOf(flags, member);
+    const applied = (members: readonly AnsweringMember[]): number =>
+      Math.max(0, ...members.map(({ status }) => status.instances.applied));
+    const parts = { answering: chosen.answering, askedMs };
+    if (unconfirmed === 'as-it-is') return { ...parts, silent: chosen.silent, confirmed: false, floor: 0 };
+    const serving = all.answering.filter(isServing);
+    if (serving.length > 0) return { ...parts, silent: chosen.silent, confirmed: true, floor: applied(serving) };
+    const { silent } = all;
+    // A frozen cell has no master until an operator ends that, and acknowledges nothing more.
+    const frozen = all.answering.some(({ status }) => status.role === 'frozen');
+    if (unconfirmed === 'accept' || frozen) {
+      return { ...parts, silent, confirmed: false, floor: member === undefined ? applied(all.answering) : 0 };
+    }
+    if (performance.now() >= deadline) throw withoutMaster(all);
+    await sleep(pollMs);
+  }
+}
+
+function withoutMaster({ answering, silent }: Awaited<ReturnType<typeof membersOf>>): UnreachableError {
+  const [furthest] = [...answering].sort((a, b) => b.status.instances.applied - a.status.instances.applied);
+  const has =
+    furthest === undefined
+      ? 'no member answers'
+      : `the furthest is ${furthest.name} at instance ${furthest.status.instances.applied}`;
+  const away = silent.length === 0 ? '' : `, and ${silent.map(({ name }) => name).join(', ')} may have more`;
+  return new UnreachableError(
+    `Nobody is master, so nobody can say whether the state of those that answer is the last one: ${has}${away}. Nothing was saved.`,
+    {
+      code: 'PAXOS_NO_MASTER',
+      facts: { members: answering.map(({ name, status }) => ({ name, applied: status.instances.applied })), silent },
+      suggestions: ['paxosctl wait master --timeout 2m', 'paxosctl snapshot save FILE --without-master'],
+    },
+  );
+}
+
+async function tell(flags: CellFlags, file: string, snapshot: SnapshotDocument, ageMs: () => number): Promise<Told> {
   const { bytes, checksum, digest, entries, generation, instance } = snapshot;
   if (checksum === null || entries === null || generation === null) return { told: false, why: 'it is no database' };
-  const saved = { generation, instance, digest, entries, bytes, checksum };
+  const saved = { generation, instance, digest, entries, bytes, checksum, ageMs: Math.round(ageMs()) };
   return tellOfBackup(flags, null, { op: 'saved', ...saved, ...whereOf(file) });
 }
 

@@ -142,6 +142,8 @@ export function savedText(saved: {
   readonly tookMs: number;
   readonly snapshots: readonly SnapshotView[];
   readonly told: { readonly told: true } | { readonly told: false; readonly why: string };
+  readonly confirmed: boolean;
+  readonly mayHaveMore: readonly string[];
 }): string {
   const [it] = saved.snapshots;
   const what =
@@ -149,5 +151,17 @@ export function savedText(saved: {
       ? ''
       : ` of instance ${grouped(it.instance)}, epoch ${number(it.epoch)}, generation ${number(it.generation)}: ${entriesText(it.entries)} from ${it.member}`;
   const untold = saved.told.told ? '' : `; the cell could not be told of it (${saved.told.why})`;
-  return `${saved.file} holds the state${what}; ${bytes(saved.bytes)} in ${duration(saved.tookMs)}, read back and verified${untold}`;
+  return `${saved.file} holds the state${what}; ${bytes(saved.bytes)} in ${duration(saved.tookMs)}, read back and verified${untold}${unconfirmedText(saved, it?.instance)}`;
+}
+
+function unconfirmedText(
+  { confirmed, mayHaveMore }: { readonly confirmed: boolean; readonly mayHaveMore: readonly string[] },
+  instance: number | undefined,
+): string {
+  if (confirmed) return '';
+  const who =
+    mayHaveMore.length === 0
+      ? 'Every member answered'
+      : `${mayHaveMore.map(printable).join(', ')} did not answer and may have more`;
+  return `.\nNobody is master: what was acknowledged above instance ${instance === undefined ? '0' : grouped(instance)}, if anything was, is not in it. ${who}`;
 }

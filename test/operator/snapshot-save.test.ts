@@ -7,12 +7,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type SaveOptions, saveSnapshot } from '../../src/operator/snapshot-save.ts';
+import { savedText } from '../../src/render/snapshot-view.ts';
 import { FakeReplicaService } from '../support/fake-replica-service.ts';
 
 let folder: string;
 let servers: Server[];
 let state: string | undefined;
+/** What each request for a snapshot wanted at least. */
+let floors: number[];
 beforeEach(() => {
+  floors = [];
   folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-save-'));
   servers = [];
   state = process.env.XDG_STATE_HOME;
@@ -45,18 +49,44 @@ const cutShort: Send = (response) => {
 };
 const another: Send = (response) => response.writeHead(200, head).end(Buffer.alloc(content.length, 8));
 
+interface Around {
+  /** Where nobody is master: each member's role, and how far it is. */
+  readonly without?: () => readonly { readonly role: string; readonly applied: number }[] | null;
+  /** Members that the others know and that do not answer. */
+  readonly away?: readonly string[];
+  readonly told?: unknown[];
+}
+
 /** Members n1 (master), n2 and n3, each sending a snapshot in its own way; a cell that is told of nothing. */
-async function cellOf(sends: readonly Send[]): Promise<string[]> {
+async function cellOf(sends: readonly Send[], { away = [], told, without }: Around = {}): Promise<string[]> {
   const names = sends.map((_, at) => `n${at + 1}`);
   const urls: string[] = [];
   for (const [at, send] of sends.entries()) {
     const server = createServer((request, response) => {
-      if (request.url?.startsWith('/v1/snapshots/current')) return send(response);
+      if (request.url?.startsWith('/v1/snapshots/current')) {
+        floors.push(Number(new URL(request.url, 'http://x').searchParams.get('atLeast')));
+        return send(response);
+      }
+      if (request.url === '/v1/backups' && told !== undefined) {
+        const parts: Buffer[] = [];
+        request.on('data', (part: Buffer) => parts.push(part));
+        request.on('end', () => {
+          told.push(JSON.parse(Buffer.concat(parts).toString()));
+          response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+        });
+        return;
+      }
       if (request.url !== '/v1/status') return void response.writeHead(503).end();
-      const members = names.map((name, n) => ({ name, url: urls[n], role: 'voter', voting: true, incarnation: 1 }));
-      const role = at === 0 ? 'master' : 'replica';
-      const lease = { held: at === 0, remainingMs: 300 };
-      const status = { ...new FakeReplicaService().status(), name: names[at], role, lease, members };
+      const listed = [...names, ...away];
+      const members = listed.map((name, n) => ({
+        ...{ name, url: urls[n] ?? 'http://127.0.0.1:9', role: 'voter', voting: true, incarnation: 1 },
+      }));
+      const alone = without?.()?.[at];
+      const role = alone?.role ?? (at === 0 ? 'master' : 'replica');
+      const lease = { held: role === 'master', remainingMs: 300 };
+      const own = new FakeReplicaService().status();
+      const instances = { ...own.instances, applied: alone?.applied ?? own.instances.applied };
+      const status = { ...own, name: names[at], role, lease, members, instances };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status));
     });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
@@ -103,5 +133,64 @@ describe('saving a snapshot', () => {
       /No member gave a whole snapshot. n2: .*nothing came.* n1: .*nothing came/,
     );
     expect(left()).toEqual([]);
+  });
+
+  describe('while nobody is master', () => {
+    const lost = (role = 'candidate') => [
+      { role, applied: 7 },
+      { role, applied: 9 },
+    ];
+
+    it('is refused after a while, with how far those are that answer, and who may have more', async () => {
+      const urls = await cellOf([whole, whole], { without: () => lost(), away: ['n3'] });
+      await expect(save(urls)).rejects.toMatchObject({
+        exitCode: 3,
+        message: expect.stringMatching(/furthest is n2 at instance 9, and n3 may have more/),
+        suggestions: expect.arrayContaining(['paxosctl snapshot save FILE --without-master']),
+      });
+      await expect(save(urls, { member: 'n2' })).rejects.toMatchObject({ exitCode: 3 });
+      expect(floors).toEqual([]);
+      expect(left()).toEqual([]);
+    });
+
+    it('waits for a master', async () => {
+      let looks = 0;
+      const urls = await cellOf([whole, whole], { without: () => (++looks < 5 ? lost() : null) });
+      expect(await save(urls)).toMatchObject({ confirmed: true, mayHaveMore: [] });
+    });
+
+    it('is accepted on demand: nothing below the furthest that answers, and it is said that there may be more', async () => {
+      const told: unknown[] = [];
+      const urls = await cellOf([whole, whole], { without: () => lost(), away: ['n3'], told });
+      const saved = await save(urls, { unconfirmed: 'accept' });
+      expect(saved).toMatchObject({ confirmed: false, mayHaveMore: ['n3'], told: { told: false } });
+      expect(floors).toEqual([9]);
+      expect(told).toEqual([]);
+      expect(savedText(saved)).toMatch(/Nobody is master: what was acknowledged above instance 9.*n3 did not answer/);
+    });
+
+    it('is had from a frozen cell, and says the same', async () => {
+      const urls = await cellOf([whole, whole], { without: () => lost('frozen') });
+      expect(await save(urls)).toMatchObject({ confirmed: false, mayHaveMore: [] });
+    });
+  });
+
+  it('from one member only is of no older state than the master has', async () => {
+    const urls = await cellOf([whole, whole], {
+      without: () => [
+        { role: 'master', applied: 8 },
+        { role: 'replica', applied: 2 },
+      ],
+    });
+    expect(await save(urls, { member: 'n2' })).toMatchObject({ confirmed: true });
+    expect(floors).toEqual([8]);
+  });
+
+  it('tells the cell how old the state is by now', async () => {
+    const told: { ageMs?: number }[] = [];
+    const urls = await cellOf([whole, whole], { told });
+    expect(await save(urls)).toMatchObject({ confirmed: true });
+    expect(told).toMatchObject([{ op: 'saved', ageMs: expect.any(Number) }]);
+    expect(told[0]?.ageMs).toBeLessThan(60_000);
   });
 });

@@ -153,7 +153,14 @@ async function stateOf(
 ): Promise<OfferedState | 'moved' | null> {
   if (report.applied.instance === 0) return null;
   try {
-    const saved = await saveSnapshot(cell, { file, member, overwrite: true, verify, onProgress: () => undefined });
+    const saved = await saveSnapshot(cell, {
+      file,
+      member,
+      overwrite: true,
+      verify,
+      unconfirmed: 'as-it-is',
+      onProgress: () => undefined,
+    });
     const [snapshot] = saved.snapshots;
     if (snapshot === undefined || snapshot.instance !== report.applied.instance) return 'moved';
     return { sha256: snapshot.digest, bytes: snapshot.bytes };

@@ -74,7 +74,14 @@ export async function savePresent(
   const target = beyond.length === 0 ? file : held;
   try {
     const { member } = furthest;
-    await saveSnapshot(cell, { file: target, member, overwrite: false, verify, onProgress: () => undefined });
+    await saveSnapshot(cell, {
+      file: target,
+      member,
+      overwrite: false,
+      verify,
+      unconfirmed: 'as-it-is',
+      onProgress: () => undefined,
+    });
     if (target !== file) await writeState(file, await extend(held, beyond));
     if (holds(await verify(file))) return file;
     // Not what is named in the result: nobody would look for the difference later.

@@ -99,6 +99,8 @@ export interface SavedFile {
   readonly header: VerifiedSnapshot['header'];
   /** Names of backups that were let go. */
   readonly removed: readonly string[];
+  /** Why older ones stayed that were to go; null where none did. */
+  readonly kept: string | null;
 }
 
 /** @throws {BackupRefusedError} for want of room; {DiskError}, {SnapshotCorruptError} with what was there before as it was. */
@@ -119,16 +121,27 @@ export async function saveBackup(folder: BackupFolder, request: SaveRequest): Pr
       if (full !== null) throw new BackupRefusedError(full);
     });
     await disk.rename(part, name);
-    await disk.flushDirectory('');
-    const removed = await letGo(folder, { ...request, newest: { name, instance } });
-    return { name, bytes: verified.bytes, sha256: verified.sha256, header: verified.header, removed };
+    await flushed(folder, name);
+    // It is there, whole and verified: what becomes of older ones is told, and never makes it one that failed.
+    const retained = await letGo(folder, { ...request, newest: { name, instance } });
+    return { name, bytes: verified.bytes, sha256: verified.sha256, header: verified.header, ...retained };
   } catch (error) {
     await disk.remove(part).catch(() => undefined);
     throw error;
   }
 }
 
-/** All beyond the newest `keep`, of which the one that was verified just now is one. */
+/** A name that may be gone after a power loss is not left behind: at each new try there would be another one. */
+async function flushed({ disk }: BackupFolder, name: string): Promise<void> {
+  try {
+    await disk.flushDirectory('');
+  } catch (error) {
+    await disk.remove(name).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** All beyond the newest `keep`, of which the one that was verified just now is one. Never rejects: one that stays is told of. */
 async function letGo(
   folder: BackupFolder,
   {
@@ -136,19 +149,34 @@ async function letGo(
     keep,
     newest,
   }: { readonly of: BackupOf; readonly keep: number; readonly newest: { name: string; instance: number } },
-): Promise<readonly string[]> {
+): Promise<Pick<SavedFile, 'removed' | 'kept'>> {
   const { disk } = folder;
-  const found = await backupsIn(folder, of);
   const removed: string[] = [];
+  const failures: string[] = [];
+  const tried = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  let found: readonly BackupFile[] = [];
+  await tried('it cannot be listed', async () => {
+    found = await backupsIn(folder, of);
+  });
   for (const { name, instance } of found.slice(Math.max(1, keep))) {
     // Two that hold the same instance are two; but what was just verified stays whatever the clock called it.
     if (name === newest.name || instance > newest.instance) continue;
-    if (!(await isOwn(folder, name, of))) continue;
-    await disk.remove(name);
-    removed.push(name);
+    await tried(name, async () => {
+      if (!(await isOwn(folder, name, of))) return;
+      await disk.remove(name);
+      removed.push(name);
+    });
   }
-  if (removed.length > 0) await disk.flushDirectory('');
-  return removed;
+  if (removed.length > 0) await tried('it cannot be flushed', () => disk.flushDirectory(''));
+  const [first] = failures;
+  const more = failures.length > 1 ? `, and ${failures.length - 1} more` : '';
+  return { removed, kept: first === undefined ? null : `older backups could not be let go (${first}${more})` };
 }
 
 /** Only what says itself that it is of this cell and generation; what cannot be read is left for people. */

@@ -47,8 +47,10 @@ interface Candidate {
 
 interface Assigned extends Candidate {
   readonly directory: string;
-  /** Applied here when it was chosen: the backup is of no earlier state. */
+  /** Applied here when it was chosen: with it, all that was acknowledged until then is in the backup. */
   readonly atLeast: number;
+  /** When that was. */
+  readonly asked: Pick<SavedBackupDocument, 'at' | 'cellTimeMs'>;
   /** It said that it writes one. */
   begun: boolean;
   heardMs: number;
@@ -145,7 +147,7 @@ export class BackupKeeper {
       case 'failed':
         return this.#giveUp(chosen, answer.why, answer.wrote);
       case 'done':
-        return this.#record(chosen.name, answer.backup);
+        return this.#record(chosen, answer.backup);
     }
   }
 
@@ -168,7 +170,12 @@ export class BackupKeeper {
     const found = free.find(({ name }) => name === last) ?? free[0];
     if (found === undefined) return null;
     const { directory } = schedule;
-    return { ...found, directory, atLeast: log.appliedUpTo, begun: false, heardMs: nowMs, waitingMs: null };
+    const now = clocks.now();
+    const asked = {
+      at: new Date(now.wallMs).toISOString(),
+      cellTimeMs: Math.floor(log.core.cellTimeMs(now)),
+    };
+    return { ...found, directory, atLeast: log.appliedUpTo, asked, begun: false, heardMs: nowMs, waitingMs: null };
   }
 
   #candidates({ members: wanted }: BackupScheduleDocument): readonly Candidate[] {
@@ -195,15 +202,15 @@ export class BackupKeeper {
     return isBackupAnswer(answer) ? answer : null;
   }
 
-  async #record(where: string, backup: WrittenBackup): Promise<void> {
-    const { clocks, log, logger, submit, system } = this.#options;
-    const now = clocks.now();
+  /** By the age of its state, and not of the record: one that an outage kept from being told may be due again at once. */
+  async #record({ asked, atLeast, name: where }: Assigned, backup: WrittenBackup): Promise<void> {
+    const { logger, submit, system } = this.#options;
+    const older = backup.instance < atLeast;
     const saved: SavedBackupDocument = {
       ...backup,
       where,
       by: 'schedule',
-      at: new Date(now.wallMs).toISOString(),
-      cellTimeMs: Math.floor(log.core.cellTimeMs(now)),
+      ...(older ? notAfter(backup, asked) : asked),
     };
     const value = encodeEntry(saved);
     const newest = isNotOlder(saved, this.#entries().saved) ? [{ key: backupKeys.saved, value }] : [];
@@ -225,3 +232,12 @@ export class BackupKeeper {
     this.#failed.clear();
   }
 }
+
+/** What it says itself, which a wrong clock may have put later than is possible. */
+const notAfter = (
+  { at, cellTimeMs }: WrittenBackup,
+  asked: Assigned['asked'],
+): Pick<SavedBackupDocument, 'at' | 'cellTimeMs'> => ({
+  at: Date.parse(at) < Date.parse(asked.at) ? at : asked.at,
+  cellTimeMs: Math.min(cellTimeMs, asked.cellTimeMs),
+});

@@ -16,7 +16,8 @@ export interface BackupQuestion {
   readonly alone: boolean;
 }
 
-export type WrittenBackup = Omit<SavedBackupDocument, 'where' | 'by' | 'at' | 'cellTimeMs'>;
+/** `at` and `cellTimeMs`: of the state in it, by the clock of whoever wrote it and by the last value it had applied. */
+export type WrittenBackup = Omit<SavedBackupDocument, 'where' | 'by'>;
 
 export type BackupAnswer =
   | ({ readonly state: 'running' } & BackupRunDocument)
@@ -62,6 +63,10 @@ export function isBackupAnswer(value: unknown): value is BackupAnswer {
 
 function isWritten(value: unknown): value is WrittenBackup {
   if (!isObject(value)) return false;
-  const { generation, instance, entries, bytes, checksum, digest, file } = value;
-  return [generation, instance, entries, bytes].every(isCount) && [checksum, digest, file].every(isText);
+  const { generation, instance, entries, bytes, checksum, digest, file, at, cellTimeMs } = value;
+  return (
+    [generation, instance, entries, bytes, cellTimeMs].every(isCount) &&
+    [checksum, digest, file, at].every(isText) &&
+    Number.isFinite(Date.parse(at as string))
+  );
 }

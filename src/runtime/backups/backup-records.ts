@@ -8,6 +8,7 @@ import type {
   BackupChangeBody,
   BackupScheduleDocument,
   BackupsDocument,
+  SavedBackupDocument,
   ToldBackup,
 } from '../../formats/backup-body.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
@@ -29,6 +30,11 @@ export interface BackupRecordsOptions {
 }
 
 const refuse = (code: string, message: string) => ({ kind: 'refused', code, message }) as const;
+
+const savedBy = (
+  { op: _, ageMs: __, ...told }: Extract<BackupChangeBody, { op: 'saved' }>,
+  stamped: Pick<SavedBackupDocument, 'at' | 'cellTimeMs'>,
+): SavedBackupDocument => ({ ...told, by: 'operator', ...stamped });
 
 export class BackupRecords implements BackupService {
   readonly #options: BackupRecordsOptions;
@@ -103,8 +109,11 @@ export class BackupRecords implements BackupService {
     const { saved, rehearsed } = backupEntries(system(), of.cell.id);
     const newest: ToldBackup | null = op === 'saved' ? saved : rehearsed;
     const changed = isNotOlder(told, newest);
-    const stamped = { at: new Date(clocks.now().wallMs).toISOString(), cellTimeMs: this.#cellTimeMs() };
-    const document = op === 'saved' ? { ...told, by: 'operator', ...stamped } : { ...told, ...stamped };
+    const stamped = (ageMs: number) => ({
+      at: new Date(Math.max(0, clocks.now().wallMs - ageMs)).toISOString(),
+      cellTimeMs: Math.max(0, this.#cellTimeMs() - ageMs),
+    });
+    const document = body.op === 'saved' ? savedBy(body, stamped(body.ageMs)) : { ...told, ...stamped(0) };
     return this.#write(backupKeys[op], encodeEntry(document), { changed, dryRun: false });
   }
 

@@ -59,6 +59,8 @@ export class BackupWriter {
     readonly outcome: WrittenBackup | { readonly why: string; readonly wrote: boolean };
   } | null = null;
   #here: BackupDirectoryDocument | null = null;
+  /** Why older backups are still there; until the next time that they can be let go. */
+  #kept: { readonly directory: string; readonly why: string } | null = null;
   #lookedMs = Number.NEGATIVE_INFINITY;
   /** The schedule and the file that the last look was about. */
   #lookedAt = '';
@@ -153,7 +155,8 @@ export class BackupWriter {
       const folder = await this.#options.open(directory);
       const { of } = this.#options;
       const found = await backupsIn(folder, of);
-      const problem = (await problemOf(folder, this.#bytesExpected(found))) ?? this.#missing(found);
+      const kept = this.#kept?.directory === directory ? this.#kept.why : null;
+      const problem = (await problemOf(folder, this.#bytesExpected(found))) ?? this.#missing(found) ?? kept;
       const freeBytes = await folder.disk.freeBytes();
       this.#here = { directory, problem, freeBytes, sameDisk: folder.sameDisk, files: found.length };
     } catch (error) {
@@ -237,13 +240,15 @@ export class BackupWriter {
     { handle, logChain, view }: NonNullable<ReturnType<LogReplica<unknown>['snapshotPoint']>>,
   ): Promise<WrittenBackup> {
     const { clocks, of, open, storage, logger } = this.#options;
+    // Of the state: a write that takes an hour makes it an hour older.
+    const { wallMs } = clocks.now();
     const folder = await open(run.directory);
     const bytesExpected = this.#bytesExpected(await backupsIn(folder, of));
     const saved: SavedFile = await saveBackup(folder, {
       of,
       member: this.#name,
       instance: handle.instance,
-      wallMs: clocks.now().wallMs,
+      wallMs,
       keep,
       bytesExpected,
       write: (path, betweenParts) =>
@@ -260,8 +265,10 @@ export class BackupWriter {
           },
         }),
     });
-    const { header, name, bytes, sha256, removed } = saved;
+    const { header, kept, name, bytes, sha256, removed } = saved;
     logger.info({ file: name, instance: handle.instance, bytes, removed }, 'backup saved');
+    this.#kept = kept === null ? null : { directory: run.directory, why: kept };
+    if (kept !== null) logger.warn({ directory: run.directory, why: kept }, 'older backups could not be let go');
     return {
       generation: header.generation,
       instance: header.handle.instance,
@@ -269,6 +276,8 @@ export class BackupWriter {
       bytes,
       checksum: header.checksum,
       digest: sha256,
+      at: new Date(wallMs).toISOString(),
+      cellTimeMs: header.handle.cellTimeMs,
       file: `${run.directory.replace(/\/$/, '')}/${name}`,
     };
   }

@@ -177,6 +177,7 @@ export const backupSchema = z.discriminatedUnion('op', [
   z.strictObject({
     op: z.literal('saved'),
     ...toldBackup,
+    ageMs: z.int().min(0).describe('Everything that was acknowledged so long ago, or before, is in it'),
     entries: z.int().min(0),
     bytes: z.int().min(1),
     checksum: z.string().regex(/^[0-9a-f]{32}$/),

@@ -1,7 +1,7 @@
 /** A directory of backups: what is written there is whole or not there, and what is let go was not needed, whatever fails and whenever. */
 import { describe, expect, it } from 'vitest';
 import type { BackupFolder } from '../../../src/ports/backups.ts';
-import type { Disk } from '../../../src/ports/disk.ts';
+import { type Disk, DiskError } from '../../../src/ports/disk.ts';
 import {
   BackupRefusedError,
   backupName,
@@ -98,6 +98,30 @@ describe('a directory of backups', () => {
     expect(await names(disk)).toEqual(before);
     await save(folderOf(full), 2, 1);
     await expect(save(folderOf(disk, { overlaps: true }), 3)).rejects.toThrow('a backup is kept elsewhere');
+  });
+
+  it.each([
+    ['cannot be read', 'open'],
+    ['cannot be removed', 'remove'],
+  ] as const)('counts a backup that was verified although an older one %s, and says so', async (_, operation) => {
+    const disk = simulatedDisk();
+    for (const instance of [1, 2]) await save(folderOf(disk), instance);
+    const old = backupName(of, 1, Date.UTC(2030, 0, 1, 0, 1));
+    const failing = new Proxy(disk, {
+      get: (target, property: keyof Disk) =>
+        property !== operation
+          ? (...given: unknown[]) => (target[property] as (...given: unknown[]) => unknown).apply(target, given)
+          : async (name: string, ...given: never[]) => {
+              if (name === old) throw new DiskError('io', name, 'input/output error');
+              return (target[operation] as (...given: unknown[]) => unknown).call(target, name, ...given);
+            },
+    });
+    const saved = await save(folderOf(failing), 3, 1);
+    expect(saved).toMatchObject({ removed: [backupName(of, 2, Date.UTC(2030, 0, 1, 0, 2))] });
+    expect(saved.kept).toMatch(/could not be let go.*input\/output error/);
+    expect(await instances(folderOf(disk))).toEqual([3, 1]);
+    expect(await save(folderOf(disk), 4, 1)).toMatchObject({ kept: null });
+    expect(await instances(folderOf(disk))).toEqual([4]);
   });
 
   it('that fills while one is written keeps what it had', async () => {

@@ -23,6 +23,7 @@ beforeEach(() => {
 
 const backup = (instance: number, directory = '/backups') => ({
   ...{ generation: 1, instance, entries: 1, bytes: 100, checksum: 'aa', digest: 'bb' },
+  ...{ at: new Date(times.wallMs).toISOString(), cellTimeMs: times.cellMs },
   file: `${directory}/${instance}.snapshot`,
 });
 
@@ -199,6 +200,52 @@ describe('the master of a cell with a schedule', () => {
     answers.n2 = writes(80);
     await looks(keeper, 4);
     expect(last()?.instance).toBe(80);
+  });
+
+  it('records the age of the state and not of the word of it: one that was cut off for hours is as old as that', async () => {
+    cell.schedule();
+    const { keeper, log } = keeperOf('n1', ['n1', 'n2']);
+    answers = { n2: writes(50) };
+    const begun = { at: new Date(times.wallMs).toISOString(), cellTimeMs: times.cellMs };
+    await looks(keeper, 1);
+    const made = backup(50);
+    // It writes, and nobody hears of it for twenty hours, in which others write on.
+    answers = {};
+    await looks(keeper, 20, hourMs);
+    log.appliedUpTo = 9_000;
+    const { length } = asked;
+    answers = { n2: () => ({ state: 'done', backup: made }) };
+    await looks(keeper, 1);
+    expect(last()).toMatchObject({ instance: 50, at: made.at, cellTimeMs: made.cellTimeMs });
+    expect(Date.parse(made.at) - Date.parse(begun.at)).toBeLessThan(hourMs);
+    // So the one that was due still is.
+    answers = { n2: writes(9_000) };
+    await looks(keeper, 3);
+    expect(last()).toMatchObject({ instance: 9_000 });
+    expect(asked[length + 1]?.question).toMatchObject({ begin: true, after: { instance: 50 }, atLeast: 9_000 });
+  });
+
+  it('counts the age from when it asked, however long the writing takes, and believes no clock that is ahead', async () => {
+    cell.schedule({ everyMs: 24 * hourMs });
+    const { keeper, log } = keeperOf('n1');
+    const asked = { at: new Date(times.wallMs).toISOString(), cellTimeMs: times.cellMs };
+    answers = {
+      n2: ({ begin }) =>
+        begin
+          ? { state: 'running', instance: 50, bytes: 0, idleMs: 0 }
+          : { state: 'running', instance: 50, bytes: 9, idleMs: 0 },
+    };
+    await looks(keeper, 4, 600_000);
+    answers = { n2: writes(50) };
+    await looks(keeper, 1);
+    expect(last()).toMatchObject({ instance: 50, ...asked });
+    times.pass(24 * hourMs);
+    log.appliedUpTo = 70;
+    const later = { at: new Date(times.wallMs).toISOString(), cellTimeMs: times.cellMs };
+    const ahead = { at: new Date(times.wallMs + 9 * hourMs).toISOString(), cellTimeMs: times.cellMs + hourMs };
+    answers = { n2: () => ({ state: 'done', backup: { ...backup(60), ...ahead } }) };
+    await looks(keeper, 1);
+    expect(last()).toMatchObject({ instance: 60, ...later });
   });
 
   it('is not moved by the schedule of another cell whose state it was restored from', async () => {

@@ -32,7 +32,11 @@ function writerOf(name = 'n2'): { writer: BackupWriter; log: FakeLog } {
   const log = new FakeLog(name, times);
   const storage = {
     snapshots: () => [],
-    writeElsewhere: async (_disk: unknown, path: string, { handle }: { handle: { instance: number } }) => {
+    writeElsewhere: async (
+      _disk: unknown,
+      path: string,
+      { handle }: { handle: { instance: number; cellTimeMs: number } },
+    ) => {
       await written(path);
       const header = { generation: 1, entries: 3, checksum: 'aa', handle };
       return { header, bytes: 0, sha256: 'bb' };
@@ -119,8 +123,11 @@ describe('a member with a schedule of backups', () => {
     const { writer, log } = writerOf();
     await pass(1_000);
     expect(writer.answer(question())).toMatchObject({ state: 'running', instance: 50 });
+    const of = { at: new Date(times.wallMs).toISOString(), cellTimeMs: times.cellMs };
+    times.pass(600_000);
     await idle(writer);
-    const done = { state: 'done', backup: { instance: 50, entries: 3, digest: 'bb' } };
+    // Of the state in it, however long the writing took.
+    const done = { state: 'done', backup: { instance: 50, entries: 3, digest: 'bb', ...of } };
     expect(writer.answer(question({ begin: false }))).toMatchObject(done);
     // Another master asks for the same one.
     expect(writer.answer(question())).toMatchObject(done);

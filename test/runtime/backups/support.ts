@@ -58,7 +58,7 @@ export class FakeLog {
 
   readonly isServing = (): boolean => this.serving;
   readonly snapshotPoint = (): unknown => ({
-    handle: { instance: this.appliedUpTo },
+    handle: { instance: this.appliedUpTo, cellTimeMs: this.#times.cellMs },
     logChain: new Uint8Array(32),
     view: { close() {} },
   });
