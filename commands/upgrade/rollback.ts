@@ -10,7 +10,9 @@ export default class UpgradeRollback extends UpgradeCommand {
   static override description =
     prose`Free until "upgrade finalize", and refused after it. The attempt stays open: "upgrade resume" goes forward again, "upgrade abort" ends it.
 
-With --member only that one is put back, without asking the cell: it works without a quorum, and while another driver is at work.
+With --member only that one is put back, without asking the cell: it works without a quorum, and while another driver is at work. Which version
+that is stands in the journal; without a master that of the furthest member that answers is taken, and shown. Refused (5) once finalizing began: the version
+from before may refuse to start then.
 
 Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
 
@@ -50,17 +52,28 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
     this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
     const { member } = flags;
     if (member !== undefined) {
-      const { journal } = await readJournal(flags);
+      const { journal, stale } = await readJournal(flags);
       const { RefusedError } = await import('../../src/errors/index.ts');
       const known = journal.current?.attempt;
       if (known === undefined) throw new RefusedError('No upgrade is open, so there is nothing to put back.');
+      if (stale) {
+        const what = `Nobody is master. By the furthest journal that answers, upgrade ${known.attempt} from version ${known.from} to ${known.to} is ${known.state} since ${known.changedAt}.`;
+        process.stderr.write(`${what}\n`);
+        if (!(await this.confirm(`Put ${member} back to version ${known.from}?`, flags.yes))) return undefined;
+      }
       const attempt = {
         ...known,
         ...(flags.exec === undefined ? {} : { exec: flags.exec, how: 'exec' as const }),
         ...(flags.manual ? { how: 'manual' as const } : {}),
       };
       const put = await withUpgrade(upgradeFlagsOf(flags), around, (world) =>
-        putBackAlone(world, { attempt, name: member, timeoutMs: flags.timeout, events: around.events }),
+        putBackAlone(world, {
+          attempt,
+          level: journal.level,
+          name: member,
+          timeoutMs: flags.timeout,
+          events: around.events,
+        }),
       ).finally(() => view.stop());
       const { writeResult } = await import('../../src/render/output.ts');
       await writeResult(

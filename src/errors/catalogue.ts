@@ -73,7 +73,12 @@ export const catalogue = {
     'The lifetime of the session is out of range.',
     'Ask for 1 second to 24 hours, in milliseconds.',
   ),
-  PAXOS_SYSTEM_ENTRY_INVALID: entry(400, 2, 'A system entry has a bad name or is too large.', 'Follow the message.'),
+  PAXOS_SYSTEM_ENTRY_INVALID: entry(
+    400,
+    2,
+    'A system entry has a bad name, is too large, or does not parse; nothing was done.',
+    'Follow the message.',
+  ),
   PAXOS_TOO_MANY_SESSIONS: entry(400, 2, 'Too many sessions are named at once.', 'Name fewer.'),
   PAXOS_BAD_QUERY: entry(
     400,
@@ -250,6 +255,12 @@ export const catalogue = {
 
   // Refused to protect data.
   PAXOS_REFUSED: entry(409, 5, 'A precondition does not hold; nothing was done.', 'Follow the message.'),
+  PAXOS_LEVEL_REFUSED: entry(
+    409,
+    5,
+    'The level of the cell only rises, to what the upgrade that is being finalized announced, and within what every member says it speaks; nothing was done.',
+    'The level is raised by `paxosctl upgrade finalize` alone; `paxosctl upgrade status` says what is open, `paxosctl status` who does not answer.',
+  ),
   PAXOS_LEVEL_TOO_LOW: entry(
     409,
     5,

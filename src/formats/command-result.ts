@@ -2,9 +2,11 @@
  * Bytes of a command's result, as sessions keep them: replicated state, so one result has one encoding. Level 1.
  *
  *     multiop = 1 flags(1) guard:count(2){0|1} results:count(2){kind(1) …} revision(8) instance(8) epoch(8)
+ *     system  = 8 outcome(1) guard:count(2){0|1} instance(8) epoch(8); outcome: 0 a test failed, 1 done, from 2 a refusal
  */
 import type { Epoch, Instance } from '../core/consensus/identity.ts';
 import type { CommandResult, Entry, OperationResult } from '../core/database/command.ts';
+import { levelRefusals } from '../core/database/level-rule.ts';
 import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 
@@ -39,7 +41,7 @@ export function encodeCommandResult(result: CommandResult): Uint8Array {
       to.text(result.session).safe(result.expiresCellTimeMs);
       break;
     case 'system':
-      to.u8(result.succeeded ? flagSucceeded : 0).u16(result.guard.length);
+      to.u8(outcomeOf(result)).u16(result.guard.length);
       for (const held of result.guard) to.u8(held ? 1 : 0);
       to.safe(result.instance).safe(result.epoch);
       break;
@@ -89,12 +91,22 @@ function readCommandResult(from: ByteReader): CommandResult {
   }
 }
 
-function readSystemResult(from: ByteReader): CommandResult {
-  const succeeded = readFlag(from);
+type SystemResult = CommandResult & { readonly kind: 'system' };
+
+const firstRefusal = 2;
+
+const outcomeOf = ({ refused, succeeded }: SystemResult): number =>
+  refused !== null ? firstRefusal + levelRefusals.indexOf(refused) : succeeded ? 1 : 0;
+
+function readSystemResult(from: ByteReader): SystemResult {
+  const outcome = from.u8();
+  const refused = levelRefusals[outcome - firstRefusal] ?? null;
+  if (outcome >= firstRefusal && refused === null) throw new FormatError(`a refusal of unknown kind ${outcome}`);
+  const succeeded = outcome === 1;
   const tests = from.u16();
   const guard: boolean[] = [];
   for (let i = 0; i < tests; i++) guard.push(readFlag(from));
-  return { kind: 'system', succeeded, guard, instance: from.safe() as Instance, epoch: from.safe() as Epoch };
+  return { kind: 'system', succeeded, guard, refused, instance: from.safe() as Instance, epoch: from.safe() as Epoch };
 }
 
 function readMultiOpResult(from: ByteReader): CommandResult {

@@ -25,8 +25,6 @@ import {
 } from '../core/database/command.ts';
 import { sessionIdPattern, sessionsExpiredAtOnceMax } from '../core/database/session-limits.ts';
 import {
-  levelKey,
-  levelOf,
   type SystemCommand,
   systemKeyPattern,
   systemPartsMax,
@@ -244,13 +242,6 @@ function readSystem(from: ByteReader): SystemCommand {
     writes.push({ key, value: present === 0 ? null : systemValue(from.bytes()) });
   }
   return { kind: 'system', guard, writes, ifEpoch };
-}
-
-/** The highest level that a command would raise the cell to; null when it raises none. */
-export function levelRaisedBy(command: Command): number | null {
-  if (command.kind !== 'system') return null;
-  const write = command.writes.find(({ key }) => key === levelKey);
-  return write === undefined ? null : levelOf(write.value ?? undefined);
 }
 
 function systemKey(key: string): string {

@@ -6,6 +6,7 @@
  * is refused, here and by every reader, until the level is in force.
  */
 import type { Command } from '../core/database/command.ts';
+import type { LevelRefusal } from '../core/database/level-rule.ts';
 
 export interface LevelRange {
   readonly min: number;
@@ -36,6 +37,17 @@ export const isSupported = (level: number, levels: LevelRange = supportedLevels)
 /** `levels 1 to 2` */
 export const levelsText = ({ min, max }: LevelRange): string =>
   min === max ? `level ${min}` : `levels ${min} to ${max}`;
+
+const refusalTexts: Readonly<Record<LevelRefusal, string>> = {
+  'not-a-level': 'a level is a decimal number from 1, and is never taken away',
+  'not-higher': 'a level only rises',
+  unguarded: 'without tests of "level" and of "upgrade/raise" it may be raised twice',
+  unannounced: 'no upgrade is being finalized that announced this level in "upgrade/raise"',
+};
+
+/** Why the level stays what it is, for people. */
+export const levelRefusalText = (refusal: LevelRefusal, present: number): string =>
+  `The cell stays at level ${present}: ${refusalTexts[refusal]}.`;
 
 /** A level that this program does not speak: the replica stops in front of it, with nothing of it applied. */
 export class LevelRefusedError extends Error {

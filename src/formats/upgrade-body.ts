@@ -6,6 +6,8 @@ export interface UpgradeStateDocument {
   readonly epoch: number;
   /** Now, by the master's running clock: what the age of a claim is measured in. */
   readonly cellTimeMs: number;
+  /** Applied by the replica that answers: which of two stale answers is the later one. */
+  readonly instance: number;
   /** Of the journal, in the order of their keys. */
   readonly entries: readonly { readonly key: string; readonly instance: number; readonly value: string }[];
 }
@@ -80,10 +82,11 @@ export interface ScanVerdictDocument {
 export const upgradeKeyPrefix = 'upgrade/';
 /** Holds the name of the attempt that is open. */
 export const currentKey = 'upgrade/current';
-export const attemptKey = (attempt: string): string => `upgrade/attempt/${attempt.toLowerCase()}`;
+export const upgradeAttemptsPrefix = 'upgrade/attempt/';
+export const attemptKey = (attempt: string): string => `${upgradeAttemptsPrefix}${attempt.toLowerCase()}`;
+/** Who drives. */
+export const claimKey = 'upgrade/claim';
 /** Cell time of the last renewal of the claim, as the master stamped it. */
 export const claimRenewedKey = 'upgrade/renewed';
-/** Who drives it. */
-export const claimKey = 'upgrade/claim';
 /** A claim that was not renewed for so long, in the time of the cell, is nobody's. */
 export const claimLapsesMs = 10_000;

@@ -4,7 +4,7 @@
  * All items of a value are decoded before the first is applied, so that a replica which cannot read one halts in front of the
  * value and not in the middle of it.
  */
-import type { CellTimeMs, Epoch } from '../core/consensus/identity.ts';
+import type { CellTimeMs, Epoch, Instance } from '../core/consensus/identity.ts';
 import type { Value } from '../core/consensus/value.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../core/database/command.ts';
 import { Database } from '../core/database/database.ts';
@@ -15,7 +15,7 @@ import type { SystemEntry } from '../core/database/system-table.ts';
 import type { DatabaseView } from '../core/database/view.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
 import { type MachineValue, StateMachine } from '../core/state-machine.ts';
-import { decodeCommand, levelRaisedBy, UnknownCommandError } from '../formats/command.ts';
+import { decodeCommand, UnknownCommandError } from '../formats/command.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
 import { isSupported, type LevelRange, LevelRefusedError, supportedLevels } from '../formats/levels.ts';
 import type { DigestPort } from '../ports/digest.ts';
@@ -64,7 +64,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
 
   apply({ instance, epoch, value, current, logChain }: Delivery): readonly CommandResult[] {
     const machineValue = toMachineValue(value, current);
-    if (machineValue.kind === 'submitted') this.#refuseLevels(machineValue.commands);
+    if (machineValue.kind === 'submitted') this.#refuseLevel(machineValue.commands, instance);
     // Two layers keep the epoch, and they must agree on who is guarded by it (PML §5.3).
     if (value.kind === 'submitted') {
       invariant(current === (value.epoch === this.#database.epoch), 'log and database agree on the epoch in force', {
@@ -80,11 +80,11 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
   }
 
   /** In front of the whole value: a replica that goes on without what it cannot read would not be a replica (pitfall U4). */
-  #refuseLevels(commands: readonly Command[]): void {
-    for (const command of commands) {
-      const level = levelRaisedBy(command);
-      if (level !== null && !isSupported(level, this.#levels)) throw new LevelRefusedError(level, this.#levels);
-    }
+  #refuseLevel(commands: readonly Command[], instance: Instance): void {
+    const level = this.#database.levelAfter(commands, instance);
+    // Only what the value itself brings: a database at a level of another program was never opened.
+    if (level === this.#database.level || isSupported(level, this.#levels)) return;
+    throw new LevelRefusedError(level, this.#levels);
   }
 
   /** After all of the value: which of its items named the instance makes no difference. */

@@ -22,7 +22,7 @@ import {
   MemberRemovedError,
   OperatorError,
 } from '../errors/index.ts';
-import type { LevelRange } from '../formats/levels.ts';
+import { type LevelRange, supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Admission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
@@ -118,6 +118,7 @@ export interface JoinedMember<Result, Application> {
   /** Members that refuse this replica's connection, and why they say so. */
   readonly refusals: ReadonlyMap<ReplicaId, string>;
   readonly membership: MembershipService;
+  readonly questions: PeerQuestions;
   readonly fencing: Fencing;
   readonly witness: WitnessKeeper | null;
 }
@@ -546,6 +547,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
     this.#deskMember = {
       manifest,
+      levels: options.levels ?? supportedLevels,
       log,
       membership,
       questions,
@@ -558,7 +560,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
     };
     const keepRemoved = (): Promise<void> => storage.setFlags({ removed: true });
     this.#belonging.begin({ manifest, log, questions, keepRemoved });
-    return { manifest, storage, network, log, application, refusals, membership, fencing, witness: witness.keeper };
+    const parts = { manifest, storage, network, log, application, refusals, membership, questions };
+    return { ...parts, fencing, witness: witness.keeper };
   }
 
   /**

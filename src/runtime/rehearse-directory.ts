@@ -17,6 +17,8 @@ export interface DirectoryRehearsal extends Rehearsed {
   readonly ok: true;
   readonly version: string;
   readonly levels: { readonly min: number; readonly max: number };
+  /** A recorded point came out again; false where none is recorded, and only that it can be read is known. */
+  readonly compared: boolean;
   readonly level: number;
 }
 
@@ -44,7 +46,14 @@ export async function rehearseDirectory(
     if (expectName !== null && name !== expectName) {
       throw new DataDirectoryForeignError({ directory, what: 'member', found: name, expected: expectName });
     }
-    return { ok: true, version, levels: supportedLevels, level: manifest.level, ...rehearsed };
+    return {
+      ok: true,
+      version,
+      levels: supportedLevels,
+      level: manifest.level,
+      ...rehearsed,
+      compared: rehearsed.points > 0,
+    };
   } catch (error) {
     throw toOperatorError(error, directory, world.clocks.now().wallMs);
   }

@@ -245,6 +245,8 @@ class ReplicaProcess {
         database,
         clocks: this.#world.clocks,
         version: this.#options.version,
+        levels: supportedLevels,
+        questions: joined.questions,
         boot: joined.storage.recovered.boot,
         attempts: this.#world.attempts?.(this.#options.dataDir) ?? null,
       }),

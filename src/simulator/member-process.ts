@@ -93,13 +93,14 @@ export class MemberProcess {
     const joined = await this.#member.join();
     const database = this.#database;
     if (joined === null || database === null) return null;
-    const { log, storage, network, membership } = joined;
+    const { log, storage, network, membership, questions } = joined;
     this.#levelKept = joined.manifest.level;
     this.#service = new DatabaseService({
       ...{ self: log.self, log, database, selfCheck: this.#selfCheck, clocks: process, membership },
       ...{ snapshots: null, recovery: null },
       upgrade: new ReplicaUpgrade({
         ...{ log, database, clocks: process, version: program.version, boot: storage.recovered.boot, attempts },
+        ...{ levels: program.levels, questions },
       }),
       host: {
         ...program,

@@ -12,6 +12,7 @@ import { membership } from './membership.ts';
 import type { Mutant } from './mutant.ts';
 import { promises } from './promises.ts';
 import { recovery } from './recovery.ts';
+import { upgrades } from './upgrades.ts';
 
 export type { Edit, Hunter, Mutant } from './mutant.ts';
 
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
   ...checksums,
   ...fence,
   ...generations,
+  ...upgrades,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */

@@ -33,11 +33,24 @@ const put = (n: number): Value =>
     }),
   );
 
-const level = (n: string): Value =>
+const announced = (n: string): Value =>
   submitted(
     encodeCommand({
       kind: 'system',
-      guard: [{ key: 'level', instance: 0 }],
+      guard: [],
+      writes: [{ key: 'upgrade/raise', value: Buffer.from(n) }],
+      ifEpoch: null,
+    }),
+  );
+
+const level = (n: string, announcedAt: number): Value =>
+  submitted(
+    encodeCommand({
+      kind: 'system',
+      guard: [
+        { key: 'level', instance: 0 },
+        { key: 'upgrade/raise', instance: announcedAt },
+      ],
       writes: [{ key: 'level', value: Buffer.from(n) }],
       ifEpoch: null,
     }),
@@ -203,9 +216,9 @@ describe('a rehearsal', () => {
 
   it('stops in front of a level that the version does not speak', async () => {
     const { disk, storage, write } = await history();
-    await write([mastership, ...range(2, 5)]);
+    await write([mastership, ...range(2, 4), announced('2')]);
     // As the version before would have written it, which knows the level.
-    const value = level('2');
+    const value = level('2', 5);
     await writeEach(
       storage,
       [
@@ -216,6 +229,16 @@ describe('a rehearsal', () => {
     );
     await storage.close();
     await expect(run(disk)).rejects.toThrow(LevelRefusedError);
+  });
+
+  it('goes on where a level that it does not speak is not put into force', async () => {
+    const { disk, point, storage, write } = await history();
+    await write([mastership, ...range(2, 4), announced('2')]);
+    // Written on an announcement that is not the present one: every version makes nothing of it.
+    await write([level('2', 3), put(7)]);
+    await storage.record(point());
+    await storage.close();
+    await expect(run(disk)).resolves.toMatchObject({ points: 1 });
   });
 
   it('says which instance is missing when the log does not lead to the recorded point', async () => {

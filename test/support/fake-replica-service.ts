@@ -247,7 +247,7 @@ export class FakeReplicaService implements ReplicaService {
   /** Null: there is no state yet. */
   snapshotService: SnapshotService | null = null;
 
-  upgrade(): null {
+  upgrade(): ReturnType<ReplicaService['upgrade']> {
     return null;
   }
 

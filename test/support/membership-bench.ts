@@ -12,7 +12,14 @@ export const five: readonly Member[] = ['n1', 'n2', 'n3', 'n4', 'n5'].map((name)
 }));
 
 export const well: Omit<ConditionDocument, 'id'> = {
-  ...{ participation: 'voting', appliedUpTo: 1_000, durable: true, version: '0.1.0', digests: [] },
+  ...{
+    participation: 'voting',
+    appliedUpTo: 1_000,
+    durable: true,
+    version: '0.1.0',
+    levels: { min: 1, max: 1 },
+    digests: [],
+  },
 };
 
 export interface Bench {

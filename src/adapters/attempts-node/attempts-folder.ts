@@ -30,8 +30,10 @@ export function attemptsFolder(dataDir: string): AttemptsPort {
       if (exists === null) await writeDurably(file, `${JSON.stringify(manifest, null, 2)}\n`);
       for (const directory of [folder, root, dataDir]) await flushDirectory(directory);
     },
-    clear: async (attempt) => {
-      await fs.rm(folderOf(attempt), { recursive: true, force: true });
+    clear: async (name) => {
+      // Whatever lies there and blocks the next attempt can be cleared, also what no attempt made; nothing beside it.
+      if (['', '.', '..'].includes(name) || name !== path.basename(name)) throw new Error(`${name} is no name there`);
+      await fs.rm(path.join(root, name), { recursive: true, force: true });
       if (await fs.stat(root).catch(() => null)) await flushDirectory(root);
     },
   };

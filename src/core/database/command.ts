@@ -4,6 +4,7 @@
  * Source: PML §5.6 (MultiOp: guard, t_op, f_op); sessions: design §3 "Exactly once".
  */
 import type { Epoch, Instance } from '../consensus/identity.ts';
+import type { LevelRefusal } from './level-rule.ts';
 import type { SystemCommand } from './system-entry.ts';
 
 /** Counts the MultiOps that changed the database; the first change has revision 1. Only clients' writes raise it. */
@@ -89,6 +90,8 @@ export type CommandResult =
       readonly kind: 'system';
       readonly succeeded: boolean;
       readonly guard: readonly boolean[];
+      /** Why it may not change the level so; nothing was done then, whatever the tests say. */
+      readonly refused: LevelRefusal | null;
       readonly instance: Instance;
       readonly epoch: Epoch;
     }

@@ -12,6 +12,7 @@ import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '.
 import { EntryTable, unpackEntry } from './entry-table.ts';
 import { EpochTable } from './epoch-table.ts';
 import { History, type RevisionRecord } from './history.ts';
+import { touchesLevel } from './level-rule.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
 import { executeMultiOp } from './multi-op.ts';
 import { PackedEntryStore } from './packed-entry-store.ts';
@@ -19,7 +20,7 @@ import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
 import type { Session } from './session.ts';
 import { SessionTable, sessionId } from './session-table.ts';
 import { levelKey, levelOf, type SystemCommand } from './system-entry.ts';
-import { type SystemEntry, SystemTable } from './system-table.ts';
+import { judgeSystem, type SystemEntry, SystemTable, systemAfter } from './system-table.ts';
 import { type Counters, DatabaseView, epochRecord } from './view.ts';
 
 /** Where a command stands in the log. */
@@ -58,6 +59,14 @@ export class Database {
   /** Formats and behaviour that all members may use: raised by the log alone (design §6). */
   get level(): number {
     return levelOf(this.#system.get(levelKey)?.value);
+  }
+
+  /** The level that the commands of one value would leave in force; nothing of them is done. */
+  levelAfter(commands: readonly Command[], instance: Instance): number {
+    const system = commands.filter((command) => command.kind === 'system');
+    if (!system.some(touchesLevel)) return this.level;
+    const after = systemAfter(this.#system.view(), system, { instance, epoch: this.#epoch });
+    return levelOf(after.get(levelKey)?.value);
   }
 
   /** The system's own entries, in the order of their keys; unaffected by later changes. */
@@ -143,12 +152,12 @@ export class Database {
     }
   }
 
-  #writeSystem({ guard, writes, ifEpoch }: SystemCommand, { instance }: CommandPlace): CommandResult {
-    if (ifEpoch !== null && ifEpoch !== this.#epoch) return { kind: 'epoch-changed', epoch: this.#epoch };
-    const held = guard.map((test) => this.#system.holds(test));
-    const succeeded = !held.includes(false);
-    if (succeeded) this.#system.write(writes, instance);
-    return { kind: 'system', succeeded, guard: held, instance, epoch: this.#epoch };
+  #writeSystem(command: SystemCommand, { instance }: CommandPlace): CommandResult {
+    const verdict = judgeSystem(command, this.#system.view(), this.#epoch);
+    if (verdict.kind === 'epoch-changed') return { kind: 'epoch-changed', epoch: this.#epoch };
+    const { guard, refused, succeeded } = verdict;
+    if (succeeded) this.#system.write(command.writes, instance);
+    return { kind: 'system', succeeded, guard, refused, instance, epoch: this.#epoch };
   }
 
   /** The first copy of a number is executed, every other one gets its answer (design §3, "Exactly once"). */

@@ -30,6 +30,8 @@ export const systemValueBytesMax = 256 * 1024;
 
 /** Holds the cell's level as a decimal number; absent in a cell that was never raised. */
 export const levelKey = 'level';
+/** Holds the level that the open upgrade is to raise the cell to, once finalizing has begun; absent otherwise. */
+export const raiseKey = 'upgrade/raise';
 /** The level that every cell begins with, and that is in force where none is written. */
 export const firstLevel = 1;
 

@@ -5,17 +5,60 @@
  * instance of its last change, which is what a guard compares: a writer that did not see the last change changes nothing.
  * Source: design §4 ("Snapshots are canonical"), §6.
  */
-import type { Instance } from '../consensus/identity.ts';
+import type { Epoch, Instance } from '../consensus/identity.ts';
 import type { DigestSum } from './checksum.ts';
 import { digestOf } from './checksum.ts';
+import { type LevelRefusal, levelRefusal } from './level-rule.ts';
 import type { DatabasePorts } from './record.ts';
-import type { SystemTest, SystemWrite } from './system-entry.ts';
+import type { SystemCommand, SystemWrite } from './system-entry.ts';
 
 export interface SystemEntry {
   /** Of the last change. */
   readonly instance: Instance;
   /** Must not be changed. */
   readonly value: Uint8Array;
+}
+
+export type SystemVerdict =
+  | { readonly kind: 'epoch-changed' }
+  | {
+      readonly kind: 'judged';
+      /** Of each test, whether it holds. */
+      readonly guard: readonly boolean[];
+      /** Why it may not do what it would to the level, whatever its tests say. */
+      readonly refused: LevelRefusal | null;
+      /** Its writes happen. */
+      readonly succeeded: boolean;
+    };
+
+/** What comes of a command where the entries are these; changes nothing. */
+export function judgeSystem(
+  command: SystemCommand,
+  entries: ReadonlyMap<string, SystemEntry>,
+  epoch: Epoch,
+): SystemVerdict {
+  if (command.ifEpoch !== null && command.ifEpoch !== epoch) return { kind: 'epoch-changed' };
+  const guard = command.guard.map(({ key, instance }) => (entries.get(key)?.instance ?? 0) === instance);
+  const refused = levelRefusal(command, entries);
+  return { kind: 'judged', guard, refused, succeeded: refused === null && !guard.includes(false) };
+}
+
+/** What is left of the entries after the commands of one value, and nothing of it done. */
+export function systemAfter(
+  entries: ReadonlyMap<string, SystemEntry>,
+  commands: readonly SystemCommand[],
+  at: { readonly instance: Instance; readonly epoch: Epoch },
+): ReadonlyMap<string, SystemEntry> {
+  const after = new Map(entries);
+  for (const command of commands) {
+    const verdict = judgeSystem(command, after, at.epoch);
+    if (verdict.kind !== 'judged' || !verdict.succeeded) continue;
+    for (const { key, value } of command.writes) {
+      if (value === null) after.delete(key);
+      else after.set(key, { instance: at.instance, value });
+    }
+  }
+  return after;
 }
 
 export class SystemTable {
@@ -36,10 +79,6 @@ export class SystemTable {
   /** In the order of the keys; unaffected by later changes. */
   view(): ReadonlyMap<string, SystemEntry> {
     return this.#entries;
-  }
-
-  holds({ key, instance }: SystemTest): boolean {
-    return (this.#entries.get(key)?.instance ?? 0) === instance;
   }
 
   write(writes: readonly SystemWrite[], instance: Instance): void {

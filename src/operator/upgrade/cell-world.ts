@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PaxosClient } from '../../client/client.ts';
 import { RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
-import type { AttemptScanDocument, ScanVerdictDocument } from '../../formats/upgrade-body.ts';
+import type { AttemptScanDocument, ScanVerdictDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
 import { getJson } from '../replica-http.ts';
@@ -76,7 +76,7 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
     begin: (member, manifest) => tell(member.url, 'POST', '/v1/upgrade/attempts', manifest),
     scan: (member) => scan(member.url),
     clear: async (member, attempt) => {
-      await tell(member.url, 'DELETE', `/v1/upgrade/attempts/${attempt}`);
+      await tell(member.url, 'DELETE', `/v1/upgrade/attempts/${encodeURIComponent(attempt)}`);
       return scan(member.url);
     },
     restart: (request) => restart(options, request),
@@ -137,7 +137,7 @@ async function restart({ local, onManual }: CellWorldOptions, request: RestartRe
 }
 
 /** What the target's own `node rehearse --json` prints counts, and not how COMMAND ends. */
-async function rehearse(request: RestartRequest): Promise<string> {
+export async function rehearse(request: RestartRequest): Promise<string> {
   const { attempt, member, timeoutMs, version } = request;
   const { stdout, text } = await runCommand(filledIn(attempt.rehearse ?? '', request), timeoutMs);
   const said = documentIn(stdout);
@@ -146,6 +146,12 @@ async function rehearse(request: RestartRequest): Promise<string> {
   if (said.version !== version) throw new Error(`version ${said.version} rehearsed instead of ${version}`);
   if (said.member !== `${member.name}#${member.incarnation}`)
     throw new Error(`the data of ${said.member} was rehearsed`);
+  // Each member records a point when the attempt begins there.
+  if (!((said.points ?? 0) > 0)) throw new Error('no recorded point was met, so nothing was compared');
+  const mark = attempt.mark?.instance ?? 0;
+  if (!((said.instance ?? 0) >= mark)) {
+    throw new Error(`the data ends at instance ${said.instance}, the cell was at ${mark}: an older copy was rehearsed`);
+  }
   return `instances ${said.from} to ${said.instance}, ${said.points} recorded points came out again`;
 }
 
@@ -168,17 +174,19 @@ function documentIn(text: string): RehearseDocument | null {
   }
 }
 
-/** The journal as any replica has it, for when nobody is master: it may be older than the last word. */
-export async function staleJournal(endpoints: readonly string[], timeoutMs: number): Promise<unknown> {
-  let last: unknown = new UnreachableError('No replica answers.');
-  for (const url of endpoints) {
-    try {
-      return await getJson(`${url}/v1/upgrade?consistency=stale`, timeoutMs);
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw last instanceof UnreachableError
-    ? last
-    : new UnreachableError(`No replica tells its journal: ${String(last)}.`);
+/**
+ * The journal as the furthest of the replicas that answer has it, for when nobody is master: it may be older than the last word. The
+ * first that answers may be the one that was cut off an upgrade ago.
+ */
+export async function staleJournal(endpoints: readonly string[], timeoutMs: number): Promise<UpgradeStateDocument> {
+  const { answers } = await survey([...endpoints], timeoutMs);
+  const urls = new Set([...endpoints, ...answers.map(({ url }) => url)]);
+  const asked = await Promise.allSettled(
+    [...urls].map((url) => getJson(`${url}/v1/upgrade?consistency=stale`, timeoutMs) as Promise<UpgradeStateDocument>),
+  );
+  const told = asked.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []));
+  const [furthest] = told.sort((a, b) => b.instance - a.instance);
+  if (furthest !== undefined) return furthest;
+  const [first] = asked.flatMap((it) => (it.status === 'rejected' ? [String(it.reason)] : []));
+  throw new UnreachableError(`No replica tells its journal: ${first ?? 'nobody answers'}.`);
 }

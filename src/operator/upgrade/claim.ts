@@ -4,6 +4,7 @@
  * Every change of the journal is guarded by the claim's own instance. A driver that was taken for dead and is not changes
  * nothing any more, whatever it still believes.
  */
+import { levelKey } from '../../core/database/system-entry.ts';
 import { OutcomeUnknownError, RefusedError } from '../../errors/index.ts';
 import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type Attempt, type Claim, claimLapsesMs, claimRenewEveryMs, endStates, keys } from './journal.ts';
@@ -17,6 +18,8 @@ const lapseLookMs = 250;
 export interface JournalState {
   readonly level: number;
   readonly levelInstance: number;
+  /** Of what finalizing announced; 0 where nothing is. */
+  readonly raiseInstance: number;
   readonly cellTimeMs: number;
   readonly claim: { readonly claim: Claim; readonly instance: number; readonly ageMs: number } | null;
   readonly claimInstance: number;
@@ -35,25 +38,54 @@ export function journalOf(state: UpgradeStateDocument): JournalState {
   const current = id === undefined ? undefined : entry(keys.attempt(id));
   return {
     level: state.level,
-    levelInstance: entry('level')?.instance ?? 0,
+    levelInstance: entry(levelKey)?.instance ?? 0,
+    raiseInstance: entry(keys.raise)?.instance ?? 0,
     cellTimeMs: state.cellTimeMs,
     claim:
       claim === undefined
         ? null
         : {
-            claim: JSON.parse(claim.value) as Claim,
+            claim: claimIn(claim.value),
             instance: claim.instance,
             ageMs: Math.max(0, state.cellTimeMs - renewed),
           },
     claimInstance: claim?.instance ?? 0,
     current:
-      current === undefined ? null : { attempt: JSON.parse(current.value) as Attempt, instance: current.instance },
+      current === undefined ? null : { attempt: openAttempt(id ?? '', current.value), instance: current.instance },
     currentInstance: entry(keys.current)?.instance ?? 0,
     attempts: state.entries
       .filter(({ key }) => key.startsWith(keys.attempts))
-      .map(({ value }) => JSON.parse(value) as Attempt)
+      // One that nobody can read is not shown, and hides none of the others.
+      .flatMap(({ value }) => attemptIn(value) ?? [])
       .sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)),
   };
+}
+
+function parsed(value: string): object | null {
+  try {
+    const document: unknown = JSON.parse(value);
+    return typeof document === 'object' ? document : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The cell takes none that is not whole; a claim that is none lapses like any other. */
+const claimIn = (value: string): Claim => ({ attempt: 'unknown', driver: 'somebody', nonce: '', ...parsed(value) });
+
+function attemptIn(value: string): Attempt | null {
+  const document = parsed(value) as Attempt | null;
+  return Array.isArray(document?.members) && Array.isArray(document.steps) ? document : null;
+}
+
+/** @throws {RefusedError} (exit 5) where nobody could go on with it. */
+function openAttempt(id: string, value: string): Attempt {
+  const attempt = attemptIn(value);
+  if (attempt !== null) return attempt;
+  throw new RefusedError(`Upgrade ${id} is open, and its journal cannot be read; nothing was done.`, {
+    facts: { attempt: id },
+    suggestions: ['curl http://127.0.0.1:7401/v1/upgrade'],
+  });
 }
 
 /** Exit 5: somebody else drives. Names them. */
@@ -88,14 +120,21 @@ export class HeldClaim {
   readonly #claim: Claim;
   readonly #instance: number;
   #attemptInstance: number;
+  /** What is to be raised stands in the cell. */
+  #announced: boolean;
   #lost: RefusedError | null = null;
   #stop: () => void = () => undefined;
 
-  private constructor(world: UpgradeWorld, claim: Claim, state: { claimInstance: number; attemptInstance: number }) {
+  private constructor(
+    world: UpgradeWorld,
+    claim: Claim,
+    state: { claimInstance: number; attemptInstance: number; announced: boolean },
+  ) {
     this.#world = world;
     this.#claim = claim;
     this.#instance = state.claimInstance;
     this.#attemptInstance = state.attemptInstance;
+    this.#announced = state.announced;
   }
 
   /** Takes a claim that nobody holds, together with the journal as it is to be from then on. @throws {RefusedError} */
@@ -126,6 +165,7 @@ export class HeldClaim {
     const held = new HeldClaim(world, claim, {
       claimInstance: now.claim.instance,
       attemptInstance: now.current.instance,
+      announced: now.raiseInstance > 0,
     });
     held.#stop = world.every(claimRenewEveryMs, () => void held.#renew());
     return held;
@@ -143,6 +183,18 @@ export class HeldClaim {
     } catch {
       // No master just now, or not known: the next one tells. The journal itself is guarded all the same.
     }
+  }
+
+  /**
+   * Asks now: a driver that slept (a closed laptop) believes that it holds what was taken long ago.
+   * @throws {RefusedError} when the claim is somebody else's, or the upgrade was ended; {OperatorError} when nobody tells.
+   */
+  async confirm(): Promise<void> {
+    if (this.#lost !== null) throw this.#lost;
+    const guard = [{ key: keys.claim, instance: this.#instance }];
+    if (await this.#world.write({ guard, renew: true })) return;
+    await this.#look();
+    if (this.#lost !== null) throw this.#lost;
   }
 
   async #look(): Promise<void> {
@@ -171,8 +223,9 @@ export class HeldClaim {
       ],
       writes: [
         { key: attemptKey, value },
+        ...this.#announcing(attempt),
         ...old.map((key) => ({ key, value: null })),
-        ...(over ? [keys.current, keys.claim, keys.renewed].map((key) => ({ key, value: null })) : []),
+        ...(over ? [keys.current, keys.claim, keys.renewed, keys.raise].map((key) => ({ key, value: null })) : []),
       ],
       ...(over ? {} : { renew: true }),
     };
@@ -188,7 +241,14 @@ export class HeldClaim {
       );
     }
     this.#attemptInstance = entry.instance;
+    this.#announced = raw.entries.some(({ key }) => key === keys.raise);
     if (over) this.#stop();
+  }
+
+  /** With the step that begins finalizing: every replica holds the level that is raised later against it. */
+  #announcing({ raiseTo, state }: Attempt): { readonly key: string; readonly value: string }[] {
+    if (state !== 'finalizing' || raiseTo === null || this.#announced) return [];
+    return [{ key: keys.raise, value: String(raiseTo) }];
   }
 
   /** Ended attempts beyond those that `history` keeps. */
@@ -203,9 +263,10 @@ export class HeldClaim {
     if (this.#lost !== null) throw this.#lost;
     const guard = [
       { key: keys.claim, instance: this.#instance },
-      { key: 'level', instance: journal.levelInstance },
+      { key: levelKey, instance: journal.levelInstance },
+      { key: keys.raise, instance: journal.raiseInstance },
     ];
-    const writes = [{ key: 'level', value: String(level) }];
+    const writes = [{ key: levelKey, value: String(level) }];
     await sure(this.#world, { guard, writes, renew: true }, (now) => now.level === level);
     return journalOf(await this.#world.readState()).level === level;
   }

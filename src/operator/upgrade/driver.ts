@@ -187,8 +187,15 @@ class Driver {
   async #restart({ member, version, forward }: Extract<Action, { do: 'restart' }>): Promise<null> {
     // Before anything forward the journal, and with it the claim, is certain.
     if (forward && this.#unsaved) await this.#held.save(this.#attempt);
+    try {
+      await this.#held.confirm();
+    } catch (error) {
+      if (!(error instanceof OperatorError) || error instanceof RefusedError) throw error;
+      // The way back asks, and waits for nobody. Forward it is certain, or not done.
+      if (forward) return this.#failed(`restart ${member.name}`, error);
+    }
     const role = this.#roleOf(member.name);
-    this.#session = { ...this.#session, restarted: null, verified: null, waiting: null };
+    this.#session = { ...this.#session, restarted: null, verified: null, waiting: null, failed: null };
     const timeoutMs = this.#options.stepTimeoutMs;
     const end = await this.#world.restart({ attempt: this.#attempt, member, version, role, timeoutMs });
     this.#session = { ...this.#session, restarted: { member: member.name, version, end, bootSeen: null } };
@@ -248,13 +255,17 @@ class Driver {
     } catch (error) {
       if (this.#held.lost !== null) throw this.#held.lost;
       if (!(error instanceof Error) || error.name === 'Killed') throw error;
-      this.#session = { ...this.#session, failed: { what, why: error.message } };
-      this.#events.waiting(`${what}: ${error.message}`);
-      if (this.#session.waiting?.what === what) await this.#world.sleep(pollMs);
-      return null;
+      return this.#failed(what, error);
     }
     if (next === null) await this.#world.sleep(pollMs);
     else await this.#journal({ do: 'journal', attempt: next, end: false, back: false });
+    return null;
+  }
+
+  async #failed(what: string, { message }: Error): Promise<null> {
+    this.#session = { ...this.#session, failed: { what, why: message } };
+    this.#events.waiting(`${what}: ${message}`);
+    if (this.#session.waiting?.what === what) await this.#world.sleep(pollMs);
     return null;
   }
 }

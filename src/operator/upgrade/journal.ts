@@ -4,7 +4,15 @@
  * Any operator on any machine reads the same one. It is only ever replaced whole, by whoever holds the claim.
  */
 
-import { attemptKey, claimKey, claimLapsesMs, claimRenewedKey, currentKey } from '../../formats/upgrade-body.ts';
+import { raiseKey } from '../../core/database/system-entry.ts';
+import {
+  attemptKey,
+  claimKey,
+  claimLapsesMs,
+  claimRenewedKey,
+  currentKey,
+  upgradeAttemptsPrefix,
+} from '../../formats/upgrade-body.ts';
 
 export type AttemptState =
   /** Members are being upgraded. */
@@ -97,6 +105,8 @@ export interface Attempt {
   readonly stop: { readonly member: string | null; readonly reason: string; readonly judged: boolean } | null;
   /** When every member ran the target. */
   readonly upgradedAt: string | null;
+  /** The level that finalizing raises the cell to, decided with the step that begins it; null before. */
+  readonly raiseTo: number | null;
 }
 
 /** Who drives, by the cell's own entry. */
@@ -112,8 +122,9 @@ export const keys = {
   current: currentKey,
   claim: claimKey,
   renewed: claimRenewedKey,
+  raise: raiseKey,
   attempt: attemptKey,
-  attempts: 'upgrade/attempt/',
+  attempts: upgradeAttemptsPrefix,
 } as const;
 
 export { claimLapsesMs };

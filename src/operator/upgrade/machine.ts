@@ -17,7 +17,7 @@ import {
 import { judgeRestart, type Verdict } from './judge.ts';
 import { isGone, newcomers, presentOf } from './membership.ts';
 import { findingText, preflight } from './preflight.ts';
-import { type Seen, seenMember, unwell } from './seen.ts';
+import { type Seen, type SeenMember, seenMember, unwell } from './seen.ts';
 
 export type Goal = 'run' | 'rollback' | 'abort' | 'finalize';
 
@@ -93,7 +93,7 @@ export function decide(now: Situation): Action {
 function decideRun(now: Situation): Action {
   const { attempt } = now;
   if (attempt.state === 'stopped') return stoppedEnd(attempt);
-  if (attempt.state === 'upgraded') return { do: 'done', code: 0, reason: null };
+  if (attempt.state === 'upgraded') return everyoneStill(now);
   const back = attempt.members.find(({ state }) => state === 'putting-back');
   if (back !== undefined) return putBack(now, back, 'stop');
   const busy = attempt.members.find(({ state }) => state === 'restarting');
@@ -112,7 +112,9 @@ function prepare(now: Situation): Action | null {
     return record(now, { ...attempt, mark }, step(null, 'mark', 'done', `instance ${instance}, epoch ${mark.epoch}`));
   }
   if (attempt.backup === null) return tried(now, 'backup', null, { do: 'backup' });
-  const members = attempt.members.filter((it) => !isGone(seen, it));
+  const members = attempt.members
+    .filter((it) => !isGone(seen, it))
+    .map((it) => ({ ...it, ...presentOf(seen, it.name) }));
   const without = members.find(({ begun }) => !begun);
   if (without !== undefined) return tried(now, `begin ${without.name}`, without.name, { do: 'begin', member: without });
   if (attempt.rehearse === null) return null;
@@ -126,9 +128,13 @@ function nextTurn(now: Situation): Action {
   const { attempt, seen } = now;
   const joined = adopted(now);
   if (joined !== null) return joined;
+  const strayed = attempt.members.find((it) => it.state === 'upgraded' && runsOther(seen, it, attempt.to));
+  if (strayed !== undefined) return again(now, attempt, strayed);
   const left = attempt.members.filter((it) => it.state !== 'upgraded' && !isGone(seen, it));
   const [first] = left;
   if (first === undefined) {
+    const silent = unheard(seen);
+    if (silent !== null) return waitOrGiveUp(now, silent);
     const done = { ...attempt, state: 'upgraded', upgradedAt: now.at, stop: null } as const;
     return record(now, done, step(null, 'upgrade', 'done', `every member runs version ${attempt.to}`));
   }
@@ -148,9 +154,51 @@ function nextTurn(now: Situation): Action {
   );
 }
 
-/** Whoever became a member since the attempt began takes part in it from now on. */
-function adopted(now: Situation): Action | null {
+/** A member that was done, and that somebody or something took to another version since, has its turn again. */
+function again(now: Situation, attempt: Attempt, member: MemberProgress): Action {
+  const version = seenMember(now.seen, member.name)?.status?.version;
+  return record(
+    now,
+    withMember({ ...attempt, state: 'running', upgradedAt: null }, member.name, { state: 'waiting', doubt: null }),
+    step(member.name, 'restart', 'note', `runs version ${version} again; it has another turn`),
+  );
+}
+
+/** "Every member runs the target" is asked anew, and never taken from the journal. */
+function everyoneStill(now: Situation): Action {
   const { attempt, seen } = now;
+  if (seen.master === null) return waitOrRefuse(now, 'look', 'nobody is master');
+  const joined = adopted(now, { ...attempt, state: 'running', upgradedAt: null });
+  if (joined !== null) return joined;
+  const strayed = attempt.members.find((it) => runsOther(seen, it, attempt.to));
+  if (strayed !== undefined) return again(now, attempt, strayed);
+  const silent = unheard(seen);
+  return silent === null ? { do: 'done', code: 0, reason: null } : waitOrRefuse(now, 'look', silent);
+}
+
+/** By its own word, and not that of whoever answers at its address. */
+function runsOther(seen: Seen, { name }: MemberProgress, version: string): boolean {
+  const status = seenMember(seen, name)?.status ?? null;
+  return status !== null && status.name === name && status.version !== version;
+}
+
+/** Who does not say which version it runs; null when all do. */
+function unheard(seen: Seen): string | null {
+  const it = seen.members.find(({ member, status }) => status === null || status.name !== member.name);
+  return it === undefined ? null : `${it.member.name} does not say which version it runs`;
+}
+
+/** Nothing was wrong that could be put back, and nothing is known to be right: 8. */
+function waitOrGiveUp(now: Situation, why: string): Action {
+  if (!isLate(now, 'look')) return { do: 'wait', what: 'look', why };
+  if (resting.has(now.attempt.state)) return { do: 'done', code: 8, reason: why };
+  const stopped = { ...now.attempt, state: 'stopped', stop: { member: null, reason: why, judged: false } } as const;
+  return record(now, stopped, step(null, 'stop', 'failed', why));
+}
+
+/** Whoever became a member since the attempt began takes part in it from now on. */
+function adopted(now: Situation, attempt = now.attempt): Action | null {
+  const { seen } = now;
   const [newcomer] = newcomers(attempt, seen);
   if (newcomer === undefined) return null;
   const members = [...attempt.members, newcomer];
@@ -189,7 +237,10 @@ function upgradeMember(now: Situation, member: MemberProgress): Action {
   const status = seenMember(seen, member.name)?.status ?? null;
   const mine = session.restarted?.member === member.name && session.restarted.version === attempt.to;
   const there = status?.version === attempt.to && status.boot.id !== member.before?.boot.id;
-  if (!mine && !there) return { do: 'restart', member, version: attempt.to, forward: true };
+  if (!mine && !there) {
+    const restart = { do: 'restart', member, version: attempt.to, forward: true } as const;
+    return tried(now, `restart ${member.name}`, member.name, restart);
+  }
   const verdict = verified(now, member, judged(now, member, attempt.to));
   if ('do' in verdict) return verdict;
   switch (verdict.kind) {
@@ -274,11 +325,14 @@ function decideBack(now: Situation): Action {
   if (back !== undefined) return putBack(now, back, 'next');
   const joined = adopted(now);
   if (joined !== null) return joined;
+  const untouched: ReadonlySet<string> = new Set(['waiting', 'back']);
   const touched = attempt.members
-    .filter((it) => it.state !== 'waiting' && it.state !== 'back' && !isGone(now.seen, it))
+    .filter((it) => !isGone(now.seen, it) && (!untouched.has(it.state) || runsOther(now.seen, it, attempt.from)))
     .reverse();
   const [first] = touched;
   if (first === undefined) {
+    const silent = unheard(now.seen);
+    if (silent !== null) return waitOrGiveUp(now, silent);
     const done = step(null, 'rollback', 'done', `every member runs version ${attempt.from}`);
     return record(now, { ...attempt, state: 'rolled-back', upgradedAt: null }, done);
   }
@@ -304,10 +358,11 @@ function decideBack(now: Situation): Action {
 
 function decideFinalize(now: Situation): Action {
   const { attempt, options, seen, session } = now;
+  const present = seenMember(seen, seen.master ?? '')?.status?.level ?? null;
   if (attempt.state === 'upgraded') {
     for (const it of seen.members) {
       const { name } = it.member;
-      const why = unwell(it, seen) ?? (it.status?.version === attempt.to ? null : `runs version ${it.status?.version}`);
+      const why = offTarget(now, it);
       if (why !== null) return waitOrRefuse(now, `finalize ${name}`, `${name} ${why}`);
       const up = it.status?.uptimeMs ?? 0;
       if (up < options.soakMs) {
@@ -316,24 +371,45 @@ function decideFinalize(now: Situation): Action {
         return { do: 'done', code: 5, reason };
       }
     }
+    const raiseTo = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));
+    if (present === null || raiseTo < present) return waitOrRefuse(now, 'level', 'not every member answers');
     const boot = seenMember(seen, seen.master ?? '')?.status?.boot.id ?? '';
     if (session.verified === null) return { do: 'verify', member: seen.master ?? '', boot };
-    if (session.verified.verdict !== 'agree') return { do: 'done', code: 5, reason: session.verified.detail };
-    return record(now, { ...attempt, state: 'finalizing' }, step(null, 'finalize', 'begun', 'no way back from here'));
+    const { detail, verdict } = session.verified;
+    if (verdict === 'incomplete') return waitOrRefuse(now, 'compare', detail);
+    if (verdict === 'differ') return { do: 'done', code: 5, reason: detail };
+    const said = step(null, 'finalize', 'begun', `no way back from here, to level ${raiseTo}`);
+    return record(now, { ...attempt, state: 'finalizing', raiseTo }, said);
   }
-  const level = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));
-  const present = seenMember(seen, seen.master ?? '')?.status?.level ?? null;
-  if (present === null || level === 0) return waitOrRefuse(now, 'level', 'not every member answers');
-  if (present < level) return tried(now, 'raise', null, { do: 'raise', level });
-  return clearAll(now, 'finalized');
+  const level = attempt.raiseTo ?? 0;
+  if (present === null) return waitOrRefuse(now, 'level', 'nobody is master');
+  if (present >= level) return clearAll(now, 'finalized');
+  // Decided once, with every member on the target: who left it since is not to decide what the cell is raised to.
+  for (const it of seen.members) {
+    const why = offTarget(now, it);
+    if (why !== null) return waitOrRefuse(now, `finalize ${it.member.name}`, `${it.member.name} ${why}`);
+  }
+  return tried(now, 'raise', null, { do: 'raise', level });
+}
+
+/** Why a member is not what is to be made final; null where it is. */
+function offTarget({ attempt, seen }: Situation, it: SeenMember): string | null {
+  const why = unwell(it, seen);
+  if (why !== null) return why;
+  return it.status?.version === attempt.to ? null : `runs version ${it.status?.version} instead of ${attempt.to}`;
 }
 
 /** Every member says, signed, that nothing of the attempt is left there: only then is it over. */
 function clearAll(now: Situation, end: 'finalized' | 'aborted-clean'): Action {
   const { attempt, seen } = now;
   // Who is no member any more can come back only as another incarnation, and what it then has blocks the next attempt.
+  const joined = adopted(now);
+  if (joined !== null) return joined;
   const left = attempt.members.find((it) => it.cleared === null && !isGone(seen, it));
-  if (left !== undefined) return tried(now, `clear ${left.name}`, left.name, { do: 'clear', member: left });
+  if (left !== undefined) {
+    const member = { ...left, ...presentOf(seen, left.name) };
+    return tried(now, `clear ${left.name}`, left.name, { do: 'clear', member });
+  }
   const said = step(null, end === 'finalized' ? 'finalize' : 'abort', 'done', 'every member is clean');
   return record(now, { ...attempt, state: end }, said, { end: true });
 }

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { stateDirectory } from '../../client/state-file.ts';
 import { CheckIncompleteError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import { supportedLevels } from '../../formats/levels.ts';
-import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type CellFlags, withCell } from '../connect.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
 import { cellWorld, staleJournal } from './cell-world.ts';
@@ -101,7 +100,12 @@ export function runUpgrade(
   }
   return withUpgrade(flags, around, (world, request) => {
     const { exec = null } = request;
-    const levels = around.own.version === flags.to ? { levels: supportedLevels } : {};
+    const levels: Pick<RunRequest, 'levels'> = around.own.version === flags.to ? { levels: supportedLevels } : {};
+    if (levels.levels === undefined && flags.rehearse === undefined) {
+      around.events.waiting(
+        `which levels version ${flags.to} speaks is not checked before its first start: --rehearse does`,
+      );
+    }
     const asked: RunRequest = { ...request, ...levels, to: flags.to, how, exec, rehearse: flags.rehearse ?? null };
     return run(world, asked);
   });
@@ -130,7 +134,7 @@ export async function readJournal(
   } catch (error) {
     const state = await staleJournal(flags.endpoints, 2_000).catch(() => null);
     if (state === null) throw error;
-    return { journal: journalOf(state as UpgradeStateDocument), stale: true };
+    return { journal: journalOf(state), stale: true };
   }
 }
 

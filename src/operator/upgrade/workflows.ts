@@ -53,8 +53,10 @@ export async function plan(
   const ordered = [...others, ...followers, ...masters];
   const versions = new Set(seen.members.flatMap(({ status }) => (status === null ? [] : [status.version])));
   const [from = ''] = [...versions].filter((version) => versions.size === 1 || version !== request.to);
+  const current = journal.current?.attempt ?? null;
+  const open = current === null || endStates.has(current.state) ? null : current;
   const mixed: Finding[] =
-    versions.size <= 1
+    versions.size <= 1 || open !== null
       ? []
       : [plain('versions', `members run different versions (${[...versions].join(', ')}), and no upgrade is open`)];
   return {
@@ -68,12 +70,15 @@ export async function plan(
       role: member.name === seen.master ? 'master' : member.voting ? 'follower' : 'learner',
     })),
     findings: [
+      ...(open === null
+        ? []
+        : [plain('open', `upgrade ${open.attempt} to version ${open.to} is ${open.state}; it has to end first`)]),
       ...(from === request.to ? [plain('target', `every member runs version ${request.to} already`)] : []),
       ...mixed,
       ...unspoken(journal.level, request),
       ...preflight(seen, { turn: null, minTolerance, diskFreeBytesMin }),
       ...scans.findings,
-      ...residue(scans.scans, null),
+      ...residue(scans.scans, open?.attempt ?? null),
     ],
     journal,
     seen,
@@ -121,6 +126,7 @@ export async function run(world: UpgradeWorld, request: RunRequest): Promise<Dri
     ],
     stop: null,
     upgradedAt: null,
+    raiseTo: null,
   };
   return driveFrom(world, planned.journal, attempt, request, 'run');
 }
@@ -221,6 +227,8 @@ export async function putBackAlone(
   world: UpgradeWorld,
   request: {
     readonly attempt: Attempt;
+    /** Of the cell, by the same journal: a member that reports a higher one has gone on since. */
+    readonly level: number;
     readonly name: string;
     readonly timeoutMs: number;
     readonly events: DriverEvents;
@@ -231,28 +239,64 @@ export async function putBackAlone(
   if (member === undefined) {
     throw new RefusedError(`Upgrade ${attempt.attempt} has no member ${name}.`, { code: 'PAXOS_MEMBER_UNKNOWN' });
   }
-  const before = seenMember(await world.see(attempt.members), name)?.status ?? null;
-  if (before?.version === attempt.from) return { member: name, version: before.version, boot: before.boot.number };
-  const end = await world.restart({ attempt, member, version: attempt.from, role: 'follower', timeoutMs });
+  const first = await world.see(attempt.members);
+  const level = Math.max(0, ...first.members.map(({ status }) => status?.level ?? 0));
+  if (attempt.state === 'finalizing' || endStates.has(attempt.state) || level > request.level) {
+    throw new RefusedError(
+      `${name} stays: upgrade ${attempt.attempt} is ${attempt.state} and the cell at level ${Math.max(level, request.level)}; version ${attempt.from} may refuse to start on its data.`,
+      {
+        facts: { attempt: attempt.attempt, state: attempt.state, level, member: name },
+        suggestions: ['paxosctl upgrade status', 'paxosctl upgrade finalize'],
+      },
+    );
+  }
+  const before = seenMember(first, name)?.status ?? null;
+  const put = (seen: Seen, fresh: boolean): { member: string; version: string; boot: number } | string => {
+    const it = seenMember(seen, name);
+    if (it === null) return 'is not a member';
+    const { status } = it;
+    if (status === null) return unwell(it, seen) ?? 'does not answer';
+    if (status.name !== name) return `is not at ${it.member.url}: ${status.name} answers there`;
+    if (status.version !== attempt.from) return `runs version ${status.version}`;
+    if (fresh && status.boot.id === before?.boot.id) return 'was not restarted';
+    const incarnation = seen.master === null ? member.incarnation : it.member.incarnation;
+    if (status.incarnation !== incarnation) return `runs as incarnation ${status.incarnation}, it was ${incarnation}`;
+    if (!rolesAlone.has(status.role)) return `is ${status.role}`;
+    return { member: name, version: status.version, boot: status.boot.number };
+  };
+  const there = put(first, false);
+  if (typeof there !== 'string') return there;
+  const already = before?.name === name && before.version === attempt.from;
+  const end = already
+    ? 'nothing was restarted'
+    : await world.restart({ attempt, member, version: attempt.from, role: 'follower', timeoutMs });
   const deadline = world.nowMs() + timeoutMs;
   for (;;) {
-    const seen = await world.see(attempt.members);
-    const it = seenMember(seen, name);
-    const status = it?.status ?? null;
-    if (status?.name === name && status.version === attempt.from && status.boot.id !== before?.boot.id) {
-      return { member: name, version: status.version, boot: status.boot.number };
-    }
-    const why = it === null ? 'is not a member' : (unwell(it, seen) ?? `runs version ${status?.version}`);
+    const why = put(await world.see(attempt.members), !already);
+    if (typeof why !== 'string') return why;
     if (world.nowMs() >= deadline) {
-      throw new CheckIncompleteError(`${name} is not known to run version ${attempt.from}: it ${why}; ${end}.`, {
-        facts: { member: name, why, end },
-        suggestions: ['paxosctl status', `paxosctl upgrade rollback --member ${name}`],
-      });
+      throw new CheckIncompleteError(
+        `${name} is not known to run version ${attempt.from} as it should: it ${why}; ${end}.`,
+        {
+          facts: { member: name, why, end },
+          suggestions: ['paxosctl status', `paxosctl upgrade rollback --member ${name}`],
+        },
+      );
     }
     events.waiting(`${name} ${why}`);
     await world.sleep(200);
   }
 }
+
+/** What a good member may be while there is no quorum to compare itself with. */
+const rolesAlone: ReadonlySet<string> = new Set([
+  'master',
+  'replica',
+  'candidate',
+  'checking',
+  'learner',
+  'rebuilding',
+]);
 
 // ---- refusals ----
 

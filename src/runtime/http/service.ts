@@ -7,6 +7,7 @@
 
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
+import type { SystemCommand } from '../../core/database/system-entry.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import type { BackupChangeBody, BackupChangeDocument, BackupsDocument } from '../../formats/backup-body.ts';
 import type { DrainedDocument, ReplicaStatusDocument } from '../../formats/http-body.ts';
@@ -125,10 +126,14 @@ export interface UpgradeService {
     readonly level: number;
     readonly epoch: number;
     readonly cellTimeMs: number;
+    /** Applied here. */
+    readonly instance: number;
     readonly entries: ReadonlyMap<string, { readonly instance: number; readonly value: Uint8Array }>;
   };
   /** Null while none is open. */
   open(): OpenUpgradeDocument | null;
+  /** Why a command is not proposed that would change the level, as a sentence; null where it may be. Asks every member. */
+  levelProblem(command: SystemCommand): Promise<string | null>;
   /** With `nonce` in what is signed. */
   scan(nonce: string): Promise<AttemptScanDocument>;
   /** Whether a member of this cell signed it as it is. */

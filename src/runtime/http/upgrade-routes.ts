@@ -1,8 +1,10 @@
 /** The journal of upgrades, kept in the cell itself, and what attempts have on this member (design §6). */
 import type { Epoch } from '../../core/consensus/identity.ts';
+import { touchesLevel } from '../../core/database/level-rule.ts';
 import { levelKey, type SystemCommand } from '../../core/database/system-entry.ts';
 import { catalogued } from '../../errors/catalogue.ts';
 import { validateCommand } from '../../formats/command.ts';
+import { levelRefusalText } from '../../formats/levels.ts';
 import type { UpgradeStateDocument, UpgradeWriteBody, UpgradeWriteDocument } from '../../formats/upgrade-body.ts';
 import { claimRenewedKey, upgradeKeyPrefix } from '../../formats/upgrade-body.ts';
 import { readBody, readJson } from './body-reader.ts';
@@ -10,6 +12,7 @@ import { attemptSchema, scanSchema, upgradeSchema } from './body-schemas.ts';
 import { epochFrom } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
 import { onAnyReplica, onMasterSince } from './gate.ts';
+import { journalProblem } from './journal-schema.ts';
 import { consistencyParameter } from './kv-routes.ts';
 import { propose } from './propose.ts';
 import { isFault } from './query.ts';
@@ -35,11 +38,12 @@ function state(exchange: Exchange): void {
 
 /** The document of `GET /v1/upgrade`. */
 export function upgradeStateOf(upgrade: UpgradeService): UpgradeStateDocument {
-  const { level, epoch, cellTimeMs, entries } = upgrade.system();
+  const { level, epoch, cellTimeMs, instance, entries } = upgrade.system();
   return {
     level,
     epoch,
     cellTimeMs,
+    instance,
     entries: [...entries]
       .filter(([key]) => isOurs(key))
       .map(([key, { instance, value }]) => ({ key, instance, value: Buffer.from(value).toString('utf8') })),
@@ -65,6 +69,8 @@ function write(exchange: Exchange): void {
     if (foreign !== undefined) {
       return exchange.problem('PAXOS_KEY_RESERVED', 'Only the level and the journal of upgrades are written here.');
     }
+    const wrong = (body.writes ?? []).map(({ key, value }) => journalProblem(key, value)).find((it) => it !== null);
+    if (wrong !== undefined) return exchange.problem('PAXOS_SYSTEM_ENTRY_INVALID', wrong);
     onMasterSince(exchange, () => withUpgrade(exchange, (upgrade) => proposeWrite(exchange, upgrade, body)));
   });
 }
@@ -74,9 +80,24 @@ function proposeWrite(exchange: Exchange, upgrade: UpgradeService, body: Upgrade
   const command = upgradeCommandOf(body, upgrade.system().cellTimeMs, isFault(ifEpoch) ? null : ifEpoch);
   const problem = validateCommand(command)[0];
   if (problem !== undefined) return exchange.problem(problem.code, problem.message);
+  if (!touchesLevel(command)) return proposeChecked(exchange, command);
+  if (!exchange.hold()) return;
+  upgrade.levelProblem(command).then(
+    (why) => (why === null ? proposeChecked(exchange, command) : exchange.problem('PAXOS_LEVEL_REFUSED', why)),
+    (error: unknown) => exchange.problem('PAXOS_INTERNAL', error instanceof Error ? error.message : String(error)),
+  );
+}
+
+function proposeChecked(exchange: Exchange, command: SystemCommand): void {
+  // Answered while members were asked: its time was up.
+  if (exchange.answered) return;
   propose(exchange, command, (result) => {
     if (result.kind !== 'system') return exchange.problem('PAXOS_INTERNAL', 'A system write had another result.');
-    const { succeeded, guard, instance, epoch } = result;
+    const { succeeded, guard, instance, epoch, refused } = result;
+    if (refused !== null) {
+      const { level } = exchange.service.upgrade()?.system() ?? { level: 0 };
+      return exchange.problem('PAXOS_LEVEL_REFUSED', levelRefusalText(refused, level), { facts: { instance } });
+    }
     const document: UpgradeWriteDocument = { succeeded, guard, instance, epoch };
     exchange.json(document);
   });
@@ -109,7 +130,7 @@ export const upgradeRoutes: readonly Route[] = [
     operation: 'upgradeState',
     summary: 'The level of the cell and its journal of upgrades.',
     query: { consistency: consistencyParameter },
-    answer: '{"level","epoch","cellTimeMs","entries":[{"key","instance","value"}]}.',
+    answer: '{"level","epoch","cellTimeMs","instance","entries":[{"key","instance","value"}]}.',
     problems: ['PAXOS_NOT_SERVING'],
     handle: state,
   },
@@ -125,6 +146,7 @@ export const upgradeRoutes: readonly Route[] = [
       'PAXOS_SYSTEM_ENTRY_INVALID',
       'PAXOS_KEY_RESERVED',
       'PAXOS_EPOCH_CHANGED',
+      'PAXOS_LEVEL_REFUSED',
       'PAXOS_LEVEL_TOO_LOW',
       'PAXOS_MEMBERSHIP_CHANGING',
     ],

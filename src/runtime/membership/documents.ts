@@ -7,6 +7,7 @@
 import type { ConfigurationFrom } from '../../core/consensus/configuration.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import { memberNamePattern } from '../../core/consensus/identity.ts';
+import type { LevelRange } from '../../formats/levels.ts';
 import type { CellIdentity } from '../../formats/manifest.ts';
 
 export const paths = {
@@ -79,6 +80,8 @@ export interface ConditionDocument {
   /** It has made something durable since it was asked. What hangs there does not show in anything else that it says. */
   readonly durable: boolean;
   readonly version: string;
+  /** That its program speaks. */
+  readonly levels: LevelRange;
   readonly digests: readonly DigestAt[];
 }
 
@@ -168,6 +171,9 @@ const isMember = (value: unknown): value is ConfigurationFrom['configuration']['
 const isDigest = (value: unknown): value is DigestAt =>
   Array.isArray(value) && value.length === 3 && isCount(value[0]) && isText(value[1]) && isText(value[2]);
 
+const isLevelRange = (value: unknown): value is LevelRange =>
+  isObject(value) && isCount(value.min) && isCount(value.max);
+
 export const isCondition = (value: unknown): value is ConditionDocument =>
   isObject(value) &&
   isText(value.id) &&
@@ -175,6 +181,7 @@ export const isCondition = (value: unknown): value is ConditionDocument =>
   isCount(value.appliedUpTo) &&
   typeof value.durable === 'boolean' &&
   isText(value.version) &&
+  isLevelRange(value.levels) &&
   isList(value.digests, isDigest);
 
 export const isProbeQuestion = (value: unknown): value is ProbeQuestion =>

@@ -9,6 +9,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Member, memberId } from '../../core/consensus/configuration.ts';
 import { parseReplicaId, type ReplicaId } from '../../core/consensus/identity.ts';
+import type { LevelRange } from '../../formats/levels.ts';
 import type { Manifest } from '../../formats/manifest.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
 import type { World } from '../../ports/world.ts';
@@ -34,6 +35,8 @@ const flushMsMax = 700;
 /** What there is once this replica takes part. */
 export interface DeskMember {
   readonly manifest: Manifest;
+  /** That this program speaks. */
+  readonly levels: LevelRange;
   readonly log: MemberLog;
   readonly membership: MembershipService;
   readonly questions: PeerQuestions;
@@ -114,7 +117,7 @@ export class PeerDesk {
   }
 
   /** Who hangs on its disk answers, applies and acknowledges nothing: only the disk itself can tell (pitfall D10). */
-  async #condition({ flush, log, manifest }: DeskMember): Promise<ConditionDocument> {
+  async #condition({ flush, levels, log, manifest }: DeskMember): Promise<ConditionDocument> {
     const durable = !log.stopped && log.frozen === null && (await this.#isInTime(flush()));
     return {
       id: log.self,
@@ -122,6 +125,7 @@ export class PeerDesk {
       appliedUpTo: log.appliedUpTo,
       durable,
       version: manifest.lastVersion,
+      levels,
       digests: log.recentDigests.told(),
     };
   }

@@ -72,6 +72,8 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
         const upgrade = service.upgrade();
         if (upgrade === null) return { kind: 'no-master' };
         const command = upgradeCommandOf(body, upgrade.system().cellTimeMs, null);
+        const why = await upgrade.levelProblem(command);
+        if (why !== null) return { kind: 'refused', code: 'PAXOS_LEVEL_REFUSED', message: why };
         const outcome = await submitted(scheduler, service, command);
         if (outcome.kind !== 'result') return movedOf(outcome);
         const { result } = outcome;

@@ -2,13 +2,19 @@
  * A made-up cell for the driver of upgrades: members with versions, boots and data, a journal with guards, a clock that only sleeping
  * moves. Its restarts can lie in every way that the real ones were seen to.
  */
-import { UnreachableError } from '../../../src/errors/index.ts';
+import { expect } from 'vitest';
+import type { Instance } from '../../../src/core/consensus/identity.ts';
+import { levelRefusal, touchesLevel } from '../../../src/core/database/level-rule.ts';
+import { levelKey, raiseKey } from '../../../src/core/database/system-entry.ts';
+import { RefusedError, UnreachableError } from '../../../src/errors/index.ts';
 import type { ReplicaStatusDocument } from '../../../src/formats/http-body.ts';
+import { isSupported, levelRefusalText } from '../../../src/formats/levels.ts';
 import type { UpgradeStateDocument, UpgradeWriteBody } from '../../../src/formats/upgrade-body.ts';
 import type { Attempt, Backup, MemberProgress } from '../../../src/operator/upgrade/journal.ts';
 import { type Seen, seenIn } from '../../../src/operator/upgrade/seen.ts';
 import type { VerifiedScan } from '../../../src/operator/upgrade/verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
+import { journalProblem } from '../../../src/runtime/http/journal-schema.ts';
 
 /** What a restart does to the member that it is asked to restart. */
 export type Restart = (cell: FakeCell, member: FakeMember, version: string, request: RestartRequest) => void;
@@ -163,7 +169,7 @@ export class FakeCell {
   state(): UpgradeStateDocument {
     this.refuseWithoutQuorum();
     const entries = [...this.#entries].map(([key, entry]) => ({ key, ...entry }));
-    return { level: this.level, epoch: this.epoch, cellTimeMs: this.#now, entries };
+    return { level: this.level, epoch: this.epoch, cellTimeMs: this.#now, instance: this.instance, entries };
   }
 
   write({ guard = [], writes = [], renew }: UpgradeWriteBody): boolean {
@@ -171,12 +177,41 @@ export class FakeCell {
     const instance = ++this.instance;
     if (guard.some(({ key, instance: at }) => (this.#entries.get(key)?.instance ?? 0) !== at)) return false;
     const all = renew === true ? [...writes, { key: 'upgrade/renewed', value: String(this.#now) }] : writes;
+    this.#refuseLevel(guard, all);
     for (const { key, value } of all) {
       if (value === null) this.#entries.delete(key);
       else this.#entries.set(key, { instance, value });
       if (key === 'level') this.level = Number(value);
     }
     return true;
+  }
+
+  /** As the master and every replica do. */
+  #refuseLevel(guard: NonNullable<UpgradeWriteBody['guard']>, writes: NonNullable<UpgradeWriteBody['writes']>): void {
+    for (const { key, value } of writes)
+      expect(journalProblem(key, key === 'upgrade/renewed' ? null : value)).toBeNull();
+    const refuse = (why: string): never => {
+      throw new RefusedError(why, { code: 'PAXOS_LEVEL_REFUSED' });
+    };
+    const bytes = (value: string): Uint8Array => Buffer.from(value);
+    const entries = new Map(
+      [...this.#entries].map(([key, { instance, value }]) => [
+        key,
+        { instance: instance as Instance, value: bytes(value) },
+      ]),
+    );
+    const command = {
+      ...({ kind: 'system', guard, ifEpoch: null } as const),
+      writes: writes.map(({ key, value }) => ({ key, value: value === null ? null : bytes(value) })),
+    };
+    if (!touchesLevel(command)) return;
+    const refused = levelRefusal(command, entries);
+    if (refused !== null) refuse(levelRefusalText(refused, this.level));
+    for (const { key, value } of writes) {
+      if ((key !== levelKey && key !== raiseKey) || value === null) continue;
+      const cannot = this.members.find(({ up, version }) => !up || !isSupported(Number(value), this.levelsOf(version)));
+      if (cannot !== undefined) refuse(`${cannot.name} does not speak level ${value}`);
+    }
   }
 
   scan({ url }: { readonly url: string }): VerifiedScan {

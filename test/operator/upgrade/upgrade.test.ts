@@ -325,12 +325,130 @@ describe('a restart that lies', () => {
     const { attempt } = await run(cell.world(), toNew());
     cell.member('n1').up = false;
     cell.member('n3').up = false;
-    const put = await putBackAlone(cell.world(), { attempt, name: 'n2', timeoutMs: 1_000, events });
+    const put = await putBackAlone(cell.world(), { attempt, level: 1, name: 'n2', timeoutMs: 1_000, events });
     expect(put).toMatchObject({ member: 'n2', version: '0.1.0' });
   });
 });
 
+describe('one member put back alone', () => {
+  const alone = (cell: FakeCell, attempt: Driven['attempt'], name: string, level = 1) =>
+    putBackAlone(cell.world(), { attempt, level, name, timeoutMs: 1_000, events });
+
+  it('stays where it is once finalizing began, or the cell was raised since that journal', async () => {
+    const cell = new FakeCell();
+    const { attempt } = await run(cell.world(), toNew());
+    cell.restarts = [];
+    await expect(alone(cell, { ...attempt, state: 'finalizing' }, 'n2')).rejects.toMatchObject({
+      exitCode: 5,
+      suggestions: expect.arrayContaining(['paxosctl upgrade finalize']),
+    });
+    cell.level = 2;
+    await expect(alone(cell, attempt, 'n2')).rejects.toMatchObject({ exitCode: 5 });
+    expect(cell.restarts).toEqual([]);
+  });
+
+  it('is not back because somebody at its address runs the version', async () => {
+    const cell = new FakeCell();
+    const { attempt } = await run(cell.world(), toNew());
+    cell.restart = (it, member, version, request) => {
+      honest(it, member, version, request);
+      member.answersAs = 'n3';
+    };
+    await expect(alone(cell, attempt, 'n2')).rejects.toMatchObject({
+      exitCode: 8,
+      message: expect.stringContaining('n3 answers there'),
+    });
+    cell.member('n2').answersAs = 'n2';
+    cell.member('n2').incarnation = 7;
+    await expect(alone(cell, attempt, 'n2')).rejects.toMatchObject({
+      exitCode: 8,
+      message: expect.stringContaining('incarnation 7'),
+    });
+    cell.member('n2').incarnation = 1;
+    expect(await alone(cell, attempt, 'n2')).toMatchObject({ member: 'n2', version: '0.1.0' });
+  });
+});
+
+describe('every member runs the version', () => {
+  it('that is the target: one that went back meanwhile has its turn again, when stopped and when all seemed done', async () => {
+    const cell = new FakeCell();
+    cell.restart = (it, member, version, request) => {
+      if (member.name !== 'n3' || version === '0.1.0') honest(it, member, version, request);
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 5 });
+    cell.restart = honest;
+    cell.boot(cell.member('n2'), '0.1.0');
+    expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+    cell.boot(cell.member('n3'), '0.1.0');
+    expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+  });
+
+  it('is not said while one of them does not answer', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const silent = cell.members.find(({ name }) => name !== cell.master) as FakeMember;
+    silent.up = false;
+    expect(await resume(cell.world(), driver())).toMatchObject({
+      code: 8,
+      reason: expect.stringContaining(`${silent.name} does not say`),
+    });
+  });
+
+  it('from before: one that runs the target although its turn never came goes back, too', async () => {
+    const cell = new FakeCell();
+    cell.restart = (it, member, version, request) => {
+      if (member.name !== 'n2' || version === '0.1.0') honest(it, member, version, request);
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 5, attempt: { stop: { member: 'n2' } } });
+    cell.restart = honest;
+    cell.boot(cell.member('n3'), '0.2.0');
+    expect(await goBack(cell.world(), driver(), 'abort')).toMatchObject({
+      code: 0,
+      attempt: { state: 'aborted-clean' },
+    });
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+  });
+});
+
+describe('a driver that slept', () => {
+  it('restarts nobody once the upgrade was ended elsewhere', async () => {
+    const cell = new FakeCell();
+    const world = cell.world();
+    let slept = false;
+    const sleepy: UpgradeWorld = {
+      ...world,
+      see: async (known) => {
+        const open = journalOf(cell.state()).current?.attempt;
+        // In front of its first COMMAND, which the journal announces.
+        if (!slept && open?.members.some(({ state }) => state === 'restarting')) {
+          slept = true;
+          await world.sleep(60_000);
+          expect(await goBack(cell.world(), driver('bob@ops2'), 'abort')).toMatchObject({ code: 0 });
+          cell.restarts = [];
+        }
+        return world.see(known);
+      },
+    };
+    await expect(run(sleepy, toNew())).rejects.toMatchObject({ exitCode: 5 });
+    expect(slept).toBe(true);
+    expect(cell.restarts).toEqual([]);
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+  });
+});
+
 describe('members that change while an upgrade is open', () => {
+  it('one that was let in again at another address is cleaned there', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const n3 = cell.member('n3');
+    cell.members.splice(cell.members.indexOf(n3), 1, { ...n3, url: 'http://n3-new' });
+    expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(cell.end()).toMatchObject({ open: false });
+    expect(cell.member('n3').attempts.size).toBe(0);
+  });
+
   /** Stopped in front of its second member, with n2 upgraded. */
   async function half(): Promise<FakeCell> {
     const cell = new FakeCell(['n1', 'n2', 'n3', 'n4', 'n5']);
@@ -404,6 +522,30 @@ describe('upgrade finalize', () => {
     expect(cell.level).toBe(2);
     cell.boot(cell.member('n2'), '0.1.0');
     expect(cell.member('n2').up).toBe(false);
+  });
+
+  it('raises what was decided while every member ran the target, and nothing while one of them does not', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const finalizing = (): boolean => {
+      const { current } = journalOf(cell.state());
+      return current?.attempt.state === 'finalizing';
+    };
+    // The driver dies when finalizing is announced and nothing is raised yet.
+    for (let at = 1; !finalizing(); at++) await killable(finalize(cell.world(at), driver()));
+    expect(journalOf(cell.state()).current?.attempt.raiseTo).toBe(2);
+    expect(cell.level).toBe(1);
+    cell.boot(cell.member('n3'), '0.1.0');
+    expect(await finalize(cell.world(), driver())).toMatchObject({
+      code: 8,
+      reason: 'n3 runs version 0.1.0 instead of 0.2.0',
+      attempt: { state: 'finalizing' },
+    });
+    expect(cell.level).toBe(1);
+    cell.boot(cell.member('n3'), '0.2.0');
+    expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(cell.level).toBe(2);
+    expect(cell.state().entries.filter(({ key }) => key === 'upgrade/raise')).toEqual([]);
   });
 
   it('waits for the soak time', async () => {

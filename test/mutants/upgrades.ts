@@ -1,0 +1,209 @@
+/** Upgrades, the level and backups: rules without which one request, or one operator in a hurry, ends a cell. */
+import type { Mutant } from './mutant.ts';
+
+const rule = 'src/core/database/level-rule.ts';
+const service = 'src/runtime/upgrade-service.ts';
+const machine = 'src/operator/upgrade/machine.ts';
+const driver = 'test/operator/upgrade/upgrade.test.ts';
+const routes = 'test/runtime/http/upgrade-routes.test.ts';
+const levelRule = 'test/core/database/level-rule.test.ts';
+
+/** Hunters have no operator who finalizes. */
+const blind = { explorer: 'not in the core of consensus', simulator: 'its operators raise no level' } as const;
+
+export const upgrades: readonly Mutant[] = [
+  {
+    id: 'level-falls',
+    pitfalls: [],
+    title: 'the level may fall',
+    wrong: 'The trip-wire is gone: an older version starts on data that it does not know.',
+    edits: [{ file: rule, find: "if (level <= present) return 'not-higher';", replace: '' }],
+    killedBy: [levelRule],
+    blind,
+  },
+  {
+    id: 'level-unannounced',
+    pitfalls: ['P51'],
+    title: 'the level rises to what no upgrade announced',
+    wrong: 'One request raises the cell beyond what its members speak: all of them end, at every start.',
+    edits: [{ file: rule, find: "return 'unannounced';", replace: 'return null;' }],
+    killedBy: [levelRule],
+    blind,
+  },
+  {
+    id: 'level-unguarded',
+    pitfalls: [],
+    title: 'the level rises without a test of what its writer saw',
+    wrong: 'A driver that was taken for dead raises it on what it saw long ago.',
+    edits: [{ file: rule, find: "return 'unguarded';", replace: 'continue;' }],
+    killedBy: [levelRule],
+    blind,
+  },
+  {
+    id: 'level-members-not-asked',
+    pitfalls: ['P51'],
+    title: 'a member that cannot follow, or does not say, is no reason not to raise the level',
+    wrong: 'It stops in front of the value and never starts again with the program that it has.',
+    edits: [
+      { file: service, find: 'if (spoken === null) return', replace: "if (spoken === null && name === '') return" },
+      {
+        file: service,
+        find: 'if (beyond !== undefined) return',
+        replace: "if (beyond !== undefined && name === '') return",
+      },
+    ],
+    killedBy: [routes],
+    blind,
+  },
+  {
+    id: 'P51-journal-unread',
+    pitfalls: ['P51'],
+    title: 'whatever is sent stands in the journal of upgrades',
+    wrong: 'No operator can read it again, and no upgrade be ended.',
+    edits: [
+      {
+        file: 'src/runtime/http/journal-schema.ts',
+        find: 'if (issue === undefined) return null;',
+        replace: 'if (issue === undefined || value.length > 0) return null;',
+      },
+    ],
+    killedBy: [routes],
+    blind,
+  },
+  {
+    id: 'P51-status-throws',
+    pitfalls: ['P51'],
+    title: 'a journal that does not parse makes the status fail',
+    wrong: 'Whoever asks for it ends the process of every member, again after each start.',
+    edits: [
+      {
+        file: 'src/runtime/open-upgrade.ts',
+        find: '  } catch {\n    return {};',
+        replace: '  } catch (error) {\n    throw error;',
+      },
+    ],
+    killedBy: [routes],
+    blind,
+  },
+  {
+    id: 'finalize-level-by-who-is-there',
+    pitfalls: [],
+    title: 'what the cell is raised to is decided anew with every look',
+    wrong: 'A member that went back meanwhile makes the upgrade final without its level, with an exit status of 0.',
+    edits: [
+      {
+        file: machine,
+        find: 'const level = attempt.raiseTo ?? 0;',
+        replace: 'const level = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'upgraded-by-the-journal',
+    pitfalls: [],
+    title: 'who was upgraded once is upgraded for ever',
+    wrong: 'A member that went back meanwhile is called upgraded, and finalizing waits for what nobody does.',
+    edits: [
+      {
+        file: machine,
+        find: 'if (strayed !== undefined) return again(now, attempt, strayed);',
+        replace: 'void strayed;',
+        every: true,
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'restart-on-an-old-claim',
+    pitfalls: [],
+    title: 'a driver that slept restarts the member that it had announced',
+    wrong: 'The upgrade was aborted meanwhile: one member runs the target, and nothing is open.',
+    edits: [
+      {
+        file: 'src/operator/upgrade/driver.ts',
+        find: 'await this.#held.confirm();',
+        replace: 'await Promise.resolve();',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'clean-at-the-old-address',
+    pitfalls: [],
+    title: 'what an attempt left is looked for at the address that the member had when it began',
+    wrong: 'A member that was let in again at another one keeps the upgrade open for ever.',
+    edits: [
+      {
+        file: machine,
+        find: 'const member = { ...left, ...presentOf(seen, left.name) };',
+        replace: 'const member = left;',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'backup-as-young-as-its-record',
+    pitfalls: [],
+    title: 'the age of a backup counts from when the cell heard of it',
+    wrong: 'One from before an outage of twenty hours is shown as one of now, and the next is due a day later.',
+    edits: [
+      {
+        file: 'src/runtime/backups/backup-keeper.ts',
+        find: 'const older = backup.instance < atLeast;',
+        replace: 'const older = backup.instance < 0;',
+      },
+    ],
+    killedBy: ['test/runtime/backups/backup-keeper.test.ts'],
+    blind,
+  },
+  {
+    id: 'backup-failed-by-an-older-one',
+    pitfalls: [],
+    title: 'a backup that was verified fails because an older one cannot be let go',
+    wrong: 'It is written anew each minute, recorded never, until the disk is full.',
+    edits: [
+      {
+        file: 'src/runtime/backups/backup-folder.ts',
+        find: 'failures.push(',
+        replace: 'throw new Error(',
+      },
+    ],
+    killedBy: ['test/runtime/backups/backup-folder.test.ts'],
+    blind,
+  },
+  {
+    id: 'saved-without-a-master',
+    pitfalls: [],
+    title: 'a backup by hand needs nobody to say how far the cell is',
+    wrong: 'The state of one member that was cut off for hours passes for everything that was acknowledged.',
+    edits: [
+      {
+        file: 'src/operator/snapshot-save.ts',
+        find: "if (unconfirmed === 'accept' || frozen) {",
+        replace: "if (unconfirmed !== 'as-it-is' || frozen) {",
+      },
+    ],
+    killedBy: ['test/operator/snapshot-save.test.ts'],
+    blind,
+  },
+  {
+    id: 'rehearsal-of-nothing',
+    pitfalls: [],
+    title: 'a rehearsal that compared nothing passes',
+    wrong: 'The target starts on data of which it may make something else.',
+    edits: [
+      {
+        file: 'src/operator/upgrade/cell-world.ts',
+        find: 'if (!((said.points ?? 0) > 0)) throw',
+        replace: 'if (!((said.points ?? 0) >= 0)) throw',
+      },
+    ],
+    killedBy: ['test/operator/upgrade/rehearse.test.ts'],
+    blind,
+  },
+];
