@@ -14,7 +14,8 @@ export default class MembersPromote extends MembersCommand {
 
   static override args = memberArgs;
 
-  static override flags = memberFlags;
+  // A further vote never costs the last spare.
+  static override flags = { 'dry-run': memberFlags['dry-run'] };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(MembersPromote);

@@ -11,6 +11,7 @@ import type {
   OpenUpgradeDocument,
   ReplicaStatusDocument,
 } from '../formats/http-body.ts';
+import { sizeOfMembers } from '../formats/membership-size.ts';
 import { type BackupStatusDocument, backupStatus } from './backup-status.ts';
 import { type BrokenLink, brokenLinks, cutOffAtLeast } from './link-status.ts';
 import { compareChecksums, type MemberStatusDocument, memberStatus } from './member-status.ts';
@@ -116,7 +117,7 @@ export function cellStatusOf(asked: Survey): CellStatusDocument {
   const links = brokenLinks(own).filter(({ from, to }) => well.has(from) && well.has(to));
   const frozen = earliestFreeze(own);
   const serves = master !== null && answering >= quorum && frozen === null;
-  const intended = Math.max(0, voters.length - quorum);
+  const { intended } = sizeOfMembers(formed ? (best?.members ?? []) : members.map((it) => ({ ...it, voting: true })));
   const tolerates = serves ? Math.max(0, well.size - cutOffAtLeast(links) - quorum) : 0;
   const why = formed
     ? whyNot({ members, own, links, frozen, master, answering, voters: voters.length, quorum })
@@ -186,6 +187,9 @@ function whyNot({ members, own, links, frozen, master, answering, voters, quorum
     why.push(`frozen since ${frozen.seenAt}${notYet}, ${frozen.cause}, seen by ${frozen.seenBy}: ${frozen.text}`);
   }
   if (answering < quorum) why.push(`no quorum: ${answering} of ${voters} voters answer, ${quorum} are needed`);
+  if (answering < quorum && master !== null) {
+    why.push(`${master.name} holds the lease of the master: the others may be out of reach from here alone`);
+  }
   if (master === null) why.push('no master: nobody holds the lease');
   for (const { name, detail } of members) if (detail !== null) why.push(`${name} ${detail}`);
   for (const link of links) why.push(linkText(link));

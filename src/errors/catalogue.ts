@@ -292,6 +292,12 @@ export const catalogue = {
     'Another change of the membership is under way; there is one at a time.',
     'Wait for it: `paxosctl members list`; then run the command again.',
   ),
+  PAXOS_MEMBER_ALIVE: entry(
+    409,
+    5,
+    'The member that is to go at once, in the step that admits another, is well: it goes when the other has its vote.',
+    'Use `paxosctl members replace`, which keeps that order.',
+  ),
   PAXOS_UPGRADE_OPEN: entry(
     409,
     5,

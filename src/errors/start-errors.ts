@@ -25,8 +25,9 @@ export class DataRolledBackError extends OperatorError {
         facts,
         suggestions: [
           'paxosctl status',
-          `paxosctl members rebuild ${facts.member}`,
+          // Also right for one that is being rebuilt already, of which `members rebuild` has nothing to say.
           `paxosctl node start --name ${facts.member} … --rebuild`,
+          `paxosctl members rebuild ${facts.member}`,
         ],
       },
     );

@@ -181,6 +181,8 @@ export interface DrainedDocument {
   readonly until: string | null;
   /** Who was made master instead; null when the member was not master. */
   readonly handedTo: string | null;
+  /** Why mastership is still there, though it is drained; null when it is not. */
+  readonly warning: string | null;
   readonly epoch: number;
   /** False when it was so already. */
   readonly changed: boolean;
@@ -210,6 +212,8 @@ export interface MembersDocument {
   readonly quorum: number;
   /** How many voters may fail while the cell goes on, were all of them well now. */
   readonly tolerates: number;
+  /** The same once those that are being rebuilt have their vote again. */
+  readonly intended: number;
   readonly members: readonly MemberDocument[];
 }
 

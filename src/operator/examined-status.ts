@@ -11,15 +11,19 @@ import { cellReport } from './doctor/report.ts';
 const toldElsewhere: ReadonlySet<string> = new Set([
   ...['serving', 'frozen', 'answers', 'voting', 'catch-up', 'databases', 'change', 'drain', 'hints', 'warnings'],
 ]);
+/** Of those without a vote nothing stands there: a member that was to get one, and never did, would be nobody's business. */
+const ofLearners: ReadonlySet<string> = new Set(['catch-up', 'change']);
 
 export function examinedStatus(asked: Survey): CellStatus {
   const facts = factsOf(asked);
   const { cell, members } = facts.status;
   const told = new Set(cell.why);
+  const learners = new Set(members.filter(({ voting }) => !voting).map(({ name }) => name));
   const found = cellReport(facts).checks.flatMap(({ id, findings }) =>
-    toldElsewhere.has(id)
-      ? []
-      : findings.filter(({ level, text }) => level !== 'not-checked' && !told.has(text)).map(({ text }) => text),
+    findings
+      .filter(({ member }) => !toldElsewhere.has(id) || (ofLearners.has(id) && learners.has(member ?? '')))
+      .filter(({ level, text }) => level !== 'not-checked' && !told.has(text))
+      .map(({ text }) => text),
   );
   return { cell: { ...cell, warnings: [...cell.warnings, ...found] }, members };
 }

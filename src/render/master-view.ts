@@ -37,6 +37,7 @@ export function showDrained(result: {
   readonly member: string;
   readonly until: string | null;
   readonly handedTo: string | null;
+  readonly warning: string | null;
   readonly changed: boolean;
   readonly dryRun: boolean;
 }): Promise<void> {
@@ -44,8 +45,9 @@ export function showDrained(result: {
   const would = result.dryRun ? 'would be ' : '';
   const handed =
     result.handedTo === null ? '' : `; ${printable(result.handedTo)} ${result.dryRun ? 'would become' : 'is'} master`;
+  const warning = result.warning === null ? '' : `  warn    ${printable(result.warning)}\n`;
   if (result.until !== null)
-    return writeResult(`${member} ${would}drained until ${printable(result.until)}${handed}\n`);
+    return writeResult(`${member} ${would}drained until ${printable(result.until)}${handed}\n${warning}`);
   if (!result.changed) return writeResult(`${member} was not drained\n`);
   return writeResult(`${member} ${result.dryRun ? 'would be' : 'is'} drained no more\n`);
 }

@@ -40,7 +40,7 @@ export const memberFlags = {
 
 interface MemberFlags {
   readonly 'dry-run': boolean;
-  readonly 'allow-no-spare': boolean;
+  readonly 'allow-no-spare'?: boolean;
 }
 
 /** A command that changes the membership: what it says when it is interrupted, what it shows, and how it ends. */
@@ -54,7 +54,7 @@ export abstract class MembersCommand extends CellCommand {
     ) => Promise<Result>,
   ): Promise<Result> {
     this.mayHaveWritten('The same command goes on where this one stopped; see: paxosctl members list.');
-    const change = { dryRun: flags['dry-run'], allowNoSpare: flags['allow-no-spare'] };
+    const change = { dryRun: flags['dry-run'], allowNoSpare: flags['allow-no-spare'] ?? false };
     return runMembersCommand({ title, dryRun: change.dryRun, json: this.jsonEnabled() }, (onProgress) =>
       work(change, onProgress),
     );

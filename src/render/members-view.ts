@@ -9,6 +9,9 @@ export interface MembersListView {
   readonly version: number;
   readonly quorum: number;
   readonly tolerates: number;
+  readonly intended: number;
+  readonly toldBy: string;
+  readonly current: boolean;
   readonly members: readonly {
     readonly name: string;
     readonly url: string;
@@ -38,7 +41,8 @@ export interface MembersResultView {
   readonly steps: readonly { readonly action: string; readonly name: string; readonly changed: boolean }[];
 }
 
-export function membersText({ version, quorum, tolerates, members }: MembersListView): string {
+export function membersText(view: MembersListView): string {
+  const { version, quorum, tolerates, intended, members, toldBy, current } = view;
   const voters = members.filter(({ voting }) => voting).length;
   const rows = members.map((member) => [
     printable(member.name),
@@ -57,7 +61,11 @@ export function membersText({ version, quorum, tolerates, members }: MembersList
     ],
     rows,
   );
-  return `${voters} voters, ${quorum} are a quorum; tolerates ${tolerates}; since instance ${grouped(version)}\n\n${list}\n`;
+  const size = `${voters} voters, ${quorum} are a quorum; tolerates ${tolerates}${intended === tolerates ? '' : ` of ${intended} intended`}`;
+  const old = current
+    ? ''
+    : `as ${printable(toldBy)} knows it: nobody is master, and the cell may have changed since\n`;
+  return `${size}; since instance ${grouped(version)}\n${old}\n${list}\n`;
 }
 
 export const showMembers = (members: MembersListView): Promise<void> => writeResult(membersText(members));

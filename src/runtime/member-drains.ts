@@ -108,7 +108,7 @@ export class MemberDrains {
     }
     const changed = forMs !== null || this.present().has(member);
     const until = forMs === null ? null : new Date(clocks.now().wallMs + forMs).toISOString();
-    const drained = { member, until, handedTo: null, epoch: log.core.epoch, changed };
+    const drained = { member, until, handedTo: null, warning: null, epoch: log.core.epoch, changed };
     if (dryRun) {
       const handedTo = successor === null ? null : parseReplicaId(successor).name;
       return { kind: 'done', drained: { ...drained, handedTo } };
@@ -118,8 +118,10 @@ export class MemberDrains {
     if (recorded !== null) return recorded;
     if (!hands) return { kind: 'done', drained };
     const handed = await this.#options.transfer();
-    // It is recorded: mastership goes on as soon as somebody can take it.
-    if (handed.kind === 'refused') return handed;
+    if (handed.kind === 'refused') {
+      const warning = `${handed.message} The drain is recorded: mastership goes on as soon as another voter can take it.`;
+      return { kind: 'done', drained: { ...drained, warning } };
+    }
     return { kind: 'done', drained: { ...drained, handedTo: handed.to, epoch: handed.epoch } };
   }
 

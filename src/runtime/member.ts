@@ -266,11 +266,11 @@ export class Member<Result, Application extends LogApplication<Result>> {
   }
 
   #identity(): IdentityDocument {
-    const { name, version } = this.#options;
+    const { name, version, levels = supportedLevels } = this.#options;
     const cell = this.#manifest?.cell.id ?? null;
     const waits = this.#entrance.isWaiting;
     const state = waits ? 'waiting' : cell !== null ? 'member' : this.#formation !== null ? 'founding' : 'opening';
-    return { name, token: this.#token, version, state, cell: waits ? null : cell };
+    return { name, token: this.#token, version, levels, state, cell: waits ? null : cell };
   }
 
   async #inspect({ disk }: OpenDirectory): Promise<Inspection> {
@@ -542,7 +542,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
     const { boot, chosenUpTo } = recovered;
     this.#logger.info({ member: self, cell: manifest.cell.id, boot: boot.number, chosenUpTo }, 'replica started');
     const membership = new MembershipService({
-      ...{ log, questions, clocks, logger: this.#logger },
+      ...{ log, questions, clocks, logger: this.#logger, version: options.version },
+      level: () => storage.manifest.level,
       openUpgrade: () => this.#hooks.openUpgrade?.() ?? null,
     });
     this.#deskMember = {

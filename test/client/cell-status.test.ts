@@ -64,6 +64,17 @@ describe('the status of a cell', () => {
     );
   });
 
+  it('intends what it was made for while a member is rebuilt', async () => {
+    const members = names.map((name) => {
+      const role = name === 'n3' ? 'rebuilding' : 'voter';
+      return { name, url: urlOf(name), role, voting: role === 'voter', incarnation: name === 'n3' ? 70 : 1 };
+    });
+    const of = (change: object) => ({ members, ...change });
+    const rebuilding = of({ role: 'rebuilding', voting: false, incarnation: 70 });
+    const { cell: it } = await cell({ n1: of({}), n2: of({}), n3: rebuilding });
+    expect(it).toMatchObject({ health: 'degraded', tolerates: 0, intended: 1, why: ['n3 is rebuilding'] });
+  });
+
   it('is degraded when a member is down, and asks those that no endpoint names', async () => {
     const { cell: it, members } = await cell({ n3: null });
     expect(it).toMatchObject({ health: 'degraded', tolerates: 0, intended: 1 });
@@ -80,6 +91,8 @@ describe('the status of a cell', () => {
     const alone = await cell({ n2: null, n3: null });
     expect(alone.cell).toMatchObject({ health: 'unavailable', tolerates: 0 });
     expect(alone.cell.why[0]).toBe('no quorum: 1 of 3 voters answer, 2 are needed');
+    // It would not hold the lease if nobody else were there.
+    expect(alone.cell.why[1]).toBe('n1 holds the lease of the master: the others may be out of reach from here alone');
     const headless = await cell({ n1: { role: 'candidate', lease: { held: false, remainingMs: 0 } } });
     expect(headless.cell).toMatchObject({ health: 'unavailable', master: null });
   });

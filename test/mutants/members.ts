@@ -69,6 +69,77 @@ export const members: readonly Mutant[] = [
     blind,
   },
   {
+    id: 'O9-dead-by-word-alone',
+    pitfalls: ['P45'],
+    title: 'whoever is said to be dead goes in the step that admits another, though the master hears it',
+    wrong: 'A member that is out of reach of the operator alone is given up before the other one can vote.',
+    edits: [
+      {
+        file: plan,
+        find: 'if (leaving !== undefined && isCountedOn(leaving, situation)) {',
+        replace: "if (leaving !== undefined && leaving.name === '') {",
+      },
+    ],
+    killedBy: [planned],
+    blind,
+  },
+  {
+    id: 'P39-done-before-it-governs',
+    pitfalls: ['P39', 'P45'],
+    title: 'a change is told as done when the time is up, though it does not govern, or no majority knows it',
+    wrong: 'The operator wipes the member that went, and with it the last one who knew who decides.',
+    edits: [
+      {
+        file: service,
+        find: 'if (await this.#settled(changeMsMax)) return this.#done(request, plan, asked);',
+        replace: 'await this.#settled(changeMsMax);\n    if (Date.now() > 0) return this.#done(request, plan, asked);',
+      },
+    ],
+    killedBy: [asked],
+    blind,
+  },
+  {
+    id: 'P45-judged-one-changed-another',
+    pitfalls: ['P45'],
+    title: 'a change that was refused is proposed again, whatever the members have become since it was judged',
+    wrong: 'What is proposed takes back the change that came between.',
+    edits: [
+      {
+        file: service,
+        find: "if (this.#latest().from !== judged) return 'refused';",
+        replace: 'void judged;',
+      },
+    ],
+    killedBy: [asked],
+    blind,
+  },
+  {
+    id: 'U4-newcomer-of-another-level',
+    pitfalls: [],
+    title: 'a replica is admitted whose program does not speak the level of the cell',
+    wrong: 'It ends at its first start, and the message says that it does not answer.',
+    edits: [
+      { file: service, find: 'if (isSupported(level, levels)) return null;', replace: 'if (level > 0) return null;' },
+    ],
+    killedBy: [asked],
+    blind: { ...blind, simulator: 'one program there, at one level' },
+  },
+  {
+    id: 'P50-intended-without-the-rebuilt',
+    pitfalls: ['P50'],
+    title: 'a member that is rebuilt is not counted among those that the cell was made for',
+    wrong: 'With the vote goes the spare failure that it stood for: "tolerates 0 of 0".',
+    edits: [
+      {
+        file: 'src/formats/membership-size.ts',
+        find: "voting || role === 'rebuilding'",
+        replace: "voting || role === ''",
+      },
+    ],
+    killedBy: ['test/client/cell-status.test.ts'],
+    blind,
+  },
+  {
     id: 'members-change-in-an-upgrade',
     pitfalls: [],
     title: 'members are added and removed while an upgrade is open',

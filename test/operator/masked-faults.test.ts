@@ -51,6 +51,9 @@ const machine = (name: string): MachineDocument => ({
   diskBytes: 100 * 2 ** 30,
 });
 
+const noCheck = {
+  ...{ everyMs: 3_600_000, instance: 0, verdict: 'none' as const, at: null, ageMs: null, odd: [], silent: [] },
+};
 const lastCheck = () => ({ instance: 950, at: ago(60_000), log: 'aa', database: 'bb' });
 
 /** Five members of whom everything is well. */
@@ -155,6 +158,13 @@ const broken = (name: string, to: string, patch: Partial<LinkDocument>): Change 
 const all = (change: (name: string) => Change): Record<string, Change> =>
   Object.fromEntries(names.map((name) => [name, change(name)]));
 
+/** The membership in which n5 has no vote. */
+const withRole = (role: string) =>
+  names.map((name) => {
+    const own = name === 'n5' ? { role, voting: false } : { role: 'voter', voting: true };
+    return { name, url: urlOf(name), incarnation: 1, ...own };
+  });
+
 const rows: readonly Row[] = [
   {
     fault: 'a configured name that never answered',
@@ -198,6 +208,28 @@ const rows: readonly Row[] = [
     says: '900 instances behind',
     changes: { n5: { instances: { ...instances, chosen: 100, applied: 100 } } },
     health: 'degraded',
+  },
+  {
+    fault: 'a learner in catch-up for ever',
+    check: 'catch-up',
+    level: 'warn',
+    says: 'n5 is 900 instances behind',
+    changes: {
+      ...all(() => ({ members: withRole('learner') })),
+      n5: { members: withRole('learner'), role: 'learner', voting: false, instances: { ...instances, applied: 100 } },
+    },
+    health: 'healthy',
+  },
+  {
+    fault: 'a member that was added, and never got its vote',
+    check: 'change',
+    level: 'warn',
+    says: 'n5 follows without a vote',
+    changes: {
+      ...all(() => ({ members: withRole('learner') })),
+      n5: { members: withRole('learner'), role: 'learner', voting: false },
+    },
+    health: 'healthy',
   },
   {
     fault: 'a voter that does not vote',
@@ -348,6 +380,14 @@ const rows: readonly Row[] = [
   },
   {
     fault: 'a checksum check that is off',
+    check: 'checksums',
+    level: 'warn',
+    says: 'full checks are off on n3',
+    changes: { n3: { check: { ...noCheck, everyMs: 0 } } },
+    health: 'healthy',
+  },
+  {
+    fault: 'a checksum check that never ran',
     check: 'checksums',
     level: 'warn',
     says: 'nothing was checked in full since the replicas started (3 days ago)',
@@ -564,6 +604,25 @@ describe('a masked fault shows in status and doctor:', () => {
     expect(status).toContain(says);
     expect(exit).toBe(health);
     expect(report.exitCode).toBe(check === 'databases' ? 4 : 9);
+  });
+
+  it.each<[string, number, number, 'warn' | 'fail', string]>([
+    ['on its way', 10, 11, 'warn', 'receives a snapshot from n2'],
+    ['that does not come any further', 11, 11, 'fail', 'does not come closer'],
+  ])('a snapshot %s is told as what it is, though nothing is applied meanwhile', async (_, then, now, level, says) => {
+    const status = (bytes: number): ReplicaStatusDocument => ({
+      ...well('n5', names),
+      instances: { ...instances, applied: 0 },
+      catchUp: { from: 'n2', instance: 900, bytes, totalBytes: 100, ratePerSecond: 1, resumedFrom: 0 },
+    });
+    const asked = await survey(
+      names.map(urlOf),
+      async (url) => (url === urlOf('n5') ? status(then) : well(url.slice(7, 9), names)),
+      1000,
+    );
+    const facts = { ...factsOf(asked), later: [status(now)] };
+    const found = liveChecks.find(({ id }) => id === 'catch-up')?.look(facts);
+    expect(found).toMatchObject([{ member: 'n5', level, text: expect.stringContaining(says) }]);
   });
 
   it('each check has a row here, or is about what nobody could overlook', () => {

@@ -1,5 +1,6 @@
 /** The commands on members, killed at every call to the cell and run again (pitfalls O9, O11), and what they refuse. */
 import { describe, expect, it } from 'vitest';
+import { RefusedError, UnreachableError } from '../../src/errors/index.ts';
 import type { MemberProgress, StepOptions } from '../../src/operator/members/steps.ts';
 import {
   addMember,
@@ -145,6 +146,165 @@ describe('a member that does not come', () => {
     expect(seen.filter(({ total }) => total !== undefined)).toContainEqual(
       expect.objectContaining({ done: 60, total: 110, waitingFor: expect.stringContaining('behind') }),
     );
+  });
+});
+
+describe('a member out of reach of the operator', () => {
+  const replacing = (model: MembershipModel, dryRun = false) =>
+    replaceMember(options(model), { old: 'n3', name: 'n6', url: urlOf('n6'), dryRun, allowNoSpare: false });
+  const five = (): MembershipModel => {
+    const model = new MembershipModel(['n1', 'n2', 'n3', 'n4', 'n5']);
+    model.start('n6');
+    model.outOfReach.add('n3');
+    return model;
+  };
+
+  it('and well for the cell is replaced like one that is alive: never fewer votes than before', async () => {
+    const model = five();
+    expect(await replacing(model, true)).toMatchObject({ after: { voters: 5 } });
+    await replacing(model);
+    expect(model.changes.map((change) => change.split(':')[0])).toEqual(['add n6', 'promote n6', 'remove n3']);
+  });
+
+  it('is not given up for dead because the master does not mention it: the cell judges', async () => {
+    const model = five();
+    model.master = async () =>
+      ({ ...((await MembershipModel.prototype.master.call(model)) as object), peers: [] }) as never;
+    await replacing(model).catch(() => undefined);
+    expect(model.changes[0]).toBe('add n6: n1 voter, n2 voter, n3 voter, n4 voter, n5 voter, n6 learner');
+  });
+});
+
+describe('a snapshot on its way', () => {
+  const slow = {
+    from: 'n2',
+    instance: 100,
+    bytes: 0,
+    totalBytes: 100 * 2 ** 20,
+    ratePerSecond: 5 * 2 ** 20,
+    resumedFrom: 0,
+  };
+
+  it('is progress: nothing is applied for longer than --timeout, and the member is not taken back', async () => {
+    const model = threeAnd('n4');
+    model.catchUps.set('n4', slow);
+    const seen: MemberProgress[] = [];
+    await addMember(options(model, seen), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+    expect(model.nowMs()).toBeGreaterThan(10_000);
+    expect(model.describe()).toBe('n1 voter, n2 voter, n3 voter, n4 voter');
+    expect(seen.map(({ waitingFor }) => waitingFor)).toContain(
+      'the snapshot of instance 100 from n2 (50 of 100 MiB, 5 a second, about 10 s left)',
+    );
+  });
+
+  it('that stands still is none', async () => {
+    const model = threeAnd('n4');
+    model.catchUps.set('n4', { ...slow, totalBytes: Number.POSITIVE_INFINITY });
+    model.standsStill = true;
+    const adding = addMember(options(model), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+    await expect(adding).rejects.toMatchObject({
+      code: 'PAXOS_MEMBER_BEHIND',
+      suggestions: ['paxosctl members add n4 --url http://n4:7401 --timeout 10m', 'paxosctl members list'],
+    });
+  });
+});
+
+describe('a command that ends half-way', () => {
+  const again = 'paxosctl members add n4 --url http://n4:7401';
+  const adding = (model: MembershipModel) =>
+    addMember(options(model), { name: 'n4', url: urlOf('n4'), promote: true, ...plain });
+  /** What the cell answers when a vote is asked for. */
+  const atVote = (model: MembershipModel, error: Error): MembershipModel => {
+    const change = model.change.bind(model);
+    model.change = (body) => (body.url === undefined ? Promise.reject(error) : change(body));
+    return model;
+  };
+
+  it('without a cell that answers says what was done, and never that nothing was', async () => {
+    const model = atVote(threeAnd('n4'), new UnreachableError('No replica answers.'));
+    await expect(adding(model)).rejects.toMatchObject({
+      exitCode: 7,
+      outcome: 'unknown',
+      message: 'n4 is a member without a vote. No replica answers.',
+      suggestions: expect.arrayContaining([again]),
+    });
+  });
+
+  it('refused its vote says that it is a member, why, and the same command', async () => {
+    const model = atVote(
+      threeAnd('n4'),
+      new RefusedError('Too few.', { code: 'PAXOS_QUORUM_AT_RISK', suggestions: ['x'] }),
+    );
+    await expect(adding(model)).rejects.toMatchObject({
+      ...{ exitCode: 5, code: 'PAXOS_QUORUM_AT_RISK', message: 'n4 is a member without a vote. Too few.' },
+      suggestions: [again, 'x', 'paxosctl members list'],
+    });
+  });
+
+  it('and cannot be taken back tells of both', async () => {
+    const model = threeAnd('n4');
+    model.remove = () => Promise.reject(new UnreachableError('No replica answers.'));
+    const ended = adding(model);
+    model.down('n4');
+    await expect(ended).rejects.toMatchObject({
+      code: 'PAXOS_MEMBER_BEHIND',
+      message: expect.stringMatching(
+        /could not be removed again \(No replica answers\.\)\. n4 has no vote: no progress/,
+      ),
+    });
+  });
+
+  it('is not undone when somebody else gave the member its vote', async () => {
+    const model = threeAnd('n4');
+    const master = model.master.bind(model);
+    const ended = adding(model);
+    model.down('n4');
+    model.master = async () => {
+      if (model.nowMs() < 5_000) return master();
+      const members = model.configuration.members.map((it) =>
+        it.name === 'n4' ? { ...it, role: 'voter' as const } : it,
+      );
+      model.configuration = { ...model.configuration, members };
+      return master();
+    };
+    await expect(ended).rejects.toMatchObject({ message: expect.stringContaining('from somebody else') });
+    expect(model.describe()).toContain('n4 voter');
+  });
+
+  it('a rebuild or a replacement names itself as the way on', async () => {
+    const rebuilt = threeAnd();
+    rebuilt.down('n3');
+    await expect(rebuildMember(options(rebuilt), 'n3', plain)).rejects.toMatchObject({
+      message: expect.stringContaining('has no vote yet; it asks for it by itself'),
+      suggestions: expect.arrayContaining(['paxosctl members rebuild n3 --timeout 10m']),
+    });
+    const replaced = threeAnd('n4');
+    replaced.catchUps.set('n4', {
+      from: 'n2',
+      instance: 1,
+      bytes: 0,
+      totalBytes: 2 ** 40,
+      ratePerSecond: 0,
+      resumedFrom: 0,
+    });
+    replaced.standsStill = true;
+    const replacing = replaceMember(options(replaced), { old: 'n2', name: 'n4', url: urlOf('n4'), ...plain });
+    await expect(replacing).rejects.toMatchObject({
+      suggestions: expect.arrayContaining(['paxosctl members replace n2 n4 --url http://n4:7401 --timeout 10m']),
+    });
+  });
+
+  it('waits for a master before it replaces anybody, and says that nothing was done when none comes', async () => {
+    const late = threeAnd('n4');
+    const master = late.master.bind(late);
+    late.master = () => (late.nowMs() < 2_000 ? Promise.resolve(null) : master());
+    await replaceMember(options(late), { old: 'n2', name: 'n4', url: urlOf('n4'), ...plain });
+    expect(late.describe()).toBe('n1 voter, n3 voter, n4 voter');
+    const never = threeAnd('n4');
+    never.master = () => Promise.resolve(null);
+    const replacing = replaceMember(options(never), { old: 'n2', name: 'n4', url: urlOf('n4'), ...plain });
+    await expect(replacing).rejects.toMatchObject({ code: 'PAXOS_NO_MASTER', exitCode: 3 });
+    expect(never.changes).toEqual([]);
   });
 });
 

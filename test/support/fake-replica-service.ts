@@ -279,7 +279,10 @@ export class FakeReplicaService implements ReplicaService {
   }: Parameters<ReplicaService['drainMember']>[0]): ReturnType<ReplicaService['drainMember']> {
     if (member === 'n9') return { kind: 'refused', code: 'PAXOS_MEMBER_UNKNOWN', message: 'n9 is not a member.' };
     const until = forMs === null ? null : '2026-01-01T00:00:00.000Z';
-    return { kind: 'done', drained: { member, until, handedTo: null, epoch: this.epoch, changed: true } };
+    return {
+      kind: 'done',
+      drained: { member, until, handedTo: null, warning: null, epoch: this.epoch, changed: true },
+    };
   }
 
   changesAfter(): null {

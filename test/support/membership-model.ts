@@ -6,7 +6,12 @@ import { type Configuration, type Member, memberId, numberedAt } from '../../src
 import type { Instance, ReplicaId } from '../../src/core/consensus/identity.ts';
 import { voters } from '../../src/core/consensus/quorum.ts';
 import { OperatorError } from '../../src/errors/index.ts';
-import type { MembersChangeBody, MembersChangeDocument, ReplicaStatusDocument } from '../../src/formats/http-body.ts';
+import type {
+  CatchUpDocument,
+  MembersChangeBody,
+  MembersChangeDocument,
+  ReplicaStatusDocument,
+} from '../../src/formats/http-body.ts';
 import type { MembersPort } from '../../src/operator/members/port.ts';
 import { type MemberCondition, type MemberRequest, planChange } from '../../src/runtime/membership/plan.ts';
 
@@ -26,6 +31,11 @@ export class MembershipModel implements MembersPort {
   /** Every change that was made, in order. */
   readonly changes: string[] = [];
   leader = 'n1';
+  /** Members that the operator's machine does not reach, and the cell does. */
+  readonly outOfReach = new Set<string>();
+  /** Snapshots on their way: nothing is applied meanwhile, and each look finds more of them there. */
+  standsStill = false;
+  readonly catchUps = new Map<string, CatchUpDocument>();
   /** The call at which the command dies, counted from 0; `after`: when it has had its effect. */
   killAt: { readonly call: number; readonly after: boolean } | null = null;
   calls = 0;
@@ -133,7 +143,14 @@ export class MembershipModel implements MembersPort {
     return this.#call(() => {
       const name = [...this.replicas.keys()].find((candidate) => urlOf(candidate) === url) ?? '';
       const replica = this.replicas.get(name);
-      if (replica?.alive !== true) return null;
+      if (replica?.alive !== true || this.outOfReach.has(name)) return null;
+      const catchUp = this.catchUps.get(name);
+      if (catchUp !== undefined) {
+        const bytes = catchUp.bytes + (this.standsStill ? 0 : 2 ** 20);
+        if (bytes < catchUp.totalBytes) this.catchUps.set(name, { ...catchUp, bytes });
+        else this.catchUps.delete(name);
+        return this.#status(name);
+      }
       replica.applied = Math.min(this.#instance, replica.applied + 60);
       return this.#status(name);
     });
@@ -146,6 +163,8 @@ export class MembershipModel implements MembersPort {
       name,
       role: member === undefined ? 'waiting' : name === this.leader ? 'master' : 'replica',
       incarnation: member?.incarnation ?? 0,
+      peers: [...this.replicas].filter(([, { alive }]) => alive).map(([peer]) => peer),
+      catchUp: this.catchUps.get(name) ?? null,
       instances: {
         chosen: 0,
         applied: name === this.leader ? this.#instance : (this.replicas.get(name)?.applied ?? 0),

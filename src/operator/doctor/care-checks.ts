@@ -38,6 +38,8 @@ export const careChecks: readonly Check<LiveFacts>[] = [
     look: ({ own, status: { cell } }) => {
       const fix = 'paxosctl verify checksums';
       if (cell.id === null) return [];
+      const off = own.filter(({ check }) => check?.everyMs === 0).map(({ name }) => name);
+      if (off.length > 0) return [warn({ text: `full checks are off on ${off.join(', ')}`, fix })];
       if (cell.checksum === null) {
         const upMs = Math.max(0, ...own.map(({ uptimeMs }) => uptimeMs ?? 0));
         const text = `nothing was checked in full since the replicas started (${hours(upMs)} ago)`;

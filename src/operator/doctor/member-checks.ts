@@ -1,5 +1,6 @@
 /** Is the cell what its members believe, and is each of them part of it? */
 import { answerAt } from '../../client/member-status.ts';
+import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import { lagInstancesMax } from '../cell-status.ts';
 import { type Check, type Finding, fail, notChecked, warn } from './check.ts';
 import { startCommand } from './commands.ts';
@@ -65,13 +66,15 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
       members.flatMap(({ name, lag }) => {
         if (lag === null || lag <= lagInstancesMax) return [];
         const fix = `paxosctl wait caught-up=${name} --timeout 10m`;
-        const before = own.find((it) => it.name === name)?.instances.applied ?? 0;
-        const now = later?.find((it) => it.name === name)?.instances.applied;
-        if (now !== undefined && now <= before) {
+        const before = own.find((it) => it.name === name);
+        const now = later?.find((it) => it.name === name);
+        const coming = (now ?? before)?.catchUp ?? null;
+        if (now !== undefined && before !== undefined && !movedOn(before, now)) {
           const text = `${name} is ${lag} instances behind and does not come closer`;
           return [fail({ member: name, text, advice: 'its log says what it waits for', fix })];
         }
-        return [warn({ member: name, text: `${name} is ${lag} instances behind and catching up`, fix })];
+        const how = coming === null ? 'catching up' : `receives a snapshot from ${coming.from}`;
+        return [warn({ member: name, text: `${name} is ${lag} instances behind and ${how}`, fix })];
       }),
   },
   {
@@ -166,6 +169,13 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
       ),
   },
 ];
+
+/** In the log, or in the snapshot that is on its way: nothing is applied before that is there. */
+function movedOn(before: ReplicaStatusDocument, now: ReplicaStatusDocument): boolean {
+  if (now.instances.applied > before.instances.applied) return true;
+  const [then, present] = [before.catchUp ?? null, now.catchUp ?? null];
+  return present !== null && (present.instance !== then?.instance || present.bytes > then.bytes);
+}
 
 const byVersion = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
 

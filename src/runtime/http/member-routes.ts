@@ -2,6 +2,7 @@
 import { memberNamePattern } from '../../core/consensus/identity.ts';
 import { catalogued } from '../../errors/catalogue.ts';
 import type { MembersChangeDocument, MembersDocument } from '../../formats/http-body.ts';
+import { sizeOfMembers } from '../../formats/membership-size.ts';
 import type { MemberRequest } from '../membership/plan.ts';
 import { readBody, readJson } from './body-reader.ts';
 import { type MembersBody, membersSchema } from './body-schemas.ts';
@@ -12,14 +13,8 @@ import type { Route } from './route.ts';
 import type { MembersAnswer, ReplicaStatus } from './service.ts';
 
 export function membersDocument(status: ReplicaStatus): MembersDocument {
-  const voters = status.members.filter((it) => it.voting).length;
-  const quorum = Math.floor(voters / 2) + 1;
-  return {
-    version: status.membershipFrom ?? 0,
-    quorum,
-    tolerates: Math.max(0, voters - quorum),
-    members: status.members,
-  };
+  const { quorum, tolerates, intended } = sizeOfMembers(status.members);
+  return { version: status.membershipFrom ?? 0, quorum, tolerates, intended, members: status.members };
 }
 
 /** What the body asks for; null when it asks for nothing, or for two things. */
@@ -101,7 +96,7 @@ function tell(
     case 'no-master':
       return exchange.problem('PAXOS_NO_MASTER', 'Mastership has just moved.', { retryAfterMs: 200 });
     case 'unknown':
-      return exchange.problem('PAXOS_OUTCOME_UNKNOWN', 'The change was proposed, and its fate could not be learned.');
+      return exchange.problem('PAXOS_OUTCOME_UNKNOWN', answer.message);
   }
 }
 
@@ -136,6 +131,7 @@ const problems = [
   'PAXOS_MEMBER_DIFFERS',
   'PAXOS_QUORUM_AT_RISK',
   'PAXOS_NO_SPARE',
+  'PAXOS_MEMBER_ALIVE',
   'PAXOS_UPGRADE_OPEN',
 ];
 
@@ -145,7 +141,7 @@ export const memberRoutes: readonly Route[] = [
     path: '/v1/members',
     operation: 'members',
     summary: 'The members of the configuration in force.',
-    answer: '{"version","quorum","tolerates","members":[…]}.',
+    answer: '{"version","quorum","tolerates","intended","members":[…]}.',
     handle: (exchange) => exchange.json(membersDocument(exchange.service.status())),
   },
   {

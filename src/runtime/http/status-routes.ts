@@ -114,7 +114,7 @@ export const statusRoutes: readonly Route[] = [
     summary:
       'Keeps mastership away from a member for a while, and hands it over when the member has it; ends by itself.',
     body: { json: drainSchema },
-    answer: '{"member","until","handedTo","epoch","changed","dryRun"}.',
+    answer: '{"member","until","handedTo","warning","epoch","changed","dryRun"}.',
     problems: ['PAXOS_NO_SUCCESSOR', 'PAXOS_MEMBER_UNKNOWN'],
     handle: drain,
   },

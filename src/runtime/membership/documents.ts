@@ -30,6 +30,8 @@ export interface IdentityDocument {
   /** Drawn by each process: tells whether two answers come from the same one. */
   readonly token: string;
   readonly version: string;
+  /** That its program speaks. */
+  readonly levels: LevelRange;
   /** `waiting`: to be admitted; `founding`: with others that have nothing yet; `member`: of `cell`. */
   readonly state: 'waiting' | 'founding' | 'opening' | 'member';
   readonly cell: string | null;
@@ -106,11 +108,14 @@ const isName = (value: unknown): value is string => typeof value === 'string' &&
 const isList = <Item>(value: unknown, is: (item: unknown) => item is Item): value is Item[] =>
   Array.isArray(value) && value.every(is);
 
+const isLevels = (value: unknown): value is LevelRange => isObject(value) && isCount(value.min) && isCount(value.max);
+
 export const isIdentity = (value: unknown): value is IdentityDocument =>
   isObject(value) &&
   isName(value.name) &&
   isText(value.token) &&
   isText(value.version) &&
+  isLevels(value.levels) &&
   isText(value.state) &&
   (value.cell === null || isText(value.cell));
 

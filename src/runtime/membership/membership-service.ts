@@ -7,11 +7,12 @@
 import { type Configuration, type Member, memberId } from '../../core/consensus/configuration.ts';
 import type { Instance, ReplicaId } from '../../core/consensus/identity.ts';
 import type { Facts } from '../../errors/operator-error.ts';
+import { isSupported, levelsText } from '../../formats/levels.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
 import type { LogReplica } from '../log-replica.ts';
 import type { Logger } from '../logger.ts';
 import type { OpenUpgrade } from '../open-upgrade.ts';
-import type { ConditionDocument } from './documents.ts';
+import type { ConditionDocument, IdentityDocument } from './documents.ts';
 import type { PeerQuestions } from './peer-questions.ts';
 import { type MemberCondition, type MemberRequest, type PlannedChange, planChange, type Situation } from './plan.ts';
 
@@ -56,8 +57,8 @@ export type ChangeResult =
   /** This replica would have to go itself: somebody else must lead first. */
   | { readonly kind: 'hand-over' }
   | { readonly kind: 'not-master' }
-  /** Proposed, and its fate is not known; asked again, it says. */
-  | { readonly kind: 'unknown' };
+  /** Proposed, and its fate is not known, or not known to as many as decide; asked again, it says. */
+  | { readonly kind: 'unknown'; readonly message: string };
 
 /** What of the log is needed here, whatever application stands on it. */
 export type MemberLog = Pick<
@@ -70,6 +71,10 @@ export interface MembershipOptions {
   readonly questions: PeerQuestions;
   readonly clocks: ClockPort;
   readonly logger: Logger;
+  /** Of the program that runs here. */
+  readonly version: string;
+  /** That the cell is at. */
+  level(): number;
   /** See {@link Situation.upgrade}. */
   openUpgrade(): OpenUpgrade | null;
 }
@@ -77,6 +82,7 @@ export interface MembershipOptions {
 export class MembershipService {
   readonly #options: MembershipOptions;
   #busy: Promise<unknown> | null = null;
+  #carriedOut: MemberRequest | null = null;
   #proposing = false;
   readonly #broughtForth = new Set<ReplicaId>();
 
@@ -103,31 +109,40 @@ export class MembershipService {
     const deadline = this.#nowMs + othersMsMax;
     while (this.#busy !== null) {
       if (this.#nowMs >= deadline) {
-        const message = 'Another change of the membership is being carried out.';
-        return { kind: 'refused', code: 'PAXOS_MEMBERSHIP_CHANGING', message, facts: {}, suggestions: [] };
+        return this.#changing();
       }
       await this.#pause();
     }
     const work = this.#change(request, options);
     this.#busy = work;
+    this.#carriedOut = request;
     try {
       return await work;
     } finally {
       this.#busy = null;
+      this.#carriedOut = null;
     }
+  }
+
+  #changing(): ChangeResult {
+    const { kind = null, name = null } = this.#carriedOut ?? {};
+    const what = kind === null ? '' : ` (${kind} ${name})`;
+    const message = `Another change of the membership${what} is under way.`;
+    const suggestions = ['paxosctl members list', 'paxosctl status'];
+    return { kind: 'refused', code: 'PAXOS_MEMBERSHIP_CHANGING', message, facts: { kind, name }, suggestions };
   }
 
   async #change(request: MemberRequest, { dryRun, allowNoSpare }: ChangeOptions): Promise<ChangeResult> {
     const { log } = this.#options;
     if (!log.isServing()) return { kind: 'not-master' };
     await this.#settled(othersMsMax);
-    const nobody: Asked = { notReady: null, probes: [] };
-    const probing = request.kind === 'add' ? this.#probe(request) : Promise.resolve(nobody);
+    const probing = request.kind === 'add' ? this.#probe(request) : Promise.resolve(nobodyAsked);
     const [asked, conditions] = await Promise.all([probing, this.#conditions()]);
     if (!log.isServing()) return { kind: 'not-master' };
     const plan = planChange(request, this.#situation(conditions, asked.notReady, allowNoSpare));
     if (plan.kind === 'refused') return { ...plan, facts: { ...plan.facts, probes: asked.probes } };
-    if (dryRun || plan.kind === 'nothing') return this.#done(request, plan, asked);
+    if (dryRun) return this.#done(request, plan, asked);
+    if (plan.kind === 'nothing') return this.#whenSettled(request, plan, asked);
     if (!plan.configuration.members.some((member) => memberId(member) === log.self && member.role === 'voter')) {
       return { kind: 'hand-over' };
     }
@@ -142,25 +157,29 @@ export class MembershipService {
       const ids = this.#latest().configuration.members.map(memberId);
       for (const id of ids) if (!known.has(id)) this.#broughtForth.add(id);
     }
-    if (outcome !== 'changed') return outcome === 'refused' ? this.#lost() : { kind: 'unknown' };
-    await this.#settled(changeMsMax);
+    if (outcome === 'refused') return log.isServing() ? this.#changing() : { kind: 'not-master' };
+    if (outcome === 'unknown') {
+      return { kind: 'unknown', message: 'The change was proposed, and its fate could not be learned.' };
+    }
     this.#options.logger.info({ ...request, ...plan.after }, 'the membership has changed');
-    return this.#done(request, plan, asked);
+    return this.#whenSettled(request, plan, asked);
   }
 
-  #lost(): ChangeResult {
-    if (!this.#options.log.isServing()) return { kind: 'not-master' };
-    const message = 'Another change of the membership is under way.';
-    return { kind: 'refused', code: 'PAXOS_MEMBERSHIP_CHANGING', message, facts: {}, suggestions: [] };
+  /** Done is what governs, and is known to as many as decide; before that the loss of one member could leave it to those given up. */
+  async #whenSettled(request: MemberRequest, plan: PlannedChange, asked: Asked): Promise<ChangeResult> {
+    if (await this.#settled(changeMsMax)) return this.#done(request, plan, asked);
+    const { from } = this.#latest();
+    const message = `The membership from instance ${from} on was chosen, and a majority of its voters is not known to have heard so.`;
+    return { kind: 'unknown', message };
   }
 
-  #done(request: MemberRequest, plan: PlannedChange, { probes }: Asked): ChangeResult {
+  #done(request: MemberRequest, plan: PlannedChange, { probes, warnings: found }: Asked): ChangeResult {
     const { configuration, from } = this.#latest();
     const member = configuration.members.find(({ name }) => name === request.name) ?? null;
     const silent = probes
       .filter(({ ok }) => !ok)
       .map(({ from: who, detail }) => `${who} could not be asked: ${detail}`);
-    const warnings = [...plan.warnings, ...silent];
+    const warnings = [...plan.warnings, ...found, ...silent];
     return { kind: 'done', report: { plan, version: from, member, probes, warnings } };
   }
 
@@ -216,15 +235,15 @@ export class MembershipService {
   async #probe({ name, url }: Extract<MemberRequest, { kind: 'add' }>): Promise<Asked> {
     const { log, questions } = this.#options;
     const known = this.#latest().configuration.members;
-    if (known.some((member) => member.name === name)) return { notReady: null, probes: [] };
+    if (known.some((member) => member.name === name)) return nobodyAsked;
     const identity = await questions.identity(url);
     const own = (ok: boolean, detail: string): Probe => ({ from: nameOf(known, log.self), ok, detail });
     if (identity === null) {
       const notReady = `no replica answers at ${url} with the right secret`;
-      return { notReady, probes: [own(false, notReady)] };
+      return { notReady, probes: [own(false, notReady)], warnings: [] };
     }
-    const wrong = problemOf(identity, name, url);
-    if (wrong !== null) return { notReady: wrong, probes: [own(false, wrong)] };
+    const wrong = problemOf(identity, name, url) ?? this.#unspoken(identity);
+    if (wrong !== null) return { notReady: wrong, probes: [own(false, wrong)], warnings: [] };
     const probes = [own(true, `version ${identity.version}, data directory empty`)];
     const voters = known.filter((member) => member.role === 'voter' && memberId(member) !== log.self);
     const { token } = identity;
@@ -239,13 +258,25 @@ export class MembershipService {
         probes.push({ from: voter.name, ok: false, detail: answer.problem });
       }
     }
-    return { notReady, probes };
+    const { version } = this.#options;
+    const mixed = `${name} runs version ${identity.version}, and the master version ${version}: two versions are for upgrades alone.`;
+    return { notReady, probes, warnings: identity.version === version ? [] : [mixed] };
+  }
+
+  /** It would end at its first start in this cell (pitfall U4). */
+  #unspoken({ name, version, levels }: IdentityDocument): string | null {
+    const level = this.#options.level();
+    if (isSupported(level, levels)) return null;
+    return `the program of ${name}, version ${version}, speaks ${levelsText(levels)}, and the cell is at level ${level}`;
   }
 
   async #propose(configuration: Configuration): Promise<'changed' | 'refused' | 'unknown'> {
     const { log } = this.#options;
     const deadline = this.#nowMs + changeMsMax;
+    const judged = this.#latest().from;
     for (;;) {
+      // What was judged is the members of then, with or without a vote.
+      if (this.#latest().from !== judged) return 'refused';
       const outcome = await new Promise<'changed' | 'refused' | 'unknown'>((resolve) =>
         log.changeConfiguration(configuration, resolve),
       );
@@ -261,10 +292,9 @@ export class MembershipService {
   }
 
   /**
-   * Until the newest configuration governs the next instance and as many as decide know it, or the time is over. Were the
-   * operator told earlier, the loss of this member could leave the decision to those who were just given up.
+   * Until the newest configuration governs the next instance and as many as decide know it; false when the time is over before.
    */
-  async #settled(msMax: number): Promise<void> {
+  async #settled(msMax: number): Promise<boolean> {
     const { log } = this.#options;
     const deadline = this.#nowMs + msMax;
     const isKnown = (): boolean => {
@@ -272,6 +302,7 @@ export class MembershipService {
       return this.#isSettled && first !== undefined && log.core.isAppliedByQuorum((first.from - 1) as Instance);
     };
     while (!isKnown() && this.#nowMs < deadline && !log.stopped) await this.#pause();
+    return isKnown();
   }
 
   get #nowMs(): number {
@@ -288,7 +319,10 @@ export class MembershipService {
 interface Asked {
   readonly notReady: string | null;
   readonly probes: readonly Probe[];
+  readonly warnings: readonly string[];
 }
+
+const nobodyAsked: Asked = { notReady: null, probes: [], warnings: [] };
 
 /** Why this member cannot be counted on now, whatever it says of itself; null when it can. */
 function whySilent({ url }: Member, answer: ConditionDocument | null, unheard: boolean): string | null {

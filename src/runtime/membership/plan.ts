@@ -19,7 +19,7 @@ const membersMax = 31;
 
 export type MemberRequest =
   /**
-   * Admits a member without a vote; in the same step `replaces` goes, which must be dead then. With `vote` it is to get one
+   * Admits a member without a vote; in the same step `replaces` goes, which is refused when it is well. With `vote` it is to get one
    * as soon as it may: what that comes to is judged and told now.
    */
   | {
@@ -193,17 +193,18 @@ const sameUrl = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.r
 
 function added(
   { name, url, replaces }: Extract<MemberRequest, { kind: 'add' }>,
-  { configuration, notReady }: Situation,
+  situation: Situation,
 ): readonly Member[] | RefusedChange {
+  const { configuration, notReady } = situation;
   const { members } = configuration;
   const known = members.find((member) => member.name === name);
   if (known !== undefined && sameUrl(known.url, url)) return members;
   if (known !== undefined) {
     return refused(
       'PAXOS_MEMBER_EXISTS',
-      `${name} is a member already, at ${known.url}; an address is changed by removing and adding it.`,
+      `${name} is a member already, at ${known.url}; one that moves is replaced by a member of another name.`,
       { member: name, url: known.url },
-      [`paxosctl members remove ${name}`, 'paxosctl members list'],
+      [`paxosctl members replace ${name} NEW --url ${url}`, 'paxosctl members list'],
     );
   }
   const neighbour = members.find((member) => sameUrl(member.url, url) && member.name !== replaces);
@@ -211,7 +212,16 @@ function added(
     const facts = { member: neighbour.name, url };
     return refused('PAXOS_MEMBER_EXISTS', `${url} is the address of member ${neighbour.name}.`, facts);
   }
-  if (replaces !== null && !members.some((member) => member.name === replaces)) return unknown(replaces, members);
+  const leaving = members.find((member) => member.name === replaces);
+  if (replaces !== null && leaving === undefined) return unknown(replaces, members);
+  if (leaving !== undefined && isCountedOn(leaving, situation)) {
+    return refused(
+      'PAXOS_MEMBER_ALIVE',
+      `${replaces} answers the master and is caught up: it goes when ${name} has its vote, not before.`,
+      { member: replaces, url: leaving.url },
+      [`paxosctl members replace ${replaces} ${name} --url ${url}`],
+    );
+  }
   if (members.length >= membersMax) {
     return refused('PAXOS_REFUSED', `A cell has at most ${membersMax} members.`, { members: members.length });
   }
@@ -327,21 +337,32 @@ function atRisk(request: MemberRequest, after: Configuration, situation: Situati
       'PAXOS_NO_SPARE',
       `The cell survives the failure of a member now, and would survive none afterwards: all of ${names} would be needed.`,
       { quorum, voters: next.size, well: wellAfter },
-      ['paxosctl members add NAME --url URL', `${commandOf(request)} --allow-no-spare`],
+      [...waysToASpare(request, situation), `${commandOf(request)} --allow-no-spare`],
     );
   }
   return null;
 }
 
-/** Names of the voters that answer at this moment, vote, and have what the master has. */
-function wellVoters(of: Configuration, { master, appliedUpTo, conditions }: Situation, gains: string | null): string[] {
-  const counts = (member: Member): boolean => {
-    const id = memberId(member);
-    // Nobody is given a vote before it is caught up.
-    if (id === master || member.name === gains) return true;
-    const condition = conditions.get(id);
-    return isWell(condition, appliedUpTo) && condition.voting;
-  };
+/** A voter that is no use to the cell is the one to be given up; only where there is none a further one helps. */
+function waysToASpare(request: MemberRequest, situation: Situation): readonly string[] {
+  const { members } = situation.configuration;
+  const unwell = members.filter((member) => member.role === 'voter' && !isCountedOn(member, situation));
+  const dead = unwell.find(({ name }) => name !== request.name);
+  if (dead === undefined) return ['paxosctl members add NAME --url URL'];
+  return [`paxosctl members replace ${dead.name} NAME --url URL`, `paxosctl members remove ${dead.name}`];
+}
+
+/** It answers at this moment, votes, and has what the master has. */
+function isCountedOn(member: Member, { master, appliedUpTo, conditions }: Situation): boolean {
+  const id = memberId(member);
+  if (id === master) return true;
+  const condition = conditions.get(id);
+  return isWell(condition, appliedUpTo) && condition.voting;
+}
+
+function wellVoters(of: Configuration, situation: Situation, gains: string | null): string[] {
+  // Nobody is given a vote before it is caught up.
+  const counts = (member: Member): boolean => member.name === gains || isCountedOn(member, situation);
   return of.members.filter((member) => member.role === 'voter' && counts(member)).map(({ name }) => name);
 }
 

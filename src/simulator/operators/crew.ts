@@ -47,7 +47,14 @@ const plain = { dryRun: false, allowNoSpare: false };
 const harmless = new Set([
   ...['PAXOS_MEMBER_UNKNOWN', 'PAXOS_MEMBER_EXISTS', 'PAXOS_MEMBER_NOT_READY', 'PAXOS_MEMBERSHIP_CHANGING'],
   ...['PAXOS_NO_MASTER', 'PAXOS_OUTCOME_UNKNOWN', 'PAXOS_QUORUM_AT_RISK', 'PAXOS_NO_SPARE', 'PAXOS_NOT_MASTER'],
-  ...['PAXOS_TRANSFER_FAILED', 'PAXOS_MEMBER_BEHIND', 'PAXOS_NO_SUCCESSOR', 'PAXOS_REFUSED', 'PAXOS_USAGE'],
+  ...[
+    'PAXOS_TRANSFER_FAILED',
+    'PAXOS_MEMBER_BEHIND',
+    'PAXOS_NO_SUCCESSOR',
+    'PAXOS_REFUSED',
+    'PAXOS_USAGE',
+    'PAXOS_MEMBER_ALIVE',
+  ],
 ]);
 
 type Ending = 'done' | 'killed' | 'skipped' | (string & {});

@@ -265,7 +265,14 @@ describe('the operator’s side', () => {
 
   it('a member is drained on request, and no more when no time is given', async () => {
     const { post } = await startFront();
-    const drained = { member: 'n2', until: '2026-01-01T00:00:00.000Z', handedTo: null, epoch: 1, changed: true };
+    const drained = {
+      member: 'n2',
+      until: '2026-01-01T00:00:00.000Z',
+      handedTo: null,
+      warning: null,
+      epoch: 1,
+      changed: true,
+    };
     expect((await post('/v1/drain', { member: 'n2', forMs: 60_000 })).json()).toEqual({ ...drained, dryRun: false });
     const ended = await post('/v1/drain', { member: 'n2', forMs: null, dryRun: true });
     expect(ended.json()).toEqual({ ...drained, until: null, dryRun: true });

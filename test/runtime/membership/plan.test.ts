@@ -114,6 +114,8 @@ describe('what is refused', () => {
     ['a name that is taken', add('n2', { url: 'http://elsewhere:1' }), situation(three), 'PAXOS_MEMBER_EXISTS'],
     ['an address that is taken', add('n4', { url: 'http://n2:1/' }), situation(three), 'PAXOS_MEMBER_EXISTS'],
     ['one that is not ready', add('n4'), situation(three, {}, { notReady: 'it has data' }), 'PAXOS_MEMBER_NOT_READY'],
+    ['in the place of one who is well', add('n6', { replaces: 'n3' }), situation(five), 'PAXOS_MEMBER_ALIVE'],
+    ['in the place of the master', add('n6', { replaces: 'n1' }), situation(five), 'PAXOS_MEMBER_ALIVE'],
     ['in the place of nobody', add('n4', { replaces: 'n9' }), situation(three), 'PAXOS_MEMBER_UNKNOWN'],
     ['a vote for a stranger', { kind: 'promote', name: 'n9' }, situation(three), 'PAXOS_MEMBER_UNKNOWN'],
     [
@@ -124,6 +126,33 @@ describe('what is refused', () => {
     ],
   ])('%s', (_what, request, at, expected) => {
     expect(code(request, at)).toBe(expected);
+  });
+
+  it.each<[string, MemberRequest, Situation, readonly string[]]>([
+    [
+      'the last spare: the dead voter goes, not another',
+      { kind: 'remove', name: 'n4' },
+      situation(five, { n5: silent }),
+      [
+        'paxosctl members replace n5 NAME --url URL',
+        'paxosctl members remove n5',
+        'paxosctl members remove n4 --allow-no-spare',
+      ],
+    ],
+    [
+      'the last spare, where nobody is dead: a further member',
+      { kind: 'remove', name: 'n2' },
+      situation(three),
+      ['paxosctl members add NAME --url URL', 'paxosctl members remove n2 --allow-no-spare'],
+    ],
+    [
+      'a new address of a known name: that member is replaced, never removed first',
+      add('n2', { url: 'http://new:1' }),
+      situation(three),
+      ['paxosctl members replace n2 NEW --url http://new:1', 'paxosctl members list'],
+    ],
+  ])('names commands that do no harm: %s', (_what, request, at, expected) => {
+    expect(planChange(request, at)).toMatchObject({ kind: 'refused', suggestions: expected });
   });
 
   it('the last spare alone is the operator’s to give up', () => {
