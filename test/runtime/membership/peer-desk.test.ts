@@ -80,7 +80,14 @@ class CellOfOne {
       },
       clocks: {} as never,
       operatorSecret: null,
-      identity: () => ({ name: 'n1', token: 'master', version: '0', state: 'member', cell: 'cell' }),
+      identity: () => ({
+        name: 'n1',
+        token: 'master',
+        version: '0',
+        levels: { min: 1, max: 1 },
+        state: 'member',
+        cell: 'cell',
+      }),
       member: () => member,
     });
   }
