@@ -78,6 +78,17 @@ describe('O9, O10: commands on members in the wrong order, twice, or about someb
             (options) => replaceMember(options, { old: 'n9', name: 'n4', url: nowhere, ...plain }),
             'PAXOS_MEMBER_UNKNOWN',
           ],
+          // A slip in the name of the one that comes: OLD would go, and nobody come.
+          [
+            'replace one voter by another',
+            (options) => replaceMember(options, { old: 'n3', name: 'n2', url: cell.member('n2').url, ...plain }),
+            'PAXOS_MEMBER_EXISTS',
+          ],
+          [
+            'replace a voter by another, elsewhere',
+            (options) => replaceMember(options, { old: 'n3', name: 'n2', url: nowhere, ...plain }),
+            'PAXOS_MEMBER_EXISTS',
+          ],
           // O10: an address of nobody, of a member, of another cell's member.
           ['add who is nowhere', adds('n4', nowhere), 'PAXOS_MEMBER_NOT_READY'],
           ['add at the address of a member', adds('n4', cell.member('n2').url), 'PAXOS_MEMBER_EXISTS'],
@@ -96,6 +107,7 @@ describe('O9, O10: commands on members in the wrong order, twice, or about someb
             /paxosctl|start|members are|another|answers|voter/,
           );
         }
+        expect((await cli(['members', 'replace', 'n3', 'n3', '--url', nowhere, ...at(cell)])).code).toBe(2);
         // Of a name that is no member there is nothing to remove: the command may have been run before.
         expect((await cli(['members', 'remove', 'n9', ...at(cell)])).code).toBe(0);
         expect(await membersOf(cell)).toEqual(three);
