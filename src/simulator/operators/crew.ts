@@ -54,6 +54,7 @@ const harmless = new Set([
     'PAXOS_REFUSED',
     'PAXOS_USAGE',
     'PAXOS_MEMBER_ALIVE',
+    'PAXOS_UPGRADE_OPEN',
   ],
 ]);
 
