@@ -290,8 +290,8 @@ describe('what is not known', () => {
   it('a write without an answer in time is unknown', async () => {
     const { url, service } = await startFront();
     service.intercept = () => true;
-    await expect(clientOf([url], { timeoutMs: 80 }).put('a', 'x')).rejects.toBeInstanceOf(OutcomeUnknownError);
-    await expect(clientOf([url]).put('a', 'x', { timeoutMs: 80 })).rejects.toBeInstanceOf(OutcomeUnknownError);
+    await expect(clientOf([url], { timeoutMs: 400 }).put('a', 'x')).rejects.toBeInstanceOf(OutcomeUnknownError);
+    await expect(clientOf([url]).put('a', 'x', { timeoutMs: 400 })).rejects.toBeInstanceOf(OutcomeUnknownError);
   });
 
   it('a write that the replica itself cannot tell is unknown, without a retry', async () => {
