@@ -548,7 +548,6 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
     this.#deskMember = {
       manifest,
-      levels: options.levels ?? supportedLevels,
       log,
       membership,
       questions,

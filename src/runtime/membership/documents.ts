@@ -176,9 +176,6 @@ const isMember = (value: unknown): value is ConfigurationFrom['configuration']['
 const isDigest = (value: unknown): value is DigestAt =>
   Array.isArray(value) && value.length === 3 && isCount(value[0]) && isText(value[1]) && isText(value[2]);
 
-const isLevelRange = (value: unknown): value is LevelRange =>
-  isObject(value) && isCount(value.min) && isCount(value.max);
-
 export const isCondition = (value: unknown): value is ConditionDocument =>
   isObject(value) &&
   isText(value.id) &&
@@ -186,7 +183,7 @@ export const isCondition = (value: unknown): value is ConditionDocument =>
   isCount(value.appliedUpTo) &&
   typeof value.durable === 'boolean' &&
   isText(value.version) &&
-  isLevelRange(value.levels) &&
+  isLevels(value.levels) &&
   isList(value.digests, isDigest);
 
 export const isProbeQuestion = (value: unknown): value is ProbeQuestion =>

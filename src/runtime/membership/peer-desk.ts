@@ -9,7 +9,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Member, memberId } from '../../core/consensus/configuration.ts';
 import { parseReplicaId, type ReplicaId } from '../../core/consensus/identity.ts';
-import type { LevelRange } from '../../formats/levels.ts';
 import type { Manifest } from '../../formats/manifest.ts';
 import type { ClockPort } from '../../ports/clocks.ts';
 import type { World } from '../../ports/world.ts';
@@ -35,8 +34,6 @@ const flushMsMax = 700;
 /** What there is once this replica takes part. */
 export interface DeskMember {
   readonly manifest: Manifest;
-  /** That this program speaks. */
-  readonly levels: LevelRange;
   readonly log: MemberLog;
   readonly membership: MembershipService;
   readonly questions: PeerQuestions;
@@ -117,14 +114,15 @@ export class PeerDesk {
   }
 
   /** Who hangs on its disk answers, applies and acknowledges nothing: only the disk itself can tell (pitfall D10). */
-  async #condition({ flush, levels, log, manifest }: DeskMember): Promise<ConditionDocument> {
+  async #condition({ flush, log }: DeskMember): Promise<ConditionDocument> {
+    const { levels, version } = this.#options.identity();
     const durable = !log.stopped && log.frozen === null && (await this.#isInTime(flush()));
     return {
       id: log.self,
       participation: log.stopped ? 'halted' : log.core.participation,
       appliedUpTo: log.appliedUpTo,
       durable,
-      version: manifest.lastVersion,
+      version,
       levels,
       digests: log.recentDigests.told(),
     };
