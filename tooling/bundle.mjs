@@ -39,13 +39,28 @@ const isFramework = (name) => /^@oclif\/core\/\w+$/.test(name);
  *
  * @returns {Promise<{path: string, contents: Uint8Array}[]>}
  */
-export async function bundleFiles({ outdir, define = {} }) {
-  const { files: mainFiles, members, lazy } = await bundleMain({ outdir, define });
-  const { outputFiles } = await esbuild({
+export async function bundleFiles(options) {
+  return (await bundled(options)).files;
+}
+
+/**
+ * Of what files the bundle is made, as paths from the root of the repository.
+ *
+ * @returns {Promise<string[]>}
+ */
+export async function bundledModules(options) {
+  // What a plugin makes up, and the entry that was written above, are no files.
+  return (await bundled(options)).modules.filter((file) => !file.includes(':') && file !== '<stdin>');
+}
+
+async function bundled({ outdir, define = {} }) {
+  const { files: mainFiles, members, lazy, modules } = await bundleMain({ outdir, define });
+  const { outputFiles, metafile } = await esbuild({
     ...common,
     define,
     outdir,
     write: false,
+    metafile: true,
     entryPoints: entries(lazy),
     plugins: [takenFromMain(members)],
     splitting: true,
@@ -58,7 +73,8 @@ export async function bundleFiles({ outdir, define = {} }) {
   });
   const chunks = path.join(outdir, 'chunks') + path.sep;
   const isChunk = (file) => file.path.startsWith(chunks);
-  return [...outputFiles.filter(isChunk), ...mainFiles, ...outputFiles.filter((file) => !isChunk(file))];
+  const files = [...outputFiles.filter(isChunk), ...mainFiles, ...outputFiles.filter((file) => !isChunk(file))];
+  return { files, modules: [...new Set([...modules, ...Object.keys(metafile.inputs)])] };
 }
 
 function entries(lazy) {
@@ -97,8 +113,9 @@ async function bundleMain({ outdir, define }) {
   const { metafile } = await esbuild(options(shared, new Set()));
   const members = Object.keys(metafile.inputs).filter((file) => file.startsWith('src/'));
   const lazy = new Set();
-  const { outputFiles } = await esbuild(options(members, lazy));
-  return { files: outputFiles, members: await exportsOf(members), lazy: [...lazy] };
+  const { outputFiles, metafile: whole } = await esbuild(options(members, lazy));
+  const modules = Object.keys(whole.inputs);
+  return { files: outputFiles, members: await exportsOf(members), lazy: [...lazy], modules };
 }
 
 /** What our own files load on demand stays out of the one file. */

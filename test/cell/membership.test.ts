@@ -166,7 +166,19 @@ describe('a change that would harm the cell', () => {
       });
       expect(judged.warnings.join()).toContain('even number');
       // An upgrade is open: its members stay the same ones.
-      const journal = { attempt: 'u-1', state: 'running', to: '9.9.9', startedBy: 'alice' };
+      const journal = {
+        ...{ attempt: 'u-1', state: 'running', cell: 'c', from: '0.1.0', to: '9.9.9', how: 'manual', exec: null },
+        ...{
+          rehearse: null,
+          startedBy: 'alice',
+          startedAt: '',
+          changedAt: '',
+          generation: 1,
+          mark: null,
+          backup: null,
+        },
+        ...{ members: [], steps: [], stop: null, upgradedAt: null, raiseTo: null },
+      };
       const writes = [
         { key: 'upgrade/current', value: 'u-1' },
         { key: 'upgrade/attempt/u-1', value: JSON.stringify(journal) },

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { bundledModules } from '../../tooling/bundle.mjs';
 import { withCell } from '../support/cell-process.ts';
 import { Hooks, ordersOf } from '../support/hooks/hooks.ts';
 import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
@@ -18,13 +19,13 @@ const modulesIn = (text: string): string[] =>
   [...text.matchAll(/^\/\/ (\S+\.(?:ts|mjs|js))$/gm)].map(([, file]) => file!);
 const marks = ['PAXOSCTL_TUNED', 'HookPoints', 'set-wall-clock', '.write-flush'];
 
-it('the built program is made of src and commands alone, and holds nothing of the hooks', () => {
+it('the built program is made of src and commands alone, and holds nothing of the hooks', async () => {
   const files = readdirSync(dist, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && /\.(js|mjs|json)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(js|cjs|mjs|json)$/.test(entry.name))
     .map((entry) => readFileSync(path.join(entry.parentPath, entry.name), 'utf8'));
-  const modules = new Set(files.flatMap(modulesIn));
+  const modules = await bundledModules({ outdir: dist });
   expect(modules).toContain('src/runtime/replica-process.ts');
-  expect([...modules].filter((file) => !/^(src|commands|(\.\.\/)*([^/]+\/)*node_modules)\//.test(file))).toEqual([]);
+  expect(modules.filter((file) => !/^(src|commands|(\.\.\/)*([^/]+\/)*node_modules)\//.test(file))).toEqual([]);
   expect(marks.filter((mark) => files.some((text) => text.includes(mark)))).toEqual([]);
   // The same look at the program of the tests finds both.
   const hooked = readFileSync(tuned.program[1] as string, 'utf8');

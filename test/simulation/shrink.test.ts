@@ -167,7 +167,8 @@ describe('a sabotaged cell', () => {
     );
     expect(before.strikes).toBeGreaterThan(5);
     expect(size.strikes).toBeLessThanOrEqual(before.strikes / 2);
-    expect(size.simulatedMs).toBeLessThan(before.simulatedMs);
+    // Strikes that are needed may fall late: then it takes as long as before, and never longer.
+    expect(size.simulatedMs).toBeLessThanOrEqual(before.simulatedMs);
     const again = await new SimulatedCell(cellOf(parseScenario(formatScenario(script)))).run();
     expect(again.traceHash).toBe(report.traceHash);
     expect(again.violation?.property).toBe(report.violation.property);

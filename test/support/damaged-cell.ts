@@ -110,9 +110,12 @@ export function inflict(cell: LogCell, fates: readonly (readonly Fate[])[]): voi
   }
 }
 
-/** Design §4: with a good copy, the bad ones whose identity is known are reports; those without are none. */
+/**
+ * Design §4: with a good copy, the bad ones whose identity is known are reports; those without are none. Who has not reported must be no
+ * majority: of an even number half of them may be missing.
+ */
 export function isRecoverable(fates: readonly Fate[]): boolean {
   const copy = fates.includes('good');
   const reports = fates.filter((fate) => fate === 'good' || (fate === 'identity known' && copy)).length;
-  return reports > fates.length / 2;
+  return reports > 0 && 2 * reports >= fates.length;
 }

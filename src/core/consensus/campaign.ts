@@ -135,7 +135,10 @@ export class Campaign {
   readonly #isCopyOf = ({ identity }: BadItem, entry: AcceptedEntry): boolean =>
     identity !== null && isCopy(identity, entry, this.#digestOf);
 
-  /** Has a majority of the configuration of `instance` said what it accepted there? */
+  /**
+   * Has every majority of the configuration of `instance` a member that has said what it accepted there? Then whatever was chosen is
+   * among that. With an odd number of voters those who have said it are a majority themselves; of two, one is enough.
+   */
   isDecided(instance: number, configurations: ConfigurationHistory): boolean {
     if (this.#bad.size === 0 || this.#chosen.has(instance)) return true;
     const reporters = new Set(this.promises);
@@ -145,7 +148,9 @@ export class Campaign {
         reporters.delete(id);
       }
     }
-    return isQuorum(configurations.at(instance), reporters);
+    const configuration = configurations.at(instance);
+    const silent = new Set([...voters(configuration)].filter((id) => !reporters.has(id)));
+    return isQuorum(configuration, this.promises) && !isQuorum(configuration, silent);
   }
 
   /** The first item that is not decided, with what is known of it; null when all are. */

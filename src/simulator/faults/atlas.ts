@@ -24,12 +24,14 @@ export class FaultAtlas {
     this.#isVoter = isVoter;
   }
 
-  /** May the disk of `member` be damaged, in addition to what is damaged already? */
+  /**
+   * May the disk of `member` be damaged, in addition to what is damaged already? One that is damaged stands no more than another
+   * where voters have left since: what was bearable may have become the last copy but one.
+   */
   allows(member: string): boolean {
-    if (this.#damaged.has(member)) return true;
-    const most = this.#most();
-    const damaged = [...this.#damaged.keys()].filter((name) => this.#isVoter(name)).length;
-    return this.#isVoter(member) && damaged < most;
+    if (!this.#isVoter(member)) return this.#damaged.has(member);
+    const others = [...this.#damaged.keys()].filter((name) => name !== member && this.#isVoter(name)).length;
+    return others < this.#most();
   }
 
   /** `items`: only log records or snapshots were hit. */

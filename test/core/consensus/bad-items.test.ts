@@ -61,6 +61,34 @@ describe('PAR’s tables', () => {
   });
 });
 
+describe('with an even number of voters', () => {
+  test.each([
+    [2, 2],
+    [4, 1],
+  ])('%i replicas × %i entries: recovered where those who have not reported are no majority', (replicas, entries) => {
+    const names = ['a', 'b', 'c', 'd'].slice(0, replicas);
+    for (let pattern = 0; pattern < 3 ** (replicas * entries); pattern++) {
+      const cell = cellWithEntries({ names, entries });
+      const fates = fatesOf(pattern, replicas, entries);
+      inflict(cell, fates);
+      for (const member of cell.members) member.start();
+      const lost = Array.from({ length: entries }, (_, i) => i + 1).find(
+        (instance) => !isRecoverable(fates.map((list) => list[instance - 1] as Fate)),
+      );
+      const expected = lost === undefined ? { kind: 'recovered' } : { kind: 'halted', item: lost };
+      expect(verdict(cell, entries), JSON.stringify(fates)).toEqual(expected);
+    }
+  });
+
+  test('what one of two has lost, and the other never had, was never chosen: the cell goes on', () => {
+    const cell = cellWithEntries({ names: ['a', 'b'], entries: 1, without: ['b'] });
+    cell.member('a').damage(1, 'identity lost');
+    for (const member of cell.members) member.start();
+    expect(cell.write('y')).toMatchObject({ kind: 'applied' });
+    expect(cell.members.every(({ lost }) => lost === null)).toBe(true);
+  });
+});
+
 describe('P16, P17: a bad record is no evidence that nothing was accepted', () => {
   test('what three of five had, one of which lost its record, is not replaced by those that never had it', () => {
     const cell = fiveReplicaCell();
