@@ -142,7 +142,7 @@ module.exports = {
       to: [
         ...src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'),
         // What operators run, against a twin of their port, and who of several answers they take for master.
-        '^src/operator/members/',
+        '^src/operator/(members|upgrade)/',
         '^src/client/cell-status\\.ts$',
         '^worker_threads$',
       ],

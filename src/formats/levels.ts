@@ -5,6 +5,8 @@
  * to start on, and stops in front of, a level outside its range (design §6; pitfalls U2, U4, U5). What a newer level brings
  * is refused, here and by every reader, until the level is in force.
  */
+export { levelKey, raiseKey } from '../core/database/system-entry.ts';
+
 import type { Command } from '../core/database/command.ts';
 import type { LevelRefusal } from '../core/database/level-rule.ts';
 

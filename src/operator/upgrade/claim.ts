@@ -4,8 +4,9 @@
  * Every change of the journal is guarded by the claim's own instance. A driver that was taken for dead and is not changes
  * nothing any more, whatever it still believes.
  */
-import { levelKey } from '../../core/database/system-entry.ts';
+
 import { OutcomeUnknownError, RefusedError } from '../../errors/index.ts';
+import { levelKey } from '../../formats/levels.ts';
 import type { UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type Attempt, type Claim, claimLapsesMs, claimRenewEveryMs, endStates, keys } from './journal.ts';
 import type { UpgradeWorld } from './world.ts';

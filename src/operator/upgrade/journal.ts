@@ -4,7 +4,7 @@
  * Any operator on any machine reads the same one. It is only ever replaced whole, by whoever holds the claim.
  */
 
-import { raiseKey } from '../../core/database/system-entry.ts';
+import { raiseKey } from '../../formats/levels.ts';
 import {
   attemptKey,
   claimKey,
