@@ -66,46 +66,44 @@ export class VersionRefusedError extends OperatorError {
   }
 }
 
+/** What a version found when it tried itself on the data of a member. */
+export interface RehearsalFacts {
+  readonly directory: string;
+  readonly member: string;
+  readonly version: string;
+  readonly lastVersion: string;
+  readonly instance: number;
+  readonly problem: string;
+}
+
+/** Exit 22: a version may not run on this data directory, which is as it was. */
+class RehearsalError extends OperatorError {
+  constructor(message: string, facts: RehearsalFacts, cause: unknown) {
+    const suggestions = [`paxosctl verify data-dir ${facts.directory}`, 'paxosctl upgrade status'];
+    super('PAXOS_VERSION_REFUSED', `${message} The data is as it was.`, { facts: { ...facts }, cause, suggestions });
+  }
+}
+
 /** Exit 22: this version made something else of the data than the version before it had recorded. */
-export class RehearsalFailedError extends OperatorError {
-  constructor(
-    facts: {
-      readonly directory: string;
-      readonly member: string;
-      readonly version: string;
-      readonly lastVersion: string;
-      readonly instance: number;
-      readonly problem: string;
-    },
-    cause?: unknown,
-  ) {
+export class RehearsalFailedError extends RehearsalError {
+  constructor(facts: RehearsalFacts, cause?: unknown) {
     const { directory, instance, lastVersion, problem, version } = facts;
     super(
-      'PAXOS_VERSION_REFUSED',
-      `Version ${version} does not make of data directory ${directory} what version ${lastVersion} recorded: at instance ${instance} ${problem}. The data is as it was.`,
-      { facts, cause, suggestions: [`paxosctl verify data-dir ${directory}`, 'paxosctl upgrade status'] },
+      `Version ${version} does not make of data directory ${directory} what version ${lastVersion} recorded: at instance ${instance} ${problem}.`,
+      facts,
+      cause,
     );
   }
 }
 
 /** Exit 22: what the version before had recorded cannot be replayed, because the log is not whole any more. */
-export class RehearsalImpossibleError extends OperatorError {
-  constructor(
-    facts: {
-      readonly directory: string;
-      readonly member: string;
-      readonly version: string;
-      readonly lastVersion: string;
-      readonly instance: number;
-      readonly problem: string;
-    },
-    cause?: unknown,
-  ) {
+export class RehearsalImpossibleError extends RehearsalError {
+  constructor(facts: RehearsalFacts, cause?: unknown) {
     const { directory, lastVersion, problem, version } = facts;
     super(
-      'PAXOS_VERSION_REFUSED',
-      `Version ${version} cannot compare what it makes of data directory ${directory}: ${problem}. Start version ${lastVersion} on it, which fetches what is missing from the other members, and change the version then. The data is as it was.`,
-      { facts, cause, suggestions: [`paxosctl verify data-dir ${directory}`, 'paxosctl upgrade status'] },
+      `Version ${version} cannot compare what it makes of data directory ${directory}: ${problem}. Start version ${lastVersion} on it, which fetches what is missing from the other members, and change the version then.`,
+      facts,
+      cause,
     );
   }
 }

@@ -9,7 +9,6 @@ import { DataDirectoryInUseError, RefusedError, UsageError } from '../errors/ind
 import { chainBefore } from '../formats/log-chain.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { ReadyDocument, RecoverReport } from '../formats/recovery.ts';
-import { encodeValue } from '../formats/value.ts';
 import { type Disk, DiskError } from '../ports/disk.ts';
 import type { OfflineWorld } from '../ports/world.ts';
 import { type CollectSource, readCollectable } from '../storage/collect-source.ts';
@@ -18,10 +17,9 @@ import { inspect } from '../storage/formation.ts';
 import { readyFile } from '../storage/generation.ts';
 import { snapshotParts } from '../storage/snapshot-writer.ts';
 import { toOperatorError } from './directory-errors.ts';
-import { frozenDocument } from './frozen-document.ts';
 import { OfflineState } from './offline-state.ts';
 import { readReady, readySteps } from './ready-state.ts';
-import { historyIn } from './recovery-report.ts';
+import { reportOfState } from './recovery-report.ts';
 import { makeOfflineDatabase } from './replica-process.ts';
 
 export interface CollectedDirectory {
@@ -115,44 +113,21 @@ async function replayed(
 
 /** As the member would say it of itself. */
 function reportOf(
-  { cell, member, attempt, floor, flags, freeze, rolledBack }: Manifest,
+  manifest: Manifest,
   { application, instance, logChain, configurations }: OfflineState,
   log: CollectSource['log'],
 ): Omit<RecoverReport, 'ready'> {
-  const { configuration } = configurations.latest;
-  const entries = [...log.entries.values()]
-    .filter((it) => it.instance > instance)
-    .sort((a, b) => a.instance - b.instance);
-  const { alpha, leaseMs, driftPpm } = configuration;
-  return {
-    member: member.name,
-    incarnation: member.incarnation,
-    cell: { id: cell.id, name: cell.name },
-    generation: cell.generation,
-    ...historyIn(application, instance),
-    logChain: Buffer.from(logChain).toString('hex'),
-    setAside: flags.quarantined,
+  return reportOfState(manifest, {
+    application,
+    instance,
+    logChain,
+    configuration: configurations.latest.configuration,
+    entries: [...log.entries.values()].filter((it) => it.instance > instance).sort((a, b) => a.instance - b.instance),
+    setAside: manifest.flags.quarantined,
     // Nobody compares what nobody runs on.
-    disk: rolledBack === '' ? 'not-compared' : 'older',
+    disk: manifest.rolledBack === '' ? 'not-compared' : 'older',
     chosenUpTo: Math.max(log.chosenUpTo, instance),
-    entries: entries.map((it) => ({
-      instance: it.instance,
-      ballot: { ...it.ballot },
-      valueBase64: Buffer.from(encodeValue(it.value)).toString('base64'),
-    })),
     unreadable: log.bad.filter(({ upTo }) => upTo > instance).length,
-    highest: Math.max(
-      instance,
-      entries.at(-1)?.instance ?? 0,
-      application.revision,
-      application.epoch,
-      floor,
-      attempt?.before?.state?.instance ?? 0,
-      ...configuration.members.map(({ incarnation }) => incarnation),
-    ),
-    members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),
-    settings: { alpha, leaseMs, driftPpm },
-    frozen: frozenDocument(freeze),
-    attempt: attempt === null ? null : { ...attempt },
-  };
+    frozen: manifest.freeze,
+  });
 }

@@ -1,7 +1,10 @@
 /** All that a running member knows which a new generation depends on (design §3 "Generations"). */
+import type { Configuration } from '../core/consensus/configuration.ts';
 import type { Instance } from '../core/consensus/identity.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { numbersApart } from '../formats/history-points.ts';
+import type { Manifest } from '../formats/manifest.ts';
 import type { EpochDocument, RecoverReport } from '../formats/recovery.ts';
 import { encodeValue } from '../formats/value.ts';
 import type { DatabaseApplication } from './database-application.ts';
@@ -18,39 +21,64 @@ export function reportOf({
   fencing,
 }: JoinedMember<CommandResult, DatabaseApplication>): Omit<RecoverReport, 'ready'> {
   const { core } = log;
-  const { cell, member, attempt } = storage.manifest;
   const next = (log.appliedUpTo + 1) as Instance;
-  const entries = core.acceptedFrom(next);
-  const { configuration } = core;
+  return reportOfState(storage.manifest, {
+    application,
+    instance: log.appliedUpTo,
+    logChain: log.logChain,
+    configuration: core.configuration,
+    entries: core.acceptedFrom(next),
+    setAside: core.isSetAside || storage.manifest.flags.quarantined,
+    disk: fencing.disk,
+    chosenUpTo: core.chosenUpTo,
+    unreadable: core.badFrom(Math.max(next, core.chosenUpTo + 1) as Instance).length,
+    frozen: log.frozen,
+  });
+}
+
+/** What is known of a member beyond its manifest, from memory or from its files. */
+interface ReportedState extends Pick<RecoverReport, 'setAside' | 'disk' | 'chosenUpTo' | 'unreadable'> {
+  readonly application: DatabaseApplication;
+  /** The last that the application has applied. */
+  readonly instance: number;
+  readonly logChain: Uint8Array;
+  readonly configuration: Configuration;
+  /** Accepted ones beyond `instance`, in their order. */
+  readonly entries: readonly AcceptedEntry[];
+  readonly frozen: Parameters<typeof frozenDocument>[0];
+}
+
+/** The report of a member with this manifest. */
+export function reportOfState(
+  { cell, member, attempt, floor }: Manifest,
+  { application, instance, logChain, configuration, entries, frozen, ...said }: ReportedState,
+): Omit<RecoverReport, 'ready'> {
   const { alpha, leaseMs, driftPpm } = configuration;
   return {
     member: member.name,
     incarnation: member.incarnation,
     cell: { id: cell.id, name: cell.name },
     generation: cell.generation,
-    ...historyIn(application, log.appliedUpTo),
-    logChain: Buffer.from(log.logChain).toString('hex'),
-    setAside: core.isSetAside || storage.manifest.flags.quarantined,
-    disk: fencing.disk,
-    chosenUpTo: core.chosenUpTo,
-    entries: entries.map(({ instance, ballot, value }) => ({
-      instance,
-      ballot: { ...ballot },
-      valueBase64: Buffer.from(encodeValue(value)).toString('base64'),
+    ...historyIn(application, instance),
+    logChain: Buffer.from(logChain).toString('hex'),
+    ...said,
+    entries: entries.map((it) => ({
+      instance: it.instance,
+      ballot: { ...it.ballot },
+      valueBase64: Buffer.from(encodeValue(it.value)).toString('base64'),
     })),
-    unreadable: core.badFrom(Math.max(next, core.chosenUpTo + 1) as Instance).length,
     highest: Math.max(
-      log.appliedUpTo,
+      instance,
       entries.at(-1)?.instance ?? 0,
       application.revision,
       application.epoch,
-      storage.manifest.floor,
+      floor,
       attempt?.before?.state?.instance ?? 0,
       ...configuration.members.map(({ incarnation }) => incarnation),
     ),
     members: configuration.members.map((it) => ({ ...it, voting: it.role === 'voter' })),
     settings: { alpha, leaseMs, driftPpm },
-    frozen: frozenDocument(log.frozen),
+    frozen: frozenDocument(frozen),
     attempt: attempt === null ? null : { ...attempt },
   };
 }
