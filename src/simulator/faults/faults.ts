@@ -69,6 +69,8 @@ export class Faults {
         machine.kill({ writes, names }, random);
       });
     }
+    // Who was to start the right version again some time later does so now.
+    this.#world.upgrades?.straighten();
   }
 
   /**

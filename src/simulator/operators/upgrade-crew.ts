@@ -52,6 +52,7 @@ export class UpgradeCrew {
   /** Of the directories, from before the first upgrade of this sequence. */
   #copies = new Map<string, Copy>();
   #residues = 0;
+  #level = 1;
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -66,9 +67,10 @@ export class UpgradeCrew {
     return this.#options.observer.configuration.members.map(({ name }) => name);
   }
 
-  /** The highest level that any replica knows to be in force. */
+  /** The highest level that any replica has known to be in force: it never falls, and at times nobody runs who could say. */
   get level(): number {
-    return Math.max(1, ...this.#options.machines.map(({ level }) => level ?? 1));
+    this.#level = Math.max(this.#level, ...this.#options.machines.map(({ level }) => level ?? 1));
+    return this.#level;
   }
 
   /** Is it right that this replica ends for good? One that has not heard of the newest level yet refuses a version that speaks only that. */
@@ -275,7 +277,7 @@ export class UpgradeCrew {
 
   // --- the end ----------------------------------------------------------------------------------------------------------
 
-  /** Every machine runs a version that may run there: what an operator does first, who finds a member that has ended with 22. */
+  /** Every machine runs a version that may run there: when all faults end, and what an operator does first, who finds a member that has ended with 22. */
   straighten(): void {
     const { level } = this;
     for (const machine of this.#options.machines) {
