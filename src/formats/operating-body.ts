@@ -56,6 +56,18 @@ export interface NewestSnapshotDocument {
   readonly verified: boolean;
 }
 
+/** Another process under the identity of a member that is connected: it is turned away, and keeps coming. */
+export interface SecondProcessDocument {
+  readonly name: string;
+  readonly incarnation: number;
+  /** Its boot id, and that of the process that is heard as this member. */
+  readonly boot: string;
+  readonly connectedBoot: string;
+  /** Where it dialled from; null when this replica dialled it. */
+  readonly address: string | null;
+  readonly forMs: number;
+}
+
 /** The newest full check of what is stored, at an instance at which every replica makes one. */
 export interface LastCheckDocument {
   readonly instance: number;
@@ -85,6 +97,8 @@ export interface OperatingDocument {
   /** Length of the master lease in this cell. */
   readonly leaseMs?: number;
   readonly links?: readonly LinkDocument[];
+  /** Empty where every member is one process, as far as this replica was dialled. */
+  readonly secondProcesses?: readonly SecondProcessDocument[];
   readonly machine?: MachineDocument;
   /** Null before the first one. */
   readonly newestSnapshot?: NewestSnapshotDocument | null;

@@ -80,6 +80,8 @@ export interface PeerHello {
   readonly protocols: { readonly min: number; readonly max: number };
   /** What it knows of disks, as `formats/witness` has it; null when it said nothing. */
   readonly testimony: Uint8Array | null;
+  /** Where it dialled from, for whoever has to find it; absent where that is not known. */
+  readonly address?: string | null;
 }
 
 /** How far a sender's disk was when it sent (design §4 "Fence"). */

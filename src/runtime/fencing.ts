@@ -18,6 +18,7 @@ import { testimonyBytesMax } from '../formats/handshake.ts';
 import type { DiskDocument } from '../formats/recovery.ts';
 import { decodeTestimony, encodeTestimony, type Testimony } from '../formats/witness.ts';
 import type { Admission, PeerHello, PeerMark, PeerRefusal } from '../ports/network.ts';
+import { SecondProcesses } from './second-processes.ts';
 
 /** Boots of its own that a replica tells, and of others; fewer where they would not fit into a hello. */
 const bootsTold = [
@@ -53,6 +54,8 @@ export interface FencingOptions {
   readonly onFork: (evidence: string, facts: Readonly<Record<string, string>>) => void;
   /** What was learned of `member` must be said to it: connect anew. */
   readonly reconnect: (member: ReplicaId) => void;
+  /** Monotonic; for what is told of second processes. */
+  readonly nowMs: () => number;
 }
 
 export class Fencing {
@@ -62,6 +65,7 @@ export class Fencing {
   /** The process of each member that was let in last. */
   readonly #processes = new Map<ReplicaId, PeerHello['boot']>();
   readonly #compared = new Set<ReplicaId>();
+  readonly secondProcesses: SecondProcesses;
   /** Somebody remembers more of this disk than it has. */
   #older = false;
   #rolledBack: string | null = null;
@@ -69,6 +73,7 @@ export class Fencing {
 
   constructor(options: FencingOptions) {
     this.#options = options;
+    this.secondProcesses = new SecondProcesses(options.nowMs);
   }
 
   /** Why this disk is too old, or null. */
@@ -115,7 +120,9 @@ export class Fencing {
     const testimony = read(hello);
     if (testimony === 'malformed') return refuse('PAXOS_PEER_BAD_HELLO', 'What it says of disks cannot be read.', 400);
     if (testimony === null) return { ok: true };
-    if (this.#speaksTwice(hello)) {
+    const first = this.#firstProcess(hello);
+    if (first !== null) {
+      this.secondProcesses.turnedAway(hello, first);
       return refuse('PAXOS_PEER_TWICE', `Another process of ${hello.id} is connected.`, 409);
     }
     this.#learnOfOthers(hello.id, testimony.others);
@@ -175,11 +182,11 @@ export class Fencing {
     return found === null ? null : describe(found, witness, self);
   }
 
-  /** One process a member: the second is turned away while the first is heard (pitfall O2). */
-  #speaksTwice({ id, boot }: PeerHello): boolean {
+  /** One process a member: the second is turned away while the first, whose boot this gives, is heard (pitfall O2). */
+  #firstProcess({ id, boot }: PeerHello): PeerHello['boot'] | null {
     const known = this.#processes.get(id);
-    if (known === undefined || (known.number === boot.number && known.id === boot.id)) return false;
-    return this.#options.connected().includes(id);
+    if (known === undefined || (known.number === boot.number && known.id === boot.id)) return null;
+    return this.#options.connected().includes(id) ? known : null;
   }
 
   #learnOfOthers(from: ReplicaId, others: readonly Remembered[]): void {

@@ -98,6 +98,7 @@ export function fenceOf(parts: MemberFenceParts): Fencing {
       void log().freeze(majorityRolledBack({ generation, seenBy: self, seenAtMs, text, facts }));
     },
     reconnect: (member) => log().reconnect(member),
+    nowMs: () => clocks.now().monotonicMs,
   });
 }
 

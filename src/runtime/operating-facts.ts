@@ -5,6 +5,7 @@ import type {
   LinkDocument,
   NewestSnapshotDocument,
   OperatingDocument,
+  SecondProcessDocument,
 } from '../formats/operating-body.ts';
 import type { HostedNetwork } from '../ports/world.ts';
 import type { ReplicaStorage } from '../storage/replica-storage.ts';
@@ -22,6 +23,7 @@ export interface OperatingOptions {
   readonly machine: MachineFacts;
   readonly snapshotLogBytes: number;
   hintsDiffer(): readonly string[];
+  secondProcesses(): readonly SecondProcessDocument[];
   lastCheck(): DatabaseCheck | null;
 }
 
@@ -38,9 +40,10 @@ export class OperatingFacts {
   }
 
   document(): OperatingDocument {
-    const { storage, network, machine, snapshotLogBytes, hintsDiffer, lastCheck } = this.#options;
+    const { storage, network, machine, snapshotLogBytes, hintsDiffer, secondProcesses, lastCheck } = this.#options;
     return {
       links: network.links().map(toLink),
+      secondProcesses: secondProcesses(),
       machine: machine.document(),
       newestSnapshot: toSnapshot(storage.snapshots()[0]),
       logBytesSinceSnapshot: storage.walBytesSinceSnapshot,

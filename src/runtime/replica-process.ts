@@ -285,7 +285,7 @@ class ReplicaProcess {
   }
 
   #hostFacts(joined: JoinedMember<CommandResult, DatabaseApplication>): HostFacts {
-    const { manifest, storage, network } = joined;
+    const { manifest, storage, network, fencing } = joined;
     const { id, name, generation } = manifest.cell;
     const operating = new OperatingFacts({
       storage,
@@ -293,6 +293,7 @@ class ReplicaProcess {
       machine: this.#machine,
       snapshotLogBytes: this.#options.snapshotLogBytes ?? snapshotLogBytesDefault,
       hintsDiffer: () => this.#hintsDiffer(),
+      secondProcesses: () => fencing.secondProcesses.documents(),
       lastCheck: () => this.#selfCheck.checks.last,
     });
     this.#operating = operating;

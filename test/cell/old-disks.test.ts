@@ -204,7 +204,7 @@ describe('a data directory that was copied', () => {
     });
   });
 
-  it('and used by a second process of the same member: peers turn the second away, and the first goes on', async () => {
+  it('and used by a second process of the same member: peers turn the second away and tell of it, and the first goes on', async () => {
     await withCell(three, async (cell) => {
       await write(cell, 5, 'before');
       const replica = await followerOf(cell);
@@ -224,10 +224,20 @@ describe('a data directory that was copied', () => {
         warnings.some((warning) => warning.includes('PAXOS_PEER_TWICE')),
       );
       expect(refused).toMatchObject({ role: 'checking', voting: false });
+      // The second is at no address that anybody asks: those who turn it away tell of it.
+      const says = `a second process runs as ${replica.name} from 127.0.0.1`;
+      const told = async (...words: string[]): Promise<boolean> => {
+        const { stdout } = await cli([...words, '--endpoints', cell.urls.join(',')]);
+        return stdout.includes(says);
+      };
+      await until('status and doctor tell of it', async () => (await told('status')) && (await told('doctor')), {
+        timeoutMs: 60_000,
+      });
       await write(cell, 5, 'after');
       expect(await replica.status()).toMatchObject({ voting: true });
       expect(await second.status()).toMatchObject({ voting: false });
       await second.kill();
+      await until('nobody tells of it any more', async () => !(await told('doctor')), { timeoutMs: 40_000 });
     });
   });
 });

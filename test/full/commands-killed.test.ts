@@ -14,19 +14,23 @@ import {
 } from '../../src/operator/members/workflows.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { CountingLoad } from '../support/counting-load.ts';
-import { KilledDesk, KilledHere } from '../support/killed-desk.ts';
+import { KilledDesk, KilledHere, type KillPlace, type Step } from '../support/killed-desk.ts';
 import { membersOf, operate, plain } from '../support/membership-operator.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
 
-/** Calls behind these are the same ones again: is it caught up by now? */
-const callsMax = 6;
+/** A command has fewer calls; one that waits asks again and again whether it may go on by now. */
+const callsMax = 30;
+
+type Command = (options: StepOptions) => Promise<unknown>;
 
 interface Case {
   readonly what: string;
   /** Brings the cell to where the command begins, and returns the command. */
-  prepare(cell: CellProcess): Promise<(options: StepOptions) => Promise<unknown>>;
+  prepare(cell: CellProcess): Promise<Command>;
   readonly ends: readonly string[];
+  /** The calls that change something: it must have been killed at each. */
+  readonly changes: readonly Step[];
   /** And back to three members. */
   after(cell: CellProcess): Promise<void>;
 }
@@ -49,6 +53,15 @@ async function goes(cell: CellProcess): Promise<void> {
   await coming.end(10_000);
 }
 
+/** n3 takes its place again, with nothing, and n4 goes. */
+async function comesBack(cell: CellProcess): Promise<void> {
+  const n3 = cell.member('n3');
+  rmSync(n3.directory, { recursive: true, force: true });
+  n3.start({ join: cell.member('n1').url });
+  await operate(cell, (options) => addMember(options, { name: 'n3', url: n3.url, promote: true, ...plain }));
+  await goes(cell);
+}
+
 const cases: readonly Case[] = [
   {
     what: 'add',
@@ -57,6 +70,17 @@ const cases: readonly Case[] = [
       return (options) => addMember(options, { name: 'n4', url: coming.url, promote: true, ...plain });
     },
     ends: [...three, 'n4 voter'],
+    changes: ['change'],
+    after: goes,
+  },
+  {
+    what: 'add of a spare',
+    prepare: async (cell) => {
+      coming = await newcomer(cell);
+      return (options) => addMember(options, { name: 'n4', url: coming.url, promote: false, ...plain });
+    },
+    ends: [...three, 'n4 learner'],
+    changes: ['change'],
     after: goes,
   },
   {
@@ -68,6 +92,7 @@ const cases: readonly Case[] = [
       return (options) => removeMember(options, 'n4', plain);
     },
     ends: three,
+    changes: ['remove'],
     after: async () => void (await coming.end(10_000)),
   },
   {
@@ -78,6 +103,7 @@ const cases: readonly Case[] = [
       return (options) => promoteMember(options, 'n4', plain);
     },
     ends: [...three, 'n4 voter'],
+    changes: ['change'],
     after: goes,
   },
   {
@@ -88,14 +114,22 @@ const cases: readonly Case[] = [
       return (options) => replaceMember(options, { old: 'n3', name: 'n4', url: coming.url, ...plain });
     },
     ends: ['n1 voter', 'n2 voter', 'n4 voter'],
+    changes: ['change', 'remove'],
     after: async (cell) => {
-      const n3 = cell.member('n3');
-      await n3.end(10_000);
-      rmSync(n3.directory, { recursive: true, force: true });
-      n3.start({ join: cell.member('n1').url, cell: '' });
-      await operate(cell, (options) => addMember(options, { name: 'n3', url: n3.url, promote: true, ...plain }));
-      await goes(cell);
+      await cell.member('n3').end(10_000);
+      await comesBack(cell);
     },
+  },
+  {
+    what: 'replace of a dead member',
+    prepare: async (cell) => {
+      coming = await newcomer(cell);
+      await cell.member('n3').kill();
+      return (options) => replaceMember(options, { old: 'n3', name: 'n4', url: coming.url, ...plain });
+    },
+    ends: ['n1 voter', 'n2 voter', 'n4 voter'],
+    changes: ['change'],
+    after: comesBack,
   },
   {
     what: 'rebuild of a lost disk',
@@ -108,39 +142,55 @@ const cases: readonly Case[] = [
       return (options) => rebuildMember(options, 'n3', plain);
     },
     ends: three,
+    changes: ['change'],
     after: async () => undefined,
   },
 ];
 
 it.each(cases)(
   '$what, killed at every call and typed again, comes to the same end',
-  { timeout: 600_000 },
+  { timeout: 1_800_000 },
   async (example) => {
     await withCell({ replicas: 3 }, async (cell) => {
       const load = new CountingLoad(cell.urls);
       load.start();
+      const killedAt: Step[] = [];
       for (let call = 0; call < callsMax; call++) {
+        const before = killedAt.length;
         for (const after of [false, true]) {
           const place = `call ${call}, ${after ? 'after' : 'before'} its effect`;
           const command = await example.prepare(cell);
-          const reached = await operate(cell, async (options) => {
-            const desk = new KilledDesk(options.port, { call, after });
-            return command({ ...options, port: desk }).then(
-              () => false,
-              (error: unknown) => {
-                if (error instanceof KilledHere) return true;
-                throw error;
-              },
-            );
-          });
-          if (reached) await operate(cell, command);
+          const killed = await operate(cell, (options) => killedIn(command, options, { call, after }));
+          if (killed !== null) {
+            killedAt.push(killed);
+            await operate(cell, command);
+          }
           expect([...(await membersOf(cell))].sort(), place).toEqual(example.ends);
           // Once more: nothing is left to do.
           expect(await operate(cell, command), place).toMatchObject({ changed: false });
           await example.after(cell);
         }
+        // It has no more calls than these.
+        if (killedAt.length === before) break;
       }
       expect(await load.stopAndCheck()).toEqual([]);
+      expect([...new Set(killedAt)]).toEqual(expect.arrayContaining([...example.changes]));
+      console.info(`${example.what}: killed at ${killedAt.length} places (${counted(killedAt)})`);
     });
   },
 );
+
+/** The call at which the command was killed; null when it had ended before that. */
+async function killedIn(command: Command, options: StepOptions, place: KillPlace): Promise<Step | null> {
+  const desk = new KilledDesk(options.port, place);
+  try {
+    await command({ ...options, port: desk });
+    return null;
+  } catch (error) {
+    if (error instanceof KilledHere) return desk.killedAt;
+    throw error;
+  }
+}
+
+const counted = (steps: readonly Step[]): string =>
+  [...new Set(steps)].map((step) => `${step} ${steps.filter((it) => it === step).length}`).join(', ');

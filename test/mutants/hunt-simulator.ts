@@ -1,17 +1,20 @@
 /**
  * Whole simulated cells of any size, one a seed, a little shorter than those of `paxosctl simulate`: so more of them fit into the
- * same time, and a bug that needs one kind of fault alone meets it sooner.
+ * same time, and a bug that needs one kind of fault alone meets it sooner. The fourth argument says how much operators do, as
+ * `paxosctl simulate --operators` has it.
  */
 import { SimulatedCell } from '../../src/simulator/cell.ts';
+import type { Operators } from '../../src/simulator/profile.ts';
 import { hunt } from './hunt.ts';
 
 /** Of the phase under faults, in simulated hours. */
 const hours = 0.03;
+const operators = (process.argv[5] ?? 'drawn') as Operators;
 
 // A mutant may leave a promise behind that nobody waits for; the simulator reports it, or it says nothing.
 process.on('unhandledRejection', () => undefined);
 
 await hunt(async (seed) => {
-  const { violation } = await new SimulatedCell({ seed, replicas: null, hours, mode: null }).run();
+  const { violation } = await new SimulatedCell({ seed, replicas: null, hours, mode: null, operators }).run();
   return violation;
 });

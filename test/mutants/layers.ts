@@ -33,6 +33,8 @@ export interface Verdict {
   readonly seconds: number;
   /** The seed that failed. */
   readonly seed?: number;
+  /** How much operators did in simulated cells, where that was not left to chance. */
+  readonly operators?: string;
 }
 
 /** Everything that this process started and that still runs. */
@@ -138,15 +140,17 @@ export interface Hunt {
   readonly first: number;
   readonly seconds: number;
   readonly seeds?: number;
+  /** Of the simulator; `drawn` where absent. */
+  readonly operators?: string;
 }
 
 /** Tries seed after seed until one fails or the time is over. */
-export async function runHunt({ bundle, first, seconds, seeds }: Hunt): Promise<Verdict> {
+export async function runHunt({ bundle, first, seconds, seeds, operators }: Hunt): Promise<Verdict> {
   const child = start([
     '--max-old-space-size=1500',
     '--enable-source-maps',
     bundle,
-    ...[first, seconds, seeds ?? Number.MAX_SAFE_INTEGER].map(String),
+    ...[first, seconds, seeds ?? Number.MAX_SAFE_INTEGER, operators ?? 'drawn'].map(String),
   ]);
   let errors = '';
   child.stderr?.on('data', (data: Buffer) => (errors = (errors + data).slice(-4000)));
@@ -197,18 +201,20 @@ export async function huntDown(
   let spent = 0;
   for (;;) {
     const verdict = await runHunt({ ...hunt, first, seconds: hunt.seconds - spent });
+    const how = hunt.operators === undefined ? {} : { operators: hunt.operators };
     const result = {
       ...verdict,
+      ...how,
       tried: tried + verdict.tried,
       seconds: Math.round((spent + verdict.seconds) * 10) / 10,
     };
     if (!verdict.killed || verdict.seed === undefined) return result;
-    const check = await runHunt({ bundle: withoutMutant, first: verdict.seed, seconds: 600, seeds: 1 });
+    const check = await runHunt({ ...hunt, bundle: withoutMutant, first: verdict.seed, seconds: 600, seeds: 1 });
     if (!check.killed) return result;
     onFalse(verdict.seed, check.by);
     tried = result.tried;
     spent = result.seconds;
     first = verdict.seed + 1;
-    if (spent >= hunt.seconds) return { killed: false, by: '', tried, seconds: spent };
+    if (spent >= hunt.seconds) return { killed: false, by: '', tried, seconds: spent, ...how };
   }
 }

@@ -5,10 +5,7 @@ const consensus = (name: string): string => `src/core/consensus/${name}.ts`;
 const directed = 'test/core/consensus/membership.test.ts';
 const lease = 'test/core/consensus/master-lease.test.ts';
 
-const notInCore = {
-  explorer: 'not in the core of consensus',
-  simulator: 'its operator judges for itself',
-} as const;
+const notInCore = { explorer: 'not in the core of consensus' } as const;
 
 export const membership: readonly Mutant[] = [
   {

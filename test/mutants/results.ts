@@ -103,13 +103,16 @@ function directedText(verdict: Verdict | undefined): string {
 function hunterText(mutant: Mutant, hunter: Hunter, verdict: Verdict | undefined): string {
   if (verdict?.killed === true) {
     const what = hunter === 'explorer' ? 'schedule' : 'seed';
-    return `${what} ${verdict.tried}, ${took(verdict)}: ${cell(verdict.by)}`;
+    return `${what} ${verdict.tried}${withOperators(verdict)}, ${took(verdict)}: ${cell(verdict.by)}`;
   }
   const reason = blindness(mutant, hunter);
   if (reason !== null) return `– ${cell(reason)}`;
   if (verdict === undefined) return 'not run';
-  return `survives ${verdict.tried} (${took(verdict)})`;
+  return `survives ${verdict.tried}${withOperators(verdict)} (${took(verdict)})`;
 }
+
+const withOperators = ({ operators }: Verdict): string =>
+  operators === undefined ? '' : ` with operators \`${operators}\``;
 
 function document(results: Results): string {
   const { all, seen } = huntersScore(results);
@@ -154,6 +157,7 @@ npm run mutants                                              # all of them, all 
 npm run mutants -- --only P02,P34 --layer explorer --seconds 300
 npm run mutants -- --survivors --missing --seconds 600 --jobs 2 --write
 npm run mutants -- --only P22-rolled --layer simulator --seed 6          # from that seed on
+npm run mutants -- --only P45,P49 --layer simulator --operators often    # members are changed all the time
 PAXOSCTL_MUTANT=P02-accept-does-not-raise-the-promise npx vitest run test/core
 \`\`\`
 

@@ -2,9 +2,9 @@
  * `npm run mutants`: puts each known bug back, one at a time, and says which layer of the tests finds it.
  *
  * Options: `--only P02,P34` (beginnings of names), `--layer directed|explorer|simulator` (may be repeated), `--seconds N` a hunt,
- * `--seed N` the first seed, `--jobs N` mutants at a time, `--survivors` (those that no hunter has killed yet), `--missing`
- * (only what was not found before, nor looked for as long), `--write` (keeps what was found: test/mutants/results.json and
- * docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
+ * `--seed N` the first seed, `--operators often` (simulator: as in `paxosctl simulate`), `--jobs N` mutants at a time,
+ * `--survivors` (those that no hunter has killed yet), `--missing` (only what was not found before, nor looked for as long),
+ * `--write` (keeps what was found: test/mutants/results.json and docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
     layer: { type: 'string', multiple: true },
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
+    operators: { type: 'string' },
     jobs: { type: 'string', default: '2' },
     survivors: { type: 'boolean', default: false },
     missing: { type: 'boolean', default: false },
@@ -80,7 +81,10 @@ async function verdictOf(mutant: Mutant, layer: Layer): Promise<Verdict | null> 
   if (blindness(mutant, layer) !== null) return null;
   const bundle = await bundleHunter(layer, mutant, folder);
   const verdict = await huntDown(
-    { bundle, first: Number(options.seed), seconds: Number(options.seconds) },
+    {
+      ...{ bundle, first: Number(options.seed), seconds: Number(options.seconds) },
+      ...(layer === 'simulator' && options.operators !== undefined ? { operators: options.operators } : {}),
+    },
     await cleanBundle(layer),
     (seed, by) => say(`! ${layer} seed ${seed} fails without any mutant: ${by}`),
   );

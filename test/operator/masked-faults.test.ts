@@ -39,6 +39,17 @@ const link = (name: string): LinkDocument => ({
   trouble: null,
 });
 
+const second = {
+  ...{
+    name: 'n5',
+    incarnation: 1,
+    boot: '2a2a2a2a2a2a',
+    connectedBoot: '1b1b1b1b1b1b',
+    address: '10.0.0.9',
+    forMs: 5000,
+  },
+};
+
 const machine = (name: string): MachineDocument => ({
   hostname: `host-${name}`,
   kernelId: `kernel-${name}`,
@@ -199,6 +210,14 @@ const rows: readonly Row[] = [
     level: 'fail',
     says: 'n4',
     changes: { n4: { name: 'n5' }, n5: { name: 'n4', boot: { number: 1, id: 'x' } } },
+    health: 'healthy',
+  },
+  {
+    fault: 'a second process of a member, somewhere that nobody asks',
+    check: 'identity',
+    level: 'fail',
+    says: 'a second process runs as n5 from 10.0.0.9 (boot 2a2a2a2a): n1, n2 turned it away, since boot 1b1b1b1b is connected',
+    changes: { n1: { secondProcesses: [second] }, n2: { secondProcesses: [second] } },
     health: 'healthy',
   },
   {

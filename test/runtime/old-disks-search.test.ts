@@ -57,6 +57,7 @@ class Host {
       onRolledBack: () => undefined,
       onFork: () => undefined,
       reconnect: () => undefined,
+      nowMs: () => 0,
     });
   }
 

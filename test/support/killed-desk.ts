@@ -6,6 +6,8 @@ export interface KillPlace {
   readonly after: boolean;
 }
 
+export type Step = 'change' | 'remove' | 'master' | 'status';
+
 export class KilledHere extends Error {}
 
 /** `place` null: counts the calls and kills nothing. Time and pauses are no calls. */
@@ -13,14 +15,17 @@ export class KilledDesk implements MembersPort {
   readonly #port: MembersPort;
   readonly #place: KillPlace | null;
   calls = 0;
+  /** Which call was never answered; null while none was. */
+  killedAt: Step | null = null;
 
   constructor(port: MembersPort, place: KillPlace | null) {
     this.#port = port;
     this.#place = place;
   }
 
-  async #call<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #call<Result>(step: Step, work: () => Promise<Result>): Promise<Result> {
     const here = this.calls++ === this.#place?.call;
+    if (here) this.killedAt = step;
     if (here && this.#place?.after === false) throw new KilledHere();
     if (!here) return work();
     // Whether it was done or refused, the command never learns it.
@@ -29,19 +34,19 @@ export class KilledDesk implements MembersPort {
   }
 
   change(...body: Parameters<MembersPort['change']>): ReturnType<MembersPort['change']> {
-    return this.#call(() => this.#port.change(...body));
+    return this.#call('change', () => this.#port.change(...body));
   }
 
   remove(...request: Parameters<MembersPort['remove']>): ReturnType<MembersPort['remove']> {
-    return this.#call(() => this.#port.remove(...request));
+    return this.#call('remove', () => this.#port.remove(...request));
   }
 
   master(): ReturnType<MembersPort['master']> {
-    return this.#call(() => this.#port.master());
+    return this.#call('master', () => this.#port.master());
   }
 
   status(url: string): ReturnType<MembersPort['status']> {
-    return this.#call(() => this.#port.status(url));
+    return this.#call('status', () => this.#port.status(url));
   }
 
   nowMs(): number {

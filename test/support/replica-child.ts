@@ -105,11 +105,12 @@ export class ReplicaChild {
 
   /** The command line of `node start` with this replica's flags; `flags` replace or add to them. */
   flags(flags: Readonly<Record<string, string | true>> = {}): string[] {
+    const { join = this.options.join } = flags;
     const all: Record<string, string | true> = {
       name: this.options.name,
       'data-dir': this.options.directory,
       listen: `127.0.0.1:${this.options.port}`,
-      ...(this.options.join === undefined ? { cell: this.options.cell } : { join: this.options.join }),
+      ...(join === undefined ? { cell: this.options.cell } : { join }),
       ...flags,
     };
     return Object.entries(all).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]));

@@ -101,7 +101,7 @@ export class Acceptor {
       return this.#refuse(request, refusals.unauthenticated, null, challenge.hello);
     }
     const { hello } = challenge;
-    const problem = this.#judge(hello);
+    const problem = this.#judge(hello, request.socket.remoteAddress ?? null);
     if (problem !== null) return this.#refuse(request, problem, said, hello);
     this.#boots.set(hello.from, hello.boot);
     return {
@@ -119,7 +119,7 @@ export class Acceptor {
   }
 
   /** The replica behind a good proof: is it one that may talk to us, as what it says it is? */
-  #judge(hello: Hello): Problem | null {
+  #judge(hello: Hello, address: string | null): Problem | null {
     const { self, generation, admit } = this.#context.options;
     if (hello.from === self) return refusals.self;
     // Before who it is: names and incarnations mean something within a generation only.
@@ -128,7 +128,7 @@ export class Acceptor {
       return refusals.wrongGeneration;
     }
     if (hello.to !== self) return refusals.otherMember;
-    const admission = admit(toPeerHello(hello, 'inbound'));
+    const admission = admit({ ...toPeerHello(hello, 'inbound'), address });
     if (!admission.ok) return admission;
     const known = this.#boots.get(hello.from);
     if (known === undefined || known.number < hello.boot.number) return null;

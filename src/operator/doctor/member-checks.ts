@@ -216,20 +216,40 @@ function wrongAnswers({ status, asked }: LiveFacts): Finding[] {
   });
 }
 
-/** Two processes under one identity. One that restarted between two answers has the same address. */
+/**
+ * Two processes under one identity: as they answer, where both were asked, and as the members tell who turn the second away, wherever
+ * that is. One that restarted between two answers has the same address.
+ */
 function twice({ asked, own, status }: LiveFacts): Finding[] {
-  const found: Finding[] = [];
-  for (const { name } of status.members) {
+  return status.members.flatMap(({ name }) => {
     const boots = new Map<string, string>();
     for (const { url, status: answer } of asked.answers) {
       if (answer !== null && answer.name === name && own.includes(answer)) boots.set(answer.boot?.id ?? '', url);
     }
-    if (boots.size < 2) continue;
-    const text = `two processes answer as ${name}: at ${[...boots.values()].join(' and ')}`;
+    const text =
+      boots.size > 1
+        ? `two processes answer as ${name}: at ${[...boots.values()].join(' and ')}`
+        : secondProcess(name, own);
+    if (text === null) return [];
     const advice = 'stop the one that is not on its own data directory';
-    found.push(fail({ member: name, text, advice, fix: `paxosctl doctor --data-dir DATA-DIR-OF-${name}` }));
-  }
-  return found;
+    return [fail({ member: name, text, advice, fix: `paxosctl doctor --data-dir DATA-DIR-OF-${name}` })];
+  });
+}
+
+function secondProcess(name: string, own: LiveFacts['own']): string | null {
+  const told = own.flatMap(({ name: by, secondProcesses }) =>
+    (secondProcesses ?? []).filter((it) => it.name === name).map((it) => ({ ...it, by })),
+  );
+  const [first] = told;
+  if (first === undefined) return null;
+  const witnesses = [...new Set(told.map(({ by }) => by))].sort().join(', ');
+  const addresses = [...new Set(told.flatMap(({ address }) => address ?? []))].sort();
+  const from = addresses.length === 0 ? '' : ` from ${addresses.join(', ')}`;
+  const boot = (id: string): string => id.slice(0, 8);
+  return (
+    `a second process runs as ${name}${from} (boot ${boot(first.boot)}): ${witnesses} turned it away, ` +
+    `since boot ${boot(first.connectedBoot)} is connected`
+  );
 }
 
 /** Endpoints that lead elsewhere: the tool would find this cell only as long as the others answer. */
