@@ -41,6 +41,8 @@ export class Desk implements MembersPort {
   readonly #options: DeskOptions;
   #calls = 0;
   #dead = false;
+  /** What a dead process waits for. Of its own: the waiting of all cells of a run would keep all of them in memory. */
+  readonly #never = new Promise<never>(() => undefined);
   #onDeath: () => void = () => undefined;
   /** Resolves when the command was killed. */
   readonly death: Promise<'killed'>;
@@ -146,9 +148,9 @@ export class Desk implements MembersPort {
     const { kill } = this.#options;
     const here = kill?.call === this.#calls++;
     if (here && kill?.after === false) this.kill();
-    const result = this.#dead ? await never : await settled(work());
+    const result = this.#dead ? await this.#never : await settled(work());
     if (here) this.kill();
-    if (this.#dead) return never;
+    if (this.#dead) return this.#never;
     if (result.ok) return result.value;
     throw result.error;
   }
@@ -182,7 +184,7 @@ export class Desk implements MembersPort {
       }
       if (next === undefined) await this.pause(againMs);
     }
-    return never;
+    return this.#never;
   }
 
   #statusOf(machine: Machine): Promise<ReplicaStatusDocument | null> {
@@ -231,8 +233,6 @@ const errorOf = ({ code, message, facts }: Refused): Error =>
     ...{ type: 'about:blank', title: code, status: catalogued(code).status ?? 409, detail: message, code },
     ...{ outcome: 'none', facts: { ...facts } },
   });
-
-const never = new Promise<never>(() => undefined);
 
 type Settled<Result> = { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: unknown };
 
