@@ -264,10 +264,12 @@ function withBadSector(disk: Disk, name: string, at: number): Disk {
 }
 
 describe('a damaged log', () => {
-  async function written(count = 6): Promise<SimulatedDisk> {
+  /** Its clean stop writes down how far the log goes; a kill does not. */
+  async function written({ count = 6, stopped = true } = {}): Promise<SimulatedDisk> {
     const disk = await formedDisk();
     const storage = await open(disk, { segmentBytes: 64 * 1024 });
     await writeEach(storage, entries(1, count));
+    if (!stopped) return disk.crash({ writes: 'process' });
     await storage.close();
     return disk;
   }
@@ -316,7 +318,7 @@ describe('a damaged log', () => {
   });
 
   it('loses no acknowledged entry unseen at any bad byte of any group', async () => {
-    const original = await written(4);
+    const original = await written({ count: 4 });
     for (let at = 512; at < groupAt(5); at += 64) {
       const disk = original.copy();
       const byte = disk.inode('wal-00000001').durable.get(at, 1);
@@ -328,7 +330,7 @@ describe('a damaged log', () => {
   });
 
   it('loses none with any two neighbouring sectors of it overwritten, or with both copies of the identities', async () => {
-    const original = await written(5);
+    const original = await written({ count: 5 });
     for (let at = 512; at < groupAt(6) - 512; at += 512) {
       const disk = original.copy();
       damage(disk, at, Buffer.alloc(1024, 0x5a));
@@ -337,7 +339,7 @@ describe('a damaged log', () => {
   });
 
   it('makes every instance bad that was open where a whole group is gone, and no other', async () => {
-    const disk = await written(8);
+    const disk = await written({ count: 8 });
     damage(disk, groupAt(4), Buffer.alloc(1024, 0x5a));
     // The group before says that 2 is chosen, the one after it that 4 was the highest before it.
     expect(found(await reopened(disk), 9)).toEqual([...texts(1, 2), 'bad', 'bad', ...texts(5, 8), 'nothing']);
@@ -414,7 +416,7 @@ describe('a damaged log', () => {
   });
 
   it('finds by a stale neighbour that groups before it went missing (P26, D6)', async () => {
-    const disk = (await written(40)).crash(powerLoss);
+    const disk = (await written({ count: 40 })).crash(powerLoss);
     const storage = await open(disk, { segmentBytes: 4096 });
     await writeEach(storage, entries(41, 60));
     const crashed = disk.crash(powerLoss);
@@ -467,15 +469,17 @@ describe('a damaged log', () => {
 
   it('is bad without end where its header is gone, which has its length, and nothing shows that it went no further', async () => {
     const disk = await written();
-    damage(disk, 30, Buffer.from('rot'));
-    for (const whole of [0, 1, 512]) {
-      const cut = disk.copy();
+    const killed = await written({ stopped: false });
+    for (const [rotten, whole] of [disk, killed].flatMap((one) => [0, 1, 512].map((it) => [one, it] as const))) {
+      const cut = rotten.copy();
+      damage(cut, 30, Buffer.from('rot'));
       cut.inode('wal-00000001').truncate(groupAt(4) + whole);
       const storage = await reopened(cut);
       // The third may have been accepted anew in what is gone.
       expect(storage.recovered.bad).toEqual([{ instance: 3, upTo: endless, identity: null }]);
       expect(found(storage, 2)).toEqual(texts(1, 2));
     }
+    damage(disk, 30, Buffer.from('rot'));
     const room = disk.copy();
     room.inode('wal-00000001').truncate(groupAt(7) + 512);
     expect(found(await reopened(room), 6)).toEqual(texts(1, 6));
