@@ -72,6 +72,8 @@ export class Crew {
   /** Machines that an operator has started with an empty disk. */
   readonly #wiped = new Set<string>();
   readonly #twins = new Set<() => void>();
+  /** Incarnations of which a second process was started. */
+  readonly #hadTwin = new Set<ReplicaId>();
   /** Incarnations of which two processes have spoken. */
   readonly #twinned = new Set<ReplicaId>();
 
@@ -152,7 +154,7 @@ export class Crew {
       case 'PAXOS_MEMBER_REMOVED':
         return !this.#hasLife(machine);
       case 'PAXOS_DATA_ROLLED_BACK':
-        return observer.isPutBack(machine.id) || this.#twinned.has(machine.id);
+        return observer.isPutBack(machine.id) || this.#isDisplaced(machine);
       case 'PAXOS_DATA_DIRECTORY_LOST':
         // What an incarnation leaves is set aside before the next one begins, and that may have to be tried again.
         return this.#wiped.has(machine.name) || !this.#hasLife(machine);
@@ -161,6 +163,18 @@ export class Crew {
       default:
         return false;
     }
+  }
+
+  /** Somebody has let in another process of it, and holds that for the later one. */
+  #isDisplaced(machine: Machine): boolean {
+    if (this.#twinned.has(machine.id)) return true;
+    // What the second process said last may have arrived only after its end; or a second process of another member heard it, which
+    // has a memory of its own, and speaks in the name of that member.
+    return this.#hadTwin.has(machine.id) && (this.#hadTwin.size > 1 || this.#isTold(machine));
+  }
+
+  #isTold(machine: Machine): boolean {
+    return this.#options.machines.some((other) => other !== machine && isTold(other, machine));
   }
 
   /** The cell has the incarnation that ran there last. */
@@ -191,8 +205,9 @@ export class Crew {
 
   /** A second process of the same name, for a while. */
   twin(machine: Machine, where: 'address' | 'elsewhere', forMs: number): void {
-    const { atlas, scheduler, observer, note, machines } = this.#options;
+    const { atlas, scheduler, observer, note } = this.#options;
     const { id, name } = machine;
+    this.#hadTwin.add(id);
     let over = false;
     const stop = (): void => {
       if (over) return;
@@ -201,7 +216,7 @@ export class Crew {
       end();
       note(name, 'second process ends');
       // Who let it in, cut off from the first, remembers it, and the first is the old one from then on.
-      if (machines.some((other) => other !== machine && isTold(other, machine))) this.#twinned.add(id);
+      if (this.#isTold(machine)) this.#twinned.add(id);
       if (machine.halted === null && !this.#twinned.has(id)) atlas.undamaged(name, 'second-process');
     };
     const end = machine.startTwin(
