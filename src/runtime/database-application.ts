@@ -33,6 +33,11 @@ export interface DatabaseApplicationOptions {
   readonly makeEntryStore?: EntryStoreMaker | undefined;
   /** Those that this program speaks; a value that raises the cell beyond them is not applied. */
   readonly levels?: LevelRange | undefined;
+  /**
+   * The data here is known to have been raised to this level, by its manifest: snapshot and log are of lower ones on the way there, which are
+   * read whatever this program runs at. 0 where nothing is known.
+   */
+  readonly raisedTo?: number | undefined;
   /** A logged `checksum` was applied: the state after its instance is to be compared (design §5). */
   readonly onChecksum?: (point: ChecksumPoint) => void;
 }
@@ -41,6 +46,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
   readonly #ports: DatabasePorts;
   readonly #nextTurn: ((callback: () => void) => void) | null;
   readonly #levels: LevelRange;
+  readonly #raisedTo: number;
   readonly #onChecksum: ((point: ChecksumPoint) => void) | null;
   #machine: StateMachine;
 
@@ -49,6 +55,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     this.#ports = { codec: databaseRecordCodec, digest, ...(makeEntryStore === undefined ? {} : { makeEntryStore }) };
     this.#nextTurn = options.nextTurn ?? null;
     this.#levels = options.levels ?? supportedLevels;
+    this.#raisedTo = options.raisedTo ?? 0;
     this.#onChecksum = options.onChecksum ?? null;
     this.#machine = new StateMachine(new Database(this.#ports));
   }
@@ -83,8 +90,13 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
   #refuseLevel(commands: readonly Command[], instance: Instance): void {
     const level = this.#database.levelAfter(commands, instance);
     // Only what the value itself brings: a database at a level of another program was never opened.
-    if (level === this.#database.level || isSupported(level, this.#levels)) return;
+    if (level === this.#database.level || this.#mayPass(level)) return;
     throw new LevelRefusedError(level, this.#levels);
+  }
+
+  /** What is only passed through needs to be read, and not to be run at. */
+  #mayPass(level: number): boolean {
+    return isSupported(level, this.#levels) || (level < this.#raisedTo && level < this.#levels.min);
   }
 
   /** After all of the value: which of its items named the instance makes no difference. */
@@ -116,7 +128,7 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
       }
     }
     const database = restore.finish();
-    if (!isSupported(database.level, this.#levels)) throw new LevelRefusedError(database.level, this.#levels);
+    if (!this.#mayPass(database.level)) throw new LevelRefusedError(database.level, this.#levels);
     this.#machine = new StateMachine(database);
   }
 

@@ -201,7 +201,8 @@ export class GenerationState {
 
   #newDatabase(): DatabaseApplication {
     const { digest, clocks } = this.#world;
-    return new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+    const raisedTo = this.#joined.storage.manifest.level;
+    return new DatabaseApplication({ digest, raisedTo, nextTurn: (callback) => clocks.nextTurn(callback) });
   }
 
   /** The file that another member has made, byte for byte; loaded once, so that what it says of itself is true. */

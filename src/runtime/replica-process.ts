@@ -136,6 +136,7 @@ class ReplicaProcess {
         const database = new DatabaseApplication({
           digest,
           makeEntryStore,
+          raisedTo: manifest.level,
           nextTurn: (callback) => clocks.nextTurn(callback),
           onChecksum: (point) => this.#selfCheck.begin(point),
         });
@@ -359,7 +360,8 @@ class ReplicaProcess {
   /** What the log raised the cell to is written down where a program looks before anything else. */
   #keepLevel(): void {
     const joined = this.#member.joined;
-    if (joined === null || joined.application.level === this.#levelKept) return;
+    // A replica that applies its log anew is below it for a while.
+    if (joined === null || joined.application.level <= this.#levelKept) return;
     this.#levelKept = joined.application.level;
     this.#logger.info({ level: this.#levelKept }, 'the level of the cell');
     joined.storage
@@ -472,14 +474,15 @@ export function makeRehearsal(
   { digest, clocks }: Pick<World, 'digest' | 'clocks'>,
   manifest: Manifest,
 ): DatabaseApplication {
-  const database = new DatabaseApplication({ digest, nextTurn: (callback) => clocks.nextTurn(callback) });
+  const nextTurn = (callback: () => void): void => clocks.nextTurn(callback);
+  const database = new DatabaseApplication({ digest, nextTurn, raisedTo: manifest.level });
   database.initialize(databaseIdentity(manifest));
   return database;
 }
 
 /** The state before the first instance, for reading a directory where no replica runs. */
 export function makeOfflineDatabase(digest: World['digest'], manifest: Manifest): DatabaseApplication {
-  const database = new DatabaseApplication({ digest });
+  const database = new DatabaseApplication({ digest, raisedTo: manifest.level });
   database.initialize(databaseIdentity(manifest));
   return database;
 }

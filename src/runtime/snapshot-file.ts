@@ -72,7 +72,7 @@ export async function extendedSnapshot(
   const disk = await world.openReadOnly(path.dirname(path.resolve(file)));
   try {
     const { header } = await verifySnapshot(disk, path.basename(file), null, world.digest);
-    const application = new DatabaseApplication({ digest: world.digest });
+    const application = new DatabaseApplication({ digest: world.digest, raisedTo: Number.POSITIVE_INFINITY });
     await application.restore(snapshotRecords(disk, path.basename(file)));
     const { instance, configurations } = header.handle;
     const state = new OfflineState(application, { instance, configurations, logChain: header.logChain }, world.digest);

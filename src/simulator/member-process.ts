@@ -133,7 +133,7 @@ export class MemberProcess {
   #keepLevel(): void {
     const { storage } = this.#member.joined ?? {};
     const level = this.#database?.level;
-    if (storage === undefined || level === undefined || level === this.#levelKept) return;
+    if (storage === undefined || level === undefined || level <= this.#levelKept) return;
     const { name, program } = this.#options;
     if (!isSupported(level, program.levels)) {
       throw new Violation('trip-wire', `${name} goes on at level ${level} with version ${program.version}`, { level });
@@ -199,7 +199,7 @@ export class MemberProcess {
     const check = this.#selfCheck;
     return {
       makeApplication: (manifest) => this.#makeApplication(manifest),
-      makeRehearsal: () => this.#makeRehearsal(),
+      makeRehearsal: (manifest) => this.#makeRehearsal(manifest),
       storageFor: (whole, storage) => {
         const observed = this.#observed as Observed;
         const { recovered } = whole;
@@ -239,15 +239,15 @@ export class MemberProcess {
     };
   }
 
-  #makeRehearsal(): LogApplication<CommandResult> {
+  #makeRehearsal({ level: raisedTo }: Manifest): LogApplication<CommandResult> {
     const { process, program } = this.#options;
     const nextTurn = (callback: () => void): void => process.nextTurn(callback);
-    const database = new DatabaseApplication({ digest: simulatedDigest, levels: program.levels, nextTurn });
+    const database = new DatabaseApplication({ digest: simulatedDigest, levels: program.levels, raisedTo, nextTurn });
     database.initialize(identity);
     return database;
   }
 
-  #makeApplication({ member }: Manifest): LogApplication<CommandResult> {
+  #makeApplication({ level: raisedTo, member }: Manifest): LogApplication<CommandResult> {
     const { process, name, observer, makeEntryStore, onEntered } = this.#options;
     const id = replicaId(member.name, member.incarnation);
     const observed: Observed = { id, name, process: process.name };
@@ -256,6 +256,7 @@ export class MemberProcess {
     const database = new DatabaseApplication({
       digest: simulatedDigest,
       levels: this.#options.program.levels,
+      raisedTo,
       makeEntryStore,
       nextTurn: (callback) => process.nextTurn(callback),
       onChecksum: (point) => this.#selfCheck.begin(point),

@@ -265,9 +265,9 @@ export class ReplicaStorage {
     );
   }
 
-  /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. */
+  /** The level that the log has raised the cell to: a program that does not speak it must not start here any more. It never falls. */
   setLevel(level: number): Promise<void> {
-    return this.#parts.directory.update((before) => (before.level === level ? before : { ...before, level }));
+    return this.#parts.directory.update((before) => (before.level >= level ? before : { ...before, level }));
   }
 
   /** Reads again every file that the manifest names, beside everything else; `pause` is awaited now and then. */

@@ -3,6 +3,7 @@ import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../../src/core/cons
 import type { Value } from '../../src/core/consensus/value.ts';
 import { InvariantViolation } from '../../src/core/invariant.ts';
 import { encodeCommand, UnknownCommandError } from '../../src/formats/command.ts';
+import { LevelRefusedError } from '../../src/formats/levels.ts';
 import { chainBefore } from '../../src/formats/log-chain.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
 import { digest, identity, multiOp, put, recomputed } from '../core/database/support.ts';
@@ -77,6 +78,47 @@ describe('the database as the application of the log', () => {
       logChain: chainBefore,
     };
     expect(() => application.apply(delivery)).toThrow(InvariantViolation);
+  });
+
+  it('passes through the levels below the one that its data was raised to, and runs at none of them', async () => {
+    const system = (guard: { key: string; instance: number }[], key: string, value: string): Uint8Array =>
+      encodeCommand({ kind: 'system', guard, writes: [{ key, value: Buffer.from(value) }], ifEpoch: null });
+    const raised = (level: number, before: number, at: number): readonly Value[] => [
+      submitted(1, system([], 'upgrade/raise', String(level))),
+      submitted(
+        1,
+        system(
+          [
+            { key: 'level', instance: before },
+            { key: 'upgrade/raise', instance: at },
+          ],
+          'level',
+          String(level),
+        ),
+      ),
+    ];
+    const log = [mastership, ...raised(2, 0, 2), ...raised(3, 3, 4)];
+    const make = (raisedTo: number): DatabaseApplication => {
+      const application = new DatabaseApplication({ digest, levels: { min: 3, max: 4 }, raisedTo });
+      application.initialize(identity);
+      return application;
+    };
+    const whole = make(3);
+    applied(whole, 1, ...log);
+    expect(whole.level).toBe(3);
+    // Its newest snapshot is of before, too.
+    const older = new DatabaseApplication({ digest, levels: { min: 1, max: 2 } });
+    older.initialize(identity);
+    applied(older, 1, ...log.slice(0, 3));
+    const restored = make(3);
+    await restored.restore(stream(older.view().records()));
+    expect(restored.level).toBe(2);
+    applied(restored, 4, ...log.slice(3));
+    expect(restored.checksumHex()).toBe(whole.checksumHex());
+    // Raised to no more than 2, it would have to run there.
+    await expect(make(2).restore(stream(older.view().records()))).rejects.toThrow(LevelRefusedError);
+    expect(() => applied(make(2), 1, ...log)).toThrow(LevelRefusedError);
+    expect(() => applied(whole, 6, ...raised(5, 5, 6))).toThrow(LevelRefusedError);
   });
 
   it('is restored from a view in slices, while the event loop gets its turns', async () => {

@@ -38,6 +38,16 @@ describe('forming', () => {
     expect(copied).toBe(false);
   });
 
+  it('keeps the level that it was raised to: a log that is applied anew is below it for a while', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await storage.setLevel(3);
+    await storage.setLevel(2);
+    expect(storage.manifest.level).toBe(3);
+    await storage.close();
+    expect((await ReplicaStorage.inspect(disk)).manifest?.level).toBe(3);
+  });
+
   it('may be done again for another cell, until it is formed', async () => {
     const disk = simulatedDisk();
     await ReplicaStorage.writeForming(disk, formation('n1', 'cell-1'));

@@ -42,6 +42,8 @@ const plainOrder = (command: UpgradeKind): UpgradeOrder => ({
 const patience = 40;
 /** Of what is typed at the end, when nothing goes wrong any more. */
 const lastTries = 6;
+/** Of a cell that can be upgraded: it chooses while one of them is away. */
+const votersMin = 3;
 
 export class UpgradeCrew {
   readonly #options: CrewOptions;
@@ -65,6 +67,10 @@ export class UpgradeCrew {
   /** Names of those who take part. */
   get members(): readonly string[] {
     return this.#options.observer.configuration.members.map(({ name }) => name);
+  }
+
+  get #voters(): number {
+    return this.#options.observer.configuration.members.filter(({ role }) => role === 'voter').length;
   }
 
   /** The highest level that any replica has known to be in force: it never falls, and at times nobody runs who could say. */
@@ -309,6 +315,8 @@ export class UpgradeCrew {
       return false;
     };
     const ended = ({ state }: Attempt): boolean => endStates.has(state);
+    // Nobody would be left to write the journal while one of them is away: that is refused, and rightly.
+    if (this.#voters < votersMin) return [];
     const open = await this.#open();
     if (open === undefined) return ['nobody tells the journal'];
     if (open !== null) {
