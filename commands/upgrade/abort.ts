@@ -26,15 +26,17 @@ Exit codes: 0 nothing is left; 5 refused; 8 a member could not be judged or did 
     const { flags } = await this.parse(UpgradeAbort);
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
-    const { goBack } = await import('../../src/operator/upgrade/workflows.ts');
+    const { withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { dryRun, goBack } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      await this.tellDryRun((await readJournal(flags)).journal);
+      await this.tellDryRun(view, () =>
+        withUpgrade(upgradeFlagsOf(flags), around, (world, request) => dryRun(world, request, 'abort')),
+      );
       return undefined;
     }
     if (!(await this.confirm('Put every member back and end the upgrade?', flags.yes))) return undefined;

@@ -27,18 +27,24 @@ It is refused before every member has run the target for --soak, and unless all 
     const { flags } = await this.parse(UpgradeFinalize);
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { priceOf, readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
-    const { finalize } = await import('../../src/operator/upgrade/workflows.ts');
+    const { priceOfFinalizing, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { dryRun, finalize } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      await this.tellDryRun((await readJournal(flags)).journal);
+      await this.tellDryRun(view, () =>
+        withUpgrade(upgradeFlagsOf(flags), around, (world, request) => dryRun(world, request, 'finalize')),
+      );
       return undefined;
     }
-    if (!(await this.confirm(priceOf(await readJournal(flags)), flags.yes))) return undefined;
+    const price = await priceOfFinalizing(flags);
+    // Said to everybody: who typed --yes into a script reads it in its log.
+    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({ kind: 'price', ...price })}\n`);
+    else if (flags.yes) process.stderr.write(`${price.text}\n`);
+    if (!(await this.confirm(`Finalize? ${price.text}`, flags.yes))) return undefined;
     await this.drive(view, () => withUpgrade(upgradeFlagsOf(flags), around, finalize));
     return undefined;
   }

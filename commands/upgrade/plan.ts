@@ -15,6 +15,11 @@ export default class UpgradePlan extends CellCommand {
 
   static override flags = {
     to: Flags.string({ required: true, description: 'The version that every member is to run.' }),
+    rehearse: Flags.string({
+      description:
+        'Runs the target\'s "node rehearse --json" beside each member: which levels it speaks, and whether it refuses the data.',
+      helpValue: 'COMMAND',
+    }),
     'min-tolerance': Flags.integer({ description: 'Failures that the others must still stand.', min: 0 }),
   };
 
@@ -22,21 +27,16 @@ export default class UpgradePlan extends CellCommand {
     const { flags } = await this.parse(UpgradePlan);
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
-    const { plan, refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');
+    const { planUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');
     const { showPlan } = await import('../../src/render/upgrade-view.ts');
     const { around } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
-    const {
-      journal: _,
-      seen: __,
-      ...planned
-    } = await withUpgrade(upgradeFlagsOf(flags), around, (world, { options }) =>
-      plan(world, { to: flags.to, options }),
-    );
+    const asked = { ...upgradeFlagsOf(flags), to: flags.to, rehearse: flags.rehearse };
+    const planned = await planUpgrade(asked, around, { run: false });
     if (!this.jsonEnabled()) await showPlan(planned);
     refuseFindings(planned.findings);
     return planned;

@@ -32,24 +32,22 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
     const { readJournal, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
-    const { goBack, putBackAlone } = await import('../../src/operator/upgrade/workflows.ts');
+    const { dryRun, goBack, putBackAlone } = await import('../../src/operator/upgrade/workflows.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
-    if (flags['dry-run']) {
-      await this.tellDryRun((await readJournal(flags)).journal);
+    if (flags['dry-run'] && flags.member === undefined) {
+      await this.tellDryRun(view, () =>
+        withUpgrade(upgradeFlagsOf(flags), around, (world, request) => dryRun(world, request, 'rollback')),
+      );
       return undefined;
     }
-    if (
-      !(await this.confirm(
-        flags.member === undefined ? 'Put every member back?' : `Put ${flags.member} back?`,
-        flags.yes,
-      ))
-    )
-      return undefined;
-    this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
+    const dry = flags['dry-run'];
+    const question = flags.member === undefined ? 'Put every member back?' : `Put ${flags.member} back?`;
+    if (!dry && !(await this.confirm(question, flags.yes))) return undefined;
+    if (!dry) this.mayHaveWritten('The journal says how far it came: paxosctl upgrade status.');
     const { member } = flags;
     if (member !== undefined) {
       const { journal, stale } = await readJournal(flags);
@@ -59,27 +57,31 @@ Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
       if (stale) {
         const what = `Nobody is master. By the furthest journal that answers, upgrade ${known.attempt} from version ${known.from} to ${known.to} is ${known.state} since ${known.changedAt}.`;
         process.stderr.write(`${what}\n`);
-        if (!(await this.confirm(`Put ${member} back to version ${known.from}?`, flags.yes))) return undefined;
+        if (!dry && !(await this.confirm(`Put ${member} back to version ${known.from}?`, flags.yes))) return undefined;
       }
       const attempt = {
         ...known,
         ...(flags.exec === undefined ? {} : { exec: flags.exec, how: 'exec' as const }),
         ...(flags.manual ? { how: 'manual' as const } : {}),
       };
-      const put = await withUpgrade(upgradeFlagsOf(flags), around, (world) =>
+      const { wouldChange, ...put } = await withUpgrade(upgradeFlagsOf(flags), around, (world) =>
         putBackAlone(world, {
           attempt,
           level: journal.level,
           name: member,
           timeoutMs: flags.timeout,
           events: around.events,
+          dryRun: dry,
         }),
       ).finally(() => view.stop());
+      if (dry && wouldChange) process.exitCode = 10;
       const { writeResult } = await import('../../src/render/output.ts');
       await writeResult(
         this.jsonEnabled()
-          ? `${JSON.stringify(put)}\n`
-          : `${put.member} runs version ${put.version} as boot ${put.boot}\n`,
+          ? `${JSON.stringify(dry ? { dryRun: true, wouldChange, ...put } : put)}\n`
+          : wouldChange
+            ? `${put.member} would be restarted with version ${put.version}\n`
+            : `${put.member} runs version ${put.version} as boot ${put.boot}\n`,
       );
       return undefined;
     }

@@ -37,21 +37,16 @@ Exit codes: 0 every member runs the target and only finalize is open; 5 refused,
     const { showPlan } = await import('../../src/render/upgrade-view.ts');
     const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
-    const { runUpgrade, withUpgrade } = await import('../../src/operator/upgrade/operate.ts');
+    const { planUpgrade, runUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { around, view } = await surroundings(this.config.root, this.jsonEnabled(), async (file) => {
       const { inspectSnapshotFile } = await import('../../src/runtime/snapshot-file.ts');
       const { createOfflineWorld } = await import('../../src/adapters/offline-world.ts');
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     if (flags['dry-run']) {
-      const { plan, refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');
-      const {
-        journal: _,
-        seen: __,
-        ...planned
-      } = await withUpgrade(upgradeFlagsOf(flags), around, (world, { options }) =>
-        plan(world, { to: flags.to, options }),
-      );
+      const { refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');
+      const asked = { ...upgradeFlagsOf(flags), to: flags.to, rehearse: flags.rehearse };
+      const planned = await planUpgrade(asked, around, { run: true }).finally(() => view.stop());
       refuseFindings(planned.findings);
       process.exitCode = 10;
       if (this.jsonEnabled())

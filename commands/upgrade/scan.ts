@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, yesFlag } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag, yesFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class UpgradeScan extends CellCommand {
@@ -15,6 +15,7 @@ export default class UpgradeScan extends CellCommand {
 
   static override flags = {
     clear: Flags.string({ description: 'Delete what this attempt has left.', helpValue: 'ATTEMPT' }),
+    'dry-run': dryRunFlag,
     yes: yesFlag,
   };
 
@@ -30,12 +31,18 @@ export default class UpgradeScan extends CellCommand {
       return inspectSnapshotFile(file, await createOfflineWorld());
     });
     const { clear } = flags;
-    if (clear !== undefined && !(await this.confirm(`Delete what ${clear} has left on every member?`, flags.yes)))
+    const dry = flags['dry-run'] && clear !== undefined;
+    if (
+      clear !== undefined &&
+      !dry &&
+      !(await this.confirm(`Delete what ${clear} has left on every member?`, flags.yes))
+    )
       return undefined;
-    const { problems, scans } = await scanMembers(upgradeFlagsOf(flags), around, clear);
+    const { problems, scans } = await scanMembers(upgradeFlagsOf(flags), around, clear, dry);
     const left = scans.some(({ folders }) => folders.length > 0);
-    process.exitCode = problems.length > 0 ? 8 : left ? 5 : 0;
+    const wouldChange = dry && scans.some(({ folders }) => folders.some(({ attempt }) => attempt === clear));
+    process.exitCode = problems.length > 0 ? 8 : wouldChange ? 10 : left && !dry ? 5 : 0;
     if (!this.jsonEnabled()) await showScan(scans, problems);
-    return { members: scans, problems };
+    return { ...(dry ? { dryRun: true, wouldChange } : {}), members: scans, problems };
   }
 }

@@ -1,19 +1,28 @@
 /** What the commands that drive an upgrade have in common: what a dry run tells, and what is printed at the end. */
-import type { JournalState } from '../operator/upgrade/claim.ts';
 import type { Driven } from '../operator/upgrade/driver.ts';
+import type { Foreseen } from '../operator/upgrade/foresee.ts';
 import { CellCommand } from './base-command.ts';
+import { printable } from './escape.ts';
 import { printLines } from './output.ts';
 import type { StepsView } from './upgrade-view.ts';
 
 export abstract class UpgradeCommand extends CellCommand {
-  /** Shows the upgrade that is open. Exit code 10 when there is one: the command would go on with it. */
-  protected async tellDryRun({ current, level }: JournalState): Promise<void> {
+  /**
+   * Shows the upgrade that is open and what the command would do first. Exit code 10 where it would do something.
+   * @throws {RefusedError | CheckIncompleteError} as the command itself.
+   */
+  protected async tellDryRun(view: StepsView, look: () => Promise<Foreseen>): Promise<void> {
     const { documentOf, showUpgrade } = await import('./upgrade-view.ts');
-    const attempt = current?.attempt ?? null;
-    process.exitCode = attempt === null ? 0 : 10;
-    const document = { dryRun: true, wouldChange: attempt !== null, ...documentOf(attempt, level, null) };
-    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(document)}\n`);
-    else await showUpgrade(document);
+    const { refuseUnfinished } = await import('../operator/upgrade/operate.ts');
+    const foreseen = await look().finally(() => view.stop());
+    const { attempt, first } = foreseen;
+    refuseUnfinished({ ...foreseen, recorded: true });
+    process.exitCode = first === null ? 0 : 10;
+    const document = { dryRun: true, wouldChange: first !== null, first, ...documentOf(attempt, null, null) };
+    if (this.jsonEnabled()) return void process.stdout.write(`${JSON.stringify(document)}\n`);
+    await showUpgrade(document);
+    const { writeResult } = await import('./output.ts');
+    await writeResult(`first    ${printable(first ?? 'nothing is left to do')}\n`);
   }
 
   /**

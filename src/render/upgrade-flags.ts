@@ -8,7 +8,9 @@ export const upgradeFlags = {
     description: 'Restarts one member, under /bin/sh -c; {name} {url} {version} {attempt} {role} are filled in.',
     helpValue: 'COMMAND',
   }),
-  manual: Flags.boolean({ description: 'Restart members by hand when told to; it waits for them.' }),
+  manual: Flags.boolean({
+    description: 'Restart members by hand when told to; it waits for each, 10 minutes or --timeout.',
+  }),
   'cell-dir': Flags.string({
     description: 'Folder of a cell of "cell start", for the built-in restart.',
     env: 'PAXOSCTL_CELL_DIR',

@@ -1,10 +1,12 @@
 /** The world of an upgrade as it is: a cell over HTTP, and the operator's way to restart its members. */
 import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PaxosClient } from '../../client/client.ts';
 import { RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
+import type { LevelRange } from '../../formats/levels.ts';
 import type { AttemptScanDocument, ScanVerdictDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
@@ -15,7 +17,7 @@ import { doctorFindings } from './doctor-findings.ts';
 import type { Attempt } from './journal.ts';
 import { filledIn, runCommand } from './restart-command.ts';
 import { type Seen, seenIn } from './seen.ts';
-import { type ScanAsker, verifiedScan } from './verified-scan.ts';
+import { type Asked, type ScanAsker, verifiedScan } from './verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
 
 export interface CellWorldOptions {
@@ -55,14 +57,14 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
         { timeoutMs: Math.min(timeoutMs, lookMsMax) },
       )) as ScanVerdictDocument,
   };
-  let members: readonly string[] = [];
+  let members: readonly Asked[] = [];
   const scan = (url: string) => verifiedScan(ask, url, members);
   return {
     see: async (known) => {
       try {
         const asked = await survey(endpoints, Math.min(timeoutMs, lookMsMax));
         const seen = { ...seenIn(asked), doctor: doctorFindings(asked) };
-        members = seen.members.map(({ member }) => member.url);
+        members = seen.members.map(({ member }) => member);
         endpoints = [...new Set([...endpoints, ...seen.members.map(({ member }) => member.url.replace(/\/$/, ''))])];
         return seen.members.length > 0 ? seen : nobody(known);
       } catch (error) {
@@ -81,6 +83,7 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
     },
     restart: (request) => restart(options, request),
     rehearse: (request) => rehearse(request),
+    levelsOf: async (request) => levelsIn(await rehearsed(request)),
     transfer: async (to) => {
       await client.transfer({ to }, { timeoutMs });
     },
@@ -88,11 +91,12 @@ export function cellWorld(options: CellWorldOptions): UpgradeWorld {
       const checked = await verifyChecksums({ endpoints, timeout: timeoutMs }, { deep: false, values: false });
       const { instance, members, verdict } = checked;
       const others = members.filter((it) => it.verdict !== 'agrees');
+      const agreeing = members.filter((it) => it.verdict === 'agrees').map(({ name }) => name);
       const rows = others.map(
         ({ name, verdict: said, detail }) => `${name} ${said}${detail === null ? '' : ` (${detail})`}`,
       );
-      if (verdict === 'agree') return { verdict, detail: `all agree at instance ${instance}` };
-      return { verdict, detail: `at instance ${instance}: ${rows.join(', ')}` };
+      if (verdict === 'agree') return { verdict, agreeing, detail: `all agree at instance ${instance}` };
+      return { verdict, agreeing, detail: `at instance ${instance}: ${rows.join(', ')}` };
     },
     nowMs: () => performance.now(),
     at: () => new Date().toISOString(),
@@ -119,10 +123,12 @@ async function backup({ backupDir, flags, verifySnapshot }: CellWorldOptions, at
   await mkdir(backupDir, { recursive: true, mode: 0o700 });
   const file = path.join(backupDir, `${attempt.attempt}-from-${attempt.from}.snapshot`);
   const options = { file, member: undefined, overwrite: true, onProgress: () => undefined, verify: verifySnapshot };
+  const at = new Date().toISOString();
   const { snapshots } = await saveSnapshot(flags, options);
   const [saved] = snapshots;
   if (saved === undefined) throw new RefusedError('No member gave a snapshot for the backup.');
-  return { file, instance: saved.instance, bytes: saved.bytes, digest: saved.digest };
+  const { bytes, digest, instance } = saved;
+  return { file, host: os.hostname(), at, instance, bytes, digest };
 }
 
 async function restart({ local, onManual }: CellWorldOptions, request: RestartRequest): Promise<string> {
@@ -138,6 +144,17 @@ async function restart({ local, onManual }: CellWorldOptions, request: RestartRe
 
 /** What the target's own `node rehearse --json` prints counts, and not how COMMAND ends. */
 export async function rehearse(request: RestartRequest): Promise<string> {
+  const said = await rehearsed(request);
+  // Each member records a point when the attempt begins there.
+  if (!((said.points ?? 0) > 0)) throw new Error('no recorded point was met, so nothing was compared');
+  const mark = request.attempt.mark?.instance ?? 0;
+  if (!((said.instance ?? 0) >= mark)) {
+    throw new Error(`the data ends at instance ${said.instance}, the cell was at ${mark}: an older copy was rehearsed`);
+  }
+  return `instances ${said.from} to ${said.instance}, ${said.points} recorded points came out again`;
+}
+
+async function rehearsed(request: RestartRequest): Promise<RehearseDocument> {
   const { attempt, member, timeoutMs, version } = request;
   const { stdout, text } = await runCommand(filledIn(attempt.rehearse ?? '', request), timeoutMs);
   const said = documentIn(stdout);
@@ -146,13 +163,13 @@ export async function rehearse(request: RestartRequest): Promise<string> {
   if (said.version !== version) throw new Error(`version ${said.version} rehearsed instead of ${version}`);
   if (said.member !== `${member.name}#${member.incarnation}`)
     throw new Error(`the data of ${said.member} was rehearsed`);
-  // Each member records a point when the attempt begins there.
-  if (!((said.points ?? 0) > 0)) throw new Error('no recorded point was met, so nothing was compared');
-  const mark = attempt.mark?.instance ?? 0;
-  if (!((said.instance ?? 0) >= mark)) {
-    throw new Error(`the data ends at instance ${said.instance}, the cell was at ${mark}: an older copy was rehearsed`);
-  }
-  return `instances ${said.from} to ${said.instance}, ${said.points} recorded points came out again`;
+  return said;
+}
+
+function levelsIn({ levels }: RehearseDocument): LevelRange {
+  const { min, max } = levels ?? {};
+  if (min === undefined || max === undefined) throw new Error('it did not say which levels it speaks');
+  return { min, max };
 }
 
 interface RehearseDocument {
@@ -162,6 +179,7 @@ interface RehearseDocument {
   readonly from?: number;
   readonly instance?: number;
   readonly points?: number;
+  readonly levels?: Partial<LevelRange>;
   readonly error?: { readonly message?: string };
 }
 

@@ -8,7 +8,7 @@ import { HeldClaim, type JournalState, journalOf } from './claim.ts';
 import { type Attempt, type Claim, type Step, withMember, withStep } from './journal.ts';
 import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
 import { seenMember } from './seen.ts';
-import type { UpgradeWorld } from './world.ts';
+import type { Compared, RestartRequest, UpgradeWorld } from './world.ts';
 
 const pollMs = 200;
 
@@ -197,9 +197,19 @@ class Driver {
     const role = this.#roleOf(member.name);
     this.#session = { ...this.#session, restarted: null, verified: null, waiting: null, failed: null };
     const timeoutMs = this.#options.stepTimeoutMs;
-    const end = await this.#world.restart({ attempt: this.#attempt, member, version, role, timeoutMs });
+    const end = await this.#restarted({ attempt: this.#attempt, member, version, role, timeoutMs });
     this.#session = { ...this.#session, restarted: { member: member.name, version, end, bootSeen: null } };
     return null;
+  }
+
+  /** What could not even be tried is judged like everything else: by the member, which is as it was. */
+  async #restarted(request: RestartRequest): Promise<string> {
+    try {
+      return await this.#world.restart(request);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return `nothing was restarted: ${error.message}`;
+    }
   }
 
   #roleOf(name: string): 'canary' | 'follower' | 'master' {
@@ -209,15 +219,7 @@ class Driver {
   }
 
   async #verify({ member, boot }: Extract<Action, { do: 'verify' }>): Promise<null> {
-    let verdict: 'agree' | 'differ' | 'incomplete' = 'incomplete';
-    let detail = '';
-    try {
-      ({ verdict, detail } = await this.#world.verify());
-    } catch (error) {
-      if (!(error instanceof OperatorError)) throw error;
-      detail = error.message;
-    }
-    this.#session = { ...this.#session, verified: { member, boot, verdict, detail } };
+    this.#session = { ...this.#session, verified: { member, boot, ...(await compared(this.#world)) } };
     return null;
   }
 
@@ -254,7 +256,7 @@ class Driver {
       next = await work();
     } catch (error) {
       if (this.#held.lost !== null) throw this.#held.lost;
-      if (!(error instanceof Error) || error.name === 'Killed') throw error;
+      if (!(error instanceof Error)) throw error;
       return this.#failed(what, error);
     }
     if (next === null) await this.#world.sleep(pollMs);
@@ -267,6 +269,16 @@ class Driver {
     this.#events.waiting(`${what}: ${message}`);
     if (this.#session.waiting?.what === what) await this.#world.sleep(pollMs);
     return null;
+  }
+}
+
+/** What could not be asked at all is incomplete, too. */
+export async function compared(world: UpgradeWorld): Promise<Compared> {
+  try {
+    return await world.verify();
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    return { verdict: 'incomplete', detail: error.message, agreeing: [] };
   }
 }
 

@@ -64,10 +64,16 @@ export interface Mark {
   readonly instance: number;
   readonly log: string;
   readonly checksum: string;
+  /** Of the cell then: what was written since is the difference. */
+  readonly revision: number;
 }
 
 export interface Backup {
   readonly file: string;
+  /** Name of the machine that has the file. */
+  readonly host: string;
+  /** RFC 3339, when it was begun: everything acknowledged before is in it. */
+  readonly at: string;
   readonly instance: number;
   readonly bytes: number;
   readonly digest: string;

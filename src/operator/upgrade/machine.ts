@@ -18,6 +18,10 @@ import { judgeRestart, type Verdict } from './judge.ts';
 import { isGone, newcomers, presentOf } from './membership.ts';
 import { findingText, preflight } from './preflight.ts';
 import { type Seen, type SeenMember, seenMember, unwell } from './seen.ts';
+import type { Compared } from './world.ts';
+
+/** Who restarts a member by hand reads the request first, and logs in somewhere. */
+export const manualRestartMsMin = 600_000;
 
 export type Goal = 'run' | 'rollback' | 'abort' | 'finalize';
 
@@ -32,12 +36,7 @@ export interface Session {
     readonly end: string;
     readonly bootSeen: string | null;
   } | null;
-  readonly verified: {
-    readonly member: string;
-    readonly boot: string;
-    readonly verdict: 'agree' | 'differ' | 'incomplete';
-    readonly detail: string;
-  } | null;
+  readonly verified: (Compared & { readonly member: string; readonly boot: string }) | null;
   /** An action that did not come to its end. */
   readonly failed: { readonly what: string; readonly why: string } | null;
 }
@@ -108,7 +107,8 @@ function prepare(now: Situation): Action | null {
     const master = seen.master === null ? null : (seenMember(seen, seen.master)?.status ?? null);
     if (master === null) return waitOrStop(now, 'mark', null, 'nobody is master');
     const { instance, log, database } = master.checksum;
-    const mark = { generation: master.cell.generation, epoch: master.epoch, instance, log, checksum: database };
+    const { generation } = master.cell;
+    const mark = { generation, epoch: master.epoch, instance, log, checksum: database, revision: master.revision };
     return record(now, { ...attempt, mark }, step(null, 'mark', 'done', `instance ${instance}, epoch ${mark.epoch}`));
   }
   if (attempt.backup === null) return tried(now, 'backup', null, { do: 'backup' });
@@ -251,7 +251,7 @@ function upgradeMember(now: Situation, member: MemberProgress): Action {
         step(member.name, 'restart', 'done', `runs version ${attempt.to} as boot ${status?.boot.number}`),
       );
     case 'pending':
-      return isLate(now, `judge ${member.name}`)
+      return isLate(now, `judge ${member.name}`, restartMs(now))
         ? doubted(now, member, `${verdict.why}; ${commandEnd(now)}`)
         : { do: 'wait', what: `judge ${member.name}`, why: verdict.why };
     case 'doubt':
@@ -282,18 +282,25 @@ function putBack(now: Situation, member: MemberProgress, then: 'stop' | 'next'):
     const detail = `runs version ${attempt.from} as boot ${status?.boot.number}`;
     return isBack(now, member, then, { state: 'done', detail });
   }
-  if (verdict.kind === 'pending' && !isLate(now, `put back ${member.name}`)) {
+  if (verdict.kind === 'pending' && !isLate(now, `put back ${member.name}`, restartMs(now))) {
     // A member that neither was touched nor restarts by itself has to be restarted after all.
-    if (!mine && verdict.why.includes('does not answer')) {
+    if (!mine && status === null) {
       return { do: 'restart', member, version: attempt.from, forward: false };
     }
     return { do: 'wait', what: `put back ${member.name}`, why: verdict.why };
   }
-  const reason = `${member.doubt === null ? '' : `${member.doubt}; `}it could not be put back: ${verdict.why}`;
+  const end = mine ? `; ${commandEnd(now)}` : '';
+  const reason = `${member.doubt === null ? '' : `${member.doubt}; `}it could not be put back: ${verdict.why}${end}`;
   const failed = step(member.name, 'put back', 'failed', verdict.why);
   if (then === 'next') return record(now, attempt, failed, { back: true, unless: failed, code: 8, reason });
   const stopped = { ...attempt, state: 'stopped', stop: { member: member.name, reason, judged: false } } as const;
   return record(now, stopped, failed, { back: true });
+}
+
+/** It could not be put back, and does not answer still. */
+function isStuck({ attempt, seen }: Situation, { name }: MemberProgress): boolean {
+  const last = attempt.steps.filter((it) => it.member === name && it.step === 'put back').at(-1);
+  return last?.state === 'failed' && (seenMember(seen, name)?.status ?? null) === null;
 }
 
 function isBack(
@@ -321,10 +328,12 @@ function decideBack(now: Situation): Action {
     const begun = step(null, 'rollback', 'begun', `to version ${attempt.from}`);
     return record(now, { ...attempt, state: 'rolling-back', stop: null }, begun);
   }
-  const back = attempt.members.find(({ state }) => state === 'putting-back');
+  const putting = attempt.members.filter(({ state }) => state === 'putting-back');
+  const back = putting.find((it) => !isStuck(now, it));
   if (back !== undefined) return putBack(now, back, 'next');
   const joined = adopted(now);
   if (joined !== null) return joined;
+  const [stuck] = putting;
   const untouched: ReadonlySet<string> = new Set(['waiting', 'back']);
   const touched = attempt.members
     .filter((it) => !isGone(now.seen, it) && (!untouched.has(it.state) || runsOther(now.seen, it, attempt.from)))
@@ -336,11 +345,17 @@ function decideBack(now: Situation): Action {
     const done = step(null, 'rollback', 'done', `every member runs version ${attempt.from}`);
     return record(now, { ...attempt, state: 'rolled-back', upgradedAt: null }, done);
   }
-  const member = touched.find(({ name }) => name !== now.seen.master) ?? first;
+  // One that is no use to the cell anyway may always be restarted; where that did not help, nobody else waits for it.
+  const isSick = ({ name }: MemberProgress): boolean => {
+    const seenNow = seenMember(now.seen, name);
+    return seenNow === null || unwell(seenNow, now.seen) !== null;
+  };
+  const left = touched.filter((it) => it.state !== 'putting-back');
+  const member = left.find(isSick) ?? left.find(({ name }) => name !== now.seen.master) ?? left[0];
+  if (member === undefined) return putBack(now, stuck ?? first, 'next');
+  const blocked = isSick(member) ? null : mayTurn(now, member);
+  if (blocked !== null) return stuck !== undefined && blocked.do === 'wait' ? putBack(now, stuck, 'next') : blocked;
   const it = seenMember(now.seen, member.name);
-  // One that is no use to the cell anyway may always be restarted.
-  const blocked = it !== null && unwell(it, now.seen) === null ? mayTurn(now, member) : null;
-  if (blocked !== null) return blocked;
   const before = it?.status == null ? member.before : beforeOf(now, member);
   return record(
     now,
@@ -476,19 +491,31 @@ function judged({ attempt, seen, session }: Situation, member: MemberProgress, v
 }
 
 /** A good verdict stands only when all databases agree at one instance of after the restart. */
-function verified({ seen, session }: Situation, { name }: MemberProgress, verdict: Verdict): Verdict | Action {
+function verified(now: Situation, { name }: MemberProgress, verdict: Verdict): Verdict | Action {
+  const { seen, session } = now;
   if (verdict.kind !== 'good') return verdict;
   const boot = seenMember(seen, name)?.status?.boot.id ?? '';
   const known = session.verified;
   if (known === null || known.member !== name || known.boot !== boot) return { do: 'verify', member: name, boot };
-  if (known.verdict === 'agree') return verdict;
+  if (known.verdict === 'agree' || isEnoughBack(now, name, known)) return verdict;
   return known.verdict === 'differ'
     ? { kind: 'doubt', why: known.detail }
     : { kind: 'pending', why: `checksums could not be compared: ${known.detail}` };
 }
 
-const isLate = ({ nowMs, options, session }: Situation, what: string): boolean =>
-  session.waiting?.what === what && nowMs - session.waiting.sinceMs >= options.stepTimeoutMs;
+/** The way back asks for a quorum alone: a member that is down keeps nobody on a version that is doubted. */
+function isEnoughBack({ options, seen }: Situation, name: string, { agreeing, verdict }: Compared): boolean {
+  if (verdict !== 'incomplete' || (options.goal !== 'rollback' && options.goal !== 'abort')) return false;
+  const voters = seen.members.filter(({ member }) => member.voting).map(({ member }) => member.name);
+  const same = voters.filter((voter) => agreeing.includes(voter)).length;
+  return agreeing.includes(name) && 2 * same > voters.length;
+}
+
+const isLate = ({ nowMs, options, session }: Situation, what: string, ms = options.stepTimeoutMs): boolean =>
+  session.waiting?.what === what && nowMs - session.waiting.sinceMs >= ms;
+
+const restartMs = ({ attempt, options }: Situation): number =>
+  attempt.how === 'manual' ? Math.max(options.stepTimeoutMs, manualRestartMsMin) : options.stepTimeoutMs;
 
 /** An action that is tried again until its time is up. */
 function tried(now: Situation, what: string, member: string | null, action: Action): Action {

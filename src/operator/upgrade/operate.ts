@@ -5,6 +5,7 @@ import path from 'node:path';
 import { stateDirectory } from '../../client/state-file.ts';
 import { CheckIncompleteError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import { supportedLevels } from '../../formats/levels.ts';
+import { survey } from '../cell-status.ts';
 import { type CellFlags, withCell } from '../connect.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
 import { cellWorld, staleJournal } from './cell-world.ts';
@@ -15,7 +16,7 @@ import { type LocalProgram, localRestart } from './local-restart.ts';
 import { preflightDefaults } from './preflight.ts';
 import { checkCommand } from './restart-command.ts';
 import type { VerifiedScan } from './verified-scan.ts';
-import { type Continue, type RunRequest, run, scanAll } from './workflows.ts';
+import { type Continue, type Plan, plan, type RunRequest, refuseOpen, run, scanAll } from './workflows.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
 
 export interface UpgradeFlags extends CellFlags {
@@ -51,6 +52,8 @@ export function withUpgrade<Result>(
   around: Surroundings,
   work: (world: UpgradeWorld, request: Continue) => Promise<Result>,
 ): Promise<Result> {
+  // A slip in COMMAND is found before the cell is asked for anything.
+  howOf(flags);
   return withCell(flags, (client) => {
     const directory = localCellDirectory(flags.cellDir);
     let restartLocally: ReturnType<typeof localRestart> | null = null;
@@ -83,24 +86,43 @@ export function withUpgrade<Result>(
 
 const driverName = (): string => `${os.userInfo().username}@${os.hostname()}, process ${process.pid}`;
 
-export function runUpgrade(
-  flags: UpgradeFlags & { readonly to: string; readonly rehearse: string | undefined },
-  around: Surroundings,
-): Promise<Driven> {
+/** Before anything is written anywhere. @throws {UsageError | RefusedError} */
+function checkedHow(flags: RunFlags, { own }: Surroundings): Attempt['how'] {
   const how = howOf(flags);
   if (flags.rehearse !== undefined) checkCommand(flags.rehearse);
-  if (how === 'local') {
-    // Before anything is written anywhere.
-    localRestart(localCellDirectory(flags.cellDir), around.own);
-    if (around.own.version !== flags.to) {
-      throw new UsageError(
-        `This program is version ${around.own.version}; a local cell is upgraded by the program of the target itself, version ${flags.to}.`,
-      );
-    }
+  if (how !== 'local') return how;
+  localRestart(localCellDirectory(flags.cellDir), own);
+  if (own.version !== flags.to) {
+    throw new UsageError(
+      `This program is version ${own.version}; a local cell is upgraded by the program of the target itself, version ${flags.to}.`,
+    );
   }
+  return how;
+}
+
+const ownLevels = (to: string, { own }: Surroundings): Pick<RunRequest, 'levels'> =>
+  own.version === to ? { levels: supportedLevels } : {};
+
+type RunFlags = UpgradeFlags & { readonly to: string; readonly rehearse: string | undefined };
+
+/** What would be done and what is in its way. `run`: also what only a run needs, as `--dry-run` of it. */
+export function planUpgrade(flags: RunFlags, around: Surroundings, { run: dry }: { run: boolean }): Promise<Plan> {
+  if (dry) checkedHow(flags, around);
+  else if (flags.rehearse !== undefined) checkCommand(flags.rehearse);
+  return withUpgrade(flags, around, async (world, { options }) => {
+    const { to, rehearse = null } = flags;
+    const levels = ownLevels(to, around);
+    const { journal, seen: _, ...planned } = await plan(world, { to, options, rehearse, thorough: true, ...levels });
+    if (dry) refuseOpen(journal);
+    return planned;
+  });
+}
+
+export function runUpgrade(flags: RunFlags, around: Surroundings): Promise<Driven> {
+  const how = checkedHow(flags, around);
   return withUpgrade(flags, around, (world, request) => {
     const { exec = null } = request;
-    const levels: Pick<RunRequest, 'levels'> = around.own.version === flags.to ? { levels: supportedLevels } : {};
+    const levels = ownLevels(flags.to, around);
     if (levels.levels === undefined && flags.rehearse === undefined) {
       around.events.waiting(
         `which levels version ${flags.to} speaks is not checked before its first start: --rehearse does`,
@@ -143,6 +165,7 @@ export function scanMembers(
   flags: UpgradeFlags,
   around: Surroundings,
   clear: string | undefined,
+  dryRun = false,
 ): Promise<{ readonly scans: readonly VerifiedScan[]; readonly problems: readonly string[] }> {
   return withUpgrade(flags, around, async (world) => {
     const { members } = await world.see([]);
@@ -160,7 +183,7 @@ export function scanMembers(
           suggestions: nextCommands(current.attempt),
         });
       }
-      for (const { member } of members)
+      for (const { member } of dryRun ? [] : members)
         await world.clear(member as unknown as Parameters<UpgradeWorld['clear']>[0], clear);
     }
     const { findings, scans } = await scanAll(
@@ -171,10 +194,35 @@ export function scanMembers(
   });
 }
 
-/** What finalizing costs, as the question that is asked. */
-export function priceOf({ journal }: { readonly journal: JournalState }): string {
+export interface Price {
+  readonly text: string;
+  readonly attempt: string | null;
+  /** Revisions since the backup of the attempt, at the most; null where nobody tells. */
+  readonly writesSince: number | null;
+  readonly backup: Attempt['backup'];
+}
+
+/** What finalizing costs: from then on the way back is the backup that the upgrade began with. */
+export async function priceOfFinalizing(flags: CellFlags): Promise<Price> {
+  const { journal } = await readJournal(flags);
+  const { answers } = await survey([...flags.endpoints], Math.min(flags.timeout, 2_000)).catch(() => ({ answers: [] }));
+  const revisions = answers.flatMap(({ status }) => (status === null ? [] : [status.revision]));
+  return priceOf(journal, revisions.length === 0 ? null : Math.max(...revisions), Date.now());
+}
+
+export function priceOf(journal: JournalState, revision: number | null, nowMs: number): Price {
   const attempt = journal.current?.attempt;
-  if (attempt === undefined) return 'Finalize?';
-  const backup = attempt.backup === null ? 'no backup' : `the backup of instance ${attempt.backup.instance}`;
-  return `Finalize the upgrade to ${attempt.to}? Until now rollback was free; afterwards version ${attempt.from} refuses to start, and going back costs every write since ${backup}.`;
+  if (attempt === undefined) {
+    return { text: 'No upgrade is open.', attempt: null, writesSince: null, backup: null };
+  }
+  const { backup, from, mark, to } = attempt;
+  const writesSince = revision === null || mark === null ? null : Math.max(0, revision - mark.revision);
+  const soFar = writesSince === null ? '' : ` (up to ${writesSince} so far)`;
+  const hours = backup === null ? 0 : Math.max(0, (nowMs - Date.parse(backup.at)) / 3_600_000);
+  const saved =
+    backup === null
+      ? 'no backup was taken'
+      : `that is ${backup.file} on ${backup.host}, of instance ${backup.instance}, taken ${backup.at}, ${hours.toFixed(1)} h ago`;
+  const text = `Until the upgrade to ${to} is finalized, rollback is free; afterwards version ${from} refuses to start, and going back costs every write since the backup${soFar}: ${saved}.`;
+  return { text, attempt: attempt.attempt, writesSince, backup };
 }

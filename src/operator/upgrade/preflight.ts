@@ -34,6 +34,8 @@ export interface PreflightOptions {
 export const preflightDefaults = { minTolerance: 0, diskFreeBytesMin: 64 * 1024 * 1024 } as const;
 
 export function preflight(seen: Seen, options: PreflightOptions): readonly Finding[] {
+  // The way back asks for a quorum alone, and is not to depend on what has nothing to do with it.
+  if (options.goingBack === true) return [...oneMaster(seen), ...quorumWithout(seen, options)];
   return [
     ...membersWell(seen),
     ...oneMaster(seen),
@@ -42,8 +44,7 @@ export function preflight(seen: Seen, options: PreflightOptions): readonly Findi
     ...reachEachOther(seen),
     ...room(seen, options.diskFreeBytesMin),
     ...quorumWithout(seen, options),
-    // The way back is not to depend on what has nothing to do with it.
-    ...(options.goingBack === true ? [] : (seen.doctor ?? [])),
+    ...(seen.doctor ?? []),
   ];
 }
 

@@ -15,29 +15,38 @@ export interface ScanAsker {
   verdict(url: string, scan: AttemptScanDocument): Promise<ScanVerdictDocument>;
 }
 
+export interface Asked {
+  readonly name: string;
+  readonly url: string;
+}
+
 /**
- * Asks the member at `url`, and then whoever else answers. The signer itself is asked last: where it is the only one.
+ * Asks the member at `url`, and then the others, one of which has to confirm what it signed. The signer's own word counts where there is no other.
  *
  * @throws {OperatorError} `PAXOS_SIGNATURE_INVALID` (exit 4); {CheckIncompleteError} (exit 8) when nobody could tell.
  */
 export async function verifiedScan(
   ask: ScanAsker,
   url: string,
-  members: readonly string[],
+  members: readonly Asked[],
   drawn: () => string = () => randomBytes(16).toString('hex'),
 ): Promise<VerifiedScan> {
   const nonce = drawn();
   const scan = await ask.scan(url, nonce);
   const bare = (it: string): string => it.replace(/\/$/, '');
-  const others = members.filter((it) => bare(it) !== bare(url));
+  const others = members.filter((it) => bare(it.url) !== bare(url));
   const silent: string[] = [];
-  for (const other of [...others, url]) {
+  for (const other of others.length > 0 ? others : [{ name: scan.member, url }]) {
     let verdict: ScanVerdictDocument;
     try {
-      verdict = await ask.verdict(other, scan);
+      verdict = await ask.verdict(other.url, scan);
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       silent.push(error.message);
+      continue;
+    }
+    if (verdict.by !== other.name) {
+      silent.push(`At ${other.url} answers ${verdict.by} instead of ${other.name}.`);
       continue;
     }
     if (verdict.valid && scan.nonce === nonce) return { ...scan, verifiedBy: verdict.by };

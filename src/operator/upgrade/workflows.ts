@@ -3,7 +3,8 @@ import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/
 import { isSupported, type LevelRange, levelsText } from '../../formats/levels.ts';
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
-import { type Attempt, endStates, nextCommands, withStep } from './journal.ts';
+import { type Foreseen, foresee } from './foresee.ts';
+import { type Attempt, endStates, type MemberProgress, nextCommands, withStep } from './journal.ts';
 import type { Goal, Options } from './machine.ts';
 import { progressOf } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
@@ -37,7 +38,11 @@ export interface RunRequest {
 /** Everything that can be known before anything is done: nothing is changed. */
 export async function plan(
   world: UpgradeWorld,
-  request: Pick<RunRequest, 'to' | 'options' | 'levels'>,
+  request: Pick<RunRequest, 'to' | 'options' | 'levels'> & {
+    readonly rehearse?: string | null;
+    /** Every member's data is asked about, and not that of the canary alone. */
+    readonly thorough?: boolean;
+  },
 ): Promise<Plan & { readonly journal: JournalState; readonly seen: Seen }> {
   const seen = await world.see([]);
   const journal = journalOf(await world.readState());
@@ -53,6 +58,11 @@ export async function plan(
   const ordered = [...others, ...followers, ...masters];
   const versions = new Set(seen.members.flatMap(({ status }) => (status === null ? [] : [status.version])));
   const [from = ''] = [...versions].filter((version) => versions.size === 1 || version !== request.to);
+  const asked =
+    request.rehearse == null || versions.size !== 1 ? [] : ordered.slice(0, request.thorough ? undefined : 1);
+  const spoken = await Promise.all(
+    asked.map(({ member }) => targetFindings(world, request, { journal, seen, from, member })),
+  );
   const current = journal.current?.attempt ?? null;
   const open = current === null || endStates.has(current.state) ? null : current;
   const mixed: Finding[] =
@@ -76,6 +86,7 @@ export async function plan(
       ...(from === request.to ? [plain('target', `every member runs version ${request.to} already`)] : []),
       ...mixed,
       ...unspoken(journal.level, request),
+      ...spoken.flat(),
       ...preflight(seen, { turn: null, minTolerance, diskFreeBytesMin }),
       ...scans.findings,
       ...residue(scans.scans, open?.attempt ?? null),
@@ -89,6 +100,31 @@ function unspoken(level: number, { levels, to }: Pick<RunRequest, 'to' | 'levels
   if (levels === undefined || isSupported(level, levels)) return [];
   return [plain('target', `version ${to} speaks ${levelsText(levels)}, the cell is at level ${level}`)];
 }
+
+/** The target is asked by COMMAND of `--rehearse`, on a member's own data and before anything is begun. */
+async function targetFindings(
+  world: UpgradeWorld,
+  { options, rehearse = null, to }: Parameters<typeof plan>[1],
+  { journal, seen, from, member }: { journal: JournalState; seen: Seen; from: string; member: { name: string } },
+): Promise<readonly Finding[]> {
+  const progress = progressOf(seen, member.name);
+  const attempt = { ...noAttempt, cell: seen.cell.id ?? '', from, to, rehearse, members: [progress] };
+  const request = { attempt, member: progress, version: to, role: 'canary', timeoutMs: options.stepTimeoutMs } as const;
+  try {
+    return unspoken(journal.level, { to, levels: await world.levelsOf(request) });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const problem = `the rehearsal of version ${to} there: ${error.message}`;
+    return [{ check: 'target', member: member.name, problem, passing: false, unknown: false }];
+  }
+}
+
+/** Nothing is begun: what COMMAND is told of an attempt. */
+const noAttempt: Attempt = {
+  ...{ attempt: 'none', state: 'running', cell: '', from: '', to: '', how: 'exec', exec: null, rehearse: null },
+  ...{ startedBy: '', startedAt: '', changedAt: '', generation: 0, mark: null, backup: null, members: [], steps: [] },
+  ...{ stop: null, upgradedAt: null, raiseTo: null },
+};
 
 const plain = (check: string, problem: string): Finding => ({
   check,
@@ -138,16 +174,80 @@ export type Continue = Omit<RunRequest, 'to' | 'how' | 'rehearse' | 'exec'> & {
 
 /** Goes on with whatever was going on, once its driver is gone. @throws {RefusedError} */
 export async function resume(world: UpgradeWorld, request: Continue): Promise<Driven> {
-  const { journal, attempt } = await opened(world, request, 'resume');
-  const goals: Partial<Record<Attempt['state'], Goal>> = {
-    'rolling-back': 'rollback',
-    'rolled-back': 'run',
-    aborting: 'abort',
-    finalizing: 'finalize',
-  };
-  const goal = goals[attempt.state] ?? 'run';
-  const next = goal === 'run' && attempt.state !== 'upgraded' ? forward(attempt, world.at()) : attempt;
-  return driveFrom(world, journal, next, request, goal);
+  return goOn(world, request, await prepared(world, request, 'resume'));
+}
+
+/** Every member back on the version from before; `abort` leaves nothing of the attempt behind as well. @throws {RefusedError} */
+export async function goBack(world: UpgradeWorld, request: Continue, goal: 'rollback' | 'abort'): Promise<Driven> {
+  return goOn(world, request, await prepared(world, request, goal));
+}
+
+/** @throws {RefusedError} while not every member has run the target for long enough, or they do not agree. */
+export async function finalize(world: UpgradeWorld, request: Continue): Promise<Driven> {
+  return goOn(world, request, await prepared(world, request, 'finalize'));
+}
+
+/** What one of them would do: nothing is changed. @throws {RefusedError} as they do. */
+export async function dryRun(world: UpgradeWorld, request: Continue, command: GoOnCommand): Promise<Foreseen> {
+  const { attempt, goal } = await prepared(world, request, command);
+  return foresee(world, attempt, { ...request.options, goal }, request.events.waiting);
+}
+
+export type GoOnCommand = 'resume' | 'rollback' | 'abort' | 'finalize';
+
+interface Prepared {
+  readonly journal: JournalState;
+  /** As it is to be when the command begins. */
+  readonly attempt: Attempt;
+  readonly goal: Goal;
+}
+
+async function prepared(world: UpgradeWorld, request: Continue, command: GoOnCommand): Promise<Prepared> {
+  const { journal, attempt } = await opened(world, request, command);
+  switch (command) {
+    case 'resume': {
+      const goal = resumedGoals[attempt.state] ?? 'run';
+      const next = goal === 'run' && attempt.state !== 'upgraded' ? forward(attempt, world.at()) : attempt;
+      if (goal === 'run') await refuseResidue(world, attempt);
+      return { journal, attempt: next, goal };
+    }
+    case 'finalize':
+      if (attempt.state !== 'upgraded' && attempt.state !== 'finalizing') {
+        throw new RefusedError(`Upgrade ${attempt.attempt} is ${attempt.state}: there is nothing to finalize yet.`, {
+          facts: { attempt: attempt.attempt, state: attempt.state },
+          suggestions: nextCommands(attempt),
+        });
+      }
+      return { journal, attempt, goal: 'finalize' };
+    default:
+      if (attempt.state === 'finalizing') {
+        throw new RefusedError(
+          `Upgrade ${attempt.attempt} is being finalized: the level may be raised already, and version ${attempt.from} refuses to start then.`,
+          { facts: { attempt: attempt.attempt, state: attempt.state }, suggestions: ['paxosctl upgrade finalize'] },
+        );
+      }
+      return { journal, attempt, goal: command };
+  }
+}
+
+const resumedGoals: Partial<Record<Attempt['state'], Goal>> = {
+  'rolling-back': 'rollback',
+  'rolled-back': 'run',
+  aborting: 'abort',
+  finalizing: 'finalize',
+};
+
+const goOn = (world: UpgradeWorld, request: Continue, { journal, attempt, goal }: Prepared): Promise<Driven> =>
+  driveFrom(world, journal, attempt, request, goal);
+
+/** Of other attempts: it may have come since this one began. Who cannot be asked has no turn while it does not answer. */
+async function refuseResidue(world: UpgradeWorld, { attempt }: Attempt): Promise<void> {
+  const { members } = await world.see([]);
+  const { scans } = await scanAll(
+    world,
+    members.map(({ member }) => member),
+  );
+  refuseFindings(residue(scans, attempt));
 }
 
 /**
@@ -161,32 +261,19 @@ function forward(attempt: Attempt, at: string): Attempt {
     return member.state === 'putting-back' && told ? { ...member, doubt: null } : member;
   });
   const again = { ...attempt, state: 'running' as const, stop: null, members };
-  return withStep(again, { member: null, step: 'resume', state: 'note', at, detail: `from ${attempt.state}` });
+  const anew = isOld(attempt, at) ? { mark: null, backup: null, members: members.map(unrehearsed) } : {};
+  const detail = `from ${attempt.state}${isOld(attempt, at) ? '; mark, backup and rehearsals are made anew' : ''}`;
+  return withStep({ ...again, ...anew }, { member: null, step: 'resume', state: 'note', at, detail });
 }
 
-/** Every member back on the version from before; `abort` leaves nothing of the attempt behind as well. @throws {RefusedError} */
-export async function goBack(world: UpgradeWorld, request: Continue, goal: 'rollback' | 'abort'): Promise<Driven> {
-  const { journal, attempt } = await opened(world, request, goal);
-  if (attempt.state === 'finalizing') {
-    throw new RefusedError(
-      `Upgrade ${attempt.attempt} is being finalized: the level may be raised already, and version ${attempt.from} refuses to start then.`,
-      { facts: { attempt: attempt.attempt, state: attempt.state }, suggestions: ['paxosctl upgrade finalize'] },
-    );
-  }
-  return driveFrom(world, journal, attempt, request, goal);
-}
+/** After it the backup of an attempt that goes on is made anew: what it is to save is what was written since. */
+const backupAgeMsMax = 24 * 3_600_000;
 
-/** @throws {RefusedError} while not every member has run the target for long enough, or they do not agree. */
-export async function finalize(world: UpgradeWorld, request: Continue): Promise<Driven> {
-  const { journal, attempt } = await opened(world, request, 'finalize');
-  if (attempt.state !== 'upgraded' && attempt.state !== 'finalizing') {
-    throw new RefusedError(`Upgrade ${attempt.attempt} is ${attempt.state}: there is nothing to finalize yet.`, {
-      facts: { attempt: attempt.attempt, state: attempt.state },
-      suggestions: nextCommands(attempt),
-    });
-  }
-  return driveFrom(world, journal, attempt, request, 'finalize');
-}
+const isOld = ({ backup }: Attempt, at: string): boolean =>
+  backup !== null && Date.parse(at) - Date.parse(backup.at) > backupAgeMsMax;
+
+const unrehearsed = (member: MemberProgress): MemberProgress =>
+  member.state === 'waiting' ? { ...member, rehearsed: false } : member;
 
 async function opened(
   world: UpgradeWorld,
@@ -232,8 +319,10 @@ export async function putBackAlone(
     readonly name: string;
     readonly timeoutMs: number;
     readonly events: DriverEvents;
+    /** Only whether it would be: nothing is restarted. */
+    readonly dryRun?: boolean;
   },
-): Promise<{ readonly member: string; readonly version: string; readonly boot: number }> {
+): Promise<PutBack> {
   const { attempt, name, timeoutMs, events } = request;
   const member = attempt.members.find((it) => it.name === name);
   if (member === undefined) {
@@ -251,7 +340,7 @@ export async function putBackAlone(
     );
   }
   const before = seenMember(first, name)?.status ?? null;
-  const put = (seen: Seen, fresh: boolean): { member: string; version: string; boot: number } | string => {
+  const put = (seen: Seen, fresh: boolean): PutBack | string => {
     const it = seenMember(seen, name);
     if (it === null) return 'is not a member';
     const { status } = it;
@@ -262,10 +351,13 @@ export async function putBackAlone(
     const incarnation = seen.master === null ? member.incarnation : it.member.incarnation;
     if (status.incarnation !== incarnation) return `runs as incarnation ${status.incarnation}, it was ${incarnation}`;
     if (!rolesAlone.has(status.role)) return `is ${status.role}`;
-    return { member: name, version: status.version, boot: status.boot.number };
+    return { member: name, version: status.version, boot: status.boot.number, wouldChange: false };
   };
   const there = put(first, false);
   if (typeof there !== 'string') return there;
+  if (request.dryRun === true) {
+    return { member: name, version: attempt.from, boot: before?.boot.number ?? 0, wouldChange: true };
+  }
   const already = before?.name === name && before.version === attempt.from;
   const end = already
     ? 'nothing was restarted'
@@ -288,6 +380,14 @@ export async function putBackAlone(
   }
 }
 
+export interface PutBack {
+  readonly member: string;
+  readonly version: string;
+  readonly boot: number;
+  /** Of a dry run: it does not run that version yet. */
+  readonly wouldChange: boolean;
+}
+
 /** What a good member may be while there is no quorum to compare itself with. */
 const rolesAlone: ReadonlySet<string> = new Set([
   'master',
@@ -300,7 +400,7 @@ const rolesAlone: ReadonlySet<string> = new Set([
 
 // ---- refusals ----
 
-function refuseOpen(journal: JournalState): void {
+export function refuseOpen(journal: JournalState): void {
   if (journal.claim !== null && !hasLapsed(journal)) throw drivenBy(journal.claim);
   if (journal.current === null) return;
   const { attempt } = journal.current;

@@ -1,4 +1,5 @@
 /** What the driver of an upgrade asks of the world. The cell of `cell-world.ts`, or a made-up one in tests. */
+import type { LevelRange } from '../../formats/levels.ts';
 import type {
   AttemptManifestDocument,
   AttemptScanDocument,
@@ -15,6 +16,13 @@ export interface RestartRequest {
   readonly version: string;
   readonly role: 'canary' | 'follower' | 'master';
   readonly timeoutMs: number;
+}
+
+export interface Compared {
+  readonly verdict: 'agree' | 'differ' | 'incomplete';
+  readonly detail: string;
+  /** Who said the same of that instance. */
+  readonly agreeing: readonly string[];
 }
 
 export interface UpgradeWorld {
@@ -42,9 +50,11 @@ export interface UpgradeWorld {
   restart(request: RestartRequest): Promise<string>;
   /** What `node rehearse` of the target said. @throws {Error} when it was not this member's, or not good. */
   rehearse(request: RestartRequest): Promise<string>;
+  /** Which levels the target speaks, by what its `node rehearse` prints of this member's data. @throws {Error} when it refuses that, too. */
+  levelsOf(request: RestartRequest): Promise<LevelRange>;
   transfer(to: string): Promise<void>;
   /** Compares all databases at one instance. */
-  verify(): Promise<{ readonly verdict: 'agree' | 'differ' | 'incomplete'; readonly detail: string }>;
+  verify(): Promise<Compared>;
   nowMs(): number;
   /** RFC 3339. */
   at(): string;

@@ -50,8 +50,10 @@ const attempt = z.looseObject({
   startedAt: text,
   changedAt: text,
   generation: count,
-  mark: z.looseObject({ generation: count, epoch: count, instance: count, log: text, checksum: text }).nullable(),
-  backup: z.looseObject({ file: text, instance: count, bytes: count, digest: text }).nullable(),
+  mark: z
+    .looseObject({ generation: count, epoch: count, instance: count, log: text, checksum: text, revision: count })
+    .nullable(),
+  backup: z.looseObject({ file: text, host: text, at: text, instance: count, bytes: count, digest: text }).nullable(),
   members: z.array(member),
   steps: z.array(step),
   stop: z.looseObject({ member: text.nullable(), reason: text, judged: z.boolean() }).nullable(),

@@ -8,11 +8,12 @@
 import { CheckIncompleteError } from '../../errors/index.ts';
 import type { AttemptScanDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type Seen, seenIn } from '../../operator/upgrade/seen.ts';
-import { verifiedScan } from '../../operator/upgrade/verified-scan.ts';
+import { type Asked, verifiedScan } from '../../operator/upgrade/verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from '../../operator/upgrade/world.ts';
 import type { UpgradeService, WriteOutcome } from '../../runtime/http/service.ts';
 import { upgradeCommandOf, upgradeStateOf } from '../../runtime/http/upgrade-routes.ts';
 import type { DatabaseService } from '../../runtime/replica-service.ts';
+import { numberOf, programOf } from '../program.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 import type { Answer, Desk } from './desk.ts';
 
@@ -30,7 +31,7 @@ const checkMsMax = 5_000;
 
 export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): UpgradeWorld {
   const { desk, scheduler } = options;
-  let members: readonly string[] = [];
+  let members: readonly Asked[] = [];
   const tell = async (
     url: string,
     ask: (upgrade: UpgradeService) => Promise<AttemptScanDocument>,
@@ -59,7 +60,7 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
         at: { wallMs: 0, tookMs: 0 },
       }));
       const seen = seenIn({ answers: asked, endpoints: [] });
-      members = seen.members.map(({ member }) => member.url);
+      members = seen.members.map(({ member }) => member);
       return seen.members.length > 0 ? seen : nobody(known);
     },
     readState: () =>
@@ -83,7 +84,8 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
       }),
     backup: async (attempt) => {
       const { instances } = await firstStatus(desk);
-      return { file: `${attempt.attempt}.snapshot`, instance: instances.applied, bytes: 1, digest: '' };
+      const file = `${attempt.attempt}.snapshot`;
+      return { file, host: '', at: attempt.startedAt, instance: instances.applied, bytes: 1, digest: '' };
     },
     begin: (member, manifest) =>
       tell(member.url, async (upgrade) => {
@@ -100,6 +102,7 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
     },
     restart: (request) => options.restart(request),
     rehearse: async () => 'not simulated',
+    levelsOf: async ({ version }) => programOf(numberOf(version)).levels,
     transfer: async (to) => void (await desk.transfer(to)),
     verify: () => verified(desk, scheduler),
     nowMs: () => desk.nowMs(),
@@ -172,11 +175,12 @@ async function verified(desk: Desk, scheduler: Scheduler): ReturnType<UpgradeWor
     if (found.size === master.members.length) break;
     if (desk.nowMs() >= deadline) {
       const silent = master.members.filter(({ name }) => !found.has(name)).map(({ name }) => name);
-      return { verdict: 'incomplete', detail: `${silent.join(', ')} did not say at instance ${instance}` };
+      const agreeing = new Set(found.values()).size === 1 ? [...found.keys()] : [];
+      return { verdict: 'incomplete', agreeing, detail: `${silent.join(', ')} did not say at instance ${instance}` };
     }
     await desk.pause(checkPollMs);
   }
   const different = new Set(found.values()).size > 1;
-  if (different) return { verdict: 'differ', detail: `databases differ at instance ${instance}` };
-  return { verdict: 'agree', detail: `all agree at instance ${instance}` };
+  if (different) return { verdict: 'differ', agreeing: [], detail: `databases differ at instance ${instance}` };
+  return { verdict: 'agree', agreeing: [...found.keys()], detail: `all agree at instance ${instance}` };
 }

@@ -36,8 +36,13 @@ export interface FakeMember {
 
 export const honest: Restart = (cell, member, version) => cell.boot(member, version);
 
-export class Killed extends Error {
-  override readonly name = 'Killed';
+/** No `Error`: nothing that a driver does about what fails may do anything about this. */
+export class Killed {
+  readonly at: number;
+
+  constructor(at: number) {
+    this.at = at;
+  }
 }
 
 export class FakeCell {
@@ -255,7 +260,7 @@ export class FakeCell {
   world(killAt = Number.POSITIVE_INFINITY): UpgradeWorld & { readonly boundaries: () => number } {
     let count = 0;
     const boundary = (): void => {
-      if (++count === killAt) throw new Killed(`at boundary ${count}`);
+      if (++count === killAt) throw new Killed(count);
     };
     const effect = async <Result>(work: () => Result): Promise<Result> => {
       boundary();
@@ -270,7 +275,10 @@ export class FakeCell {
       write: (body) => effect(() => this.write(body)),
       backup: (attempt: Attempt) =>
         effect(
-          (): Backup => ({ file: `/backups/${attempt.attempt}`, instance: this.instance, bytes: 1, digest: 'cc' }),
+          (): Backup => ({
+            ...{ file: `/backups/${attempt.attempt}`, host: 'ops1', at: attempt.changedAt },
+            ...{ instance: this.instance, bytes: 1, digest: 'cc' },
+          }),
         ),
       begin: (member: MemberProgress, { attempt }) =>
         effect(() => {
@@ -293,6 +301,7 @@ export class FakeCell {
           return 'the command ended with code 0';
         }),
       rehearse: async () => 'rehearsed',
+      levelsOf: async ({ version }) => this.levelsOf(version),
       transfer: (to) =>
         effect(() => {
           this.refuseWithoutQuorum();
@@ -301,12 +310,17 @@ export class FakeCell {
         }),
       verify: async () => {
         const { quorum } = this;
+        const names = this.members.filter(({ up }) => up).map(({ name }) => name);
         const silent = this.members.filter(({ up }) => !up).map(({ name }) => name);
         if (!quorum || silent.length > 0)
-          return { verdict: 'incomplete', detail: `${silent.join(', ')} did not answer` };
+          return {
+            verdict: 'incomplete',
+            detail: `${silent.join(', ')} did not answer`,
+            agreeing: quorum ? names : [],
+          };
         return this.disagree
-          ? { verdict: 'differ', detail: 'databases differ at instance 7' }
-          : { verdict: 'agree', detail: 'all agree' };
+          ? { verdict: 'differ', detail: 'databases differ at instance 7', agreeing: [] }
+          : { verdict: 'agree', detail: 'all agree', agreeing: names };
       },
       nowMs: () => this.#now,
       at: () => new Date(1_700_000_000_000 + this.#now).toISOString(),

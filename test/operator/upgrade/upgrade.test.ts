@@ -1,8 +1,10 @@
 /** The driver of upgrades over a made-up cell: killed at every step, lied to by every kind of restart, driven by two. */
 import { describe, expect, it } from 'vitest';
+import { RefusedError } from '../../../src/errors/index.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
 import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
-import { finalize, goBack, putBackAlone, resume, run } from '../../../src/operator/upgrade/workflows.ts';
+import { priceOf } from '../../../src/operator/upgrade/operate.ts';
+import { dryRun, finalize, goBack, plan, putBackAlone, resume, run } from '../../../src/operator/upgrade/workflows.ts';
 import type { UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
 import { FakeCell, type FakeMember, honest, Killed, type Restart } from './fake-cell.ts';
 
@@ -514,6 +516,195 @@ describe('members that change while an upgrade is open', () => {
   });
 });
 
+describe('the way back', () => {
+  it('asks for a quorum alone: five members, one of them dead for other reasons', async () => {
+    const cell = new FakeCell(['n1', 'n2', 'n3', 'n4', 'n5']);
+    await run(cell.world(), toNew());
+    const dead = cell.members.find(({ name }) => name !== cell.master) as FakeMember;
+    dead.up = false;
+    cell.restart = (it, member, version, request) => {
+      if (member !== dead) honest(it, member, version, request);
+    };
+    const driven = await goBack(cell.world(), driver(), 'rollback');
+    expect(driven).toMatchObject({ code: 8, reason: expect.stringContaining('could not be put back') });
+    const others = cell.members.filter((it) => it !== dead);
+    expect(others.map(({ version }) => version)).toEqual(others.map(() => '0.1.0'));
+    // And it is tried again for that one alone, once it can come back.
+    cell.restarts = [];
+    cell.restart = honest;
+    expect(await goBack(cell.world(), driver(), 'rollback')).toMatchObject({
+      code: 0,
+      attempt: { state: 'rolled-back' },
+    });
+    expect(new Set(cell.restarts.map(({ member }) => member))).toEqual(new Set([dead.name]));
+  });
+
+  it('takes nobody away whom the quorum needs', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const dead = cell.members.find(({ name }) => name !== cell.master) as FakeMember;
+    dead.up = false;
+    cell.restart = (it, member, version, request) => {
+      if (member !== dead) honest(it, member, version, request);
+    };
+    expect(await goBack(cell.world(), driver(), 'rollback')).toMatchObject({ code: 8 });
+    expect(new Set(cell.restarts.slice(3).map(({ member }) => member))).toEqual(new Set([dead.name]));
+  });
+});
+
+describe('a restart that cannot even be tried', () => {
+  it('is told, and the member has its turn later', async () => {
+    const cell = new FakeCell();
+    const world = cell.world();
+    const without: UpgradeWorld = {
+      ...world,
+      restart: () => Promise.reject(new RefusedError('No program of version 0.2.0 is known here.')),
+    };
+    expect(await run(without, toNew())).toMatchObject({
+      code: 5,
+      reason: expect.stringContaining('No program of version 0.2.0 is known here'),
+      attempt: { state: 'stopped', stop: { member: 'n2', judged: true } },
+    });
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+    expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+  });
+
+  it('by hand has ten minutes, whatever one step has otherwise', async () => {
+    for (const [minutes, code] of [
+      [9, 0],
+      [11, 5],
+    ] as const) {
+      const cell = new FakeCell();
+      const world = cell.world();
+      let asked: number | null = null;
+      cell.restart = (it, member, version, request) => {
+        if (member.name !== 'n2' || version === '0.1.0') return honest(it, member, version, request);
+        asked = world.nowMs();
+      };
+      const slow: UpgradeWorld = {
+        ...world,
+        sleep: async (ms) => {
+          await world.sleep(ms);
+          if (asked === null || world.nowMs() - asked < minutes * 60_000) return;
+          asked = null;
+          cell.boot(cell.member('n2'), '0.2.0');
+        },
+      };
+      expect(await run(slow, toNew({ how: 'manual', exec: null })), `${minutes} minutes`).toMatchObject({ code });
+    }
+  });
+});
+
+describe('an upgrade that goes on a long time later', () => {
+  it('has its mark and its backup made anew, so that what going back costs is what was written since', async () => {
+    const cell = new FakeCell();
+    const stopped = async (): Promise<void> => {
+      cell.restart = (it, member, version, request) => {
+        if (member.name !== 'n3' || version === '0.1.0') honest(it, member, version, request);
+      };
+      await run(cell.world(), toNew());
+      cell.restart = honest;
+    };
+    await stopped();
+    const first = journalOf(cell.state()).current?.attempt;
+    cell.live(5_000);
+    const world = cell.world();
+    const soon = await resume(world, driver());
+    expect(soon.attempt.backup).toEqual(first?.backup);
+    await goBack(world, driver(), 'abort');
+    await stopped();
+    const old = journalOf(cell.state()).current?.attempt;
+    cell.live(5_000);
+    await world.sleep(25 * 3_600_000);
+    const late = await resume(world, driver());
+    expect(late).toMatchObject({ code: 0 });
+    expect(late.attempt.backup?.instance).toBeGreaterThanOrEqual((old?.backup?.instance ?? 0) + 5_000);
+    expect(late.attempt.mark?.instance).toBeGreaterThanOrEqual((old?.mark?.instance ?? 0) + 5_000);
+  });
+
+  it('is refused over what another attempt has left meanwhile', async () => {
+    const cell = new FakeCell();
+    cell.restart = () => undefined;
+    await run(cell.world(), toNew());
+    cell.member('n3').attempts.set('u-march', ['snapshot']);
+    await expect(resume(cell.world(), driver())).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining('u-march'),
+    });
+  });
+});
+
+describe('a dry run', () => {
+  const request = (more: object = {}) => ({ ...driver(), options: { ...options, ...more } });
+
+  it('is refused where the command is, and changes nothing where it is not', async () => {
+    const cell = new FakeCell();
+    await expect(dryRun(cell.world(), request(), 'finalize')).rejects.toMatchObject({ exitCode: 5 });
+    await run(cell.world(), toNew());
+    const before = [cell.end(), cell.restarts.length, JSON.stringify(cell.state().entries)];
+    const soaking = { code: 5, first: null, reason: expect.stringContaining('are asked for') };
+    expect(await dryRun(cell.world(), request({ soakMs: 2 * 3_600_000 }), 'finalize')).toMatchObject(soaking);
+    expect(await dryRun(cell.world(), request(), 'finalize')).toMatchObject({
+      code: 0,
+      first: 'finalize no way back from here, to level 2',
+    });
+    expect(await dryRun(cell.world(), request(), 'abort')).toMatchObject({
+      code: 0,
+      first: expect.stringContaining('rollback'),
+    });
+    expect(await dryRun(cell.world(), request(), 'resume')).toMatchObject({ code: 0, first: null });
+    cell.disagree = true;
+    expect(await dryRun(cell.world(), request(), 'finalize')).toMatchObject({ code: 5, first: null });
+    cell.disagree = false;
+    cell.member('n3').up = false;
+    expect(await dryRun(cell.world(), request(), 'finalize')).toMatchObject({ code: 8, first: null });
+    cell.member('n3').up = true;
+    expect([cell.end(), cell.restarts.length, JSON.stringify(cell.state().entries)]).toEqual(before);
+  });
+
+  it('of a member put back alone restarts nobody', async () => {
+    const cell = new FakeCell();
+    const { attempt } = await run(cell.world(), toNew());
+    cell.restarts = [];
+    const alone = { attempt, level: 1, name: 'n2', timeoutMs: 1_000, events, dryRun: true };
+    expect(await putBackAlone(cell.world(), alone)).toMatchObject({ version: '0.1.0', wouldChange: true });
+    expect(cell.restarts).toEqual([]);
+  });
+});
+
+describe('a target that does not speak the level of the cell', () => {
+  it('is refused before anything where its own program can be asked', async () => {
+    const cell = new FakeCell();
+    cell.levelsOf = (version) => (version === '0.1.0' ? { min: 1, max: 1 } : { min: 2, max: 3 });
+    const asked = { to: '0.2.0', options, rehearse: 'rehearse {name}' };
+    const { findings } = await plan(cell.world(), { ...asked, thorough: true });
+    expect(findings.map(({ problem }) => problem)).toEqual(
+      Array(3).fill('version 0.2.0 speaks levels 2 to 3, the cell is at level 1'),
+    );
+    expect((await plan(cell.world(), { ...asked, rehearse: null })).findings).toEqual([]);
+    await expect(run(cell.world(), toNew({ rehearse: 'rehearse {name}' }))).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining('levels 2 to 3'),
+    });
+    expect(cell.restarts).toEqual([]);
+    expect(cell.state().entries).toEqual([]);
+  });
+});
+
+describe('the price of finalizing', () => {
+  it('has the writes since the backup, its age, and the machine that has it', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const journal = journalOf(cell.state());
+    const at = Date.parse(journal.current?.attempt.backup?.at ?? '') + 90 * 60_000;
+    expect(priceOf(journal, 1_234, at)).toMatchObject({
+      writesSince: 1_234,
+      text: expect.stringMatching(/up to 1234 so far.* on ops1, .* 1\.5 h ago/),
+    });
+    expect(priceOf(journal, null, at).writesSince).toBeNull();
+  });
+});
+
 describe('upgrade finalize', () => {
   it('raises the level and leaves nothing; the old version does not start any more', async () => {
     const cell = new FakeCell();
@@ -567,5 +758,5 @@ describe('upgrade finalize', () => {
 /** Databases can be compared only at the second try: there is time to look again. */
 function slowly(world: UpgradeWorld): UpgradeWorld['verify'] {
   let tries = 0;
-  return async () => (++tries < 3 ? { verdict: 'incomplete', detail: 'not yet' } : world.verify());
+  return async () => (++tries < 3 ? { verdict: 'incomplete', detail: 'not yet', agreeing: [] } : world.verify());
 }

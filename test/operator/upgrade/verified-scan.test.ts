@@ -6,7 +6,11 @@ import { type ScanAsker, verifiedScan } from '../../../src/operator/upgrade/veri
 import { isSigned, signed } from '../../../src/runtime/signed-scan.ts';
 
 const secret = Buffer.from('secret of the members');
-const members = ['http://n1/', 'http://n2/', 'http://n3'];
+const members = [
+  { name: 'n1', url: 'http://n1/' },
+  { name: 'n2', url: 'http://n2/' },
+  { name: 'n3', url: 'http://n3' },
+];
 
 const left = [
   {
@@ -75,7 +79,27 @@ describe('the driver of an upgrade', () => {
   });
 
   it('asks the signer itself where nobody else is left', async () => {
-    expect(await verifiedScan(cell(), 'http://n1', ['http://n1/'])).toMatchObject({ verifiedBy: 'n1' });
+    expect(await verifiedScan(cell(), 'http://n1', members.slice(0, 1))).toMatchObject({ verifiedBy: 'n1' });
+  });
+
+  it("does not take the signer's own word while the others are silent", async () => {
+    const good = cell();
+    const ask = cell({
+      verdict: (url, scan) =>
+        url.includes('n1') ? good.verdict(url, scan) : Promise.reject(new UnreachableError(`${url}.`)),
+    });
+    await expect(verifiedScan(ask, 'http://n1', members)).rejects.toMatchObject({
+      exitCode: 8,
+      message: expect.stringContaining('http://n3'),
+    });
+  });
+
+  it('does not take for the word of a member what the signer says at its address', async () => {
+    const ask = cell({ verdict: async (_url, scan) => ({ valid: isSigned(scan, secret), by: 'n1' }) });
+    await expect(verifiedScan(ask, 'http://n1', members)).rejects.toMatchObject({
+      exitCode: 8,
+      message: expect.stringContaining('answers n1 instead of n2'),
+    });
   });
 
   it('goes on to the next member when one does not answer', async () => {

@@ -1,0 +1,74 @@
+/**
+ * What a command of an upgrade would do first: the driver's own decision over the cell as it is, with nothing carried out (contract §1,
+ * "--dry-run, checked by the cell, not guessed").
+ */
+import { compared } from './driver.ts';
+import type { Attempt } from './journal.ts';
+import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
+import type { UpgradeWorld } from './world.ts';
+
+const pollMs = 200;
+
+export interface Foreseen {
+  readonly attempt: Attempt;
+  /** Null when there is nothing left to do, or it would be refused. */
+  readonly first: string | null;
+  /** As the command itself would end; 0 where it would begin, or has nothing to do. */
+  readonly code: 0 | 5 | 8;
+  readonly reason: string | null;
+}
+
+/** Looks, waits for what may pass, and compares databases, as the driver does before it changes anything. */
+export async function foresee(
+  world: UpgradeWorld,
+  attempt: Attempt,
+  options: Options,
+  onWaiting: (why: string) => void,
+): Promise<Foreseen> {
+  let session: Session = newSession;
+  for (;;) {
+    const seen = await world.see(attempt.members);
+    const action = decide({ attempt, seen, session, options, nowMs: world.nowMs(), at: world.at() });
+    switch (action.do) {
+      case 'done':
+        return { attempt, first: null, code: action.code, reason: action.reason };
+      case 'wait':
+        session = { ...session, verified: null };
+        if (session.waiting?.what !== action.what)
+          session = { ...session, waiting: { what: action.what, sinceMs: world.nowMs() } };
+        onWaiting(action.why);
+        await world.sleep(pollMs);
+        break;
+      case 'verify':
+        session = { ...session, verified: { member: action.member, boot: action.boot, ...(await compared(world)) } };
+        break;
+      default:
+        return begun(attempt, action);
+    }
+  }
+}
+
+function begun(attempt: Attempt, action: Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' }>): Foreseen {
+  const stop = action.do === 'journal' && action.attempt.state === 'stopped' ? action.attempt.stop : null;
+  if (stop !== null) return { attempt, first: null, code: stop.judged ? 5 : 8, reason: stop.reason };
+  return { attempt, first: textOf(action), code: 0, reason: null };
+}
+
+function textOf(action: Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' }>): string {
+  switch (action.do) {
+    case 'journal': {
+      const step = action.attempt.steps.at(-1);
+      return [step?.member, step?.step, step?.detail].filter((it) => it != null && it !== '').join(' ');
+    }
+    case 'restart':
+      return `${action.member.name} is restarted with version ${action.version}`;
+    case 'transfer':
+      return `mastership goes from ${action.from} to ${action.to}`;
+    case 'raise':
+      return `the cell is raised to level ${action.level}`;
+    case 'backup':
+      return 'a backup is taken';
+    default:
+      return `${action.do} ${action.member.name}`;
+  }
+}
