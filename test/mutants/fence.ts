@@ -85,6 +85,21 @@ export const fence: readonly Mutant[] = [
     blind: noOldDisks,
   },
   {
+    id: 'O2-second-process-untold',
+    pitfalls: ['P50'],
+    title: 'whoever turns the second process of a member away tells nobody',
+    wrong: 'Only that process says so, at an address that nobody asks.',
+    edits: [
+      {
+        file: 'src/runtime/fencing.ts',
+        find: 'this.secondProcesses.turnedAway(hello, first);',
+        replace: 'void first;',
+      },
+    ],
+    killedBy: ['test/runtime/second-processes.test.ts'],
+    blind: { explorer: 'not in the core of consensus', simulator: 'nobody reads a status for it' },
+  },
+  {
     id: 'fence-what-is-known-replaced',
     pitfalls: [],
     title: 'of two pasts of a member that exclude each other, the later heard of counts',

@@ -625,6 +625,13 @@ describe('a masked fault shows in status and doctor:', () => {
     expect(report.exitCode).toBe(check === 'databases' ? 4 : 9);
   });
 
+  it('slow disks of all are no reason to drain them all', async () => {
+    const { load } = new FakeReplicaService().status();
+    const { report } = await told(all(() => ({ load: { ...load, flushMsP99: 400 } })));
+    const found = report.checks.find(({ id }) => id === 'flush');
+    expect(found?.findings.map(({ fix }) => fix)).toEqual(names.map(() => 'paxosctl status --watch'));
+  });
+
   it.each<[string, number, number, 'warn' | 'fail', string]>([
     ['on its way', 10, 11, 'warn', 'receives a snapshot from n2'],
     ['that does not come any further', 11, 11, 'fail', 'does not come closer'],

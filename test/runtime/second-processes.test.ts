@@ -1,6 +1,10 @@
 /** What a replica tells of processes that it turns away, because another one of the same member is connected. */
 import { describe, expect, it } from 'vitest';
+import type { BootHistory } from '../../src/core/consensus/boot-history.ts';
 import type { ReplicaId } from '../../src/core/consensus/identity.ts';
+import { WitnessMemory } from '../../src/core/consensus/witness-memory.ts';
+import { encodeTestimony } from '../../src/formats/witness.ts';
+import { Fencing } from '../../src/runtime/fencing.ts';
 import { SecondProcesses } from '../../src/runtime/second-processes.ts';
 
 const boot = (number: number, id: string) => ({ number, id });
@@ -61,4 +65,39 @@ describe('a second process of a member', () => {
     comes('stays');
     expect(seconds.documents().map((it) => it.boot)).toEqual(['stays']);
   });
+});
+
+it('the fence tells of whom it turns away, and of nobody else', () => {
+  const self = 'n1#1' as ReplicaId;
+  const third = 'n3#1' as ReplicaId;
+  let nowMs = 0;
+  const hex = (digit: string): string => digit.repeat(32);
+  const history = (id: string): BootHistory => ({
+    boots: [{ number: 1, id: hex(id), began: 0, promiseFlush: 0 }],
+    ...{ flush: 1, promiseFlush: 0 },
+  });
+  const member = (name: string) => ({ name, incarnation: 1, url: `http://${name}`, role: 'voter' as const });
+  const fencing = new Fencing({
+    ...{ self, memory: new WitnessMemory(), history: () => history('1'), rule: 'majority' },
+    connected: () => [third],
+    configuration: () => ({ members: ['n1', 'n2', 'n3'].map(member), alpha: 8, leaseMs: 500, driftPpm: 50_000 }),
+    frozen: () => false,
+    onCompared: () => undefined,
+    onRolledBack: () => undefined,
+    onFork: () => undefined,
+    reconnect: () => undefined,
+    nowMs: () => nowMs,
+  });
+  const comes = (id: string) =>
+    fencing.admit({
+      ...hello(hex(id)),
+      boot: boot(1, hex(id)),
+      testimony: encodeTestimony({ own: history(id), others: [] }),
+    });
+  expect(comes('a')).toEqual({ ok: true });
+  for (; nowMs <= 4_000; nowMs += 1_000) expect(comes('b')).toMatchObject({ code: 'PAXOS_PEER_TWICE' });
+  expect(comes('a')).toEqual({ ok: true });
+  expect(fencing.secondProcesses.documents()).toMatchObject([
+    { name: 'n3', boot: hex('b'), connectedBoot: hex('a'), address: '10.0.0.9' },
+  ]);
 });

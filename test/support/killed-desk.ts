@@ -1,10 +1,11 @@
 /** A real cell behind a command that is killed at one of its calls, before anything was sent or after it was done (pitfall O11). */
 import type { MembersPort } from '../../src/operator/members/port.ts';
 
-export interface KillPlace {
-  readonly call: number;
-  readonly after: boolean;
-}
+/** The nth call, or the nth change that the cell takes, however often it was asked before. */
+export type KillPlace =
+  | { readonly call: number; readonly after: boolean }
+  | { readonly change: number; readonly after: true }
+  | { readonly first: Step; readonly after: false };
 
 export type Step = 'change' | 'remove' | 'master' | 'status';
 
@@ -15,6 +16,7 @@ export class KilledDesk implements MembersPort {
   readonly #port: MembersPort;
   readonly #place: KillPlace | null;
   calls = 0;
+  #taken = 0;
   /** Which call was never answered; null while none was. */
   killedAt: Step | null = null;
 
@@ -24,12 +26,24 @@ export class KilledDesk implements MembersPort {
   }
 
   async #call<Result>(step: Step, work: () => Promise<Result>): Promise<Result> {
-    const here = this.calls++ === this.#place?.call;
-    if (here) this.killedAt = step;
-    if (here && this.#place?.after === false) throw new KilledHere();
+    const place = this.#place;
+    const call = this.calls++;
+    const isChange = step === 'change' || step === 'remove';
+    if (place === null || this.killedAt !== null) return work();
+    if ('change' in place) {
+      const result = await work();
+      if (isChange && this.#taken++ === place.change) this.#die(step);
+      return result;
+    }
+    const here = 'call' in place ? place.call === call : place.first === step;
     if (!here) return work();
     // Whether it was done or refused, the command never learns it.
-    await work().catch(() => undefined);
+    if (place.after) await work().catch(() => undefined);
+    return this.#die(step);
+  }
+
+  #die(step: Step): never {
+    this.killedAt = step;
     throw new KilledHere();
   }
 

@@ -70,7 +70,6 @@ export const machineChecks: readonly Check<LiveFacts>[] = [
       of: ({ load }) => load?.flushMsP99,
       text: 'one flush of the log in a hundred takes',
       advice: 'a slow or shared disk; every write waits for a flush on a majority',
-      fix: (name) => `paxosctl node drain ${name} --for 1h`,
     }),
   },
   {
@@ -80,7 +79,6 @@ export const machineChecks: readonly Check<LiveFacts>[] = [
       of: ({ load }) => load?.eventLoopLagMsP99,
       text: 'one turn of the event loop in a hundred is late by',
       advice: 'an overloaded machine, or one that is paused by its host',
-      fix: (name) => `paxosctl node drain ${name} --for 1h`,
     }),
   },
   {
@@ -184,19 +182,22 @@ function againstLease(about: {
   of(status: ReplicaStatusDocument): number | undefined;
   readonly text: string;
   readonly advice: string;
-  fix(name: string): string;
 }): Check<LiveFacts>['look'] {
-  return perMember((status) => {
-    const { name, leaseMs } = status;
-    const ms = about.of(status);
-    const fix = about.fix(name);
-    if (ms === undefined || leaseMs === undefined) {
-      return notChecked({ member: name, text: `${name} does not tell`, fix });
-    }
-    const text = `at ${name} ${about.text} ${ms.toFixed(0)} ms; the lease is ${leaseMs} ms`;
-    if (ms > leaseMs * leaseShareFail) return fail({ member: name, text, advice: about.advice, fix });
-    return ms > leaseMs * leaseShareWarn ? warn({ member: name, text, advice: about.advice, fix }) : null;
-  });
+  return (facts) => {
+    const slow = ({ name, leaseMs }: ReplicaStatusDocument, ms: number | undefined): Finding | null => {
+      const fix = `paxosctl node drain ${name} --for 1h`;
+      if (ms === undefined || leaseMs === undefined) {
+        return notChecked({ member: name, text: `${name} does not tell`, fix });
+      }
+      const text = `at ${name} ${about.text} ${ms.toFixed(0)} ms; the lease is ${leaseMs} ms`;
+      if (ms > leaseMs * leaseShareFail) return fail({ member: name, text, advice: about.advice, fix });
+      return ms > leaseMs * leaseShareWarn ? warn({ member: name, text, advice: about.advice, fix }) : null;
+    };
+    const found = perMember((status) => slow(status, about.of(status)))(facts);
+    // Where everybody is slow there is nobody to send mastership to.
+    const all = found.length > 1 && found.length === facts.own.length;
+    return all ? found.map((finding) => ({ ...finding, fix: 'paxosctl status --watch' })) : found;
+  };
 }
 
 function linkFindings({ own }: LiveFacts): Finding[] {

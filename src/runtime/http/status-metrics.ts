@@ -65,6 +65,11 @@ const numbers: readonly (readonly [name: string, help: string, read: Read])[] = 
   ['entries', 'Entries in the database.', (it) => it.entries],
   ['peers_connected', 'Peers with a connection in either direction.', (it) => it.peers.length],
   ['voters_unheard', 'At a master: voters that acknowledged nothing for two leases.', (it) => it.unheard?.length],
+  [
+    'second_processes',
+    'Other processes of members that are connected, which this replica turns away.',
+    (it) => it.secondProcesses?.length,
+  ],
   ['writes_queued', 'Writes that wait to be proposed or answered.', (it) => it.load.queuedWrites],
   ['items_per_instance', 'Writes that share an instance.', (it) => it.load.itemsPerInstance],
   ['flush_seconds_p50', 'Flush of the log, median.', (it) => seconds(it.load.flushMsP50)],
