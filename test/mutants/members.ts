@@ -45,6 +45,21 @@ export const members: readonly Mutant[] = [
     blind,
   },
   {
+    id: 'P49-what-was-applied-meanwhile',
+    pitfalls: ['P49'],
+    title: 'members are held against what the master has applied when the last of them has answered',
+    wrong: 'Under load all of them look behind, and nobody can be added or removed.',
+    edits: [
+      {
+        file: service,
+        find: 'this.#situation({ appliedUpTo, conditions,',
+        replace: 'this.#situation({ appliedUpTo: Math.max(appliedUpTo, log.appliedUpTo), conditions,',
+      },
+    ],
+    killedBy: [asked],
+    blind,
+  },
+  {
     id: 'O9-replaced-by-itself',
     pitfalls: [],
     title: 'a member is replaced by itself: it is there, so nothing is left to do but remove OLD',

@@ -230,6 +230,18 @@ describe('a command that ends half-way', () => {
     });
   });
 
+  it('waits for its vote while the others are slow for a moment only', async () => {
+    const model = threeAnd('n4');
+    const change = model.change.bind(model);
+    let refusals = 3;
+    model.change = (body) =>
+      body.url === undefined && refusals-- > 0
+        ? Promise.reject(new RefusedError('Too few.', { code: 'PAXOS_QUORUM_AT_RISK' }))
+        : change(body);
+    expect(await adding(model)).toMatchObject({ changed: true, member: { name: 'n4', voting: true } });
+    expect(refusals).toBeLessThan(0);
+  });
+
   it('refused its vote says that it is a member, why, and the same command', async () => {
     const model = atVote(
       threeAnd('n4'),

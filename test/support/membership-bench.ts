@@ -37,6 +37,9 @@ export interface Bench {
   /** A change that was chosen is in force, and known to as many as decide. */
   governs: boolean;
   onProposed: () => void;
+  /** What the master has applied; it may do so while others answer. */
+  applied: number;
+  onAsked: () => void;
   nowMs: number;
   until(condition: () => boolean): Promise<void>;
 }
@@ -57,7 +60,9 @@ export function bench(members: readonly Member[]): Bench {
     self: memberId(members[0] as Member),
     stopped: false,
     frozen: null,
-    appliedUpTo: 1_000,
+    get appliedUpTo() {
+      return made.applied;
+    },
     recentDigests: { agreesWith: () => true },
     isServing: () => true,
     core: {
@@ -80,6 +85,7 @@ export function bench(members: readonly Member[]): Bench {
     identity: async () => made.identity,
     probe: async ({ name }: Member) => ({ name, problem: null }),
     condition: async (member: Member) => {
+      made.onAsked();
       const answer = made.answers.get(member.name) ?? (made.answers.has(member.name) ? null : well);
       return answer === null ? null : { ...answer, id: memberId(member) };
     },
@@ -107,7 +113,7 @@ export function bench(members: readonly Member[]): Bench {
     }),
     ...{ first, identity: waiting, outcomes: [] },
     ...{ proposed: [], answers: new Map(), unheard: [], upgrade: null, governs: true, nowMs: 10_000 },
-    onProposed: () => undefined,
+    ...{ onProposed: () => undefined, onAsked: () => undefined, applied: 1_000 },
     until: async (condition) => {
       while (!condition()) await new Promise((resolve) => setImmediate(resolve));
     },

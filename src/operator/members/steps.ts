@@ -42,6 +42,9 @@ const passing: ReadonlySet<string> = new Set([
   'PAXOS_NO_SUCCESSOR',
 ]);
 
+/** A voter may be slow for a moment, under load or while it takes a snapshot; for longer it is the operator's to look at. */
+const atRiskMsMax = 5_000;
+
 const isPassing = (error: unknown): error is OperatorError => error instanceof OperatorError && passing.has(error.code);
 
 /** Asks for `body` until the cell has done it. @throws {OperatorError} the last refusal, when time is up. */
@@ -83,21 +86,25 @@ export const admit = (options: StepOptions, body: MembersChangeBody): Promise<Me
 
 /**
  * Gives a member its vote once it has caught up and its checksum agrees. The time counts from the last progress.
- * @throws {RefusedError} PAXOS_MEMBER_BEHIND when it made none for so long.
+ * @throws {RefusedError} PAXOS_MEMBER_BEHIND when it made none for so long; PAXOS_QUORUM_AT_RISK when that does not pass within seconds.
  */
 export async function promoteWhenCaughtUp(options: StepOptions, name: string): Promise<MembersChangeDocument> {
   const { port, timeoutMs, onProgress, again = `paxosctl members promote ${name}` } = options;
   const step = `Waiting for ${name} to catch up`;
   const pace = new Pace(port.nowMs());
   let lastProgressMs = port.nowMs();
+  let atRiskSinceMs: number | null = null;
   let why = '';
   onProgress({ step, waitingFor: null });
   for (;;) {
     try {
       return await port.change({ name, role: 'voter' });
     } catch (error) {
-      if (!isPassing(error)) throw error;
-      why = error.message;
+      const atRisk = error instanceof OperatorError && error.code === 'PAXOS_QUORUM_AT_RISK';
+      atRiskSinceMs = atRisk ? (atRiskSinceMs ?? port.nowMs()) : null;
+      const waits = atRisk && port.nowMs() - (atRiskSinceMs ?? 0) < Math.min(atRiskMsMax, timeoutMs / 2);
+      if (!waits && !isPassing(error)) throw error;
+      why = (error as OperatorError).message;
     }
     const seen = await look(port, name);
     if (pace.saw(port.nowMs(), seen)) lastProgressMs = port.nowMs();

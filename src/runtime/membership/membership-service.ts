@@ -136,10 +136,15 @@ export class MembershipService {
     const { log } = this.#options;
     if (!log.isServing()) return { kind: 'not-master' };
     await this.#settled(othersMsMax);
+    // They answer before the last of them has: what was applied here meanwhile is nothing that they are behind.
+    const { appliedUpTo } = log;
     const probing = request.kind === 'add' ? this.#probe(request) : Promise.resolve(nobodyAsked);
     const [asked, conditions] = await Promise.all([probing, this.#conditions()]);
     if (!log.isServing()) return { kind: 'not-master' };
-    const plan = planChange(request, this.#situation(conditions, asked.notReady, allowNoSpare));
+    const plan = planChange(
+      request,
+      this.#situation({ appliedUpTo, conditions, notReady: asked.notReady, allowNoSpare }),
+    );
     if (plan.kind === 'refused') return { ...plan, facts: { ...plan.facts, probes: asked.probes } };
     if (dryRun) return this.#done(request, plan, asked);
     if (plan.kind === 'nothing') return this.#whenSettled(request, plan, asked);
@@ -187,21 +192,13 @@ export class MembershipService {
     return this.#options.log.core.configurations.at(-1) as { configuration: Configuration; from: number };
   }
 
-  #situation(
-    conditions: ReadonlyMap<ReplicaId, MemberCondition>,
-    notReady: string | null,
-    allowNoSpare: boolean,
-  ): Situation {
-    const { log } = this.#options;
+  #situation(asked: Pick<Situation, 'appliedUpTo' | 'conditions' | 'notReady' | 'allowNoSpare'>): Situation {
     return {
+      ...asked,
       configuration: this.#latest().configuration,
       settled: this.#isSettled,
-      master: log.self,
-      appliedUpTo: log.appliedUpTo,
-      conditions,
-      notReady,
+      master: this.#options.log.self,
       upgrade: this.#options.openUpgrade(),
-      allowNoSpare,
     };
   }
 

@@ -50,6 +50,7 @@ export interface Situation {
   /** No change is under way any more. */
   readonly settled: boolean;
   readonly master: ReplicaId;
+  /** At the master, when the others were asked. */
   readonly appliedUpTo: number;
   readonly conditions: ReadonlyMap<ReplicaId, MemberCondition>;
   /** Why the replica at the address of a member to be added cannot be admitted; null when it can. */

@@ -13,6 +13,14 @@ describe('who is counted on', () => {
     expect(bench.proposed).toHaveLength(1);
   });
 
+  it('those that were caught up when they were asked, however much the master applies until the last has answered', async () => {
+    const bench = newBench(five);
+    bench.onAsked = () => {
+      bench.applied += 1_000;
+    };
+    expect(await remove(bench, 'n3')).toMatchObject({ kind: 'done' });
+  });
+
   it('two that answer and whose disks make nothing durable count as none', async () => {
     const bench = newBench(five);
     for (const name of ['n4', 'n5']) bench.answers.set(name, { ...well, durable: false });
