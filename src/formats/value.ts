@@ -132,35 +132,39 @@ function encodeSubmitted(to: ByteWriter, value: Submitted): void {
   const { items } = value;
   to.safe(value.epoch).safe(value.cellTimeMs).u16(items.length);
   for (const item of items) to.bytes(item);
-  // What was gathered from many requests lies together from now on: the log keeps it long, and each of them has more around it.
-  if (Object.isFrozen(items)) return;
+  // What was gathered from many requests lies together from now on, as in a value that was read: the log keeps it long.
+  if (Object.isFrozen(value)) return;
   const bytes = to.finish();
-  let at = submittedHeaderBytes;
-  for (let i = 0; i < items.length; i++) {
-    const { length } = items[i] as Uint8Array;
-    (items as Uint8Array[])[i] = bytes.subarray(at + 4, at + 4 + length);
-    at += 4 + length;
-  }
+  const place = { bytes, at: submittedHeaderBytes, end: bytes.length, count: items.length };
+  Object.defineProperty(value, 'items', { get: () => itemsAt(place), enumerable: true, configurable: true });
+  Object.defineProperty(value, 'itemBytes', { value: place.end - place.at });
+}
+
+/** Of a value's encoding: its items, one after the other. */
+interface ItemPlace {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly end: number;
+  readonly count: number;
+}
+
+function itemsAt({ bytes, at, end, count }: ItemPlace): readonly Uint8Array[] {
+  const from = new ByteReader(bytes.subarray(at, end));
+  return Array.from({ length: count }, () => from.bytes());
 }
 
 /** The items are made when they are asked for: an object for each would take as much as what is in it, as long as the log has it. */
-function submittedValue(
-  epoch: Epoch,
-  cellTimeMs: CellTimeMs,
-  place: { readonly bytes: Buffer; readonly at: number; readonly end: number; readonly count: number },
-): Submitted {
-  const { bytes, at, end, count } = place;
+function submittedValue(epoch: Epoch, cellTimeMs: CellTimeMs, place: ItemPlace): Submitted {
   const value: Submitted = {
     kind: 'submitted',
     epoch,
     cellTimeMs,
     get items() {
-      const from = new ByteReader(bytes.subarray(at, end));
-      return Array.from({ length: count }, () => from.bytes());
+      return itemsAt(place);
     },
   };
   // Not a part of it: two values are equal whether it is known or not.
-  return Object.defineProperty(value, 'itemBytes', { value: end - at });
+  return Object.defineProperty(value, 'itemBytes', { value: place.end - place.at });
 }
 
 type Submitted = Value & { readonly kind: 'submitted' };

@@ -221,8 +221,8 @@ export function valuesEqual(a: Value, b: Value): boolean {
   if (a.kind === 'submitted' && b.kind === 'submitted') {
     if (a.epoch !== b.epoch || a.cellTimeMs !== b.cellTimeMs) return false;
     // Asked for once: a value that was decoded makes its items when it is asked.
-    const items = b.items;
-    return a.items.length === items.length && a.items.every((item, i) => bytesEqual(item, items[i] as Uint8Array));
+    const [first, second] = [a.items, b.items];
+    return first.length === second.length && first.every((item, i) => bytesEqual(item, second[i] as Uint8Array));
   }
   return false;
 }

@@ -7,6 +7,7 @@
 import type { Instance } from '../consensus/identity.ts';
 import { invariant } from '../invariant.ts';
 import type { Revision } from './command.ts';
+import type { StoredEntry } from './entry-store.ts';
 import type { StoredChange } from './multi-op.ts';
 
 /** What one MultiOp changed, as stored. */
@@ -20,11 +21,14 @@ export interface RevisionRecord {
 export const historyRevisionsMax = 100_000;
 /** Memory that the history may keep alive. */
 export const historyBytesMax = 32 * 1024 * 1024;
-/** What a change costs beside its key and value, about: the objects that hold them. */
-const changeOverheadBytes = 200;
+/** What a change costs beside its key and value, about: what holds them. */
+const changeOverheadBytes = 100;
 
 export class History {
-  #records: RevisionRecord[] = [];
+  /** What each revision changed: the entry alone where it is one put, as nearly always, for an object more is as large as what is in it. */
+  #changes: (StoredEntry | readonly StoredChange[] | null)[] = [];
+  #instances: Instance[] = [];
+  #sizes: number[] = [];
   /** Index of the oldest one held; those before it wait to be cut off together. */
   #first = 0;
   #bytes = 0;
@@ -37,36 +41,54 @@ export class History {
 
   add(record: RevisionRecord): void {
     invariant(record.revision === this.#revision + 1, 'revisions follow each other', { revision: record.revision });
+    const { changes } = record;
+    const bytes = bytesOf(changes);
     this.#revision = record.revision;
-    this.#records.push(record);
-    this.#bytes += bytesOf(record);
-    while (this.#records.length - this.#first > historyRevisionsMax || this.#bytes > historyBytesMax)
+    this.#changes.push(changes.length === 1 ? (changes[0]?.stored ?? changes) : changes);
+    this.#instances.push(record.instance);
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+    while (this.#changes.length - this.#first > historyRevisionsMax || this.#bytes > historyBytesMax)
       this.#dropOldest();
-    if (this.#first > 1024 && this.#first * 2 > this.#records.length) {
-      this.#records = this.#records.slice(this.#first);
+    if (this.#first > 1024 && this.#first * 2 > this.#changes.length) {
+      this.#changes = this.#changes.slice(this.#first);
+      this.#instances = this.#instances.slice(this.#first);
+      this.#sizes = this.#sizes.slice(this.#first);
       this.#first = 0;
     }
   }
 
   #dropOldest(): void {
-    this.#bytes -= bytesOf(this.#records[this.#first] as RevisionRecord);
+    this.#bytes -= this.#sizes[this.#first] as number;
     // Lets go of the values at once; the slot goes with the next cut.
-    this.#records[this.#first] = { revision: 0, instance: 0 as Instance, changes: [] };
+    this.#changes[this.#first] = null;
     this.#first++;
   }
 
   /** Those above `revision`, oldest first; null when the first of them was dropped. */
   after(revision: Revision): readonly RevisionRecord[] | null {
-    const held = this.#records.length - this.#first;
+    const held = this.#changes.length - this.#first;
     const oldest = this.#revision - held + 1;
     if (revision >= this.#revision) return [];
-    return revision < oldest - 1 ? null : this.#records.slice(this.#first + (revision - oldest + 1));
+    if (revision < oldest - 1) return null;
+    const records: RevisionRecord[] = [];
+    for (let i = this.#first + (revision - oldest + 1); i < this.#changes.length; i++) records.push(this.#at(i));
+    return records;
+  }
+
+  #at(index: number): RevisionRecord {
+    const held = this.#changes[index] ?? [];
+    const changes = Array.isArray(held) ? held : [changeOf(held as StoredEntry)];
+    const revision = this.#revision - (this.#changes.length - 1 - index);
+    return { revision, instance: this.#instances[index] as Instance, changes };
   }
 }
 
-function bytesOf(record: RevisionRecord): number {
+const changeOf = (stored: StoredEntry): StoredChange => ({ key: stored.key, stored });
+
+function bytesOf(changes: readonly StoredChange[]): number {
   let bytes = 0;
-  for (const { key, stored } of record.changes) {
+  for (const { key, stored } of changes) {
     bytes += changeOverheadBytes + key.length + (stored === null ? 0 : stored.valueBytes);
   }
   return bytes;
