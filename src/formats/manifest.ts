@@ -54,6 +54,14 @@ export interface SnapshotEntry {
   readonly verified: boolean;
 }
 
+/** Of a file that is not all here yet; it counts for nothing. */
+export interface UnfinishedSnapshot {
+  readonly file: string;
+  readonly instance: number;
+  /** Of the whole file, hex: which bytes these are, whoever sends the rest. */
+  readonly digest: string;
+}
+
 /** A point of this member's own history, recorded so that another version can be held against it (design §6, rehearsal). */
 export interface RecordedPoint {
   readonly instance: number;
@@ -116,6 +124,8 @@ export interface Manifest {
    * instance this member's own log may hold values that were accepted and never chosen.
    */
   readonly received: { readonly file: string; readonly instance: number } | null;
+  /** A snapshot on its way from a peer: its file holds a part of it, whole up to some chunk. Gone on with by the next process too. */
+  readonly receiving: UnfinishedSnapshot | null;
   /** Log segments that belong to the log, ascending. The first and the last bound it; a number is never used again. */
   readonly segments: readonly number[];
   readonly nextSegment: number;
@@ -186,6 +196,9 @@ export function encodeManifest(manifest: Manifest): Buffer {
   writeAttempt(to, manifest.attempt);
   to.safe(manifest.floor);
   writeMove(to, manifest.move);
+  const { receiving } = manifest;
+  to.u8(receiving === null ? 0 : 1);
+  if (receiving !== null) to.text(receiving.file).safe(receiving.instance).text(receiving.digest);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -239,6 +252,7 @@ function readBody(from: ByteReader): Manifest {
     attempt: readAttempt(from),
     floor: from.safe(),
     move: readMove(from),
+    receiving: from.u8() === 1 ? { file: from.text(), instance: from.safe(), digest: from.text() } : null,
   };
 }
 

@@ -17,6 +17,12 @@ export interface LoadedSnapshot {
   records(): AsyncIterable<Uint8Array>;
 }
 
+/** Which file a peer sends: canonical, so whoever has the same digest has the same bytes. */
+export interface AnnouncedSnapshot {
+  readonly instance: number;
+  readonly digest: string;
+}
+
 export interface SnapshotReceiver {
   append(chunk: Uint8Array): Promise<void>;
   /** After a stream broke off: how many bytes are whole and checked. What is appended next goes on from there. */
@@ -53,7 +59,12 @@ export interface LogStorage {
   setAside(evidence: SetAsideEvidence): Promise<void>;
   /** Durable when it resolves: its database is right again. */
   takeBack(): Promise<void>;
-  receiveSnapshot(): Promise<SnapshotReceiver>;
+  /** What is received of an announced one outlives this process; it takes the place of an earlier part. */
+  receiveSnapshot(announced: AnnouncedSnapshot | null): Promise<SnapshotReceiver>;
+  /** What is here of a snapshot that was announced and not finished, perhaps to an earlier process. */
+  unfinishedSnapshot(): AnnouncedSnapshot | null;
+  /** To go on with it; null when its file is gone. */
+  resumeSnapshot(): Promise<SnapshotReceiver | null>;
   /** Durable when it resolves, with everything up to it known as chosen. */
   record(point: RecordedPoint): Promise<void>;
   /** Durable when it resolves. */

@@ -32,8 +32,8 @@ import { ServiceSwitch, WaitingService } from './waiting-service.ts';
 /** A stopping master gives the hand-over this long, and requests under way as long again. */
 const handOverMs = 1_500;
 const stopGraceMs = 2_000;
-/** More than the segment that every start leaves behind, and half of another. */
-const stopSnapshotLogBytes = 24 * 1024 * 1024;
+/** Of a million small values a start applies as much in half a second. */
+const stopReplayBytes = 8 * 1024 * 1024;
 /** A disk that is too slow for it must not hold up the stop. */
 const stopSnapshotMsMax = 8_000;
 const spaceCheckMs = 5_000;
@@ -398,11 +398,18 @@ class ReplicaProcess {
   /** With much log since the last snapshot the next start would read all of it: a new one now is the shorter way. */
   async #leaveSnapshot(): Promise<void> {
     const joined = this.#member.joined;
-    if (joined === null || joined.storage.walBytesSinceSnapshot < stopSnapshotLogBytes) return;
+    if (joined === null || joined.storage.replayBytes < stopReplayBytes) return;
     if (joined.storage.readOnly || joined.log.frozen !== null || joined.log.stopped) return;
     const given = new AbortController();
-    await Promise.race([joined.log.takeSnapshot(), sleep(stopSnapshotMsMax, given.signal)]);
+    await Promise.race([this.#snapshotsUntilLittle(joined), sleep(stopSnapshotMsMax, given.signal)]);
     given.abort();
+  }
+
+  /** One that was under way may have begun long ago. */
+  async #snapshotsUntilLittle({ log, storage }: JoinedMember<CommandResult, DatabaseApplication>): Promise<void> {
+    for (let taken = 0; taken < 2 && storage.replayBytes >= stopReplayBytes; taken++) {
+      if ((await log.takeSnapshot()).kind !== 'taken') return;
+    }
   }
 
   async #close(graceMs: number): Promise<void> {

@@ -3,7 +3,8 @@
  *
  * Source: PML §5.5; design §4; pitfalls P55. Keeps: bytes of two snapshots never meet. Snapshots are canonical, so the digest of the
  * file says which bytes they are, whoever sends them; what is gone on with are whole parts, checked again on this disk, and
- * another digest begins anew. The finished file is held to the digest that was announced.
+ * another digest begins anew. The finished file is held to the digest that was announced. What an earlier process has left is gone on
+ * with in the same way.
  */
 import type { Instance, ReplicaId } from '../core/consensus/identity.ts';
 import type { ClockPort } from '../ports/clocks.ts';
@@ -47,6 +48,8 @@ interface Stream {
 export class SnapshotIntake {
   readonly #parts: Parts;
   #unfinished: Unfinished | null = null;
+  /** Taking up what an earlier process has left; null until somebody wanted to know. */
+  #takingUp: Promise<void> | null = null;
   #stream: Stream | null = null;
 
   constructor(parts: Parts) {
@@ -110,6 +113,7 @@ export class SnapshotIntake {
 
   /** Whole parts of a file that is still wanted. What is not is removed. */
   async #whatIsHere(above: number): Promise<{ readonly digest: string; readonly offset: number } | null> {
+    await this.#takeUp();
     const unfinished = this.#unfinished;
     if (unfinished === null) return null;
     if (unfinished.instance > above) {
@@ -125,10 +129,14 @@ export class SnapshotIntake {
   }
 
   async #begin({ offset, identity }: SnapshotStart): Promise<SnapshotReceiver> {
-    if (offset > 0 && this.#unfinished !== null) return this.#unfinished.receiver;
+    if (offset > 0 && this.#unfinished !== null) {
+      const { instance, receiver } = this.#unfinished;
+      this.#parts.logger.info({ instance, offset }, 'going on with a snapshot that is half here');
+      return receiver;
+    }
     // The provider has another file: what is here of the first one is of no use beside it.
     await this.#drop();
-    const receiver = await this.#parts.storage.receiveSnapshot();
+    const receiver = await this.#parts.storage.receiveSnapshot(identity);
     if (identity !== null) this.#unfinished = { receiver, ...identity };
     return receiver;
   }
@@ -138,12 +146,31 @@ export class SnapshotIntake {
     return error instanceof NetworkError && error.reason !== 'tampered' && this.#unfinished !== null;
   }
 
+  #takeUp(): Promise<void> {
+    this.#takingUp ??= this.#readLeft();
+    return this.#takingUp;
+  }
+
+  async #readLeft(): Promise<void> {
+    const { storage, logger } = this.#parts;
+    const left = storage.unfinishedSnapshot();
+    if (left === null) return;
+    try {
+      const receiver = await storage.resumeSnapshot();
+      if (receiver !== null) this.#unfinished = { receiver, instance: left.instance, digest: left.digest };
+    } catch (error) {
+      logger.warn({ err: error }, 'a snapshot that was left unfinished cannot be gone on with');
+    }
+  }
+
   /** The state is at `instance` by other ways: an unfinished file below it is of no use any more. */
   reached(instance: number): void {
-    if (this.#unfinished === null || this.#stream !== null || this.#unfinished.instance > instance) return;
-    this.#drop().catch((error: unknown) =>
-      this.#parts.logger.warn({ err: error }, 'an unfinished snapshot stays behind'),
-    );
+    if (this.#stream !== null) return;
+    const here = this.#takingUp === null ? this.#parts.storage.unfinishedSnapshot() : this.#unfinished;
+    if (here === null || here.instance > instance) return;
+    this.#takeUp()
+      .then(() => this.#drop())
+      .catch((error: unknown) => this.#parts.logger.warn({ err: error }, 'an unfinished snapshot stays behind'));
   }
 
   async #drop(): Promise<void> {

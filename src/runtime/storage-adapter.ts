@@ -33,15 +33,9 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
         .catch((error: unknown) => logger.warn({ err: error }, 'the evidence was not kept'));
     },
     takeBack: () => storage.setFlags({ quarantined: false }),
-    receiveSnapshot: async () => {
-      const receiver = await storage.receiveSnapshot();
-      return {
-        append: (chunk) => receiver.append(chunk),
-        rewind: () => receiver.rewind(),
-        finish: async (digest) => receiver.finish(digest),
-        abort: () => receiver.abort(),
-      };
-    },
+    receiveSnapshot: (announced) => storage.receiveSnapshot(announced),
+    unfinishedSnapshot: () => storage.manifest.receiving,
+    resumeSnapshot: () => storage.resumeSnapshot(),
     record: (point) => storage.record(point),
     freeze: (evidence) => storage.freeze(evidence),
     serveNewest: (above, digest) => storage.serveNewest(above, digest),

@@ -247,9 +247,9 @@ export function observe(
         }
         callback(write);
       }),
-    receiveSnapshot: () => {
+    receiveSnapshot: (announced) => {
       onSnapshot();
-      return storage.receiveSnapshot();
+      return storage.receiveSnapshot(announced);
     },
     takeSnapshot: async (wanted) => {
       onSnapshot();

@@ -38,6 +38,7 @@ export class DataDirectory {
   #manifest: Manifest;
   readonly #serial = new Serial();
   #failed: Error | null = null;
+  #adopting: Promise<void> | null = null;
   #closed = false;
   #onFailure: (error: Error) => void = () => undefined;
   #stamp: (manifest: Manifest) => Manifest = (manifest) => manifest;
@@ -125,7 +126,15 @@ export class DataDirectory {
   }
 
   /** These files are where they belong: what tells them from a copy is taken anew. Durable when it resolves. */
-  async adopt(): Promise<void> {
+  adopt(): Promise<void> {
+    // Each member that confirms a copied directory asks for it.
+    this.#adopting ??= this.#adopt().finally(() => {
+      this.#adopting = null;
+    });
+    return this.#adopting;
+  }
+
+  async #adopt(): Promise<void> {
     const print = (path: string): Promise<string> => withFile(this.disk, path, false, (file) => file.fingerprint());
     let missing = false;
     const fingerprint = await print(identityName).catch(async (error: unknown) => {
@@ -134,7 +143,10 @@ export class DataDirectory {
       await writeScratch(this.disk, identityName, new TextEncoder().encode(identityText));
       return print(inScratch(identityName));
     });
-    await this.update((before) => ({ ...before, fingerprint }), missing ? [identityName] : []);
+    await this.update(
+      (before) => (before.fingerprint === fingerprint ? before : { ...before, fingerprint }),
+      missing ? [identityName] : [],
+    );
   }
 
   /** Set when a step failed after which it is not certain what is on the disk: the process must end. */
@@ -181,6 +193,7 @@ const ownNames = (manifest: Manifest): string[] => [
   ...promiseNames,
   ...manifest.segments.map(segmentName),
   ...manifest.snapshots.map(({ file }: SnapshotEntry) => file),
+  ...(manifest.receiving === null ? [] : [manifest.receiving.file]),
 ];
 
 /** Whether its files were copied since it was formed. */

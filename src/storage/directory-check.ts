@@ -18,12 +18,13 @@ import {
   UnsupportedFormatError,
   WalCorruptError,
 } from './errors.ts';
-import { looksOurs, manifestName, promiseNames, root, scratch, segmentName } from './files.ts';
+import { isNotFound, looksOurs, manifestName, promiseNames, readingFile, root, scratch, segmentName } from './files.ts';
 import { describeUnknown } from './leftovers.ts';
 import { readManifest } from './manifest.ts';
 import { checkAgreement, expectedFlush } from './opening.ts';
 import { readPromiseCopy } from './promise-copies.ts';
 import { checkSnapshotFile } from './snapshot-check.ts';
+import { verifiedPrefix } from './snapshot-reader.ts';
 import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
 
 /** `bad`: damage, or a file that does not belong. `note`: worth knowing, and no reason not to start. */
@@ -81,6 +82,7 @@ class DirectoryCheck {
     const promise = await this.#promises(manifest);
     const good = await this.#snapshots(manifest);
     const snapshotInstance = Math.max(0, ...good);
+    await this.#receiving(manifest);
     const log = await this.#log(manifest, promise, snapshotInstance);
     if (log !== null) this.#together(manifest, promise, log, good);
     this.#flags(manifest);
@@ -174,6 +176,17 @@ class DirectoryCheck {
       this.#say(entry.file, 'bad', error.facts.problem);
       return false;
     }
+  }
+
+  /** Nothing stands on it, so nothing about it is bad. */
+  async #receiving({ receiving }: Manifest): Promise<void> {
+    if (receiving === null) return;
+    const { file, instance } = receiving;
+    const whole = await readingFile(this.#disk, file, verifiedPrefix, (error) => {
+      if (!isNotFound(error)) throw error;
+      return 0;
+    });
+    this.#say(file, 'note', `a snapshot of instance ${instance} on its way here: ${whole} bytes of it are whole`);
   }
 
   async #log(manifest: Manifest, promise: StoredPromise | null, above: number): Promise<RecoveredLog | null> {

@@ -62,6 +62,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
     attempt: null,
     floor: 0,
     move: null,
+    receiving: null,
   };
   await stageManifest(disk, manifest);
   await commitManifest(disk);

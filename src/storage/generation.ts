@@ -200,6 +200,7 @@ async function replaceManifest(
       },
     ],
     received: { file, instance: handle.instance },
+    receiving: null,
     segments: [],
     nextSnapshot: before.nextSnapshot + 1,
     fingerprint: await withFile(disk, identityName, false, (it) => it.fingerprint()),
@@ -213,7 +214,10 @@ async function replaceManifest(
     attempt,
     move: {
       folder,
-      aside: [...promiseNames, ...before.segments.map(segmentName), ...before.snapshots.map((it) => it.file)],
+      aside: [
+        ...[...promiseNames, ...before.segments.map(segmentName)],
+        ...[...before.snapshots, ...(before.receiving === null ? [] : [before.receiving])].map((it) => it.file),
+      ],
       arriving: [
         ...promiseNames.map((name) => ({ from: `${folderOf(generationId)}/${name}`, to: name })),
         { from: statePath(generationId), to: file },

@@ -42,6 +42,7 @@ import { Serial } from './serial.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
 import type { VerifiedSnapshot } from './snapshot-reader.ts';
 import {
+  type AnnouncedSnapshot,
   type ElsewhereSource,
   type LoadedSnapshot,
   type SnapshotReceiver,
@@ -50,7 +51,14 @@ import {
   type TakeOptions,
 } from './snapshot-store.ts';
 import type { SnapshotSource, SnapshotView } from './snapshot-writer.ts';
-import { openParts, type Recovered, type StorageOptions, type StorageParts, withBad } from './storage-parts.ts';
+import {
+  type OpenedParts,
+  openParts,
+  type Recovered,
+  type StorageOptions,
+  type StorageParts,
+  withBad,
+} from './storage-parts.ts';
 import { recoverLog } from './wal/recovery.ts';
 import { Wal } from './wal/wal.ts';
 
@@ -77,6 +85,7 @@ export class ReplicaStorage {
   readonly recovered: Recovered;
   readonly #parts: StorageParts;
   #walBytesAtOpen: number;
+  #replayBytesAtOpen: number;
   #walBytesAtSnapshot = 0;
   /** Of logs before the present one. */
   #writtenBefore = 0;
@@ -87,10 +96,11 @@ export class ReplicaStorage {
 
   readonly #digest: DigestPort;
 
-  private constructor(recovered: Recovered, parts: StorageParts, walBytes: number, digest: DigestPort) {
+  private constructor({ recovered, parts, walBytes, replayBytes }: OpenedParts, digest: DigestPort) {
     this.recovered = recovered;
     this.#digest = digest;
     this.#walBytesAtOpen = walBytes;
+    this.#replayBytesAtOpen = replayBytes;
     this.#parts = parts;
   }
 
@@ -128,8 +138,7 @@ export class ReplicaStorage {
    * @throws {DiskError} 'full' when there is no room even to start.
    */
   static async open(disk: Disk, options: StorageOptions): Promise<ReplicaStorage> {
-    const { recovered, parts, walBytes } = await openParts(disk, options);
-    return new ReplicaStorage(recovered, parts, walBytes, options.digest);
+    return new ReplicaStorage(await openParts(disk, options), options.digest);
   }
 
   /** Queued, in order; `onPersisted` tells when it is durable. Nothing more happens after a failure. */
@@ -174,10 +183,13 @@ export class ReplicaStorage {
   async takeSnapshot(handle: SnapshotHandle, view: SnapshotView, options: TakeOptions): Promise<TakenSnapshot> {
     const { commit, snapshots } = this.#parts;
     // The log must know as chosen what the snapshot holds, or it could not stand in for the snapshot.
+    // What is written while this one is being made is not in it.
+    const before = this.#written;
     const taken = await snapshots.take(handle, view, options, () => commit.barrier(handle.instance));
     if (taken.outcome === 'taken') {
       this.#walBytesAtOpen = 0;
-      this.#walBytesAtSnapshot = this.#written;
+      this.#replayBytesAtOpen = 0;
+      this.#walBytesAtSnapshot = before;
     }
     return taken;
   }
@@ -202,8 +214,14 @@ export class ReplicaStorage {
     return this.#parts.snapshots.writeElsewhere(disk, path, source);
   }
 
-  receiveSnapshot(): Promise<SnapshotReceiver> {
-    return this.#parts.snapshots.receive();
+  /** What is received of an announced one is gone on with by the next process too. @throws {StorageClosedError} */
+  receiveSnapshot(announced: AnnouncedSnapshot | null = null): Promise<SnapshotReceiver> {
+    return this.#parts.snapshots.receive(announced);
+  }
+
+  /** The part of a snapshot that {@link Manifest.receiving} names; null when there is none. To be called by one at a time. */
+  resumeSnapshot(): Promise<SnapshotReceiver | null> {
+    return this.#parts.snapshots.resume();
   }
 
   /** Above `above` it does not matter any more what was bad: the log may be cut as if nothing had been. */
@@ -441,6 +459,11 @@ export class ReplicaStorage {
   /** Log that a restart would read although the newest snapshot does not need it: time for the next one when it is much. */
   get walBytesSinceSnapshot(): number {
     return this.#walBytesAtOpen + this.#written - this.#walBytesAtSnapshot;
+  }
+
+  /** As much of it as the next start would have to apply. */
+  get replayBytes(): number {
+    return this.#replayBytesAtOpen + this.#written - this.#walBytesAtSnapshot;
   }
 
   /** Bytes of groups that this process wrote. */

@@ -1,5 +1,6 @@
 /**
- * A snapshot on its way from a peer: into a file in scratch/, and from there among the snapshots, or to nothing.
+ * A snapshot on its way from a peer: into a file, and with that among the snapshots, or to nothing. One whose file is named by the
+ * manifest is left as it is when the storage is closed: the next process goes on with it.
  *
  * Keeps: it ends once. What asks for another end gets an error (`finish`) or waits for the first (`abort`), so the file is
  * closed once, after whatever was being written to it.
@@ -10,6 +11,8 @@ import type { ReceivedFile } from './snapshot-writer.ts';
 
 /** What the store does with the finished or abandoned file; the file is closed before either. */
 export interface ReceiverEnds<Result> {
+  /** Whether what is here of it outlives this process. */
+  readonly lasting: boolean;
   /** Verifies and installs. A rejection is followed by `discard`. */
   readonly install: (digest: string | null) => Promise<Result>;
   /** Never rejects. */
@@ -55,6 +58,13 @@ export class SnapshotBeingReceived<Result> {
   async abort(): Promise<void> {
     this.#ending ??= this.#steps.run(() => this.#abandon());
     await this.#ending;
+  }
+
+  /** The storage is closed: what was received so far is durable then, where it is to outlive this process. */
+  async close(): Promise<void> {
+    if (!this.#ends.lasting) return this.abort();
+    this.#ending ??= this.#steps.run(() => this.#file.flush().finally(() => this.#file.close()));
+    await this.#ending.catch(() => undefined);
   }
 
   async #finish(digest: string | null): Promise<Result> {

@@ -14,7 +14,7 @@ import type { Disk } from '../ports/disk.ts';
 import type { SnapshotStream } from '../ports/network.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { SnapshotCorruptError, StorageClosedError } from './errors.ts';
-import { inScratch, scratch, snapshotName } from './files.ts';
+import { inScratch, isNotFound, scratch, snapshotName, writeScratch } from './files.ts';
 import { Serial } from './serial.ts';
 import { checkSnapshotFile } from './snapshot-check.ts';
 import {
@@ -66,6 +66,13 @@ export interface TakenSnapshot {
   readonly bytes: number;
 }
 
+/** Which file a peer is about to send: so it can be gone on with by another process, and from another peer. */
+export interface AnnouncedSnapshot {
+  readonly instance: number;
+  /** Of the whole file, hex. */
+  readonly digest: string;
+}
+
 /** A snapshot on its way from a peer. It ends with the first of `finish`, `abort` and the closing of the storage. */
 export interface SnapshotReceiver {
   /** @throws {StorageClosedError} after the end. */
@@ -88,7 +95,7 @@ export class SnapshotStore {
   readonly #wallMs: () => number;
   /** Installs follow each other, so that "newer than what is here" stays true until it is there. */
   readonly #installs = new Serial();
-  readonly #receivers = new Set<SnapshotReceiver>();
+  readonly #receivers = new Set<SnapshotBeingReceived<LoadedSnapshot>>();
   /** What {@link close} waits for. */
   readonly #running = new Set<Promise<unknown>>();
   /** Being read by an operator. */
@@ -145,16 +152,24 @@ export class SnapshotStore {
     return this.#run(() => this.#take(handle, view, options, beforeInstall));
   }
 
-  /** @throws {StorageClosedError} */
-  receive(): Promise<SnapshotReceiver> {
-    return this.#run(() => this.#receive());
+  /**
+   * What is received of an announced one outlives this process, in place of an earlier part: the manifest names its file before anything is in it.
+   * @throws {StorageClosedError}
+   */
+  receive(announced: AnnouncedSnapshot | null = null): Promise<SnapshotReceiver> {
+    return this.#run(() => this.#receive(announced));
+  }
+
+  /** The one that an earlier process has left half-way, as {@link Manifest.receiving} has it; null when there is none, or its file is gone. */
+  resume(): Promise<SnapshotReceiver | null> {
+    return this.#run(() => this.#resume());
   }
 
   /** Ends what is being received and taken, without installing it, and waits until nothing of it goes on any more. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.allSettled(this.#running);
-    await Promise.all([...this.#receivers].map((receiver) => receiver.abort()));
+    await Promise.all([...this.#receivers].map((receiver) => receiver.close()));
     await Promise.allSettled([...this.#open].map((opened) => opened.close()));
   }
 
@@ -205,7 +220,7 @@ export class SnapshotStore {
       this.#refuseClosed();
     };
     await writeSnapshot(this.#directory.disk, name, { header, records: view.records(), pause }, this.#digest);
-    return this.#verifyScratch(name);
+    return this.#verify(inScratch(name));
   }
 
   #header(handle: SnapshotHandle, view: SnapshotView, logChain: Uint8Array): SnapshotHeader {
@@ -283,17 +298,53 @@ export class SnapshotStore {
     return opened;
   }
 
-  async #receive(): Promise<SnapshotReceiver> {
+  async #receive(announced: AnnouncedSnapshot | null): Promise<SnapshotReceiver> {
+    const { disk } = this.#directory;
     const name = this.#reserve();
-    const file = await ReceivedFile.open(this.#directory.disk, name);
-    const receiver: SnapshotReceiver = new SnapshotBeingReceived(file, {
+    if (announced === null) return this.#receiver(name, await ReceivedFile.open(disk, name), false);
+    await this.#place(name, announced);
+    return this.#receiver(name, await ReceivedFile.at(disk, name), true);
+  }
+
+  async #resume(): Promise<SnapshotReceiver | null> {
+    const name = this.#directory.manifest.receiving?.file;
+    if (name === undefined) return null;
+    try {
+      return this.#receiver(name, await ReceivedFile.at(this.#directory.disk, name), true);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await this.#forget(name);
+      return null;
+    }
+  }
+
+  /** An empty file, named by the manifest. */
+  async #place(name: string, { instance, digest }: AnnouncedSnapshot): Promise<void> {
+    try {
+      await writeScratch(this.#directory.disk, name, new Uint8Array(0));
+      const receiving = { file: name, instance, digest };
+      const nextSnapshot = this.#reserved + 1;
+      await this.#directory.update(
+        (before) => ({ ...before, receiving, nextSnapshot: Math.max(before.nextSnapshot, nextSnapshot) }),
+        [name],
+      );
+    } catch (error) {
+      await this.#discard(name);
+      throw error;
+    }
+  }
+
+  /** `lasting`: its file is in its place, and not in scratch/. */
+  #receiver(name: string, file: ReceivedFile, lasting: boolean): SnapshotReceiver {
+    const receiver: SnapshotBeingReceived<LoadedSnapshot> = new SnapshotBeingReceived(file, {
+      lasting,
       install: async (digest) => {
-        const loaded = await this.#installReceived(name, digest);
+        const loaded = await this.#installReceived(name, digest, lasting);
         this.#receivers.delete(receiver);
         return loaded;
       },
       discard: async () => {
-        await this.#discard(name);
+        await (lasting ? this.#forget(name) : this.#discard(name));
         this.#receivers.delete(receiver);
       },
     });
@@ -301,8 +352,20 @@ export class SnapshotStore {
     return receiver;
   }
 
-  async #installReceived(name: string, digest: string | null): Promise<LoadedSnapshot> {
-    const verified = await this.#verifyScratch(name);
+  /** The part of a snapshot in `name` is not wanted. Best effort: what stays is named, and goes with the next one received. */
+  async #forget(name: string): Promise<void> {
+    if (this.#directory.failure !== null) return;
+    try {
+      await this.#directory.update((before) =>
+        before.receiving?.file === name ? { ...before, receiving: null } : before,
+      );
+    } catch {
+      // The disk has said why already, to whoever was writing.
+    }
+  }
+
+  async #installReceived(name: string, digest: string | null, lasting: boolean): Promise<LoadedSnapshot> {
+    const verified = await this.#verify(lasting ? name : inScratch(name));
     if (digest !== null && digest !== verified.sha256) {
       const problem = `its digest is ${verified.sha256}, announced was ${digest}`;
       throw new SnapshotCorruptError({ file: name, problem, instance: verified.header.handle.instance });
@@ -345,8 +408,8 @@ export class SnapshotStore {
     return snapshotName(this.#reserved);
   }
 
-  #verifyScratch(name: string): Promise<VerifiedSnapshot> {
-    return verifySnapshot(this.#directory.disk, inScratch(name), this.#origin(), this.#digest);
+  #verify(path: string): Promise<VerifiedSnapshot> {
+    return verifySnapshot(this.#directory.disk, path, this.#origin(), this.#digest);
   }
 
   /** Null when a snapshot of the same or a later instance came first. */
@@ -373,9 +436,11 @@ export class SnapshotStore {
         ],
         // Installs only go up, so this is the newest one received.
         received: from === 'received' ? { file: name, instance } : manifest.received,
+        receiving: manifest.receiving?.file === name ? null : manifest.receiving,
         nextSnapshot: Math.max(manifest.nextSnapshot, this.#reserved + 1),
       });
-      await this.#directory.update(change, [name]);
+      const inPlace = this.#directory.manifest.receiving?.file === name;
+      await this.#directory.update(change, inPlace ? [] : [name]);
       return entry;
     });
   }

@@ -17,8 +17,8 @@ import type { Disk, DiskFile } from '../ports/disk.ts';
 import { inScratch, withFile } from './files.ts';
 import { verifiedPrefix } from './snapshot-reader.ts';
 
-/** Bytes of a peer's stream that are written before they are flushed. */
-const receivedFlushBytes = 256 * 1024;
+/** Bytes that are written before they are flushed: few enough that a flush of the log never waits long behind them. */
+const flushBytes = 256 * 1024;
 
 /** A point-in-time view of a database: what a snapshot takes from `ApplicationView` of the runtime. */
 export interface SnapshotView {
@@ -85,15 +85,17 @@ export async function writeSnapshotAt(
 ): Promise<void> {
   await withFile(disk, path, 'exclusive', async (file) => {
     let offset = 0;
-    let index = 0;
+    let flushed = 0;
     for (const bytes of snapshotParts(source, digest)) {
       // Small pieces, each flushed before the next, and flushes of the log in between; the header goes with the first.
-      if (index > 1) await source.pause(offset);
+      if (offset > 0) await source.pause(offset);
       await file.write(offset, bytes);
-      if (index > 0) await file.flush();
       offset += bytes.length;
-      index++;
+      if (offset - flushed < flushBytes) continue;
+      await file.flush();
+      flushed = offset;
     }
+    await file.flush();
   });
 }
 
@@ -112,7 +114,7 @@ function* chunksOf(records: Iterable<Uint8Array>): Generator<readonly Uint8Array
   if (chunk.length > 0) yield chunk;
 }
 
-/** A peer's stream on its way into a file in scratch/. */
+/** A peer's stream on its way into a file. */
 export class ReceivedFile {
   readonly #file: DiskFile;
   #offset = 0;
@@ -122,15 +124,21 @@ export class ReceivedFile {
     this.#file = file;
   }
 
+  /** A new one in scratch/. */
   static async open(disk: Disk, name: string): Promise<ReceivedFile> {
     await disk.remove(inScratch(name));
     return new ReceivedFile(await disk.open(inScratch(name), { create: 'exclusive' }));
   }
 
+  /** One that is in its place; what it holds is looked at by {@link ReceivedFile.rewind}. */
+  static async at(disk: Disk, name: string): Promise<ReceivedFile> {
+    return new ReceivedFile(await disk.open(name, { create: false }));
+  }
+
   async append(chunk: Uint8Array): Promise<void> {
     await this.#file.write(this.#offset, chunk);
     this.#offset += chunk.length;
-    if (this.#offset - this.#flushed >= receivedFlushBytes) await this.flush();
+    if (this.#offset - this.#flushed >= flushBytes) await this.flush();
   }
 
   /** Back to the end of what is whole and checked, so that it can be gone on from there. The rest is written over. */

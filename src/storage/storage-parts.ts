@@ -14,6 +14,7 @@ import type { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import { invariant } from '../core/invariant.ts';
 import type { CellIdentity, Manifest, MemberIdentity, SnapshotEntry } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
+import { encodeValue } from '../formats/value.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import { type Disk, DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
@@ -115,6 +116,8 @@ export interface OpenedParts {
   readonly parts: StorageParts;
   /** Of log that the newest snapshot does not need. */
   readonly walBytes: number;
+  /** Of values in the log above the newest snapshot: what this start has to apply. */
+  readonly replayBytes: number;
 }
 
 /** As `ReplicaStorage.open`, with its errors. */
@@ -148,7 +151,7 @@ export async function openParts(disk: Disk, options: StorageOptions): Promise<Op
     quarantined,
     manifest: directory.manifest,
   };
-  return { recovered, parts: { ...parts, snapshots }, walBytes: walBytesOf(start) };
+  return { recovered, parts: { ...parts, snapshots }, walBytes: walBytesOf(start), replayBytes: replayBytesOf(start) };
 }
 
 interface FoundDirectory {
@@ -269,6 +272,13 @@ const walBytesOf = ({ log, snapshot }: Start): number =>
   log.live
     .filter(({ highest }) => highest > (snapshot?.handle.instance ?? 0))
     .reduce((sum, { bytes }) => sum + bytes, 0);
+
+function replayBytesOf({ log, snapshot }: Start): number {
+  const from = snapshot?.handle.instance ?? 0;
+  let bytes = 0;
+  for (const { instance, value } of log.entries.values()) if (instance > from) bytes += encodeValue(value).length;
+  return bytes;
+}
 
 const asDiskError = (error: Error): DiskError =>
   error instanceof DiskError ? error : new DiskError('io', '', error.message, { cause: error });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { CellClient, keyPath } from '../support/cell-client.ts';
 import { withCell } from '../support/cell-process.ts';
+import { ordersOf, startWith } from '../support/hooks/hooks.ts';
 import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
 import { until } from '../support/until.ts';
 
@@ -56,6 +57,44 @@ it('a follower that was down while the log was cut comes back by a snapshot and 
     expect(last).toMatchObject({ status: 200, body: `v${written - 1}`.padEnd(1_000, '.') });
     master.start();
     await cell.agreement();
+    await client.close();
+  });
+});
+
+it('a process that is killed half-way through a snapshot goes on with it when it starts again', async () => {
+  const env = tunedEnv({
+    snapshotLogBytes: 512 * 1024,
+    segmentBytes: 256 * 1024,
+    limits: { retainBehindSnapshotInstances: 8 },
+  });
+  await withCell({ replicas: 3, programOf: () => tuned.program, env }, async (cell) => {
+    const master = await cell.master();
+    const [follower, other] = cell.others(master) as [typeof master, typeof master];
+    const client = new CellClient({ urls: cell.urls, random: new Random(1) });
+    let written = 0;
+    const put = async (): Promise<void> => {
+      const body = `v${written}`.padEnd(8_000, '.');
+      const path = keyPath(`k${written++ % 120}`);
+      expect(await client.perform({ method: 'PUT', path, body, repeatable: true }, 10_000)).toMatchObject({
+        status: 200,
+      });
+    };
+    await put();
+    const { applied } = (await follower.status())!.instances;
+    await follower.kill();
+    await until('the others have cut what it lacks', async () => {
+      for (let i = 0; i < 40; i++) await put();
+      const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
+      return written > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
+    });
+    // Parts of 64 KiB: eight of them are here when it dies.
+    startWith(follower, ordersOf({ point: 'fetch.chunk', moment: 'after', nth: 8, act: { kind: 'crash' } }));
+    expect(await follower.end(30_000)).toMatchObject({ signal: 'SIGKILL' });
+    follower.start();
+    await cell.agreement();
+    const went = /"offset":(\d+),"msg":"going on with a snapshot that is half here"/.exec(follower.log());
+    expect(Number(went?.[1])).toBeGreaterThan(256 * 1024);
+    expect((await follower.status())!.entries).toBe(120);
     await client.close();
   });
 });

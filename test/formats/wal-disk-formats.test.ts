@@ -93,6 +93,7 @@ const manifest: Manifest = {
     },
   },
   floor: 2 ** 38,
+  receiving: { file: 'snapshot-00000002', instance: 21, digest: 'ce'.repeat(32) },
   move: {
     folder: 'former/generation-1',
     aside: ['wal-00000006'],

@@ -66,6 +66,8 @@ export async function handledLog(names: readonly string[], limits: Partial<Limit
     walBytesSinceSnapshot: () => 0,
     takeSnapshot: unused,
     receiveSnapshot: unused,
+    unfinishedSnapshot: () => null,
+    resumeSnapshot: unused,
     newestSnapshot: async () => null,
     setAside: async () => undefined,
     takeBack: async () => undefined,

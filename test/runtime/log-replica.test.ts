@@ -52,6 +52,8 @@ async function comingBack(count: number, options: { snapshotLogBytes: number }) 
       return { instance: handle.instance, bytes: 0 };
     },
     receiveSnapshot: () => Promise.reject(new Error('not asked for')),
+    unfinishedSnapshot: () => null,
+    resumeSnapshot: async () => null,
     record: async () => undefined,
     newestSnapshot: async () => null,
     setAside: async () => undefined,

@@ -16,38 +16,47 @@ interface Provider {
 
 const part = 10;
 
-function bench(providers: Readonly<Record<string, Provider>>) {
+function bench(providers: Readonly<Record<string, Provider>>, left: { file: string; bytes: number } | null = null) {
   const log: string[] = [];
   const installed: string[] = [];
   let open = 0;
+  let unfinished = left === null ? null : { instance: 9, digest: `digest of ${left.file}` };
   const storage = {
     receiveSnapshot: async () => {
-      open++;
-      const id = log.push('receive');
-      let bytes = '';
-      void id;
-      return {
-        append: async (chunk: Uint8Array) => {
-          bytes += Buffer.from(chunk).toString();
-          if (bytes.includes('!')) throw new Error('disk full');
-        },
-        rewind: async () => {
-          bytes = bytes.slice(0, Math.floor(bytes.length / part) * part);
-          return bytes.length;
-        },
-        finish: async (digest: string | null) => {
-          open--;
-          if (digest !== null && digest !== `digest of ${bytes}`) throw new Error(`spliced: ${bytes}`);
-          installed.push(bytes);
-          return { handle: { instance: 1 } } as never;
-        },
-        abort: async () => {
-          open--;
-          log.push('abort');
-        },
-      };
+      log.push('receive');
+      return receiver('');
+    },
+    unfinishedSnapshot: () => unfinished,
+    resumeSnapshot: async () => {
+      log.push('take up');
+      unfinished = null;
+      return left === null ? null : receiver(left.file.slice(0, left.bytes));
     },
   } as unknown as LogStorage;
+  function receiver(had: string) {
+    open++;
+    let bytes = had;
+    return {
+      append: async (chunk: Uint8Array) => {
+        bytes += Buffer.from(chunk).toString();
+        if (bytes.includes('!')) throw new Error('disk full');
+      },
+      rewind: async () => {
+        bytes = bytes.slice(0, Math.floor(bytes.length / part) * part);
+        return bytes.length;
+      },
+      finish: async (digest: string | null) => {
+        open--;
+        if (digest !== null && digest !== `digest of ${bytes}`) throw new Error(`spliced: ${bytes}`);
+        installed.push(bytes);
+        return { handle: { instance: 1 } } as never;
+      },
+      abort: async () => {
+        open--;
+        log.push('abort');
+      },
+    };
+  }
   const network = {
     fetchSnapshot: async (
       from: ReplicaId,
@@ -130,6 +139,26 @@ describe('a snapshot on its way', () => {
     await fetch('e');
     await fetch('e', 9);
     expect(open()).toBe(0);
+  });
+
+  it('is gone on with by another process, from whoever has the same file', async () => {
+    const { fetch, log, installed, open } = bench({ b: { file: first, instance: 9 } }, { file: first, bytes: 28 });
+    await fetch('b');
+    expect(log).toEqual(['take up', 'b from 20']);
+    expect([installed, open()]).toEqual([[first], 0]);
+  });
+
+  it('that another process has left is let go where nobody has that file any more, or the log led beyond it', async () => {
+    const gone = bench({ b: { file: second, instance: 12 } }, { file: first, bytes: 28 });
+    await gone.fetch('b');
+    expect(gone.log).toEqual(['take up', 'b from 0', 'abort', 'receive']);
+    expect([gone.installed, gone.open()]).toEqual([[second], 0]);
+    const reached = bench({}, { file: first, bytes: 28 });
+    reached.intake.reached(8);
+    expect(reached.log).toEqual([]);
+    reached.intake.reached(9);
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect([reached.log, reached.open()]).toEqual([['take up', 'abort'], 0]);
   });
 
   it('says how far it is, and from whom', async () => {

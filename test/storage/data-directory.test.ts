@@ -148,6 +148,18 @@ describe('a data directory', () => {
     expect((await open(without)).recovered.copied).toBe(true);
   });
 
+  it('that was copied without IDENTITY becomes the original once, though each other member confirms it', async () => {
+    const disk = await formedDisk();
+    await (await open(disk)).close();
+    disk.image.names.delete('IDENTITY');
+    const storage = await open(disk);
+    expect(storage.recovered.copied).toBe(true);
+    await Promise.all([storage.adopt(), storage.adopt()]);
+    await storage.adopt();
+    await storage.flush();
+    expect((await open(disk.crash({ writes: 'lost', names: 'lost' }))).recovered.copied).toBe(false);
+  });
+
   it('with a damaged, missing, newer or older manifest is refused by name', async () => {
     const disk = await formedDisk();
     const storage = await open(disk);
