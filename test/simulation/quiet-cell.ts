@@ -19,6 +19,8 @@ export class QuietCell {
   readonly scheduler = new Scheduler();
   readonly random: Random;
   readonly machines: readonly Machine[];
+  /** Names of the errors with which a replica may refuse its disk, besides that it was rolled back. */
+  readonly refusals = new Set<string>();
   #written = 0;
 
   constructor(seed: number) {
@@ -60,8 +62,9 @@ export class QuietCell {
           note: () => undefined,
           peers: (peer) => this.machines.find((machine) => machine.name === peer),
           onFatal: (machine, error) => {
-            if (!(error instanceof DataRolledBackError)) throw error;
-            machine.halt({ code: error.code, message: error.message, item: machine.name });
+            if (!(error instanceof DataRolledBackError || this.refusals.has(error.name))) throw error;
+            const code = error instanceof DataRolledBackError ? error.code : error.name;
+            machine.halt({ code, message: error.message, item: machine.name });
           },
           onRecovered: () => undefined,
         }),
