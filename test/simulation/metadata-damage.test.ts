@@ -19,7 +19,7 @@ const refusals = ['ManifestCorruptError', 'PromiseLostError', 'WalCorruptError',
 function damage({ disk }: Machine, cell: QuietCell): readonly string[] {
   const { random } = cell;
   const struck: string[] = [];
-  for (let n = random.between(1, 3); n > 0; n--) {
+  for (let n = 1 + random.below(3); n > 0; n--) {
     const files = [...disk.image.names].flatMap(([name, inode]) =>
       inode === 'folder' || name.includes('/') ? [] : [{ name, inode, used: inode.cached.used() }],
     );
@@ -45,14 +45,14 @@ async function play(seed: number): Promise<{ readonly hit: number; readonly outc
   for (const name of refusals) cell.refusals.add(name);
   const { random, machines } = cell;
   await cell.start();
-  for (let i = 0; i < random.between(2, 8); i++) await cell.write();
+  for (let i = 0; i < 2 + random.below(7); i++) await cell.write();
   for (const machine of machines) if (random.chance(0.5)) void machine.log?.takeSnapshot();
   await cell.run(random.between(100, 1_500));
   for (let i = 0; i < random.below(5); i++) await cell.write();
   await cell.run(500);
   const value = String(cell.written);
 
-  const hit = random.chance(0.5) ? 1 : random.between(2, 3);
+  const hit = random.chance(0.5) ? 1 : 2 + random.below(2);
   const struck = new Map<Machine, readonly string[]>();
   const isBeforeStop = random.chance(0.5);
   const strike = (): void => {
