@@ -33,7 +33,7 @@ export const generations: readonly Mutant[] = [
     edits: [
       {
         file: 'src/operator/restore/restore.ts',
-        find: '  await orLift(() => steps.refuseAlive(fenced, away));\n',
+        find: '  await look();\n',
         replace: '',
       },
     ],

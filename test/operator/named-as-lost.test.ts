@@ -2,6 +2,9 @@
  * Members that an operator names as lost, and that are not: the fenced ones are connected to them, or were a moment ago, or hear a
  * master there. Going on without them would lose what they go on acknowledging (design §1, §3; operators' mistakes O2, O9).
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { applyPlan } from '../../src/operator/recovery/apply.ts';
 import { makePlan } from '../../src/operator/recovery/plan.ts';
@@ -87,12 +90,12 @@ async function lone(): Promise<FakeRecoveryMember> {
   return n1;
 }
 
-const restore = (member: FakeRecoveryMember): Promise<unknown> =>
+const restore = (member: FakeRecoveryMember, file = 'backup'): Promise<unknown> =>
   restoreCell(
     { endpoints: [member.url], timeout: timeoutMs },
     {
       ...accepted,
-      backup,
+      backup: { ...backup, file },
       again: false,
       inPlaceOf: null,
       saveTo: null,
@@ -128,6 +131,26 @@ describe('cell restore without members that are called lost', () => {
       message: expect.stringMatching(/The fence is lifted: the cell is as it was before/),
     });
     expect([member.asked, member.attempt]).toEqual([['fence', 'lift'], null]);
+  });
+});
+
+describe('a file that takes long to be brought to the first member', () => {
+  it('is looked behind once more: they came back meanwhile, nobody is made ready, and the fence is lifted', async () => {
+    const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'paxosctl-lost-')), 'backup');
+    writeFileSync(file, Buffer.alloc(backup.bytes));
+    const member = await lone();
+    member.onStep = ({ op }) => {
+      if (op === 'offer') member.status = { peers: ['n2'] };
+    };
+    try {
+      await expect(restore(member, file)).rejects.toMatchObject({
+        ...notLost,
+        message: expect.stringMatching(/The fence is lifted: the cell is as it was before/),
+      });
+    } finally {
+      rmSync(path.dirname(file), { recursive: true });
+    }
+    expect([member.asked, member.attempt]).toEqual([['fence', 'offer', 'lift'], null]);
   });
 });
 

@@ -58,7 +58,8 @@ export class FakeRecoveryMember {
       this.attempt = { generation, generationId, step: 'fenced', decision: '', source, state: null, before: null };
     }
     if (step.op === 'lift') this.attempt = null;
-    send(response, 200, { report: this.report(), state: null, offered: 0 });
+    const offered = step.op === 'offer' ? step.offset + Buffer.from(step.pieceBase64, 'base64').length : 0;
+    send(response, 200, { report: this.report(), state: null, offered });
   }
 
   #statusDocument(): object {

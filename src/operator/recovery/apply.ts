@@ -57,16 +57,22 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
   const fenced = await steps.fence(same);
   const begun = steps.begunBy(fenced);
   if (begun !== null) return result(await steps.allActive(begun), plan.price);
-  let decided: Decided;
-  try {
-    decided = decide({ ...plan, reports: await steps.compared(fenced), collected: plan.collected });
-    refuseDearer(decided.price, options, asking);
-    // Somebody may have come back while they were fenced.
-    await refuseNotGone(plan, steps, fenced, options);
-  } catch (error) {
-    throw await steps.givenUp(error, fenced);
-  }
-  return result(await steps.carryOut(decided, sourceOf(plan, decided)), decided.price);
+  const orLift = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw await steps.givenUp(error, fenced);
+    }
+  };
+  // Somebody may have come back while they were fenced; and while a large file was brought there.
+  const look = (): Promise<void> => orLift(() => refuseNotGone(plan, steps, fenced, options));
+  const decided = await orLift(async () => {
+    const now = decide({ ...plan, reports: await steps.compared(fenced), collected: plan.collected });
+    refuseDearer(now.price, options, asking);
+    return now;
+  });
+  await look();
+  return result(await steps.carryOut(decided, sourceOf(plan, decided), look), decided.price);
 }
 
 const whatItIs = ({ kind }: RecoverPlan): string =>

@@ -206,11 +206,19 @@ export class Steps {
     return taken;
   }
 
-  /** Until all members of the decision are active. @returns their names. */
-  async carryOut({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null): Promise<string[]> {
+  /**
+   * Until all members of the decision are active. `lastLook` comes right before the first of them may be ready: bringing a large file there
+   * takes long, and whoever was called lost may be back by then. What it throws ends the attempt, with nobody ready.
+   * @returns their names.
+   */
+  async carryOut(
+    { decision, digest }: Pick<Decided, 'decision' | 'digest'>,
+    source: Source | null,
+    lastLook: () => Promise<void> = async () => undefined,
+  ): Promise<string[]> {
     const { to, onStep } = this.#options;
     const { base, members, cellId } = decision;
-    const { instance, sha256 } = await this.#built({ decision, digest }, source);
+    const { instance, sha256 } = await this.#built({ decision, digest }, source, lastLook);
     for (const { name } of members) {
       if (name === base) continue;
       onStep(`bringing it to ${name}`);
@@ -222,15 +230,20 @@ export class Steps {
   }
 
   /** The first that is ready. A refusal before that leaves nobody in a generation that nobody is making. */
-  async #built({ decision, digest }: Pick<Decided, 'decision' | 'digest'>, source: Source | null) {
+  async #built(
+    { decision, digest }: Pick<Decided, 'decision' | 'digest'>,
+    source: Source | null,
+    lastLook: () => Promise<void>,
+  ) {
     const { to, onStep } = this.#options;
     const { base, offered } = decision;
     const offer = async (): Promise<void> => {
       if (offered !== null && source !== null) await this.#offer(base, offered, source.file);
     };
     if (offered !== null && source !== null) onStep(`offering the file to ${base}`);
+    await offer().catch((error: unknown) => this.#refused(error));
+    await lastLook();
     try {
-      await offer();
       onStep(`making the state of generation ${to.generation} on ${base}`);
       return await this.#untilReady(base, { op: 'build', decision, digest }, offer);
     } catch (error) {

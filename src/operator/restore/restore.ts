@@ -131,9 +131,10 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   });
   onStep('saving the present state');
   const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options));
-  // Somebody may have come back meanwhile: from the next step on the members go on by themselves.
-  await orLift(() => steps.refuseAlive(fenced, away));
-  return result(decided.price, saved, await steps.carryOut(decided, { file: backup.file }));
+  // Somebody may have come back meanwhile; and again when the file lies there: from then on the members go on by themselves.
+  const look = (): Promise<void> => orLift(() => steps.refuseAlive(fenced, away));
+  await look();
+  return result(decided.price, saved, await steps.carryOut(decided, { file: backup.file }, look));
 }
 
 async function foundDone(report: RecoverReport, steps: Steps, options: RestoreOptions): Promise<RestoreResult> {
