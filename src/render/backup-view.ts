@@ -11,7 +11,13 @@ export function backupText(backups: BackupStatusDocument): string {
     saved === null
       ? coloured('yellow', 'none saved yet')
       : `saved ${duration(saved.ageMs)} ago (instance ${grouped(saved.instance)} on ${printable(saved.where)})`,
-    ...(saved === null ? [] : [rehearsed === null ? 'never rehearsed' : `rehearsed ${duration(rehearsed.ageMs)} ago`]),
+    ...(saved === null
+      ? []
+      : [
+          rehearsed === null
+            ? 'never rehearsed'
+            : `rehearsed ${duration(rehearsed.ageMs)} ago (instance ${grouped(rehearsed.instance)})`,
+        ]),
   ];
   const set =
     schedule === null ? 'no schedule' : `every ${duration(schedule.everyMs)} to ${printable(schedule.directory)}`;

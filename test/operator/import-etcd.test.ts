@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OperatorError } from '../../src/errors/index.ts';
-import { EtcdGateway, endOf } from '../../src/operator/etcd/gateway.ts';
+import { EtcdGateway, type EtcdPage, type EtcdQuery, type EtcdSource, endOf } from '../../src/operator/etcd/gateway.ts';
 import {
   dryRunFromEtcd,
   type EtcdImportOptions,
@@ -45,10 +45,18 @@ class Cell extends FakeImportTarget implements ExportSource {
   }
 }
 
-const copy = (cell: Cell, change: Partial<EtcdImportOptions> & { user?: string } = {}): Promise<EtcdImportResult> => {
-  const { user = null, ...more } = change;
+const gatewayWith = (change: (page: EtcdPage, query: EtcdQuery) => EtcdPage): EtcdSource => {
+  const gateway = new EtcdGateway({ urls: [etcd.url], timeoutMs: 2_000, user: null });
+  return { page: async (query) => change(await gateway.page(query), query) };
+};
+
+const copy = (
+  cell: Cell,
+  change: Partial<EtcdImportOptions> & { user?: string; from?: EtcdSource } = {},
+): Promise<EtcdImportResult> => {
+  const { user = null, from, ...more } = change;
   const urls = more.urls ?? [etcd.url];
-  const source = new EtcdGateway({ urls, timeoutMs: 2_000, user });
+  const source = from ?? new EtcdGateway({ urls, timeoutMs: 2_000, user });
   const options = {
     urls,
     prefix: '',
@@ -141,6 +149,17 @@ describe('a copy of etcd', () => {
     etcd.answerBytesMax = 300_000;
     etcd.put(Array.from({ length: 40 }, (_, at) => [Buffer.from(`k${at}`), Buffer.alloc(100_000, at)] as const));
     expect((await copy(new Cell())).verified).toMatchObject({ entries: 40, different: 0 });
+  });
+
+  it('writes nothing when etcd gives fewer keys than it says that it has', async () => {
+    etcd.put(many(20));
+    const cell = new Cell();
+    const cut = gatewayWith((page) => ({ ...page, entries: page.entries.slice(0, 15), more: false }));
+    const error = await failure(copy(cell, { from: cut }));
+    expect(error).toMatchObject({ exitCode: 4, facts: { count: 20, given: 15 } });
+    const empty = gatewayWith((page) => ({ ...page, entries: [], more: true }));
+    expect(await failure(copy(cell, { from: empty }))).toMatchObject({ exitCode: 4 });
+    expect(cell.values.size).toBe(0);
   });
 
   it('finds what is not in the cell as it is in etcd', async () => {

@@ -159,13 +159,9 @@ type Found = Pick<EtcdJournal, 'clusterId' | 'revision' | 'total' | 'leased'>;
 
 /** Which revision, and that every key of it can be one here. @throws {RefusedError} naming those that cannot. */
 async function keysOf(source: EtcdSource, { prefix, urls }: Asked, onSeen: (total: number) => void): Promise<Found> {
-  const { clusterId, count, revision } = await source.page({
-    prefix,
-    after: null,
-    revision: null,
-    limit: 1,
-    keysOnly: true,
-  });
+  const first = { prefix, after: null, limit: 1, keysOnly: true };
+  const { clusterId, revision } = await source.page({ ...first, revision: null });
+  const { count } = await source.page({ ...first, revision });
   const wrong: string[] = [];
   let [total, leased, unfitCount] = [0, 0, 0];
   for await (const entry of readEtcd(source, { prefix, revision, keysOnly: true })) {
@@ -174,6 +170,13 @@ async function keysOf(source: EtcdSource, { prefix, urls }: Asked, onSeen: (tota
     const why = unfit(entry.key);
     if (why !== null && ++unfitCount <= namedMax) wrong.push(`${shown(entry.key)}: ${why}`);
     if (total % 5_000 === 0) onSeen(count);
+  }
+  // Of the same revision: a page that ended too early would be missing in the comparison as well.
+  if (total !== count) {
+    throw new CheckFailedError(
+      `etcd says that it has ${count} keys at revision ${revision}, and gave ${total}; nothing was written.`,
+      { facts: { count, given: total, revision } },
+    );
   }
   if (unfitCount === 0) return { clusterId, revision, total, leased };
   throw new RefusedError(

@@ -1,5 +1,6 @@
 /** All of etcd at one revision, in the order of the keys; pages grow and shrink so that an answer has a few megabytes. */
 import { isUtf8 } from 'node:buffer';
+import { CheckFailedError } from '../../errors/index.ts';
 import { type EtcdEntry, type EtcdSource, PageTooLargeError } from './gateway.ts';
 
 export interface EtcdReading {
@@ -29,7 +30,9 @@ export async function* readEtcd(source: EtcdSource, reading: EtcdReading): Async
     }
     yield* page.entries;
     const last = page.entries.at(-1);
-    if (!page.more || last === undefined) return;
+    if (!page.more) return;
+    // What is behind it would be missing, here and in the comparison.
+    if (last === undefined) throw new CheckFailedError('etcd says that there are more keys, and gives none of them.');
     after = last.key;
     if (!keysOnly) limit = nextLimit(limit, page.entries);
   }

@@ -166,7 +166,10 @@ export class BackupKeeper {
     const { clocks, log } = this.#options;
     const nowMs = clocks.now().monotonicMs;
     const last = this.#entries().scheduled?.where;
-    const free = this.#candidates(schedule).filter(({ name }) => (this.#failed.get(name)?.untilMs ?? 0) <= nowMs);
+    const candidates = this.#candidates(schedule);
+    // Nobody else is named, and the master makes none while there are others.
+    if (candidates.length === 0) this.#noneMay(schedule);
+    const free = candidates.filter(({ name }) => (this.#failed.get(name)?.untilMs ?? 0) <= nowMs);
     const found = free.find(({ name }) => name === last) ?? free[0];
     if (found === undefined) return null;
     const { directory } = schedule;
@@ -176,6 +179,13 @@ export class BackupKeeper {
       cellTimeMs: Math.floor(log.core.cellTimeMs(now)),
     };
     return { ...found, directory, atLeast: log.appliedUpTo, asked, begun: false, heardMs: nowMs, waitingMs: null };
+  }
+
+  #noneMay({ members: wanted }: BackupScheduleDocument): void {
+    const { log, self } = this.#options;
+    const own = log.core.configuration.members.find((member) => memberId(member) === self);
+    if (own === undefined || wanted?.includes(own.name) !== true) return;
+    this.#failed.set(own.name, { why: 'it is master, and backups are made by the others', untilMs: 0 });
   }
 
   #candidates({ members: wanted }: BackupScheduleDocument): readonly Candidate[] {

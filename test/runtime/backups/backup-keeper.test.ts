@@ -120,6 +120,14 @@ describe('the master of a cell with a schedule', () => {
     expect(keeper.failed()).toEqual([]);
   });
 
+  it('says why nobody makes one where the only member that is named is master', async () => {
+    cell.schedule({ members: ['n1'] });
+    const { keeper } = keeperOf('n1');
+    await looks(keeper, 3);
+    expect(asked).toEqual([]);
+    expect(keeper.failed()).toEqual([{ member: 'n1', why: 'it is master, and backups are made by the others' }]);
+  });
+
   it('gives up a member that does not answer, or whose disk does not', async () => {
     cell.schedule();
     answers = { n2: () => null, n3: () => ({ state: 'running', instance: 1, bytes: 0, idleMs: 40_000 }) };
