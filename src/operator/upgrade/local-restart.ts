@@ -44,8 +44,15 @@ export function localRestart(directory: string, own: LocalProgram): (name: strin
 function pidOf(directory: string, name: string): number | null {
   try {
     const pid = Number(readFileSync(path.join(directory, `${name}.pid`), 'utf8'));
-    return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
+    return Number.isSafeInteger(pid) && pid > 1 && isReplica(pid, name) ? pid : null;
   } catch {
     return null;
   }
+}
+
+/** A folder whose process was killed has numbers that others may have by now. Where nobody tells, the number is believed. */
+function isReplica(pid: number, name: string): boolean {
+  if (!existsSync('/proc/self/cmdline')) return true;
+  const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  return args.includes('start') && args[args.indexOf('--name') + 1] === name;
 }
