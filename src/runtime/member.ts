@@ -548,6 +548,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     });
     this.#deskMember = {
       manifest,
+      level: () => storage.manifest.level,
       log,
       membership,
       questions,

@@ -12,6 +12,7 @@ import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { Manifest, RecordedPoint } from '../formats/manifest.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
+import { SnapshotCorruptError, WalCorruptError } from '../storage/errors.ts';
 import { readingDisk } from '../storage/reading-disk.ts';
 import { RehearsalGapError, readRehearsal } from '../storage/rehearsal-source.ts';
 import type { LogApplication } from './application.ts';
@@ -61,6 +62,12 @@ export async function rehearse(disk: Disk, manifest: Manifest, options: Rehearsa
     if (error instanceof Difference) throw new RehearsalFailedError({ ...facts, ...error.facts }, error);
     if (error instanceof RehearsalGapError) {
       throw new RehearsalImpossibleError({ ...facts, instance: error.instance, problem: error.message }, error);
+    }
+    // Not for this version to say what becomes of it: the one before repairs it from the others, or says that it cannot.
+    if (error instanceof SnapshotCorruptError || error instanceof WalCorruptError) {
+      const { file, problem } = error.facts;
+      const instance = manifest.snapshots.find((it) => it.file === file)?.instance ?? 0;
+      throw new RehearsalImpossibleError({ ...facts, instance, problem: `${file}: ${problem}` }, error);
     }
     throw error;
   }

@@ -1,5 +1,5 @@
 /** `node rehearse`: what a start of this version would do with a data directory, told without touching it. */
-import { DataDirectoryForeignError, OperatorError } from '../errors/index.ts';
+import { DataDirectoryForeignError, OperatorError, RehearsalImpossibleError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Disk } from '../ports/disk.ts';
@@ -72,7 +72,8 @@ async function followed(
       return { manifest, rehearsed };
     } catch (error) {
       // Files may go, and groups may be half written, while they are read: only what stays bad is bad.
-      if (look >= looksMax || (error instanceof OperatorError && error.exitCode === 22)) throw error;
+      const isDamaged = error instanceof RehearsalImpossibleError;
+      if (look >= looksMax || (error instanceof OperatorError && error.exitCode === 22 && !isDamaged)) throw error;
       const now = await formedManifest(disk, directory);
       if (look > 1 && sameFiles(manifest, now)) throw error;
     }

@@ -241,6 +241,19 @@ describe('a rehearsal', () => {
     await expect(run(disk)).resolves.toMatchObject({ points: 1 });
   });
 
+  it('leaves a damaged snapshot to the version before, which repairs it', async () => {
+    const { disk, snapshot, storage, write } = await history();
+    await write([mastership, ...range(2, 5)]);
+    await snapshot();
+    await storage.close();
+    const damaged = (await disk.list('')).find(({ name }) => name.startsWith('snapshot-'));
+    const file = await disk.open(damaged?.name ?? '', { create: false });
+    await file.write(0, new Uint8Array(64));
+    await file.close();
+    const message = expect.stringMatching(/snapshot-.*: .* Start version 0\.1\.0 on it/);
+    await expect(run(disk)).rejects.toMatchObject({ exitCode: 22, message, facts: { lastVersion: '0.1.0' } });
+  });
+
   it('says which instance is missing when the log does not lead to the recorded point', async () => {
     const { disk, point, storage, write } = await history();
     await write([mastership, ...range(2, 5)]);

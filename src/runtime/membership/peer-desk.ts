@@ -33,7 +33,10 @@ const flushMsMax = 700;
 
 /** What there is once this replica takes part. */
 export interface DeskMember {
+  /** As it was when this replica started. */
   readonly manifest: Manifest;
+  /** In force now, and not at the start: whoever is admitted must not be taken for data of before. */
+  level(): number;
   readonly log: MemberLog;
   readonly membership: MembershipService;
   readonly questions: PeerQuestions;
@@ -231,8 +234,10 @@ const urlsOf = ({ log }: DeskMember): readonly string[] => log.core.configuratio
 const memberNamed = ({ log }: DeskMember, name: string): Member | undefined =>
   log.core.configurations.at(-1)?.configuration.members.find((member) => member.name === name);
 
-function admissionOf({ incarnation }: Member, { manifest, log }: DeskMember): AdmissionDocument {
-  const { cell, level, configurations } = manifest;
+function admissionOf({ incarnation }: Member, own: DeskMember): AdmissionDocument {
+  const { manifest, log } = own;
+  const { cell, configurations } = manifest;
+  const level = own.level();
   const present = log.core.configurations.flatMap(({ configuration }) => configuration.members);
   const members = present.map((member) => ({ id: memberId(member), url: member.url }));
   return { cell, level, configurations, incarnation, members };

@@ -17,6 +17,7 @@ class CellOfOne {
   readonly lived = new Set<ReplicaId>();
   /** Something happens while the log decides. */
   meanwhile: () => unknown = () => undefined;
+  level = 1;
   n4: Member = { name: 'n4', incarnation: 50, role: 'learner', url };
   #next = 60;
   #desk: PeerDesk;
@@ -67,6 +68,7 @@ class CellOfOne {
     };
     const member = {
       manifest: { cell: { id: 'cell' }, level: 1, configurations: [] },
+      level: () => this.level,
       log,
       membership: { change, broughtForth: (id: ReplicaId) => broughtForth.has(id) },
       questions: { identity: async () => ({ name: 'n4', token: this.token }) },
@@ -97,6 +99,12 @@ describe('the identity of a member without a vote', () => {
   it('is for the process that asks first at its address, however often it asks', async () => {
     const cell = new CellOfOne();
     expect([await cell.given(), await cell.given()]).toEqual([50, 50]);
+  });
+
+  it('comes with the level that is in force, however long ago the master started', async () => {
+    const cell = new CellOfOne();
+    cell.level = 3;
+    expect(await cell.asks()).toMatchObject({ kind: 'admitted', document: { level: 3 } });
   });
 
   it('is not for a second process of that name, which gets the next one', async () => {
