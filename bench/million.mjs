@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { whileAdding } from './adding.mjs';
+import { addUnderLoad } from './adding.mjs';
 import { runClosedLoop } from './load/closed-loop.mjs';
 import { checkFilled, fill } from './load/fill.mjs';
 import { describeMachine } from './measure/machine.mjs';
@@ -152,9 +152,122 @@ async function fillPatiently(cell, keys, say) {
   return moved;
 }
 
+async function measureWork(cell, { keys, seconds, rounds, directory, row, samples, say }) {
+  const alone = await load(cell, { seconds, beside: null, directory });
+  samples.push({ alone });
+  row(
+    '64 writers alone',
+    `${Math.round(alone.rate)}/s, p99 ${alone.p99.toFixed(1)} ms, loop p99.9 ${alone.delay.p999.toFixed(1)} ms`,
+    '–',
+  );
+  const everyMember = async () => {
+    for (const member of cell.members) await post(member, '/v1/snapshots');
+  };
+  const works = [
+    ['snapshots', everyMember],
+    ['deep scans', deepScan],
+  ];
+  for (const [what, beside] of works) {
+    try {
+      const during = await load(cell, { seconds, beside, directory });
+      samples.push({ [what]: during });
+      row(
+        `${what} under 64 writers: write p99`,
+        `${during.p99.toFixed(1)} ms = ${(during.p99 / alone.p99).toFixed(2)} × (${Math.round(during.rate)}/s, ${during.done} done)`,
+        '≤ 3 ×',
+      );
+      row(
+        `${what} under 64 writers: event loop of the master p99.9`,
+        `${during.delay.p999.toFixed(1)} ms (max ${during.delay.max.toFixed(0)})`,
+        '≤ 20 ms',
+      );
+      row(`${what} under 64 writers: changes of master`, `${during.masterChanges}`, '0');
+    } catch (error) {
+      row(`${what} under 64 writers`, `failed: ${error.message}`, '');
+    }
+  }
+
+  const restarts = { clean: [], killed: [], oneClean: [], oneKilled: [] };
+  const memory = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const how of ['oneClean', 'oneKilled']) {
+      const leader = await cell.leader();
+      const member = cell.members.find((it) => it !== leader);
+      if (how === 'oneClean') await member.stop();
+      else {
+        member.killNow();
+        await sleep(300);
+      }
+      const startedMs = performance.now();
+      member.start();
+      restarts[how].push(Math.max(...(await untilReady([member], startedMs))) / 1000);
+      say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
+    }
+    for (const how of ['clean', 'killed']) {
+      if (how === 'clean') await cell.stop();
+      else {
+        for (const member of cell.members) member.killNow();
+        await sleep(300);
+      }
+      const startedMs = performance.now();
+      cell.start();
+      restarts[how].push(Math.max(...(await untilReady(cell.members, startedMs))) / 1000);
+      await sleep(settleMs);
+      memory.push(...cell.members.map(({ pid }) => residentMegabytes(pid)));
+      say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
+    }
+  }
+  await checkFilled({ cell, member: await cell.leader(), letter, count: keys, valueBytes, samples: 50 });
+  await sleep(settleMs);
+  row('restart of one, cleanly stopped', `${range(restarts.oneClean, 2)} s`, '< 3 s');
+  row('restart of one after kill -9', `${range(restarts.oneKilled, 2)} s`, '< 10 s');
+  row('restart of all, cleanly stopped, to the last one ready', `${range(restarts.clean, 2)} s`, '< 3 s');
+  row('restart of all after kill -9, to the last one ready', `${range(restarts.killed, 2)} s`, '< 10 s');
+  row('resident memory a member, restarted', `${range(memory, 0)} MiB`, '< 400 MiB');
+}
+
+async function measureAdding(cell, { seconds, rounds, directory, row, samples, say }) {
+  const all = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const added = await addUnderLoad(cell, { directory, name: `a${round}`, seconds });
+    all.push(added);
+    const { before, during } = added;
+    say(`added in ${during.seconds.toFixed(1)} s: p99 ${during.p99.toFixed(1)} ms, before ${before.p99.toFixed(1)} ms`);
+  }
+  samples.push({ adding: all });
+  const of = (pick, digits = 1) => range(all.map(pick), digits);
+  row(
+    'adding a member under 64 writers: write p99',
+    `${of(({ before, during }) => during.p99 / before.p99, 2)} × (${of(({ before }) => before.p99)} ms before, ${of(({ during }) => during.p99)} ms during)`,
+    '≤ 3 ×',
+  );
+  row(
+    '… writes a second, before',
+    of(({ before }) => before.rate, 0),
+    '–',
+  );
+  row(
+    '… writes a second, during',
+    of(({ during }) => during.rate, 0),
+    '–',
+  );
+  row(
+    '… longest write, ms, before and during',
+    `${of(({ before }) => before.max, 0)}, ${of(({ during }) => during.max, 0)}`,
+    '–',
+  );
+  row(
+    '… seconds from the command to the vote',
+    of(({ during }) => during.seconds),
+    '–',
+  );
+  row('… changes of master', `${all.reduce((sum, { masterChanges }) => sum + masterChanges, 0)}`, '0');
+}
+
 /** Gives the exit code. */
 export async function runMillionProfile(options, say) {
-  const { keys, seconds, rounds } = options;
+  const { keys } = options;
+  const wants = (part) => options.only === null || options.only.includes(part);
   const directory = fs.mkdtempSync(path.join(options.directory, 'paxosctl-bench-'));
   process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   const rows = [];
@@ -181,86 +294,8 @@ export async function runMillionProfile(options, say) {
       '< 400 MiB',
     );
 
-    const alone = await load(cell, { seconds, beside: null, directory });
-    samples.push({ alone });
-    row(
-      '64 writers alone',
-      `${Math.round(alone.rate)}/s, p99 ${alone.p99.toFixed(1)} ms, loop p99.9 ${alone.delay.p999.toFixed(1)} ms`,
-      '–',
-    );
-    const everyMember = async () => {
-      for (const member of cell.members) await post(member, '/v1/snapshots');
-    };
-    const works = [
-      ['snapshots', everyMember],
-      ['deep scans', deepScan],
-    ];
-    for (const [what, beside] of works) {
-      try {
-        const during = await load(cell, { seconds, beside, directory });
-        samples.push({ [what]: during });
-        row(
-          `${what} under 64 writers: write p99`,
-          `${during.p99.toFixed(1)} ms = ${(during.p99 / alone.p99).toFixed(2)} × (${Math.round(during.rate)}/s, ${during.done} done)`,
-          '≤ 3 ×',
-        );
-        row(
-          `${what} under 64 writers: event loop of the master p99.9`,
-          `${during.delay.p999.toFixed(1)} ms (max ${during.delay.max.toFixed(0)})`,
-          '≤ 20 ms',
-        );
-        row(`${what} under 64 writers: changes of master`, `${during.masterChanges}`, '0');
-      } catch (error) {
-        row(`${what} under 64 writers`, `failed: ${error.message}`, '');
-      }
-    }
-
-    const restarts = { clean: [], killed: [], oneClean: [], oneKilled: [] };
-    const memory = [];
-    for (let round = 0; round < rounds; round += 1) {
-      for (const how of ['oneClean', 'oneKilled']) {
-        const leader = await cell.leader();
-        const member = cell.members.find((it) => it !== leader);
-        if (how === 'oneClean') await member.stop();
-        else {
-          member.killNow();
-          await sleep(300);
-        }
-        const startedMs = performance.now();
-        member.start();
-        restarts[how].push(Math.max(...(await untilReady([member], startedMs))) / 1000);
-        say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
-      }
-      for (const how of ['clean', 'killed']) {
-        if (how === 'clean') await cell.stop();
-        else {
-          for (const member of cell.members) member.killNow();
-          await sleep(300);
-        }
-        const startedMs = performance.now();
-        cell.start();
-        restarts[how].push(Math.max(...(await untilReady(cell.members, startedMs))) / 1000);
-        await sleep(settleMs);
-        memory.push(...cell.members.map(({ pid }) => residentMegabytes(pid)));
-        say(`restart, ${how}: ${restarts[how].at(-1).toFixed(2)} s`);
-      }
-    }
-    await checkFilled({ cell, member: await cell.leader(), letter, count: keys, valueBytes, samples: 50 });
-    await sleep(settleMs);
-    const quiet = await load(cell, { seconds, beside: null, directory });
-    const adding = await whileAdding(cell, directory);
-    samples.push({ beforeAdding: quiet, adding });
-    row(
-      'adding a member under 64 writers: write p99',
-      `${adding.p99.toFixed(1)} ms = ${(adding.p99 / quiet.p99).toFixed(2)} × (${Math.round(adding.rate)}/s, in ${adding.seconds.toFixed(1)} s)`,
-      '≤ 3 ×',
-    );
-    row('adding a member under 64 writers: changes of master', `${adding.masterChanges}`, '0');
-    row('restart of one, cleanly stopped', `${range(restarts.oneClean, 2)} s`, '< 3 s');
-    row('restart of one after kill -9', `${range(restarts.oneKilled, 2)} s`, '< 10 s');
-    row('restart of all, cleanly stopped, to the last one ready', `${range(restarts.clean, 2)} s`, '< 3 s');
-    row('restart of all after kill -9, to the last one ready', `${range(restarts.killed, 2)} s`, '< 10 s');
-    row('resident memory a member, restarted', `${range(memory, 0)} MiB`, '< 400 MiB');
+    if (wants('adding')) await measureAdding(cell, { ...options, directory, row, samples, say });
+    if (wants('work')) await measureWork(cell, { ...options, directory, row, samples, say });
   } catch (error) {
     for (const { name } of cell.members)
       say(

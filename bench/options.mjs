@@ -9,10 +9,11 @@ usage: npm run bench -- [options]
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
                      simulator: how fast simulated time passes on one core;
-                     million: memory, restarts, snapshots and deep checks with a million keys, of paxosctl alone;
+                     million: memory, restarts, snapshots, deep checks and a member that is added, with a million keys, of
+                     paxosctl alone;
                      growth: with connections, sizes, replicas and keys, kept in bench/results and drawn into docs/plots
   --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,idle,callers,overload,keys,snapshot,startup
-                     (paper: t1-1x5,t1-10x5,…; growth: connections,valueBytes,replicas,keys)
+                     (paper: t1-1x5,t1-10x5,…; growth: connections,valueBytes,replicas,keys; million: work,adding)
   --draw             growth: measure nothing, draw the kept figures again
   --rounds N         rounds; the median is printed (default 5)
   --seconds S        measured time of a row in a round (default 3)

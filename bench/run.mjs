@@ -62,7 +62,10 @@ async function main(args) {
     chooseRows(dimensions, options.only);
     return await runGrowthProfile(options, say);
   }
-  if (options.profile === 'million') return await runMillionProfile(options, say);
+  if (options.profile === 'million') {
+    chooseRows([{ id: 'work' }, { id: 'adding' }], options.only);
+    return await runMillionProfile(options, say);
+  }
   const isPaper = options.profile === 'paper';
   const chosen = chooseRows(isPaper ? paperRows : peerRows, options.only);
   const section = isPaper ? 'paper' : 'peers';

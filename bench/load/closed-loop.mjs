@@ -116,12 +116,14 @@ class Run {
 }
 
 /**
- * Runs `operation` ('put', 'get' or 'swap') on `connections` connections, dealt out to `targets` in turn, for `seconds`.
+ * Runs `operation` ('put', 'get' or 'swap') on `connections` connections, dealt out to `targets` in turn, for `seconds`; with
+ * `beside` until the work that it begins has ended, measured from its beginning.
  *
  * Gives operations, seconds, sorted latencies (ms), CPU seconds of all members and of this process in that time.
  * @throws {Error} when any answer was bad, or a write that was acknowledged cannot be read.
  */
-export async function runClosedLoop({ cell, targets, operation, connections, letter, keysEach, valueBytes, seconds }) {
+export async function runClosedLoop(options) {
+  const { cell, targets, operation, connections, letter, keysEach, valueBytes, seconds, beside = null } = options;
   const run = new Run({ operation, valueBytes, connections });
   const workers = [];
   try {
@@ -131,10 +133,11 @@ export async function runClosedLoop({ cell, targets, operation, connections, let
     }
     for (const worker of workers) await worker.prepare();
     for (const worker of workers) worker.next();
-    await passes(run, Math.min(rampSecondsMax, seconds / 4));
+    await passes(run, beside === null ? Math.min(rampSecondsMax, seconds / 4) : rampSecondsMax);
     const before = readClocks(cell);
     run.recording = true;
-    await passes(run, seconds);
+    if (beside === null) await passes(run, seconds);
+    else await Promise.race([beside(), run.drained]);
     run.recording = false;
     const after = readClocks(cell);
     run.stopped = true;
