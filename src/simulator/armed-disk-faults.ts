@@ -11,8 +11,8 @@ export interface ArmedDiskFault {
   readonly skip: number;
   /** And then so many fail; all when absent. */
   readonly times?: number;
-  /** Stays when all faults end: the disk itself is bad there. */
-  readonly lasting?: boolean;
+  /** Stays when all faults end: the disk itself is bad there, for as long as this file lies there. */
+  readonly lasting?: () => boolean;
 }
 
 const meanings: Readonly<Record<DiskOperation['kind'], readonly ArmedDiskFault['operations'][number][]>> = {
@@ -43,20 +43,21 @@ export class ArmedDiskFaults {
 
   /** All but what lasts. */
   disarmAll(): void {
-    this.#armed = this.#armed.filter(({ fault }) => fault.lasting === true);
+    this.#armed = this.#armed.filter(({ fault }) => fault.lasting !== undefined);
   }
 
   /** The disk itself is bad somewhere. */
   get lasting(): boolean {
-    return this.#armed.some(({ fault }) => fault.lasting === true);
+    return this.#armed.some(({ fault }) => fault.lasting?.() === true);
   }
 
   /** What goes wrong with this operation, or null. */
   strike(operation: DiskOperation): DiskFault | null {
     if (this.#armed.length === 0) return null;
     for (const armed of this.#armed) {
-      const { operations, path, fault } = armed.fault;
+      const { operations, path, fault, lasting } = armed.fault;
       if (path !== undefined && path !== operation.path) continue;
+      if (lasting?.() === false) continue;
       if (!meanings[operation.kind].some((meaning) => operations.includes(meaning))) continue;
       if (armed.skip-- > 0) continue;
       if (armed.left-- <= 0) continue;

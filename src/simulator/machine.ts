@@ -270,7 +270,7 @@ export class Machine {
     return this.#life?.database.level ?? null;
   }
 
-  /** Nothing that is written in some places can be read again, whoever writes it. */
+  /** A file lies where nothing can be read again, whoever writes it. */
   get hasBadSectors(): boolean {
     return this.#armed.lasting;
   }
@@ -421,9 +421,14 @@ export class Machine {
     this.slowUntilMs = Math.max(this.slowUntilMs, atMs);
   }
 
-  /** Reading this file fails from now on (D4). */
+  /** Reading this file fails from now on (D4). Another one that gets its name later lies elsewhere on the disk. */
   loseSectors(path: string): void {
-    this.#armed.arm({ operations: ['read'], path, fault: 'error', skip: 0, lasting: true });
+    const { number } = this.#disk.inode(path);
+    const lasting = (): boolean => {
+      const node = this.#disk.image.names.get(path);
+      return node !== undefined && node !== 'folder' && node.number === number;
+    };
+    this.#armed.arm({ operations: ['read'], path, fault: 'error', skip: 0, lasting });
   }
 
   /** The replica refused its disk with a named error, and stays out. */
