@@ -74,6 +74,7 @@ export interface NamedHalt {
 const unseen = (issued: Observer['issued']): LifeObserver => ({
   ...{ applied: nothing, durable: nothing, issued, mastership: nothing, measured: nothing, recovered: nothing },
   ...{ restored: nothing, snapshotCounts: nothing, snapshotsStandFor: nothing, stepped: nothing },
+  levelRaised: () => undefined,
 });
 const nothing = (): void => undefined;
 

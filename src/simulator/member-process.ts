@@ -134,11 +134,12 @@ export class MemberProcess {
     const { storage } = this.#member.joined ?? {};
     const level = this.#database?.level;
     if (storage === undefined || level === undefined || level <= this.#levelKept) return;
-    const { name, program } = this.#options;
+    const { name, observer, program } = this.#options;
     if (!isSupported(level, program.levels)) {
       throw new Violation('trip-wire', `${name} goes on at level ${level} with version ${program.version}`, { level });
     }
     this.#levelKept = level;
+    observer.levelRaised(level);
     storage.setLevel(level).catch(() => undefined);
   }
 

@@ -56,6 +56,7 @@ export class Observer {
   readonly #snapshots = new SnapshotBytesChecker();
   /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
   readonly #putBack = new Set<ReplicaId>();
+  #level = 1;
   #replayed = 0;
   #masterships = 0;
 
@@ -72,6 +73,15 @@ export class Observer {
     this.#trace = options.trace;
     this.#now = options.now;
     this.#believers = options.believers;
+  }
+
+  /** The highest that any replica has known to be in force: at times nobody runs who could say. */
+  get level(): number {
+    return this.#level;
+  }
+
+  levelRaised(level: number): void {
+    this.#level = Math.max(this.#level, level);
   }
 
   /** Changes of master so far: how often a process became it. */

@@ -50,6 +50,7 @@ export type LifeObserver = Pick<
   | 'applied'
   | 'durable'
   | 'issued'
+  | 'levelRaised'
   | 'mastership'
   | 'measured'
   | 'recovered'

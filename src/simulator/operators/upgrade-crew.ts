@@ -54,7 +54,6 @@ export class UpgradeCrew {
   /** Of the directories, from before the first upgrade of this sequence. */
   #copies = new Map<string, Copy>();
   #residues = 0;
-  #level = 1;
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -73,10 +72,9 @@ export class UpgradeCrew {
     return this.#options.observer.configuration.members.filter(({ role }) => role === 'voter').length;
   }
 
-  /** The highest level that any replica has known to be in force: it never falls, and at times nobody runs who could say. */
+  /** In force, or of before: it never falls. */
   get level(): number {
-    this.#level = Math.max(this.#level, ...this.#options.machines.map(({ level }) => level ?? 1));
-    return this.#level;
+    return this.#options.observer.level;
   }
 
   /** Is it right that this replica ends for good? One that has not heard of the newest level yet refuses a version that speaks only that. */
@@ -314,14 +312,16 @@ export class UpgradeCrew {
       }
       return false;
     };
-    const ended = ({ state }: Attempt): boolean => endStates.has(state);
+    const ended = ({ state }: Pick<Attempt, 'state'>): boolean => endStates.has(state);
     // Nobody would be left to write the journal while one of them is away: that is refused, and rightly.
     if (this.#voters < votersMin) return [];
     const open = await this.#open();
     if (open === undefined) return ['nobody tells the journal'];
     if (open !== null) {
       const final = open.state === 'finalizing' || (open.state === 'upgraded' && random.chance(0.5));
-      if (!(await last(final ? 'finalize' : 'abort', ended))) return problems;
+      // Who left the version meanwhile has its turn again.
+      if (final && !(await last('resume', ({ state }) => state === 'upgraded' || ended({ state })))) return problems;
+      if (isOpen(await this.#open()) && !(await last(final ? 'finalize' : 'abort', ended))) return problems;
     }
     this.#sameVersion();
     await this.#pause(10 * this.#options.leaseMs);
