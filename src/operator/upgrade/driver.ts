@@ -100,8 +100,7 @@ class Driver {
   async #carryOut(action: Action): Promise<Driven | null> {
     switch (action.do) {
       case 'journal':
-        await this.#journal(action);
-        return null;
+        return this.#announced(action);
       case 'wait':
         return this.#wait(action);
       case 'done':
@@ -134,6 +133,25 @@ class Driver {
           return this.#said(this.#attempt, null, 'level', `raised to ${action.level}`);
         });
     }
+  }
+
+  /**
+   * What finalizing announces is held by the master against what each member says that it speaks: one that does not answer just now, as
+   * a replica that was restarted a moment ago, is asked again.
+   */
+  async #announced(action: Extract<Action, { do: 'journal' }>): Promise<null> {
+    const before = this.#attempt;
+    const session = this.#session;
+    try {
+      await this.#journal(action);
+    } catch (error) {
+      const isRefused = error instanceof OperatorError && error.code === 'PAXOS_LEVEL_REFUSED';
+      if (!isRefused || before.state !== 'upgraded' || this.#held.lost !== null) throw error;
+      this.#attempt = before;
+      this.#session = session;
+      return this.#failed('announce', error);
+    }
+    return null;
   }
 
   async #journal({ attempt, end, back }: Extract<Action, { do: 'journal' }>): Promise<void> {

@@ -739,6 +739,28 @@ describe('upgrade finalize', () => {
     expect(cell.state().entries.filter(({ key }) => key === 'upgrade/raise')).toEqual([]);
   });
 
+  it('asks again while a member does not say yet which levels it speaks, and not for ever', async () => {
+    for (const [refusals, code] of [
+      [3, 0],
+      [Number.POSITIVE_INFINITY, 8],
+    ] as const) {
+      const cell = new FakeCell();
+      await run(cell.world(), toNew());
+      const world = cell.world();
+      let left: number = refusals;
+      const busy: UpgradeWorld = {
+        ...world,
+        write: async (body) => {
+          if (body.writes?.some(({ key }) => key === 'upgrade/raise') && left-- > 0)
+            throw new RefusedError('n3 does not say which levels it speaks.', { code: 'PAXOS_LEVEL_REFUSED' });
+          return world.write(body);
+        },
+      };
+      expect(await finalize(busy, driver()), `${refusals}`).toMatchObject({ code });
+      expect(cell.level).toBe(code === 0 ? 2 : 1);
+    }
+  });
+
   it('waits for the soak time', async () => {
     const cell = new FakeCell();
     await run(cell.world(), toNew());
