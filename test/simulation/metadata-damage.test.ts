@@ -97,5 +97,6 @@ it(`files that are gone or of a wrong size, ${cases} cases: nothing wrong is ser
     outcomes[row] = (outcomes[row] ?? 0) + 1;
   }
   process.stderr.write(`${JSON.stringify(outcomes)}\n`);
-  expect(outcomes['1 hit, whole']).toBeGreaterThan(cases / 3);
+  // About half of the cases are of one member, and each of those had to settle above.
+  expect(outcomes['1 hit, whole']).toBeGreaterThan(cases / 5);
 }, 1_800_000);
