@@ -47,6 +47,9 @@ function printOf(disk: SimulatedDisk): ReadonlyMap<string, Content> {
 const samePrints = (a: ReadonlyMap<string, Content>, b: ReadonlyMap<string, Content>): boolean =>
   a.size === b.size && [...a].every(([path, content]) => b.get(path)?.equals(content) === true);
 
+const isOut = ({ halted, storage }: Machine): boolean =>
+  halted?.code === 'PAXOS_MEMBER_REMOVED' || storage?.manifest.flags.removed === true;
+
 export interface Mistake {
   readonly kind: FaultKind;
   /** Whose command it is. */
@@ -91,6 +94,8 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
     world.note(machine.name, `${kind} ends`, outcome);
     if (outcome !== code) {
       if (needsPeer && (answered === 0 || world.membershipChanged)) return;
+      // One that has just been removed is told that first.
+      if (outcome === 'PAXOS_MEMBER_REMOVED' && isOut(machine)) return;
       return world.fail(
         new Violation('identity', `${machine.name} answers ${kind} with ${outcome}`, { expected: code }),
       );

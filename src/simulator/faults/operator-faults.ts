@@ -34,8 +34,6 @@ function mistake(
   if (machine === undefined || source === undefined) return false;
   // A disk that is being made says something else; one that is there, what it always says.
   if (source !== null && source.log === null) return false;
-  // One that was just removed is told that first.
-  if (source?.log?.core.participation === 'removed') return false;
   const process = processFor(world, machine, `${member}/${answer.kind}`);
   const disk = diskFor(world, process, random, source);
   if (answer.kind === 'leftover-files') disk.plant('snapshot-00000000.old', Buffer.from('of an upgrade that failed'));
