@@ -96,6 +96,8 @@ export class SnapshotStore {
   /** Installs follow each other, so that "newer than what is here" stays true until it is there. */
   readonly #installs = new Serial();
   readonly #receivers = new Set<SnapshotBeingReceived<LoadedSnapshot>>();
+  /** One of the receivers has the file that the manifest names. */
+  #isNamed = false;
   /** What {@link close} waits for. */
   readonly #running = new Set<Promise<unknown>>();
   /** Being read by an operator. */
@@ -301,16 +303,31 @@ export class SnapshotStore {
   async #receive(announced: AnnouncedSnapshot | null): Promise<SnapshotReceiver> {
     const { disk } = this.#directory;
     const name = this.#reserve();
-    if (announced === null) return this.#receiver(name, await ReceivedFile.open(disk, name), false);
-    await this.#place(name, announced);
-    return this.#receiver(name, await ReceivedFile.at(disk, name), true);
+    // The manifest names one: another that comes beside it must not take its file away.
+    if (announced === null || this.#isNamed) return this.#receiver(name, await ReceivedFile.open(disk, name), false);
+    return this.#named(async () => {
+      await this.#place(name, announced);
+      return this.#receiver(name, await ReceivedFile.at(disk, name), true);
+    });
+  }
+
+  async #named<Begun>(begin: () => Promise<Begun>): Promise<Begun> {
+    this.#isNamed = true;
+    try {
+      return await begin();
+    } catch (error) {
+      this.#isNamed = false;
+      throw error;
+    }
   }
 
   async #resume(): Promise<SnapshotReceiver | null> {
     const name = this.#directory.manifest.receiving?.file;
-    if (name === undefined) return null;
+    if (name === undefined || this.#isNamed) return null;
     try {
-      return this.#receiver(name, await ReceivedFile.at(this.#directory.disk, name), true);
+      return await this.#named(async () =>
+        this.#receiver(name, await ReceivedFile.at(this.#directory.disk, name), true),
+      );
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await this.#forget(name);
@@ -340,11 +357,13 @@ export class SnapshotStore {
       lasting,
       install: async (digest) => {
         const loaded = await this.#installReceived(name, digest, lasting);
+        if (lasting) this.#isNamed = false;
         this.#receivers.delete(receiver);
         return loaded;
       },
       discard: async () => {
         await (lasting ? this.#forget(name) : this.#discard(name));
+        if (lasting) this.#isNamed = false;
         this.#receivers.delete(receiver);
       },
     });

@@ -132,6 +132,20 @@ describe('a snapshot that is half here when the process ends', () => {
     expect(again.manifest.nextSnapshot).toBeGreaterThan(1);
   });
 
+  it('keeps its file while others come beside it, and is installed whichever of them are begun meanwhile', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const receiver = await storage.receiveSnapshot(donor.announced);
+    await receiver.append(donor.bytes);
+    const beside = ['01', '02'].map((digit, i) =>
+      storage.receiveSnapshot({ instance: 70 + i, digest: digit.repeat(32) }),
+    );
+    await receiver.finish(donor.announced.digest);
+    for (const other of await Promise.all(beside)) await other.append(donor.bytes.subarray(0, 100));
+    const again = await open(disk.crash(kill));
+    expect(again.recovered.snapshot?.handle.instance).toBe(60);
+  });
+
   it('that somebody deleted is begun anew', async () => {
     const disk = (await half(400_000)).crash(kill);
     disk.image.names.delete((await open(disk.copy())).manifest.receiving!.file);
