@@ -26,10 +26,11 @@ export class FaultAtlas {
 
   /**
    * May the disk of `member` be damaged, in addition to what is damaged already? One that is damaged stands no more than another
-   * where voters have left since: what was bearable may have become the last copy but one.
+   * where voters have left since: what was bearable may have become the last copy but one. One that is on its way to a vote counts as if it
+   * had it.
    */
   allows(member: string): boolean {
-    if (!this.#isVoter(member)) return this.#damaged.has(member);
+    if (!this.#isVoter(member) && !this.#renewed.has(member)) return this.#damaged.has(member);
     const others = [...this.#damaged.keys()].filter((name) => name !== member && this.#isVoter(name)).length;
     return others < this.#most();
   }
