@@ -62,7 +62,7 @@ export interface SavedSnapshot {
   readonly told: Told;
   /** A master said how far the cell was when the command began. Otherwise the state may be older than what was acknowledged. */
   readonly confirmed: boolean;
-  /** Members that did not answer, where it is not confirmed: any of them may have more. */
+  /** Members that did not answer, where it is not confirmed: each of them may have more. */
   readonly mayHaveMore: readonly string[];
 }
 

@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { CellClient, keyPath } from '../support/cell-client.ts';
-import { withCell } from '../support/cell-process.ts';
+import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ordersOf, startWith } from '../support/hooks/hooks.ts';
+import type { ReplicaChild } from '../support/replica-child.ts';
 import { buildTunedReplica, type TunedProgram, tunedEnv } from '../support/tuned-program.ts';
 import { until } from '../support/until.ts';
 
@@ -13,88 +14,99 @@ beforeAll(async () => {
 });
 afterAll(() => tuned.remove());
 
-it('a follower that was down while the log was cut comes back by a snapshot and agrees', async () => {
-  const env = tunedEnv({
-    snapshotLogBytes: 96 * 1024,
-    segmentBytes: 64 * 1024,
-    limits: { retainBehindSnapshotInstances: 8 },
-  });
-  await withCell({ replicas: 3, programOf: () => tuned.program, env }, async (cell) => {
-    const master = await cell.master();
-    const [follower, other] = cell.others(master) as [typeof master, typeof master];
-    const client = new CellClient({ urls: cell.urls, random: new Random(1) });
-    let written = 0;
-    const put = async (): Promise<void> => {
-      const key = `k${written % 50}`;
-      const body = `v${written++}`.padEnd(1_000, '.');
-      const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body, repeatable: true }, 10_000);
-      expect(outcome).toMatchObject({ status: 200 });
-    };
-    await put();
-    const { applied } = (await follower.status())!.instances;
-    await follower.kill();
-    await until('the others have cut what it lacks', async () => {
-      await put();
-      const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
-      return retained.every((instances) => instances !== undefined && instances.firstRetained > applied + 1);
-    });
-    follower.start();
-    await cell.agreement();
-    expect(follower.log()).toContain('fetching a snapshot');
-    const status = await follower.status();
-    expect(status!.instances.snapshot).toBeGreaterThan(applied);
-    expect(status!.entries).toBe(Math.min(written, 50));
+interface Followed {
+  readonly cell: CellProcess;
+  readonly client: CellClient;
+  readonly master: ReplicaChild;
+  readonly follower: ReplicaChild;
+  readonly other: ReplicaChild;
+}
 
-    // It is as good as the others now: with the snapshot on its disk, it comes back by itself and carries the cell.
-    await cell.killAll();
-    follower.start();
-    other.start();
-    await cell.master();
-    const last = await client.perform(
-      { method: 'GET', path: keyPath(`k${(written - 1) % 50}`), repeatable: true },
-      10_000,
-    );
-    expect(last).toMatchObject({ status: 200, body: `v${written - 1}`.padEnd(1_000, '.') });
-    master.start();
-    await cell.agreement();
+/** Three replicas that snapshot and cut their logs after so many bytes. */
+function withFollower(
+  sizes: { readonly snapshotLogBytes: number; readonly segmentBytes: number },
+  use: (parts: Followed) => Promise<void>,
+): Promise<void> {
+  const env = tunedEnv({ ...sizes, limits: { retainBehindSnapshotInstances: 8 } });
+  return withCell({ replicas: 3, programOf: () => tuned.program, env }, async (cell) => {
+    const master = await cell.master();
+    const [follower, other] = cell.others(master) as [ReplicaChild, ReplicaChild];
+    const client = new CellClient({ urls: cell.urls, random: new Random(1) });
+    await use({ cell, client, master, follower, other });
     await client.close();
   });
+}
+
+it('a follower that was down while the log was cut comes back by a snapshot and agrees', async () => {
+  await withFollower(
+    { snapshotLogBytes: 96 * 1024, segmentBytes: 64 * 1024 },
+    async ({ cell, client, master, follower, other }) => {
+      let written = 0;
+      const put = async (): Promise<void> => {
+        const key = `k${written % 50}`;
+        const body = `v${written++}`.padEnd(1_000, '.');
+        const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body, repeatable: true }, 10_000);
+        expect(outcome).toMatchObject({ status: 200 });
+      };
+      await put();
+      const { applied } = (await follower.status())!.instances;
+      await follower.kill();
+      await until('the others have cut what it lacks', async () => {
+        await put();
+        const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
+        return retained.every((instances) => instances !== undefined && instances.firstRetained > applied + 1);
+      });
+      follower.start();
+      await cell.agreement();
+      expect(follower.log()).toContain('fetching a snapshot');
+      const status = await follower.status();
+      expect(status!.instances.snapshot).toBeGreaterThan(applied);
+      expect(status!.entries).toBe(Math.min(written, 50));
+
+      // It is as good as the others now: with the snapshot on its disk, it comes back by itself and carries the cell.
+      await cell.killAll();
+      follower.start();
+      other.start();
+      await cell.master();
+      const last = await client.perform(
+        { method: 'GET', path: keyPath(`k${(written - 1) % 50}`), repeatable: true },
+        10_000,
+      );
+      expect(last).toMatchObject({ status: 200, body: `v${written - 1}`.padEnd(1_000, '.') });
+      master.start();
+      await cell.agreement();
+    },
+  );
 });
 
 it('a process that is killed half-way through a snapshot goes on with it when it starts again', async () => {
-  const env = tunedEnv({
-    snapshotLogBytes: 512 * 1024,
-    segmentBytes: 256 * 1024,
-    limits: { retainBehindSnapshotInstances: 8 },
-  });
-  await withCell({ replicas: 3, programOf: () => tuned.program, env }, async (cell) => {
-    const master = await cell.master();
-    const [follower, other] = cell.others(master) as [typeof master, typeof master];
-    const client = new CellClient({ urls: cell.urls, random: new Random(1) });
-    let written = 0;
-    const put = async (): Promise<void> => {
-      const body = `v${written}`.padEnd(8_000, '.');
-      const path = keyPath(`k${written++ % 120}`);
-      expect(await client.perform({ method: 'PUT', path, body, repeatable: true }, 10_000)).toMatchObject({
-        status: 200,
+  await withFollower(
+    { snapshotLogBytes: 512 * 1024, segmentBytes: 256 * 1024 },
+    async ({ cell, client, master, follower, other }) => {
+      let written = 0;
+      const put = async (): Promise<void> => {
+        const body = `v${written}`.padEnd(8_000, '.');
+        const path = keyPath(`k${written++ % 120}`);
+        expect(await client.perform({ method: 'PUT', path, body, repeatable: true }, 10_000)).toMatchObject({
+          status: 200,
+        });
+      };
+      await put();
+      const { applied } = (await follower.status())!.instances;
+      await follower.kill();
+      await until('the others have cut what it lacks', async () => {
+        for (let i = 0; i < 40; i++) await put();
+        const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
+        return written > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
       });
-    };
-    await put();
-    const { applied } = (await follower.status())!.instances;
-    await follower.kill();
-    await until('the others have cut what it lacks', async () => {
-      for (let i = 0; i < 40; i++) await put();
-      const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
-      return written > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
-    });
-    // Parts of 64 KiB: eight of them are here when it dies.
-    startWith(follower, ordersOf({ point: 'fetch.chunk', moment: 'after', nth: 8, act: { kind: 'crash' } }));
-    expect(await follower.end(30_000)).toMatchObject({ signal: 'SIGKILL' });
-    follower.start();
-    await cell.agreement();
-    const went = /"offset":(\d+),"msg":"going on with a snapshot that is half here"/.exec(follower.log());
-    expect(Number(went?.[1])).toBeGreaterThan(256 * 1024);
-    expect((await follower.status())!.entries).toBe(120);
-    await client.close();
-  });
+      // Parts of 64 KiB: eight of them are here when it dies.
+      startWith(follower, ordersOf({ point: 'fetch.chunk', moment: 'after', nth: 8, act: { kind: 'crash' } }));
+      expect(await follower.end(30_000)).toMatchObject({ signal: 'SIGKILL' });
+      follower.start();
+      await cell.agreement();
+      const went = /"offset":(\d+),"msg":"going on with a snapshot that is half here"/.exec(follower.log());
+      expect(Number(went?.[1])).toBeGreaterThan(256 * 1024);
+      expect((await follower.status())!.entries).toBe(120);
+    },
+  );
 });

@@ -64,29 +64,21 @@ async function comesBack(cell: CellProcess): Promise<void> {
   await goes(cell);
 }
 
+const adding = ({ what, promote, steps }: Pick<Case, 'what' | 'steps'> & { readonly promote: boolean }): Case => ({
+  what,
+  prepare: async (cell) => {
+    coming = await newcomer(cell);
+    return (options) => addMember(options, { name: 'n4', url: coming.url, promote, ...plain });
+  },
+  ends: [...three, promote ? 'n4 voter' : 'n4 learner'],
+  changes: ['change'],
+  steps,
+  after: goes,
+});
+
 const cases: readonly Case[] = [
-  {
-    what: 'add',
-    prepare: async (cell) => {
-      coming = await newcomer(cell);
-      return (options) => addMember(options, { name: 'n4', url: coming.url, promote: true, ...plain });
-    },
-    ends: [...three, 'n4 voter'],
-    changes: ['change'],
-    steps: 2,
-    after: goes,
-  },
-  {
-    what: 'add of a spare',
-    prepare: async (cell) => {
-      coming = await newcomer(cell);
-      return (options) => addMember(options, { name: 'n4', url: coming.url, promote: false, ...plain });
-    },
-    ends: [...three, 'n4 learner'],
-    changes: ['change'],
-    steps: 1,
-    after: goes,
-  },
+  adding({ what: 'add', promote: true, steps: 2 }),
+  adding({ what: 'add of a spare', promote: false, steps: 1 }),
   {
     what: 'remove',
     prepare: async (cell) => {

@@ -13,15 +13,14 @@ import {
   formation,
   formedDisk,
   handle,
+  kill,
   open,
+  powerLoss,
   simulatedDisk,
   takeOptions,
   view,
   writeEach,
 } from './support.ts';
-
-const powerLoss = { writes: 'lost', names: 'lost' } as const;
-const kill = { writes: 'process' } as const;
 
 describe('forming', () => {
   it('goes from empty over forming to formed, each step durable', async () => {

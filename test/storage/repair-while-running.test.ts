@@ -17,6 +17,7 @@ import {
   handle,
   open,
   persisted,
+  powerLoss,
   range,
   simulatedDisk,
   takeOptions,
@@ -26,7 +27,6 @@ import {
   writeEach,
 } from './support.ts';
 
-const powerLoss = { writes: 'lost', names: 'lost' } as const;
 const quiet = { error() {}, warn() {}, info() {}, debug() {} } as never;
 
 /** The memory of a replica that has accepted `known` and forgotten what is below `from`. */

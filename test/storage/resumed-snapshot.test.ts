@@ -10,15 +10,15 @@ import {
   formation,
   formedDisk,
   handle,
+  kill,
   open,
+  powerLoss,
   simulatedDisk,
   takeOptions,
   view,
   writeEach,
 } from './support.ts';
 
-const powerLoss = { writes: 'lost', names: 'lost' } as const;
-const kill = { writes: 'process' } as const;
 /** More than two flushes of what comes from a peer, and parts of 64 KiB. */
 const records = 700;
 

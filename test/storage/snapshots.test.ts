@@ -13,8 +13,10 @@ import {
   formation,
   formedDisk,
   handle,
+  kill,
   open,
   persisted,
+  powerLoss,
   range,
   recordsOf,
   simulatedDisk,
@@ -24,8 +26,6 @@ import {
   writeEach,
 } from './support.ts';
 
-const powerLoss = { writes: 'lost', names: 'lost' } as const;
-const kill = { writes: 'process' } as const;
 const fileOf = (disk: SimulatedDisk, storage: ReplicaStorage, index = 0): Buffer => {
   const inode = disk.inode(storage.snapshots()[index]!.file);
   return inode.durable.get(0, inode.durable.size);

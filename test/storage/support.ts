@@ -15,6 +15,11 @@ import type { SnapshotView } from '../../src/storage/snapshot-writer.ts';
 
 export const digest = await createNodeDigest();
 
+/** The power goes: what was not flushed is lost, and so are names. */
+export const powerLoss = { writes: 'lost', names: 'lost' } as const;
+/** The process goes: what it has written stays. */
+export const kill = { writes: 'process' } as const;
+
 const configuration: Configuration = {
   members: ['n1', 'n2', 'n3'].map((name) => ({
     name,

@@ -17,6 +17,7 @@ import {
   found,
   open,
   persisted,
+  powerLoss,
   range,
   simulatedDisk,
   textOf,
@@ -27,7 +28,6 @@ import {
 const instancesOf = (storage: ReplicaStorage): number[] => storage.recovered.entries.map(({ instance }) => instance);
 const segmentsOf = (disk: SimulatedDisk): string[] =>
   [...disk.image.names.keys()].filter((name) => name.startsWith('wal-')).sort();
-const powerLoss = { writes: 'lost', names: 'lost' } as const;
 
 describe('the write-ahead log', () => {
   it('comes back with everything that was acknowledged, across many segments', async () => {
