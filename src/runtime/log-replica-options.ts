@@ -69,7 +69,7 @@ export interface LogReplicaOptions<Result> {
   readonly onFrozen?: (evidence: FreezeEvidence) => void;
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
-  /** No configuration in force or to come has this replica any more. */
+  /** No configuration in force or to come has this replica any more, and nobody will need it to know that. */
   readonly onLeft?: () => void;
   /** Members that the log does not name yet, and where they are reached. */
   readonly acquaintances?: () => ReadonlyMap<ReplicaId, string>;

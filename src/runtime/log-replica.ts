@@ -286,6 +286,11 @@ export class LogReplica<Result> {
     this.#feed({ kind: 'compared', at: this.#now(), member });
   }
 
+  /** `member` lets this incarnation in no more: it was removed. */
+  turnedAway(member: ReplicaId): void {
+    this.#feed({ kind: 'turned-away', at: this.#now(), member });
+  }
+
   /** More is remembered of this replica's disk than is on it: it says, writes and answers nothing more. */
   rolledBack(): void {
     if (this.#stopped) return;
@@ -383,9 +388,10 @@ export class LogReplica<Result> {
         return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
       case 'transition': {
         const { machine, from, event, to, section } = effect.transition;
-        if (machine === 'participation' && to === 'removed') this.#options.onLeft?.();
         return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
       }
+      case 'parted':
+        return this.#options.onLeft?.();
       case 'bad-settled':
         return this.#options.storage.settleBad(effect.above);
       case 'halted':

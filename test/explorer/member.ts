@@ -186,6 +186,8 @@ export class Member {
       case 'check-wanted':
       case 'fork-seen':
         throw new Error('no database is compared here');
+      case 'parted':
+        return;
       case 'transition':
         return this.#world.transition(effect);
       case 'wake':

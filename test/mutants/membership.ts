@@ -211,6 +211,34 @@ export const membership: readonly Mutant[] = [
     killedBy: [directed],
   },
   {
+    id: 'P47-removed-member-leaves-at-once',
+    pitfalls: ['P47'],
+    title: 'a removed member ends as soon as it knows that it is out',
+    wrong: 'The others crash before they know it too, and a majority of the old members is not there.',
+    edits: [
+      {
+        file: consensus('parting'),
+        find: 'if (before !== undefined && before.from <= this.#last && !voters(before.configuration).has(self)) this.#end();',
+        replace: 'if (before !== undefined || self !== null) this.#end();',
+      },
+    ],
+    killedBy: ['test/core/consensus/parting.test.ts'],
+  },
+  {
+    id: 'P47-parting-believes-memory',
+    pitfalls: ['P47'],
+    title: 'a removed member is told what the others have in memory, and not what is on their disks',
+    wrong: 'It ends, the others crash, and nobody knows any more what was chosen with its vote.',
+    edits: [
+      {
+        file: consensus('catch-up'),
+        find: 'nonce === partingNonce ? outbox.durablyChosenUpTo : log.chosenUpTo',
+        replace: 'nonce < partingNonce ? outbox.durablyChosenUpTo : log.chosenUpTo',
+      },
+    ],
+    killedBy: ['test/core/consensus/parting.test.ts'],
+  },
+  {
     id: 'P48-votes-by-name',
     pitfalls: ['P48'],
     title: 'votes are counted by name, whatever the incarnation',

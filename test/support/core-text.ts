@@ -145,6 +145,8 @@ export function effectText(effect: Effect): string {
       return `set-aside instance=${effect.evidence.instance} right=${effect.evidence.right} by=${effect.evidence.by}`;
     case 'taken-back':
       return `taken-back instance=${effect.instance}`;
+    case 'parted':
+      return 'parted';
     case 'check-wanted':
       return 'check-wanted';
     case 'fork-seen':

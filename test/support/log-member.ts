@@ -74,6 +74,8 @@ export class LogMember {
   appliedUpTo = 0;
   /** Labels of what was applied since the last start or snapshot, by instance. */
   readonly applied = new Map<number, string>();
+  /** Removed, and wanted no more. */
+  parted = false;
   readonly outcomes = new Map<RequestId, Outcome>();
   readonly texts = new Map<RequestId, string>();
   #nextRequest = 1;
@@ -127,6 +129,7 @@ export class LogMember {
     this.hash = this.snapshot.hash;
     this.appliedUpTo = this.snapshot.handle.instance;
     this.applied.clear();
+    this.parted = false;
     const { handle } = this.snapshot;
     const chosenUpTo = Math.max(this.durableChosenUpTo, handle.instance) as Instance;
     // As the write-ahead log does: from now on it vouches only for what is there.
@@ -258,6 +261,9 @@ export class LogMember {
       case 'check-wanted':
       case 'fork-seen':
       case 'transition':
+        return;
+      case 'parted':
+        this.parted = true;
         return;
       case 'wake':
         return this.#wakeAt(effect.at);

@@ -11,6 +11,7 @@ import { valueBytes } from './chosen-log.ts';
 import type { ReplicaContext } from './context.ts';
 import type { Instance, ReplicaId } from './identity.ts';
 import type { AcceptedEntry, Message } from './message.ts';
+import { partingNonce } from './parting.ts';
 
 type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
@@ -159,7 +160,8 @@ export class CatchUp {
       entries.push({ instance: i as Instance, ballot: entry.ballot, value: entry.value });
     }
     const { nonce } = message;
-    const { chosenUpTo, firstRetained } = log;
+    const { firstRetained } = log;
+    const chosenUpTo = nonce === partingNonce ? outbox.durablyChosenUpTo : log.chosenUpTo;
     outbox.send(from, { kind: 'catch-up-reply', nonce, entries, chosenUpTo, firstRetained });
   }
 

@@ -60,6 +60,8 @@ export type Effect =
   | { readonly kind: 'fork-seen'; readonly instance: Instance; readonly branches: readonly ForkBranch[] }
   /** A member that was set aside waits for a check, which only a master can have logged. */
   | { readonly kind: 'check-wanted' }
+  /** This replica is out, and nobody will want to know anything of it any more: it may end. */
+  | { readonly kind: 'parted' }
   /** This replica cannot catch up from logs any more: fetch a snapshot above `above` from a peer, `provider` preferred. */
   | { readonly kind: 'fetch-snapshot'; readonly provider: ReplicaId; readonly above: Instance }
   /** Mastership began, ended or moved; for people and metrics. */

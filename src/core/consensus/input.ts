@@ -48,6 +48,8 @@ export type Input =
   | { readonly kind: 'renounce'; readonly at: Clocks }
   /** This replica and another member have compared what they remember of each other's disks: nothing is missing here. */
   | { readonly kind: 'compared'; readonly at: Clocks; readonly member: ReplicaId }
+  /** A member says that this incarnation was removed: it is past that change. */
+  | { readonly kind: 'turned-away'; readonly at: Clocks; readonly member: ReplicaId }
   /** A peer or a witness remembers more of this replica's disk than is on it. */
   | { readonly kind: 'rolled-back'; readonly at: Clocks }
   /** An operator's wish: from now on others go first in an election, or no more. It votes as ever. */

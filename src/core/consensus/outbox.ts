@@ -12,9 +12,22 @@ export class Outbox {
   #effects: Effect[] = [];
   #nextWrite = 1;
   #durable = 0;
+  /** Writes that are not durable yet, and up to where they say that values are chosen; ascending. */
+  #unknown: { readonly write: WriteId; readonly chosenUpTo: Instance }[] = [];
+  #durablyChosenUpTo: Instance;
   #writing = false;
   #promise: PromiseRecord | null = null;
   #entries: AcceptedEntry[] = [];
+
+  /** `chosenUpTo`: what the disk knows as chosen at the start. */
+  constructor(chosenUpTo: Instance) {
+    this.#durablyChosenUpTo = chosenUpTo;
+  }
+
+  /** Up to here values would be known as chosen after a crash. */
+  get durablyChosenUpTo(): Instance {
+    return this.#durablyChosenUpTo;
+  }
 
   /** The number of the write that this step's records will be part of. */
   #write(): WriteId {
@@ -34,6 +47,14 @@ export class Outbox {
 
   persisted(write: WriteId): void {
     this.#durable = Math.max(this.#durable, write);
+    while (this.#unknown.length > 0 && (this.#unknown[0] as { write: WriteId }).write <= write) {
+      this.knows((this.#unknown.shift() as { chosenUpTo: Instance }).chosenUpTo);
+    }
+  }
+
+  /** The disk knows everything up to `chosenUpTo` as chosen. */
+  knows(chosenUpTo: Instance): void {
+    if (chosenUpTo > this.#durablyChosenUpTo) this.#durablyChosenUpTo = chosenUpTo;
   }
 
   isDurable(write: WriteId): boolean {
@@ -59,6 +80,7 @@ export class Outbox {
         chosenUpTo,
       };
       this.#effects.push({ kind: 'persist', request });
+      this.#unknown.push({ write: request.write, chosenUpTo });
       this.#nextWrite++;
       this.#writing = false;
       this.#promise = null;

@@ -9,13 +9,15 @@ import { invariant } from '../invariant.ts';
 import { Comparison, type ComparisonRule } from './comparison.ts';
 import { type Member, memberId } from './configuration.ts';
 import { presentConfiguration, type ReplicaContext } from './context.ts';
-import type { ReplicaId } from './identity.ts';
+import type { Instance, ReplicaId } from './identity.ts';
 import { type ParticipationEvent, type ParticipationState, participationMove } from './participation-machine.ts';
+import { Parting } from './parting.ts';
 
 export class Participation {
   readonly #context: ReplicaContext;
   readonly #comparison: Comparison;
   #state: ParticipationState = 'waiting';
+  #parting: Parting | null = null;
 
   constructor(context: ReplicaContext, rule: ComparisonRule) {
     this.#context = context;
@@ -58,8 +60,22 @@ export class Participation {
   update(): void {
     const roles = this.#roles();
     const event = roles.includes('voter') ? 'admitted-as-voter' : roles.length > 0 ? 'admitted-as-learner' : 'left';
-    this.move(event, roles.includes('rebuilding'));
+    const moved = this.move(event, roles.includes('rebuilding'));
+    if (moved && event === 'left') {
+      this.#parting = new Parting(this.#context);
+      this.#parting.begin();
+    }
     this.updateQuarantine();
+  }
+
+  /** The disk of `from` knows everything up to `chosenUpTo` as chosen. */
+  heardOf(from: ReplicaId, chosenUpTo: Instance): void {
+    this.#parting?.heard(from, chosenUpTo);
+  }
+
+  /** `from` says that this incarnation is out. */
+  turnedAway(from: ReplicaId): void {
+    this.#parting?.knows(from);
   }
 
   /** What configurations in force or to come have it as. */
@@ -84,6 +100,7 @@ export class Participation {
 
   /** Who has compared with enough others is what its configurations say. */
   tick(): void {
+    this.#parting?.tick();
     if (this.#state !== 'checking') return;
     const { configurations, log, now } = this.#context;
     if (!this.#comparison.isEnough(configurations.from(log.chosenUpTo + 1), now.monotonicMs)) return;
@@ -91,8 +108,12 @@ export class Participation {
     this.update();
   }
 
-  /** When those who have not compared are waited for no longer; infinite when nobody more is waited for by the clock. */
+  /**
+   * When those who have not compared are waited for no longer, or are asked again what they know; infinite when nobody is waited for by
+   * the clock.
+   */
   dueMs(): number {
+    if (this.#parting !== null) return this.#parting.dueMs;
     if (this.#state !== 'checking') return Number.POSITIVE_INFINITY;
     const dueMs = this.#comparison.untilMs(presentConfiguration(this.#context));
     return dueMs > this.#context.now.monotonicMs ? dueMs : Number.POSITIVE_INFINITY;

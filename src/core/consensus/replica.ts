@@ -99,7 +99,7 @@ export class Replica {
       limits: { ...defaultLimits, ...options.limits },
       random: options.random,
       log: new ChosenLog(handle.instance),
-      outbox: new Outbox(),
+      outbox: new Outbox(Math.max(handle.instance, recovered.chosenUpTo) as Instance),
       configurations: new ConfigurationHistory(handle.configurations),
       silent: false,
       now: options.at,
@@ -240,6 +240,8 @@ export class Replica {
         return this.#coordinator.renounce();
       case 'compared':
         return this.#participation.comparedWith(input.member);
+      case 'turned-away':
+        return this.#participation.turnedAway(input.member);
       case 'rolled-back':
         this.#participation.move('rolled-back');
         return this.#coordinator.setAside('rolled back');
@@ -340,6 +342,7 @@ export class Replica {
   }
 
   #onCatchUpReply(from: ReplicaId, message: Extract<Message, { kind: 'catch-up-reply' }>): void {
+    this.#participation.heardOf(from, message.chosenUpTo);
     this.#catchUp.onReply(from, message);
     this.#apply();
     this.#coordinator.onCaughtUp();
@@ -497,6 +500,7 @@ export class Replica {
     const lost = this.#coordinator.onSnapshotInstalled(handle.instance);
     if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });
     if (handle.instance > log.chosenUpTo) log.jump(handle.instance);
+    this.#context.outbox.knows(handle.instance);
     this.#context.appliedUpTo = handle.instance;
     this.#context.epoch = handle.epoch;
     this.#context.cellTimeMs = handle.cellTimeMs;

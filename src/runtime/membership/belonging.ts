@@ -20,7 +20,7 @@ import type { PeerQuestions } from './peer-questions.ts';
 /** Between two questions of one that rebuilds, whether it may vote. */
 const askForVoteMs = 300;
 
-type Log = MemberLog & { updatePeers(): void };
+type Log = MemberLog & { updatePeers(): void; turnedAway(member: ReplicaId): void };
 
 /** What there is of this replica once its directory is open. */
 export interface Belongings {
@@ -108,7 +108,11 @@ export class Belonging {
   /** A member did not let this one in, and has proved that it is one. Whom this one turns away says nothing about it. */
   onRefused(from: ReplicaId, code: string): void {
     if (this.#own === null || !this.judge(from).ok) return;
-    if (code === 'PAXOS_MEMBER_REMOVED') return this.onLeft();
+    if (code === 'PAXOS_MEMBER_REMOVED') {
+      const { log } = this.#own;
+      // Who knows it by its own log stays until it is not wanted any more.
+      return log.core.participation === 'removed' ? log.turnedAway(from) : this.onLeft();
+    }
     if (code !== 'PAXOS_MEMBER_UNKNOWN') return;
     const { log, questions } = this.#own;
     const members = log.core.configurations.flatMap(({ configuration }) => configuration.members);

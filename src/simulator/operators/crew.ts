@@ -354,10 +354,23 @@ export class Crew {
     if (wrong !== '' || (command !== 'remove' && command !== 'replace' && command !== 'rebuild')) return true;
     const gone = command === 'replace' ? old : member;
     if (!this.isVoter(gone)) return true;
-    const voters = this.#configuration.members.filter(({ role }) => role === 'voter').map(({ name }) => name);
-    const left = voters.filter((name) => name !== gone);
-    const damaged = left.filter((name) => this.#options.atlas.isDamaged(name) || this.machine(name)?.halted != null);
-    return 2 * (left.length - damaged.length) > left.length;
+    const left = this.#voters.filter((name) => name !== gone);
+    return 2 * left.filter((name) => this.#isWhole(name)).length > left.length;
+  }
+
+  /** Its vote is lost for now, but still counts: a majority is to be left all the same. */
+  #canDecideWithout(member: string): boolean {
+    if (!this.isVoter(member)) return true;
+    const whole = this.#voters.filter((name) => name !== member && this.#isWhole(name));
+    return 2 * whole.length > this.#voters.length;
+  }
+
+  get #voters(): readonly string[] {
+    return this.#configuration.members.filter(({ role }) => role === 'voter').map(({ name }) => name);
+  }
+
+  #isWhole(name: string): boolean {
+    return !this.#options.atlas.isDamaged(name) && this.machine(name)?.halted == null;
   }
 
   /** What is done at the machine itself. */
@@ -369,7 +382,8 @@ export class Crew {
       if (this.#stopped || (machine.up && machine.halted === null)) return;
       const comes = command === 'add' || command === 'replace';
       // Who is a member by now begins as that, whatever the flags; a directory that is wiped then is a lost one.
-      const kept = (disk === 'kept' && !machine.hasBadSectors) || (comes && this.isMember(member));
+      const spared = (comes && this.isMember(member)) || !this.#canDecideWithout(member);
+      const kept = (disk === 'kept' && !machine.hasBadSectors) || spared;
       if (command === 'rebuild' && !rebuild && machine.halted === null) return;
       if (!kept) this.#wipe(member);
       this.#options.note(member, 'operator: starts', disk, rebuild ? '--rebuild' : '');
@@ -387,7 +401,7 @@ export class Crew {
   #wipe(name: string): void {
     const { atlas } = this.#options;
     this.#wiped.add(name);
-    if (atlas.isDamaged(name)) atlas.renewed(name, 'operator-sequence');
+    if (atlas.isDamaged(name) || this.isVoter(name)) atlas.renewed(name, 'operator-sequence');
   }
 
   joinFlags(name: string): { readonly cell: []; readonly join: readonly string[] } {
