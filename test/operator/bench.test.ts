@@ -72,6 +72,12 @@ describe('operations at a rate', () => {
     expect(arrivals.left()).toBe(0);
   });
 
+  it('are as many as were asked for, wherever the clock stands', () => {
+    for (let startMs = 1.1; startMs < 1e6; startMs *= 1.3) {
+      expect(openLoop({ startMs, untilMs: startMs + 200, rate: 200, graceMs: 1 }).left()).toBe(40);
+    }
+  });
+
   it('are left when nobody was free for them in time', () => {
     const arrivals = openLoop({ startMs: 0, untilMs: 10, rate: 1000, graceMs: 5 });
     arrivals.take(0);

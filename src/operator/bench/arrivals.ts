@@ -31,7 +31,8 @@ export interface OpenLoopOptions {
 }
 
 export function openLoop({ startMs, untilMs, rate, graceMs }: OpenLoopOptions): Arrivals {
-  const count = Math.ceil(((untilMs - startMs) * rate) / 1000);
+  // Times are floating: the last one that is due at the end itself is none.
+  const count = Math.ceil(((untilMs - startMs) * rate) / 1000 - 1e-6);
   let next = 0;
   return {
     take(nowMs) {
