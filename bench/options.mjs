@@ -9,6 +9,7 @@ usage: npm run bench -- [options]
   --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
                      simulator: how fast simulated time passes on one core;
+                     repair: what a repair of a damaged log holds up;
                      million: memory, restarts, snapshots, deep checks and a member that is added, with a million keys, of
                      paxosctl alone;
                      growth: with connections, sizes, replicas and keys, kept in bench/results and drawn into docs/plots
@@ -31,7 +32,7 @@ usage: npm run bench -- [options]
   --help
 `;
 
-const profiles = ['peers', 'paper', 'simulator', 'million', 'growth'];
+const profiles = ['peers', 'paper', 'simulator', 'million', 'repair', 'growth'];
 
 export class UsageError extends Error {}
 

@@ -10,6 +10,7 @@ import { runMillionProfile } from './million.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
 import { paperReplicas, paperRows } from './paper.mjs';
 import { runClientsPhase, runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
+import { runRepairProfile } from './repair.mjs';
 import { expectSections, writeSection } from './report/document.mjs';
 import { drawMarkdown, drawMarkdownFacts } from './report/markdown.mjs';
 import { circumstances, resultTable } from './report/tables.mjs';
@@ -58,6 +59,7 @@ async function main(args) {
     return 0;
   }
   if (options.profile === 'simulator') return await runSimulatorProfile(options, say);
+  if (options.profile === 'repair') return await runRepairProfile(options, say);
   if (options.profile === 'growth') {
     chooseRows(dimensions, options.only);
     return await runGrowthProfile(options, say);

@@ -14,15 +14,19 @@ export const segmentFormat = 1;
 const magic = 0x50_58_57_4c; // "PXWL"
 const checksumAt = sectorBytes - 4;
 
+/** How far the log is at some point of it. */
+export interface LogReach {
+  /** Chain value and flush number of the group that ends there; 0 when there is none. */
+  readonly chain: number;
+  readonly flush: number;
+}
+
 /** The point at which the log ended when a process started: what lies beyond it was stated again in a new segment. */
-export interface LogPoint {
+export interface LogPoint extends LogReach {
   /** 0 when there was no log yet. */
   readonly segment: number;
   /** Bytes from the start of that segment. */
   readonly offset: number;
-  /** Chain value and flush number of the group that ends there; 0 when there is none. */
-  readonly chain: number;
-  readonly flush: number;
 }
 
 export const logBeginning: LogPoint = { segment: 0, offset: 0, chain: 0, flush: 0 };
@@ -40,6 +44,11 @@ export interface SegmentHeader {
    * segment before.
    */
   readonly continues: LogPoint | null;
+  /**
+   * Present in a segment that stands in for damaged ones, beside `continues`: its groups fill it to the last byte, and the next segment
+   * goes on from here, as if they were what was written before it.
+   */
+  readonly until: LogReach | null;
 }
 
 /** One sector. @throws {FormatError} when the names are too long for it. */
@@ -50,6 +59,10 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   to.u8(header.continues === null ? 0 : 1);
   const { segment, offset, chain, flush } = header.continues ?? logBeginning;
   to.u32(segment).u32(offset).u32(chain).safe(flush);
+  // Zeros where it is absent, as all that follows.
+  to.u8(header.until === null ? 0 : 1)
+    .u32(header.until?.chain ?? 0)
+    .safe(header.until?.flush ?? 0);
   if (to.length > checksumAt) throw new FormatError('a segment header longer than a sector');
   const sector = Buffer.alloc(sectorBytes);
   to.finish().copy(sector);
@@ -72,5 +85,7 @@ export function decodeSegmentHeader(sector: Uint8Array): SegmentHeader {
   const boot = from.safe();
   const opening = from.u8() === 1;
   const point = { segment: from.u32(), offset: from.u32(), chain: from.u32(), flush: from.safe() };
-  return { owner, segment, bytes, boot, continues: opening ? point : null };
+  const standsIn = from.u8() === 1;
+  const until = { chain: from.u32(), flush: from.safe() };
+  return { owner, segment, bytes, boot, continues: opening ? point : null, until: standsIn ? until : null };
 }

@@ -19,7 +19,7 @@ export interface RepairedStorage {
   checkFiles(pause: () => Promise<void>): Promise<readonly BadFile[]>;
   condemnSnapshots(files: ReadonlySet<string>): Promise<void>;
   snapshots(): readonly { readonly verified: boolean }[];
-  repairFiles(files: ReadonlySet<string>, memory: () => LogMemory | null): Promise<void>;
+  repairFiles(files: ReadonlySet<string>, memory: () => LogMemory | null, pause: () => Promise<void>): Promise<void>;
 }
 
 export interface RepairingLog {
@@ -42,7 +42,7 @@ export async function checkAndRepair(
   const names = new Set(bad.map(({ file }) => file));
   await storage.condemnSnapshots(names);
   if (storage.snapshots().some(({ verified }) => !verified)) await log.takeSnapshot();
-  await storage.repairFiles(names, () => log.memory);
+  await storage.repairFiles(names, () => log.memory, pause);
   const files = await storage.checkFiles(pause);
   const left = new Set(files.map(({ file }) => file));
   const repaired = bad.filter(({ file }) => !left.has(file));

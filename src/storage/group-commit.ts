@@ -41,19 +41,8 @@ interface Queued {
   readonly settle: ((error: DiskError | null) => void) | null;
 }
 
-/** How far the log is while nothing is under way. */
-export interface HeldLog {
-  /** Number of the flush that comes next. */
-  readonly flush: number;
-  readonly chosenUpTo: number;
-  readonly promiseFlush: number;
-  /** Instances that what waits at this moment has records of. */
-  readonly waiting: () => ReadonlySet<number>;
-}
-
 export class GroupCommit {
   readonly #start: GroupCommitStart;
-  #wal: Wal;
   readonly #times = new FlushTimes();
   #queue: Queued[] = [];
   /** What the flush that runs will settle. */
@@ -75,7 +64,6 @@ export class GroupCommit {
 
   constructor(start: GroupCommitStart) {
     this.#start = start;
-    this.#wal = start.wal;
     this.#flush = start.flush;
     this.#flushed = start.flush;
     this.#promiseFlush = start.promiseFlush;
@@ -90,6 +78,23 @@ export class GroupCommit {
   /** Number of the flush of the newest durable promise. */
   get promiseFlushed(): number {
     return this.#promiseFlushed;
+  }
+
+  /** What the groups so far call chosen, those under way too. */
+  get chosenUpTo(): number {
+    return this.#chosenUpTo;
+  }
+
+  /** Number of the flush of the newest promise, of one under way too. */
+  get promiseFlush(): number {
+    return this.#promiseFlush;
+  }
+
+  /** The first of `count` flush numbers that no write gets; what is written from now on has higher ones. */
+  reserveFlushes(count: number): number {
+    const first = this.#flush + 1;
+    this.#flush += count;
+    return first;
   }
 
   get failure(): DiskError | null {
@@ -120,29 +125,16 @@ export class GroupCommit {
   }
 
   /**
-   * Runs `work` while no flush does; what comes meanwhile waits. Where it returns another log, all goes on in that one, whose
-   * first group is durable and has the number of the flush that came next. What `work` throws is final, as after a failed
+   * Runs `work` while no flush does; what comes meanwhile waits, so `work` is short. What it throws is final, as after a failed
    * write. One at a time.
    */
-  async exclusively(work: (held: HeldLog) => Promise<Wal | null>): Promise<void> {
+  async exclusively(work: () => Promise<void>): Promise<void> {
     invariant(!this.#held, 'the log is held once at a time');
     this.#held = true;
     await this.idle();
     if (this.#failure !== null) throw this.#failure;
-    const held = {
-      flush: this.#flush + 1,
-      chosenUpTo: this.#chosenUpTo,
-      promiseFlush: this.#promiseFlush,
-      waiting: () =>
-        new Set(this.#queue.flatMap(({ request }) => request.entries.map(({ instance }) => instance as number))),
-    };
     try {
-      const wal = await work(held);
-      if (wal !== null) {
-        this.#wal = wal;
-        this.#flush = held.flush;
-        this.#flushed = held.flush;
-      }
+      await work();
     } catch (error) {
       this.fail(error instanceof DiskError ? error : new DiskError('io', '', String(error), { cause: error }));
       throw error;
@@ -215,11 +207,11 @@ export class GroupCommit {
       if (request.chosenUpTo > this.#chosenUpTo) this.#chosenUpTo = request.chosenUpTo;
     }
     const flush = ++this.#flush;
-    const { memory, now } = this.#start;
+    const { memory, now, wal } = this.#start;
     const learned = memory.takeChanged();
     if (learned.length > 0) entries.push(witnessEntry(learned.map(newest)));
     const began = now();
-    this.#wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
+    wal.write({ flush, chosenUpTo: this.#chosenUpTo, promiseFlush: this.#promiseFlush, entries }, (error) => {
       if (error !== null) this.fail(error);
       if (this.#failure !== null) return;
       this.#times.add(now() - began);

@@ -1,10 +1,8 @@
 /**
- * Taking the log over while the replica runs: what its files have lost stands in its memory still.
+ * What a damaged log held, as the memory of the running replica still has it.
  *
- * Source: design §4 "Repair by item"; contract §1 `verify checksums --deep`. It is what a start does with a damaged log – a new
- * segment begins where the first damage is, with everything good behind it – and every bad record is written from memory.
- * Keeps: nothing is called repaired that memory does not have; a record whose write is still waiting for its flush is not
- * written ahead of it, and so never ahead of the promise that it rests on.
+ * Source: design §4 "Repair by item"; contract §1 `verify checksums --deep`. Keeps: nothing is called repaired that memory does not
+ * have.
  */
 import { type BadItem, endless, isCopy } from '../core/consensus/bad-item.ts';
 import { compareBallots } from '../core/consensus/ballot.ts';
@@ -25,14 +23,12 @@ export interface LogMemory {
 
 export interface Restating {
   readonly memory: LogMemory;
-  /** Instances of which a newer record waits for its flush: what stood there before is not in memory any more. */
-  readonly waiting: ReadonlySet<number>;
   /** At and below it a good snapshot stands for what is missing. */
   readonly heldBySnapshot: number;
   readonly digest: DigestPort;
 }
 
-/** The log as a start would go on from it, with nothing missing; null when memory does not have everything. */
+/** The log as a start would go on from it, with nothing missing; null when memory, durable by now, does not have everything. */
 export function restored(log: RecoveredLog, restating: Restating): RecoveredLog | null {
   const known = new Map(restating.memory.entries.map((entry) => [entry.instance as number, entry]));
   const ranges: BadItem[] = [];
@@ -41,7 +37,7 @@ export function restored(log: RecoveredLog, restating: Restating): RecoveredLog 
     if (!isBadItem(item)) singles.set(item.instance, item);
     else if (item.identity !== null) {
       const entry = replacement(item, known, restating);
-      if (entry === null && !maybeLeft(item.instance, restating)) return null;
+      if (entry === null && item.instance > restating.heldBySnapshot) return null;
       singles.set(item.instance, entry ?? item);
     } else {
       const forgotten = Math.min(item.upTo, restating.memory.from - 1);
@@ -49,8 +45,7 @@ export function restored(log: RecoveredLog, restating: Restating): RecoveredLog 
       if (forgotten >= item.instance) ranges.push({ ...item, upTo: forgotten as Instance });
       for (const [instance, entry] of known) {
         if (instance < item.instance || instance > item.upTo) continue;
-        const at = instance as Instance;
-        singles.set(at, restating.waiting.has(at) ? { instance: at, upTo: at, identity: null } : entry);
+        singles.set(instance, entry);
       }
     }
   }
@@ -64,14 +59,11 @@ export function restored(log: RecoveredLog, restating: Restating): RecoveredLog 
 function replacement(
   { instance, identity }: BadItem,
   known: ReadonlyMap<number, AcceptedEntry>,
-  { waiting, digest }: Restating,
+  { digest }: Restating,
 ): AcceptedEntry | null {
   const entry = known.get(instance);
-  if (entry === undefined || identity === null || waiting.has(instance)) return null;
+  if (entry === undefined || identity === null) return null;
   const order = compareBallots(entry.ballot, identity.ballot);
   if (order !== 0) return order > 0 ? entry : null;
   return isCopy(identity, entry, (value) => digest.entry(encodeValue(value))) ? entry : null;
 }
-
-const maybeLeft = (instance: number, { waiting, heldBySnapshot }: Restating): boolean =>
-  waiting.has(instance) || instance <= heldBySnapshot;

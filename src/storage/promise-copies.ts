@@ -71,17 +71,14 @@ export class PromiseCopies {
     return opened;
   }
 
-  /** Bad or missing copies are made anew from what was promised; whether one was. Never beside `raise`. */
-  async repair(): Promise<boolean> {
-    let repaired = false;
+  /** Bad or missing copies are made anew from what was promised. Never beside `raise`. */
+  async repair(): Promise<void> {
     for (const copy of copies) {
       if (typeof (await readPromiseCopy(this.#disk, this.#owner, copy)) !== 'string') continue;
       await this.#replace(copy);
       await this.#files[copy]?.close().catch(() => undefined);
       await this.#open(copy);
-      repaired = true;
     }
-    return repaired;
   }
 
   async #replace(copy: PromiseCopy): Promise<void> {

@@ -20,7 +20,7 @@ import type { SnapshotStream } from '../ports/network.ts';
 import { keepEvidence, leftovers, unknownFiles } from './data-directory.ts';
 import type { UnknownFile } from './errors.ts';
 import { type BadFile, checkFiles } from './file-check.ts';
-import { isSegmentName, manifestName } from './files.ts';
+import { isSegmentName, manifestName, promiseNames } from './files.ts';
 import { type Formation, type Inspection, inspect, markFormed, writeForming } from './formation.ts';
 import {
   beginGeneration,
@@ -35,8 +35,8 @@ import {
   withAttempt,
   writeState,
 } from './generation.ts';
-import type { HeldLog } from './group-commit.ts';
-import { type LogMemory, restored } from './log-renewal.ts';
+import type { LogMemory } from './log-renewal.ts';
+import { repairLog } from './log-repair.ts';
 import { type OfferExpected, OfferedState } from './offered-state.ts';
 import { Serial } from './serial.ts';
 import type { OpenSnapshot, SnapshotDetails } from './snapshot-details.ts';
@@ -59,8 +59,6 @@ import {
   type StorageParts,
   withBad,
 } from './storage-parts.ts';
-import { recoverLog } from './wal/recovery.ts';
-import { Wal } from './wal/wal.ts';
 
 export type { Formation, Inspection } from './formation.ts';
 export type { OfferedState } from './offered-state.ts';
@@ -87,9 +85,7 @@ export class ReplicaStorage {
   #walBytesAtOpen: number;
   #replayBytesAtOpen: number;
   #walBytesAtSnapshot = 0;
-  /** Of logs before the present one. */
-  #writtenBefore = 0;
-  /** Segments are cut away and taken over one at a time. */
+  /** Segments are cut away and replaced one at a time. */
   readonly #logChanges = new Serial();
   #closing: Promise<void> | null = null;
   #statesBegun = 0;
@@ -302,53 +298,26 @@ export class ReplicaStorage {
 
   /**
    * Makes manifest, promise copies and log whole again from what this process has in memory, where {@link checkFiles} found them
-   * bad. Writes wait meanwhile. What memory does not have stays as it is, and so does everything while the disk is nearly full.
-   * @throws {DiskError} after which nothing is acknowledged any more.
+   * bad. Writes go on meanwhile, and wait for a promise copy alone; `pause` is awaited between two pieces of the log. What memory does
+   * not have stays as it is, and so does everything while the disk is nearly full.
+   * @throws {StorageClosedError} when the storage is closed meanwhile; {DiskError} with nothing changed, or with {@link onFailed} told
+   * where that is not certain.
    */
-  repairFiles(files: ReadonlySet<string>, memory: () => LogMemory | null): Promise<void> {
+  repairFiles(
+    files: ReadonlySet<string>,
+    memory: () => LogMemory | null,
+    pause: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     return this.#logChanges.run(async () => {
       if (this.#closing !== null || this.readOnly) return;
       const { commit, directory, promises } = this.#parts;
       if (files.has(manifestName)) await directory.update((before) => ({ ...before }));
-      await commit.exclusively(async (held) => {
-        await promises.repair();
-        return [...files].some((file) => isSegmentName(file)) ? this.#renewLog(held, memory) : null;
-      });
+      if (promiseNames.some((name) => files.has(name))) await commit.exclusively(() => promises.repair());
+      if (![...files].some((file) => isSegmentName(file))) return;
+      const goesOn = (): boolean => this.#closing === null && !this.readOnly;
+      const boot = this.recovered.boot.number;
+      await repairLog(this.#parts, { memory, pause, goesOn, boot, digest: this.#digest });
     });
-  }
-
-  /** A log that begins where the damage does; null when nothing is damaged, or not everything can be given back. */
-  async #renewLog({ waiting, ...held }: HeldLog, remember: () => LogMemory | null): Promise<Wal | null> {
-    // Both of one moment: what comes after it waits, and is written after what is written here.
-    const memory = remember();
-    const open = waiting();
-    if (memory === null) return null;
-    const { commit, directory, memory: remembered, snapshots, wal, walOptions } = this.#parts;
-    const { segments, received } = directory.manifest;
-    const heldBySnapshot = snapshots.newestInstance();
-    // As a start has it: what was accepted below a snapshot from elsewhere may never have been chosen.
-    const above = Math.max(heldBySnapshot, received?.instance ?? 0);
-    const restateAbove = Math.min(above, snapshots.cutLimit());
-    const expected = { above, restateAbove, flush: commit.flushed };
-    // What cannot be read at all, or is another's, is left to the next start.
-    const found = await recoverLog(directory.disk, directory.owner, segments, expected).catch(() => null);
-    if (found === null || found.damage.length === 0) return null;
-    const whole = restored(found, { memory, waiting: open, heldBySnapshot, digest: this.#digest });
-    const bytes = found.live.reduce((sum, segment) => sum + segment.bytes, 2 * walOptions.segmentBytes);
-    if (whole === null || (await directory.disk.freeBytes()) < bytes) return null;
-    const { written } = wal;
-    await wal.close();
-    // All of it goes into the manifest, since what the damaged groups had learned may be gone.
-    remembered.takeChanged();
-    const boot = this.recovered.boot.number;
-    const renewed = await Wal.open(walOptions, whole, { ...held, boot }, (before) => ({
-      ...before,
-      flush: held.flush,
-      remembered: remembered.all(),
-    }));
-    this.#writtenBefore += written;
-    this.#parts.wal = renewed;
-    return renewed;
   }
 
   /** Keeps `bytes` in quarantine/ for people; nothing ever reads it. A second one of the same name stands beside the first. */
@@ -468,7 +437,7 @@ export class ReplicaStorage {
 
   /** Bytes of groups that this process wrote. */
   get #written(): number {
-    return this.#writtenBefore + this.#parts.wal.written;
+    return this.#parts.wal.written;
   }
 
   /** Cheap to ask for; the percentiles are computed when they are read. */

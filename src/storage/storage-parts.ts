@@ -90,8 +90,7 @@ export interface Recovered {
 export interface StorageParts {
   readonly directory: DataDirectory;
   readonly walOptions: WalOptions;
-  /** Another one after a repair. */
-  wal: Wal;
+  readonly wal: Wal;
   readonly promises: PromiseCopies;
   readonly commit: GroupCommit;
   readonly snapshots: SnapshotStore;

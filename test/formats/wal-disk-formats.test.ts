@@ -106,6 +106,7 @@ const header = {
   bytes: 65_536,
   boot: 3,
   continues: { segment: 4, offset: 1536, chain: 99, flush: 40 },
+  until: null,
 };
 const facts: GroupFacts = { flush: 42, boot: 3, chosenUpTo: 6, promiseFlush: 12, previousChain: 7, highest: 6 };
 const group = Buffer.concat(

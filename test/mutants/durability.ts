@@ -94,9 +94,23 @@ export const durability: readonly Mutant[] = [
     wrong: 'After a power cut the log holds an acceptance in a ballot that was never promised.',
     edits: [
       {
-        file: storage('log-renewal'),
-        find: 'if (entry === undefined || identity === null || waiting.has(instance)) return null;',
-        replace: 'if (entry === undefined || identity === null) return null;',
+        file: storage('log-repair'),
+        find: '  await commit.barrier(0);\n  const { promiseFlushed',
+        replace: '  const { promiseFlushed',
+      },
+    ],
+    killedBy: ['test/storage/repair-while-running.test.ts'],
+  },
+  {
+    id: 'P16-stand-in-calls-chosen-what-follows',
+    pitfalls: ['P16'],
+    title: 'each group of a segment that stands in for damaged ones calls chosen what the groups after it hold',
+    wrong: 'Where one of those is lost, what it held is below all that was open, and so not even missed.',
+    edits: [
+      {
+        file: storage('wal/segment'),
+        find: 'i === slices.length - 1 ? facts.chosenUpTo : 0;',
+        replace: 'facts.chosenUpTo;',
       },
     ],
     killedBy: ['test/storage/repair-while-running.test.ts'],
@@ -301,6 +315,48 @@ export const durability: readonly Mutant[] = [
       },
     ],
     killedBy: [snapshots],
+  },
+  {
+    id: 'P55-resumed-parts-not-verified',
+    pitfalls: ['P55', 'P25'],
+    title: 'the part of a snapshot that the manifest names as half here is gone on with as long as it is, unread',
+    wrong: 'What has rotted since, or was never written whole, is fetched for nothing again and again.',
+    edits: [
+      {
+        file: storage('snapshot-writer'),
+        find: 'this.#offset = await verifiedPrefix(this.#file);',
+        replace: 'this.#offset = (await verifiedPrefix(this.#file)) * 0 + (await this.#file.size());',
+      },
+    ],
+    killedBy: ['test/storage/resumed-snapshot.test.ts'],
+  },
+  {
+    id: 'P55-resumed-with-another-snapshot',
+    pitfalls: ['P55'],
+    title: 'a provider of another snapshot goes on behind the part that the manifest names as half here',
+    wrong: 'Parts of two snapshots meet in one file.',
+    edits: [
+      {
+        file: 'src/runtime/snapshot-intake.ts',
+        find: 'if (offset > 0 && this.#unfinished !== null) {',
+        replace: 'if (offset >= 0 && this.#unfinished !== null) {',
+      },
+    ],
+    killedBy: ['test/runtime/snapshot-intake.test.ts'],
+  },
+  {
+    id: 'P55-resumed-file-not-held-to-its-digest',
+    pitfalls: ['P55', 'P25'],
+    title: 'what was resumed counts when it is whole, though it is not the file that was announced',
+    wrong: 'A whole file of another state, put where the manifest names the unfinished one, is installed.',
+    edits: [
+      {
+        file: storage('snapshot-store'),
+        find: 'if (digest !== null && digest !== verified.sha256) {',
+        replace: 'if (digest !== null && !lasting && digest !== verified.sha256) {',
+      },
+    ],
+    killedBy: ['test/storage/resumed-snapshot.test.ts'],
   },
   {
     id: 'P26-place-not-checked',

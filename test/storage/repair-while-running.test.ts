@@ -15,6 +15,7 @@ import {
   formedDisk,
   found,
   handle,
+  kill,
   open,
   persisted,
   powerLoss,
@@ -26,6 +27,8 @@ import {
   write,
   writeEach,
 } from './support.ts';
+
+const later = (_delayMs: number, callback: () => void): void => void setImmediate(callback);
 
 const quiet = { error() {}, warn() {}, info() {}, debug() {} } as never;
 
@@ -101,7 +104,7 @@ describe('a deep check of a running replica', () => {
           if (random.below(3) === 0) crashes.push(disk.copy().crash(powerLoss));
           await replica.breath();
         }
-        await replica.saved();
+        await replica.allSaved();
       })();
       const checked = await checkAndRepair(storage, log, quiet);
       over = true;
@@ -120,37 +123,180 @@ describe('a deep check of a running replica', () => {
     expect(repaired).toBeGreaterThan(20);
   });
 
+  it('holds no write back: each is durable while the repair waits for its turn', async () => {
+    const { storage, disk } = await written(60);
+    const [first, second] = segmentsOf(storage) as [string, string];
+    disk.inode(first).overwrite(1024 + 200, Buffer.alloc(900, 0x5a));
+    const known = entries(1, 60);
+    let within = 0;
+    const pause = async (): Promise<void> => {
+      const it = entry(known.length + 1);
+      known.push(it);
+      const done = persisted(storage, it.instance);
+      storage.persist(write(it.instance, [it], { chosenUpTo: it.instance - 1, promised: it.instance }));
+      await done;
+      if (segmentsOf(storage).includes(second)) within++;
+    };
+    const log = logOf(storage, () => [...known]);
+    expect(await checkAndRepair(storage, log, quiet, pause)).toMatchObject({ files: [], repaired: [{ file: first }] });
+    // Also while the old segments were still those of the log.
+    expect(within).toBeGreaterThan(0);
+    expect(found(await open(disk.crash(powerLoss)), known.length)).toEqual(texts(1, known.length));
+  });
+
+  it('leaves at every step of it, killed or without power, a log that has all it had', async () => {
+    const seen = { damaged: 0, whole: 0 };
+    for (const seed of range(1, 2)) {
+      const random = new Random(seed);
+      const copies: { disk: SimulatedDisk; saved: number }[] = [];
+      let watched: WritingReplica | null = null;
+      const disk = await formedDisk(
+        simulatedDisk({
+          fault: () => {
+            if (watched !== null) copies.push({ disk: disk.copy({ fault: () => null }), saved: watched.saved });
+            return null;
+          },
+        }),
+      );
+      const storage = await open(disk);
+      await writeEach(storage, entries(1, 40));
+      const segments = segmentsOf(storage);
+      const inode = disk.inode(segments[random.below(segments.length)] as string);
+      inode.overwrite(512 + random.below(10_000), Buffer.alloc(1 + random.below(3_000), 0x5a));
+      const replica = new WritingReplica(storage, random);
+      const bad = (await storage.checkFiles()).map(({ file }) => file);
+      watched = replica;
+      let over = false;
+      const writing = (async () => {
+        while (!over) {
+          replica.write();
+          await replica.breath();
+        }
+        await replica.allSaved();
+      })();
+      await storage.repairFiles(new Set(bad), () => ({ from: 1, entries: replica.known() }));
+      over = true;
+      await writing;
+      watched = null;
+      for (const [i, copy] of copies.entries()) {
+        for (const mode of [powerLoss, kill]) {
+          const crashed = copy.disk.crash(mode);
+          const again = await open(crashed);
+          const there = found(again, 40);
+          for (const [at, text] of there.entries()) {
+            expect(text, `seed ${seed}, step ${i}: ${at + 1}`).toMatch(/^(value \d+|\d+ of \d+|bad(@\d+)?)$/);
+          }
+          const { promise, entries: good, damage } = again.recovered;
+          // The first forty were written without a promise, in round 1.
+          for (const { ballot } of good) expect(ballot.round).toBeLessThanOrEqual(Math.max(1, promise.ballot.round));
+          seen[damage.length === 0 ? 'whole' : 'damaged']++;
+          // What was written behind the damage is there in any case.
+          for (const it of replica.writtenUpTo(copy.saved)) {
+            const same = good.find(({ instance }) => instance === it.instance);
+            const isBad = again.recovered.bad.some((item) => item.instance <= it.instance && it.instance <= item.upTo);
+            if (same === undefined) expect(isBad, `seed ${seed}, step ${i}: ${it.instance}`).toBe(true);
+            else expect(same.ballot.round).toBeGreaterThanOrEqual(it.ballot.round);
+          }
+          // And the start that takes it over leaves as much to the next one.
+          if (i % 8 === 0) expect(found(await open(crashed.crash(powerLoss)), 40)).toEqual(there);
+        }
+      }
+    }
+    expect(Math.min(seen.damaged, seen.whole)).toBeGreaterThan(20);
+  });
+
+  it('loses nothing unseen when what stands in for the damage is damaged itself', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    const large = range(1, 60).map((n) => entry(n, { bytes: 20_000 }));
+    await writeEach(storage, large);
+    const first = segmentsOf(storage).find((name) =>
+      disk
+        .inode(name)
+        .durable.get(512, 4)
+        .some((byte) => byte !== 0),
+    );
+    disk.inode(first as string).overwrite(1024, Buffer.alloc(4_000, 0x5a));
+    expect(
+      await checkAndRepair(
+        storage,
+        logOf(storage, () => large),
+        quiet,
+      ),
+    ).toMatchObject({ files: [] });
+    const done = persisted(storage, 61);
+    storage.persist(write(61, [entry(61)], { chosenUpTo: 60 }));
+    await done;
+    const standIn = segmentsOf(storage).find((name) => disk.inode(name).durable.size > 1_000_000) as string;
+    const { size: length } = disk.inode(standIn).durable;
+    const strike = async (act: (crashed: SimulatedDisk) => void, bad: boolean): Promise<void> => {
+      const crashed = disk.crash(powerLoss);
+      act(crashed);
+      const there = found(await open(crashed), 61);
+      for (const [at, text] of there.entries()) expect(text).toMatch(new RegExp(`^(value ${at + 1}a*|bad(@1)?)$`));
+      if (bad) expect(there.some((text) => text.startsWith('bad'))).toBe(true);
+    };
+    await strike(() => undefined, false);
+    for (let at = 0; at + 512 <= length; at += 512 * 41) {
+      await strike((crashed) => crashed.inode(standIn).overwrite(at, Buffer.alloc(512)), false);
+    }
+    for (const from of [512, 300_000, 700_000]) {
+      await strike((crashed) => crashed.inode(standIn).overwrite(from, Buffer.alloc(length - from)), true);
+      await strike((crashed) => crashed.inode(standIn).overwrite(from, Buffer.alloc(280_000)), true);
+      await strike((crashed) => crashed.inode(standIn).truncate(from), true);
+    }
+    await strike((crashed) => crashed.image.names.delete(standIn), true);
+  });
+
   it('does not write a record ahead of the promise that it waits for', async () => {
-    const copies: SimulatedDisk[] = [];
-    let watched: SimulatedDisk | null = null;
-    const watch = (): null => {
-      if (watched !== null) copies.push(watched.copy({ fault: () => null }));
+    const held: (() => void)[] = [];
+    let holds = false;
+    let under = 0;
+    let path = '';
+    const schedule = (_delayMs: number, callback: () => void): void => {
+      if (holds && path.startsWith('promise-')) {
+        held.push(callback);
+        return;
+      }
+      under++;
+      setImmediate(() => {
+        under--;
+        callback();
+      });
+    };
+    const fault = (operation: { readonly path: string }): null => {
+      ({ path } = operation);
       return null;
     };
-    const disk = await formedDisk(simulatedDisk({ fault: watch }));
+    const disk = await formedDisk(simulatedDisk({ fault, schedule }));
     const storage = await open(disk);
     await writeEach(storage, entries(1, 8));
     const [segment] = segmentsOf(storage) as [string];
     disk.inode(segment).overwrite(offsetOf(disk, segment, 'value 8'), Buffer.from('rotten!'));
     const newer = entry(8, { round: 9, text: 'newer' });
+    const done = persisted(storage, 9);
     const log = logOf(storage, () => {
       // The core has accepted it, and nothing of it is on the disk.
+      holds = true;
       storage.persist(write(9, [newer], { promised: 9 }));
-      watched = disk;
       return [...entries(1, 7), newer];
     });
-    const done = persisted(storage, 9);
-    expect(await checkAndRepair(storage, log, quiet)).toMatchObject({ files: [] });
-    await done;
-    watched = null;
-    const seen = new Set<string>();
-    for (const copy of [...copies, disk]) {
-      const again = await open(copy.crash(powerLoss));
-      const [eighth = ''] = found(again, 8).slice(-1);
-      seen.add(eighth);
-      if (again.recovered.promise.ballot.round < 9) expect(eighth).toBe('bad@1');
+    const checking = checkAndRepair(storage, log, quiet);
+    // Everything that does not wait for the promise has been done.
+    for (let quietTurns = 0; quietTurns < 20; quietTurns = held.length > 0 && under === 0 ? quietTurns + 1 : 0) {
+      await new Promise((resolve) => setImmediate(resolve));
     }
-    expect([...seen].sort()).toEqual(['bad@1', 'newer']);
+    const before = await open(disk.copy({ fault: () => null, schedule: later }).crash(powerLoss));
+    expect(before.recovered.promise.ballot.round).toBe(0);
+    expect(found(before, 8).at(-1)).toBe('bad@1');
+
+    holds = false;
+    for (const callback of held) callback();
+    expect(await checking).toMatchObject({ files: [], repaired: [{ file: segment }] });
+    await done;
+    const after = await open(disk.copy({ fault: () => null, schedule: later }).crash(powerLoss));
+    expect(after.recovered.promise.ballot.round).toBe(9);
+    expect(found(after, 8).at(-1)).toBe('newer');
   });
 
   it('leaves a log alone of which memory has forgotten a part that no snapshot holds', async () => {
@@ -267,6 +413,7 @@ class WritingReplica {
   readonly #storage: ReplicaStorage;
   readonly #random: Random;
   readonly #known = new Map(entries(1, 40).map((it) => [it.instance as number, it]));
+  readonly #written: AcceptedEntry[] = [];
   #round = 1;
   #saved = 40;
   #whenSaved: () => void = () => undefined;
@@ -295,6 +442,7 @@ class WritingReplica {
     if (again) this.#round++;
     const it = entry(instance, { round: this.#round, text: `${instance} of ${this.#round}` });
     this.#known.set(instance, it);
+    this.#written.push(it);
     const options = { chosenUpTo: instance - 1, promised: again ? this.#round : 0 };
     this.#storage.persist(write(++this.writes, [it], options));
   }
@@ -303,7 +451,17 @@ class WritingReplica {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  async saved(): Promise<void> {
+  /** Number of the last write that is durable. */
+  get saved(): number {
+    return this.#saved;
+  }
+
+  /** What the writes up to number `last` accepted, the newest of each instance. */
+  writtenUpTo(last: number): readonly AcceptedEntry[] {
+    return [...new Map(this.#written.slice(0, last - 40).map((it) => [it.instance as number, it])).values()];
+  }
+
+  async allSaved(): Promise<void> {
     while (this.#saved < this.writes && this.#failed === null) {
       await new Promise<void>((resolve) => {
         this.#whenSaved = resolve;

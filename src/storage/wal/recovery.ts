@@ -137,6 +137,8 @@ interface GroupAt {
   readonly offset: number;
   /** Where the log goes on from, for the first group of a segment that a start of the process began. */
   readonly opening: LogPoint | null;
+  /** It was flushed whole before anybody was told of it: nothing in it can be torn. */
+  readonly whole: boolean;
 }
 
 class LogRecovery {
@@ -172,7 +174,8 @@ class LogRecovery {
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
   async take(read: SegmentBytes, end: number | null, pause: (() => Promise<void>) | null): Promise<void> {
-    const { segment, bytes, continues, problem, unreadableUpTo, lengthKnown } = read;
+    const { segment, bytes, continues, until, problem, unreadableUpTo, lengthKnown } = read;
+    const whole = until !== null;
     if (this.#torn !== null && (continues !== null || !isZeros(bytes, segmentHeaderBytes, bytes.length))) {
       const { file, offset } = this.#torn;
       this.#torn = null;
@@ -192,17 +195,21 @@ class LogRecovery {
         await pause();
         pausedAt = offset;
       }
-      const next = this.#takeGroup({ segment, bytes: limited, offset, opening: first ? continues : null });
+      const next = this.#takeGroup({ segment, bytes: limited, offset, opening: first ? continues : null, whole });
       if (next === null) {
         const missing = { file: segmentName(segment), offset };
         // What a start of the process writes first was flushed before the manifest named it: it cannot be torn.
         if (first && this.#torn === null) this.#damaged({ ...missing, problem: 'its first group is missing' }, true);
-        else if (end !== null) this.#damaged({ ...missing, problem: `the log must reach ${end}` }, true);
+        else if (end !== null || whole) {
+          this.#damaged({ ...missing, problem: `the log must reach ${limited.length}` }, true);
+        }
         break;
       }
       offset = next;
       first = false;
     }
+    // Read to where what it stands in for was: the log goes on as if that were still there.
+    if (until !== null && offset === bytes.length && this.#end !== null) this.#end = { ...this.#end, ...until };
     // Behind zeros it may be taken for the end of the log, but nobody knows what was there.
     if (unreadableUpTo !== null && unreadableUpTo > offset && offset < limited.length && this.#gapFrom === null) {
       const what = { file: segmentName(segment), offset, problem: 'from here on it cannot be read whole' };
@@ -277,12 +284,12 @@ class LogRecovery {
     return chain === null ? null : { ...this.#end, chain };
   }
 
-  #takeUnreadable({ segment, bytes, offset, opening }: GroupAt, fault: string): number | null {
+  #takeUnreadable({ segment, bytes, offset, opening, whole }: GroupAt, fault: string): number | null {
     const place = { ownerSeed: this.#ownerSeed, segment, offset };
     const found = judgeLogEnd(bytes, place);
     if (found.kind === 'end') return null;
     const file = segmentName(segment);
-    if (found.kind === 'torn' && opening === null) {
+    if (found.kind === 'torn' && opening === null && !whole) {
       this.#takeTorn(found.header, { file, offset, flush: found.header?.flush ?? null });
       return null;
     }

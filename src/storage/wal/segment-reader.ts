@@ -4,7 +4,13 @@
  */
 import { FormatError } from '../../formats/bytes.ts';
 import type { Owner } from '../../formats/checksum.ts';
-import { decodeSegmentHeader, type LogPoint, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
+import {
+  decodeSegmentHeader,
+  type LogPoint,
+  type LogReach,
+  sectorBytes,
+  segmentHeaderBytes,
+} from '../../formats/wal-segment.ts';
 import { type Disk, DiskError, type DiskFile } from '../../ports/disk.ts';
 import { WalCorruptError } from '../errors.ts';
 import { readingFile, segmentName } from '../files.ts';
@@ -19,6 +25,8 @@ export interface SegmentBytes {
   readonly bytes: Buffer;
   /** As its header says; null where that cannot be read either. */
   readonly continues: LogPoint | null;
+  /** Where it stands in for damaged segments, as its header says: how far they reached. */
+  readonly until: LogReach | null;
   /** What is wrong with header or length; null when nothing is. */
   readonly problem: string | null;
   /** Behind the last byte that could not be read, or is missing; null when there is none. */
@@ -53,6 +61,7 @@ export async function readSegment(disk: Disk, owner: Owner, segment: number): Pr
       segment,
       bytes: withLength(bytes, header.bytes),
       continues: header.continues,
+      until: header.until,
       problem,
       unreadableUpTo,
       lengthKnown: true,
@@ -62,7 +71,8 @@ export async function readSegment(disk: Disk, owner: Owner, segment: number): Pr
     const problem = read.problem ?? error.message;
     const length = Math.max(bytes.length, 2 * sectorBytes);
     const unreadableUpTo = read.unreadableUpTo ?? (bytes.length < length ? length : null);
-    return { segment, bytes: withLength(bytes, length), continues: null, problem, unreadableUpTo, lengthKnown: false };
+    const nothing = { continues: null, until: null, lengthKnown: false };
+    return { segment, bytes: withLength(bytes, length), problem, unreadableUpTo, ...nothing };
   }
 }
 

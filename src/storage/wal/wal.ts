@@ -9,7 +9,7 @@ import { invariant } from '../../core/invariant.ts';
 import { ownerSeed } from '../../formats/checksum.ts';
 import type { Manifest } from '../../formats/manifest.ts';
 import { encodeGroup, type GroupFacts, groupBytes, isBadItem, type LogItem } from '../../formats/wal-group.ts';
-import { type SegmentHeader, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
+import { type LogReach, type SegmentHeader, sectorBytes, segmentHeaderBytes } from '../../formats/wal-segment.ts';
 import type { DigestPort } from '../../ports/digest.ts';
 import { DiskError, type DiskFile } from '../../ports/disk.ts';
 import type { DataDirectory } from '../data-directory.ts';
@@ -61,8 +61,17 @@ export class Wal {
   #highest: number;
   /** As `#highest`, without what is only said to be bad. */
   #highestEntry: number;
+  /** Number of the last group begun. */
+  #flush: number;
+  /** How far the log was when this process began a segment, by segment. */
+  readonly #began = new Map<number, LogReach>();
   #next: OpenSegment | null = null;
   #preparing: Promise<void> | null = null;
+  /** Number of the segment that is being prepared, and the highest one that was given away. */
+  #preparingNumber = 0;
+  #reserved = 0;
+  /** The next group begins a segment, where one is ready. */
+  #leaves = false;
   #waiting: Waiting | null = null;
   #closed = false;
   /** Whether the present segment holds a durable group: until then those before it say how far the log went. */
@@ -77,6 +86,7 @@ export class Wal {
       current: OpenSegment;
       offset: number;
       chain: number;
+      flush: number;
       highest: number;
       highestEntry: number;
     },
@@ -88,6 +98,7 @@ export class Wal {
     this.#current = start.current;
     this.#offset = start.offset;
     this.#chain = start.chain;
+    this.#flush = start.flush;
     this.#highest = start.highest;
     this.#highestEntry = start.highestEntry;
   }
@@ -114,7 +125,14 @@ export class Wal {
     const short = segmentBytesFor(first.bytes + Math.min(shortSegmentBytes, options.segmentBytes), 0);
     const bytes = low ? short : usual;
     const { owner } = directory;
-    const header: SegmentHeader = { owner, segment, bytes, boot: opening.boot, continues: recovered.continues };
+    const header: SegmentHeader = {
+      owner,
+      segment,
+      bytes,
+      boot: opening.boot,
+      continues: recovered.continues,
+      until: null,
+    };
     await prepareSegment(directory.disk, header, first.buffers);
     const numbers = [...recovered.live.map((live) => live.segment), segment];
     await directory.update(
@@ -131,6 +149,7 @@ export class Wal {
       highestEntry: Math.max(0, ...recovered.entries.keys()),
       offset: segmentHeaderBytes + first.bytes,
       chain: first.chain,
+      flush: opening.flush,
     });
     options.onSpace(low);
     if (!low) wal.#prepare(0);
@@ -146,7 +165,8 @@ export class Wal {
   write(group: Group, done: (error: DiskError | null) => void): void {
     invariant(this.#waiting === null, 'one group is written at a time');
     const bytes = groupBytes(group.entries);
-    if (this.#offset + bytes > this.#current.bytes && !this.#advance(bytes)) {
+    const leaves = this.#leaves && this.#next !== null && segmentHeaderBytes + bytes <= this.#next.bytes;
+    if ((leaves || this.#offset + bytes > this.#current.bytes) && !this.#advance(bytes)) {
       this.#waiting = { group, done };
       this.#prepare(bytes);
       return;
@@ -168,6 +188,32 @@ export class Wal {
       segments: manifest.segments.filter((segment) => !gone.includes(segment)),
     }));
     this.#before.splice(0, gone.length);
+    for (const segment of gone) this.#began.delete(segment);
+  }
+
+  /** A number that this log gives to no segment; those that it begins to prepare from now on have higher ones. */
+  reserveSegment(): number {
+    const { nextSegment } = this.#options.directory.manifest;
+    this.#reserved = Math.max(nextSegment, this.#preparingNumber + 1, this.#reserved + 1);
+    return this.#reserved;
+  }
+
+  /** The next group begins a segment, if one is ready by then. */
+  leaveSegment(): void {
+    this.#leaves = true;
+  }
+
+  /** How far the log was before its first group behind segment number `segment`; null when it has none yet. */
+  reachBefore(segment: number): LogReach | null {
+    const first = Math.min(...[...this.#began.keys()].filter((number) => number > segment));
+    return this.#began.get(first) ?? null;
+  }
+
+  /** `standIn` is in the place of all before it but those in `kept`, as the manifest has it already. */
+  replaceBefore(standIn: LiveSegment, kept: ReadonlySet<number>): void {
+    const later = this.#before.filter(({ segment }) => segment > standIn.segment);
+    const earlier = this.#before.filter(({ segment }) => segment < standIn.segment && kept.has(segment));
+    this.#before.splice(0, this.#before.length, ...earlier, { ...standIn }, ...later);
   }
 
   /** What is said of bad items above `above` keeps no segment any more. */
@@ -215,6 +261,7 @@ export class Wal {
     this.#offset += encoded.bytes;
     this.#written += encoded.bytes;
     this.#chain = encoded.chain;
+    this.#flush = flush;
     file.writeAndFlush(place.offset, encoded.buffers, (error) => {
       if (error === null) this.#begun = true;
       done(error);
@@ -232,6 +279,8 @@ export class Wal {
     this.#current = next;
     this.#offset = segmentHeaderBytes;
     this.#begun = false;
+    this.#leaves = false;
+    this.#began.set(next.segment, { chain: this.#chain, flush: this.#flush });
     this.#next = null;
     if (this.#offset + bytes > next.bytes) return false;
     this.#prepare(0);
@@ -244,12 +293,14 @@ export class Wal {
     this.#preparing = this.#prepareNext(bytes).then(
       (next) => {
         this.#preparing = null;
+        this.#preparingNumber = 0;
         this.#next = next;
         this.#options.onSpace(false);
         this.#resume();
       },
       (error: unknown) => {
         this.#preparing = null;
+        this.#preparingNumber = 0;
         this.#prepareFailed(error);
       },
     );
@@ -258,10 +309,11 @@ export class Wal {
   async #prepareNext(bytes: number): Promise<OpenSegment> {
     const { directory, segmentBytes } = this.#options;
     const size = segmentBytesFor(bytes, segmentBytes);
-    const segment = directory.manifest.nextSegment;
+    const segment = Math.max(directory.manifest.nextSegment, this.#reserved + 1);
+    this.#preparingNumber = segment;
     const name = segmentName(segment);
     if (!(await hasRoom(this.#options, size))) throw new DiskError('full', name, 'no room for another log segment');
-    const header = { owner: directory.owner, segment, bytes: size, boot: this.#boot, continues: null };
+    const header = { owner: directory.owner, segment, bytes: size, boot: this.#boot, continues: null, until: null };
     await prepareSegment(directory.disk, header);
     await directory.update(
       (manifest) => ({ ...manifest, segments: [...manifest.segments, segment], nextSegment: segment + 1 }),
