@@ -24,9 +24,8 @@ With --watch it repeats until interrupted, as one JSON document a line with --js
   static override flags = {
     watch: Flags.boolean({ description: 'Show it again and again until Ctrl-C.' }),
     interval: durationFlag({
-      description: 'Time between two looks of --watch.',
-      default: 1000,
-      defaultHelp: async () => '1s',
+      description: 'Time between two looks of --watch (1s where absent).',
+      dependsOn: ['watch'],
     }),
   };
 
@@ -36,7 +35,7 @@ With --watch it repeats until interrupted, as one JSON document a line with --js
     const { examinedStatus } = await import('../src/operator/examined-status.ts');
     const { showStatus, watchStatus } = await import('../src/render/status-view.ts');
     const look = async () => examinedStatus(await survey(flags.endpoints, flags.timeout));
-    if (flags.watch) return watchStatus(look, { everyMs: flags.interval, json: this.jsonEnabled() });
+    if (flags.watch) return watchStatus(look, { everyMs: flags.interval ?? 1_000, json: this.jsonEnabled() });
     const status = await look();
     process.exitCode = exitCodeOfHealth(status.cell.health);
     if (!this.jsonEnabled()) await showStatus(status);

@@ -7,7 +7,7 @@ export default class MembersRemove extends MembersCommand {
   static override description =
     prose`The master hands mastership over first. Refused (exit code 5) when the members that answer at that moment and are caught up would be
 fewer than the new quorum, and when a cell that survives a failure would survive none: --allow-no-spare overrides this alone. The
-process of a removed member ends with 23; its data directory stays as it is.`;
+process of a removed member ends with 23 as soon as a majority of the others has it on disk that it is out; its data directory stays as it is.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> n5',

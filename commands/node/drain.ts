@@ -24,12 +24,8 @@ Exit code 5 when no other voter could take mastership; nothing was changed then.
   };
 
   static override flags = {
-    for: durationFlag({
-      description: 'How long, 24h at the most.',
-      default: 3_600_000,
-      defaultHelp: async () => '1h',
-    }),
-    end: Flags.boolean({ description: 'End it now.' }),
+    for: durationFlag({ description: 'How long, 24h at the most (1h where absent).' }),
+    end: Flags.boolean({ description: 'End it now.', exclusive: ['for'] }),
     'dry-run': dryRunFlag,
   };
 
@@ -39,7 +35,11 @@ Exit code 5 when no other voter could take mastership; nothing was changed then.
     const { showDrained } = await import('../../src/render/master-view.ts');
     const dryRun = flags['dry-run'];
     this.mayHaveWritten('The drain may be recorded; see: paxosctl status.');
-    const result = await drainMember(flags, { member: args.name, forMs: flags.end ? null : flags.for, dryRun });
+    const result = await drainMember(flags, {
+      member: args.name,
+      forMs: flags.end ? null : (flags.for ?? 3_600_000),
+      dryRun,
+    });
     if (dryRun && result.changed) process.exitCode = 10;
     if (!this.jsonEnabled()) await showDrained(result);
     return result;

@@ -206,8 +206,20 @@ export function linkText({ from, to, bothWays, url, trouble }: BrokenLink): stri
 function whyNotFormed(own: readonly ReplicaStatusDocument[], members: readonly MemberStatusDocument[]): string[] {
   const silent = members.filter(({ answered }) => !answered).map(({ name, detail }) => `${name} ${detail}`);
   const waiting = own.flatMap(({ name, warnings }) => (warnings ?? []).map((it) => `${name} waits: ${it}`));
+  const lost = own.filter(({ role }) => role === 'rebuilding').map(({ name }) => name);
+  if (lost.length > 0) return [rebuiltFromNobody(lost), ...silent];
   return ['the cell is not formed yet: it is formed when all that are listed answer and agree', ...silent, ...waiting];
 }
+
+/** Their directories are empty, old or damaged, and nobody who answers has another: nothing is formed in their place. */
+const rebuiltFromNobody = (names: readonly string[]): string => {
+  const [who, wait, their] =
+    names.length === 1 ? [names[0], 'waits', 'its'] : [[...names].sort().join(', '), 'wait', 'their'];
+  return (
+    `${who} ${wait} to be rebuilt from the others, and no replica that answers has the data of the cell: ` +
+    `${their} log says what was found; put a newer data directory back, or restore a backup (paxosctl cell restore FILE)`
+  );
+};
 
 const ageMs = (at: string, { answers }: Survey): number => {
   const now = Math.max(...answers.map(({ at: { wallMs } }) => wallMs));

@@ -109,15 +109,27 @@ export class RehearsalImpossibleError extends RehearsalError {
 }
 
 /** Exit 23: the cell no longer has this member. */
+const notKnown =
+  ' It could not learn whether a majority of the others has that on disk: keep its directory until they serve, and start it again if they find no master.';
+
 export class MemberRemovedError extends OperatorError {
-  constructor(facts: { member: string; incarnation: number; cell: string; directory?: string }) {
+  /** `known`: a majority of those that are left has it on disk; until then this directory may be what they find it out from. */
+  constructor({
+    known = true,
+    ...facts
+  }: { member: string; incarnation: number; cell: string; directory?: string; known?: boolean }) {
     const { directory, member } = facts;
     // To come back it needs an empty directory: what this one promised and accepted is nobody's any more.
     const aside = directory === undefined ? [] : [`mv ${directory} ${directory}.removed`];
     super(
       'PAXOS_MEMBER_REMOVED',
-      `Member ${member} (incarnation ${facts.incarnation}) was removed from cell ${facts.cell}.`,
-      { facts, suggestions: ['paxosctl members list', ...aside, `paxosctl members add ${member} --url URL`] },
+      `Member ${member} (incarnation ${facts.incarnation}) was removed from cell ${facts.cell}.${known ? '' : notKnown}`,
+      {
+        facts: { ...facts, known },
+        suggestions: known
+          ? ['paxosctl members list', ...aside, `paxosctl members add ${member} --url URL`]
+          : ['paxosctl members list', 'paxosctl status'],
+      },
     );
   }
 }

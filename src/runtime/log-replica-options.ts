@@ -69,8 +69,10 @@ export interface LogReplicaOptions<Result> {
   readonly onFrozen?: (evidence: FreezeEvidence) => void;
   /** The replica stopped for good: a failed disk, a violated invariant, a value that it does not understand. */
   readonly onFatal: (error: Error) => void;
-  /** No configuration in force or to come has this replica any more, and nobody will need it to know that. */
+  /** No configuration in force or to come has this replica any more. */
   readonly onLeft?: () => void;
+  /** And a majority of those that are left has that on its disks: nobody will need this replica to find it out. */
+  readonly onParted?: () => void;
   /** Members that the log does not name yet, and where they are reached. */
   readonly acquaintances?: () => ReadonlyMap<ReplicaId, string>;
   /** All members have answered, and nobody can tell what was accepted at `item`: this replica has stopped, its process goes on. */

@@ -388,10 +388,11 @@ export class LogReplica<Result> {
         return this.#options.onMastership?.({ role: effect.role, cause: effect.cause });
       case 'transition': {
         const { machine, from, event, to, section } = effect.transition;
+        if (machine === 'participation' && to === 'removed') this.#options.onLeft?.();
         return this.#options.logger.debug({ machine, from, event, to, section, cause: effect.cause }, 'transition');
       }
       case 'parted':
-        return this.#options.onLeft?.();
+        return this.#options.onParted?.();
       case 'bad-settled':
         return this.#options.storage.settleBad(effect.above);
       case 'halted':
@@ -455,7 +456,7 @@ export class LogReplica<Result> {
     if (value.kind === 'configuration') {
       this.updatePeers();
       this.#partingAt = this.#core.configurations.at(-1)?.from ?? 0;
-    } else if (this.#partingAt > 0 && instance >= this.#partingAt + partingInstances) {
+    } else if (this.#partingAt > 0 && instance >= this.#partingAt + partingInstances && this.#hasParted()) {
       this.#partingAt = 0;
       this.updatePeers();
     }
@@ -468,6 +469,11 @@ export class LogReplica<Result> {
     }
     if (value.kind === 'submitted') this.#options.onDelivered?.(value.items.length);
     if (instance % runningSumEvery === 0) this.#reportRunningSum(instance);
+  }
+
+  /** Those that are out by the newest configuration are out by what the disk knows, too. */
+  #hasParted(): boolean {
+    return this.#core.durablyChosenUpTo >= this.#partingAt - 1;
   }
 
   #afterApplying(): void {
@@ -504,7 +510,7 @@ export class LogReplica<Result> {
   updatePeers(except: ReplicaId | null = null): void {
     const { self, network, acquaintances } = this.#options;
     const peers = new Map<ReplicaId, string>(acquaintances?.());
-    for (const { configuration } of this.#core.configurations) {
+    for (const { configuration } of this.#core.durableConfigurations) {
       for (const { name, incarnation, url } of configuration.members) {
         peers.set(`${name}#${incarnation}` as ReplicaId, url);
       }

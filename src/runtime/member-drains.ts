@@ -24,6 +24,8 @@ export interface MemberDrainsOptions {
 
 type Answer = Awaited<ReturnType<ReplicaService['drainMember']>>;
 
+export const noSuccessorText = 'No other voter is caught up, answering and not drained; mastership stays.';
+
 const refuse = (code: string, message: string) => ({ kind: 'refused', code, message }) as const;
 
 export class MemberDrains {
@@ -104,7 +106,7 @@ export class MemberDrains {
     const hands = forMs !== null && member === own;
     const successor = hands ? this.successor() : null;
     if (hands && successor === null) {
-      return refuse('PAXOS_NO_SUCCESSOR', 'No other voter is caught up, answering and not drained; mastership stays.');
+      return refuse('PAXOS_NO_SUCCESSOR', noSuccessorText);
     }
     const changed = forMs !== null || this.present().has(member);
     const until = forMs === null ? null : new Date(clocks.now().wallMs + forMs).toISOString();

@@ -529,6 +529,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       recovered: recoveredState({ ...recovered, formation: formationHandle(manifest), compare }),
       onFatal: (error) => this.#hooks.onFatal(toOperatorError(error, options.dataDir, clocks.now().wallMs)),
       onLeft: () => this.#belonging.onLeft(),
+      onParted: () => this.#belonging.onParted(),
       acquaintances: () => this.#belonging.unknownToTheLog(),
       ...(onMastership === undefined ? {} : { onMastership }),
       ...(onEpoch === undefined ? {} : { onEpoch }),

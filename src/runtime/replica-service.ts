@@ -6,7 +6,7 @@
  */
 
 import { formatBallot } from '../core/consensus/ballot.ts';
-import { memberId } from '../core/consensus/configuration.ts';
+import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
@@ -35,7 +35,7 @@ import type {
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
-import { MemberDrains } from './member-drains.ts';
+import { MemberDrains, noSuccessorText } from './member-drains.ts';
 import type { MembershipService } from './membership/membership-service.ts';
 import { beingOpened, type OpenUpgrade, opens, openUpgradeOf } from './open-upgrade.ts';
 import { PositionMarks } from './position.ts';
@@ -159,6 +159,7 @@ export class DatabaseService implements ReplicaService {
         code: 'PAXOS_NOT_SERVING',
         message: 'This replica is frozen, or fenced for a new generation.',
       };
+    if (log.core.participation === 'removed' || this.#options.host.removed()) return this.#out();
     if (log.isServing() && !this.#draining) {
       return { kind: 'serving', epoch: log.core.epoch, appliedUpTo: log.appliedUpTo };
     }
@@ -172,18 +173,21 @@ export class DatabaseService implements ReplicaService {
     return { kind: 'no-master', retryAfterMs: this.#retryAfterMs() };
   }
 
-  /** It answers nothing from its own database; whoever is master does. */
   #setAside(): Serving {
+    const message = 'The database of this replica is not that of the majority; it is being rebuilt.';
+    return this.#onlyTheMaster('PAXOS_QUARANTINED', message);
+  }
+
+  /** What it has is from before it went. */
+  #out(): Serving {
+    return this.#onlyTheMaster('PAXOS_NOT_SERVING', 'This replica was removed from the cell.');
+  }
+
+  /** It answers nothing from its own database; whoever is master does. */
+  #onlyTheMaster(code: ErrorCode, message: string): Serving {
     const master = this.#master();
-    if (master !== null && master.id !== this.#options.self) {
-      return { kind: 'redirect', name: master.name, url: master.url, staleToo: true };
-    }
-    const code: ErrorCode = 'PAXOS_QUARANTINED';
-    return {
-      kind: 'refused',
-      code,
-      message: 'The database of this replica is not that of the majority; it is being rebuilt.',
-    };
+    if (master === null || master.id === this.#options.self) return { kind: 'refused', code, message };
+    return { kind: 'redirect', name: master.name, url: master.url, staleToo: true };
   }
 
   #retryAfterMs(): number {
@@ -374,7 +378,7 @@ export class DatabaseService implements ReplicaService {
     if (successor === null) {
       return refuse(
         'PAXOS_NO_SUCCESSOR',
-        `${to ?? 'No other voter'} ${to === null ? 'is' : 'is not'} caught up and answering; mastership stays.`,
+        to === null ? noSuccessorText : `${to} is not caught up and answering; mastership stays.`,
       );
     }
     const name = parseReplicaId(successor).name;
@@ -414,13 +418,28 @@ export class DatabaseService implements ReplicaService {
     ...args: Parameters<ReplicaService['changeMembers']>
   ): ReturnType<ReplicaService['changeMembers']> {
     const result = (await this.#options.membership?.change(...args)) ?? { kind: 'not-master' };
-    if (result.kind === 'hand-over') {
-      const handed = await this.transfer(null, false);
-      if (handed.kind === 'refused') return { ...handed, facts: {}, suggestions: ['paxosctl status'] };
-    } else if (result.kind !== 'not-master') return result;
+    const [, { dryRun }] = args;
+    const goes = result.kind === 'done' && dryRun && this.#goesBy(result.report.plan.configuration);
+    if (result.kind === 'hand-over' || goes) {
+      const handed = await this.transfer(null, dryRun);
+      if (handed.kind === 'refused') return { ...handed, facts: {}, suggestions: this.#waysToASuccessor() };
+    }
+    if (result.kind !== 'not-master' && result.kind !== 'hand-over') return result;
     const master = this.#master();
     if (master === null || master.id === this.#options.self) return { kind: 'no-master' };
     return { kind: 'redirect', name: master.name, url: master.url };
+  }
+
+  /** The master itself has no vote in it. */
+  #goesBy({ members }: Configuration): boolean {
+    return !members.some((member) => memberId(member) === this.#options.self && member.role === 'voter');
+  }
+
+  #waysToASuccessor(): readonly string[] {
+    return [
+      ...[...this.#drains.present().keys()].map((name) => `paxosctl node drain ${name} --end`),
+      'paxosctl status',
+    ];
   }
 
   #memberByName(name: string): ReplicaId | null {
@@ -503,7 +522,7 @@ export class DatabaseService implements ReplicaService {
       check: this.#options.selfCheck.status(),
       readOnly: host.readOnly(),
       catchUp: catchUpStatus(log.catchUp),
-      warnings: [...damageWarnings(core), ...host.warnings()],
+      warnings: [...damageWarnings(core), ...this.#removalWarnings(), ...host.warnings()],
       ...host.operating?.(),
       ...(this.#options.backups === undefined ? {} : { backups: this.#options.backups.document() }),
       drains: this.#drains.documents(),
@@ -516,6 +535,13 @@ export class DatabaseService implements ReplicaService {
       upgrade: this.#options.upgrade?.open() ?? null,
       frozen: frozenDocument(log.frozen),
     };
+  }
+
+  #removalWarnings(): readonly string[] {
+    const { log, host } = this.#options;
+    if (log.core.participation !== 'removed' || host.removed()) return [];
+    const names = log.core.configuration.members.map(({ name }) => name).join(', ');
+    return [`It was removed, and stays until a majority of ${names} has that on disk; it ends within ten seconds.`];
   }
 
   #role(serving: boolean): ReplicaStatus['role'] {

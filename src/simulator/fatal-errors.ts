@@ -42,6 +42,8 @@ export function endOf(error: Error): FatalEnd {
   const named = direct instanceof OperatorError ? direct : toOperatorError(error.cause, 'data', 0);
   if (!(named instanceof OperatorError)) return { kind: 'bug' };
   if (!refusals.has(named.code)) return { kind: 'restart' };
+  // Out, and the others may not know it: its directory says that it is to be started again.
+  if (named.code === 'PAXOS_MEMBER_REMOVED' && named.facts.known === false) return { kind: 'restart' };
   const { where, found, files } = named.facts as { where?: unknown; found?: unknown; files?: unknown };
   const item = String(where ?? files ?? found ?? 'the data directory');
   const why = { code: named.code, item, message: named.message };

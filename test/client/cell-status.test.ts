@@ -64,6 +64,18 @@ describe('the status of a cell', () => {
     );
   });
 
+  it('says that nobody has the data where all of them wait to be rebuilt', async () => {
+    const lost = {
+      ...{ role: 'rebuilding', voting: false, warnings: ['n2 is not up yet'], members: [] },
+      ...{ cell: { id: null, name: 'default', generation: 0 }, lease: { held: false, remainingMs: 0 } },
+    } as unknown as Partial<ReplicaStatusDocument>;
+    const { cell: it } = await cell({ n1: lost, n2: lost, n3: lost });
+    expect(it).toMatchObject({ health: 'unavailable' });
+    expect(it.why).toEqual([
+      expect.stringMatching(/^n1.* wait to be rebuilt from the others, and no replica .* has the data/),
+    ]);
+  });
+
   it('intends what it was made for while a member is rebuilt', async () => {
     const members = names.map((name) => {
       const role = name === 'n3' ? 'rebuilding' : 'voter';

@@ -239,6 +239,48 @@ export const membership: readonly Mutant[] = [
     killedBy: ['test/core/consensus/parting.test.ts'],
   },
   {
+    id: 'P47-parting-takes-any-answer',
+    pitfalls: ['P47'],
+    title: 'answers of those that catch others up count as what is on their disks',
+    wrong: 'They say what is in memory, and the removed member ends too early.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: 'if (message.nonce === partingNonce) this.#participation.heardOf',
+        replace: 'if (message.nonce >= partingNonce) this.#participation.heardOf',
+      },
+    ],
+    killedBy: ['test/core/consensus/parting.test.ts'],
+  },
+  {
+    id: 'P47-turned-away-by-memory',
+    pitfalls: ['P47'],
+    title: 'who is out is turned away by what is in memory',
+    wrong: 'It writes down that it is out, the other crashes and wants its vote again.',
+    edits: [
+      {
+        file: 'src/runtime/membership/belonging.ts',
+        find: 'core?.durableConfigurations.some(',
+        replace: 'core?.configurations.some(',
+      },
+    ],
+    killedBy: ['test/runtime/membership/belonging.test.ts'],
+  },
+  {
+    id: 'P47-removed-for-ever',
+    pitfalls: ['P47'],
+    title: 'a removed member waits for the others without an end',
+    wrong: 'They have been replaced as well, and its process never ends.',
+    edits: [
+      {
+        file: 'src/runtime/membership/belonging.ts',
+        find: 'this.#staying = clocks.schedule(at, () => this.#end({ known: false }));',
+        replace: 'void at;',
+      },
+    ],
+    killedBy: ['test/runtime/membership/belonging.test.ts'],
+  },
+  {
     id: 'P48-votes-by-name',
     pitfalls: ['P48'],
     title: 'votes are counted by name, whatever the incarnation',

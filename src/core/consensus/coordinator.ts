@@ -324,13 +324,14 @@ export class Coordinator {
   }
 
   /**
-   * At a master: have as many voters as decide acknowledged something after they had applied `instance`? Until then the loss of
+   * At a master: do as many voters as decide have on their disks that `instance` is chosen, having acknowledged something after they had applied it? Until then the loss of
    * one member may take with it that a value was chosen, and whose majority decides what follows.
    */
   isAppliedByQuorum(instance: Instance): boolean {
-    const { appliedUpTo, configurations, self } = this.#context;
+    const { appliedUpTo, configurations, outbox, self } = this.#context;
     const { configuration } = configurations.latest;
-    const known = (id: ReplicaId): number => (id === self ? appliedUpTo : this.#peers.appliedUpTo(id));
+    const own = Math.min(appliedUpTo, outbox.durablyChosenUpTo);
+    const known = (id: ReplicaId): number => (id === self ? own : this.#peers.appliedUpTo(id));
     return isQuorum(configuration, new Set([...voters(configuration)].filter((id) => known(id) >= instance)));
   }
 

@@ -28,6 +28,7 @@ import type { AcceptedEntry, Message } from './message.ts';
 import { Outbox } from './outbox.ts';
 import { Participation } from './participation.ts';
 import type { ParticipationState } from './participation-machine.ts';
+import { partingNonce } from './parting.ts';
 import type { Value } from './value.ts';
 
 /** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
@@ -342,7 +343,7 @@ export class Replica {
   }
 
   #onCatchUpReply(from: ReplicaId, message: Extract<Message, { kind: 'catch-up-reply' }>): void {
-    this.#participation.heardOf(from, message.chosenUpTo);
+    if (message.nonce === partingNonce) this.#participation.heardOf(from, message.chosenUpTo);
     this.#catchUp.onReply(from, message);
     this.#apply();
     this.#coordinator.onCaughtUp();
@@ -480,8 +481,9 @@ export class Replica {
   // --- snapshots ----------------------------------------------------------------------------------------------------
 
   #onSnapshotTaken(instance: Instance): void {
-    const { log, limits, appliedUpTo, configurations } = this.#context;
+    const { log, limits, appliedUpTo, configurations, outbox } = this.#context;
     invariant(instance <= appliedUpTo, 'a snapshot holds only what was applied', { instance, appliedUpTo });
+    outbox.knows(instance);
     let cut = Math.max(instance - limits.retainBehindSnapshotInstances, log.firstRetained - 1);
     let bytes = 0;
     for (let at = instance; at > cut; at--) {
@@ -659,6 +661,19 @@ export class Replica {
 
   get configurations(): readonly ConfigurationFrom[] {
     return this.#context.configurations.from(this.#context.log.chosenUpTo + 1);
+  }
+
+  /**
+   * As {@link configurations}, by what its disk knows as chosen: who is in one of these is connected to, since after a crash this
+   * replica may need it.
+   */
+  get durableConfigurations(): readonly ConfigurationFrom[] {
+    return this.#context.configurations.from(this.durablyChosenUpTo + 1);
+  }
+
+  /** Up to here values would be known as chosen after a crash. */
+  get durablyChosenUpTo(): Instance {
+    return this.#context.outbox.durablyChosenUpTo;
   }
 
   get configuration(): Configuration {

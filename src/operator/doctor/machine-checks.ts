@@ -174,8 +174,10 @@ const isLoopback = (url: string): boolean =>
 
 const replaceCommand = (old: string): string => `paxosctl members replace ${old} NEW --url http://OTHER-HOST:7401`;
 
+const hasBegun = ({ role }: ReplicaStatusDocument): boolean => role !== 'waiting';
+
 function perMember(look: (status: ReplicaStatusDocument) => Finding | null): Check<LiveFacts>['look'] {
-  return ({ own }) => own.flatMap((status) => (status.role === 'waiting' ? [] : (look(status) ?? [])));
+  return ({ own }) => own.filter(hasBegun).flatMap((status) => look(status) ?? []);
 }
 
 function againstLease(about: {
@@ -195,7 +197,8 @@ function againstLease(about: {
     };
     const found = perMember((status) => slow(status, about.of(status)))(facts);
     // Where everybody is slow there is nobody to send mastership to.
-    const all = found.length > 1 && found.length === facts.own.length;
+    const looked = facts.own.filter(hasBegun).length;
+    const all = found.length > 1 && found.length === looked;
     return all ? found.map((finding) => ({ ...finding, fix: 'paxosctl status --watch' })) : found;
   };
 }

@@ -190,7 +190,7 @@ function cureOf(role: string, name: string): { readonly fix: string; readonly ad
     case 'halted':
       return { fix: `paxosctl verify data-dir DATA-DIR-OF-${name}`, advice: 'it stopped by itself; its log says why' };
     case 'removed':
-      return { fix: 'paxosctl members list', advice: 'its process may be stopped' };
+      return { fix: 'paxosctl members list', advice: 'its process ends by itself, within ten seconds' };
     case 'frozen':
       return { fix: 'paxosctl recover plan --keep-present' };
     case 'rebuilding':
@@ -259,7 +259,7 @@ function strangers({ asked, own, status }: LiveFacts): Finding[] {
     if (answer === null || status.members.some((it) => it.url.replace(/\/$/, '') === url)) return [];
     if (own.includes(answer) && isMember(answer.name)) return [];
     const text = own.includes(answer)
-      ? `at ${url} ${answer.name} answers, which is no member`
+      ? `at ${url} ${answer.name} answers, which is no member${answer.role === 'removed' ? ' any more, and is about to end' : ''}`
       : `at ${url} ${answer.name} of cell ${answer.cell.id ?? 'none'} answers, not one of this cell`;
     const endpoints = status.members.map((it) => it.url).join(',');
     return [warn({ text, fix: `paxosctl doctor --endpoints ${endpoints}` })];

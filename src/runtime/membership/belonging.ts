@@ -22,6 +22,9 @@ const askForVoteMs = 300;
 
 type Log = MemberLog & { updatePeers(): void; turnedAway(member: ReplicaId): void };
 
+/** Who is out stays no longer, whoever knows it: with what it lingers it ends within ten seconds (contract §2). */
+const stayMsMax = 6_000;
+
 /** What there is of this replica once its directory is open. */
 export interface Belongings {
   readonly manifest: Manifest;
@@ -46,6 +49,7 @@ export class Belonging {
   #own: Belongings | null = null;
   #removed = false;
   #timer: Timer | null = null;
+  #staying: Timer | null = null;
 
   constructor(options: BelongingOptions) {
     this.#options = options;
@@ -69,6 +73,7 @@ export class Belonging {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#staying?.cancel();
     this.#own = null;
   }
 
@@ -92,14 +97,17 @@ export class Belonging {
     return this.#acquaintances;
   }
 
-  /** Only members of a configuration that is in force or to come are listened to, and those that were met. */
+  /**
+   * Only members of a configuration that is in force or to come are listened to, and those that were met. By what the disk knows: who is
+   * told that it is out ends, and a crash here must not bring back the time when its vote was wanted.
+   */
   judge(id: ReplicaId): Admission {
     const core = this.#own?.log.core;
-    const known = core?.configurations.some(({ configuration }) =>
+    const known = core?.durableConfigurations.some(({ configuration }) =>
       configuration.members.some((member) => memberId(member) === id),
     );
     if (known === true || this.#acquaintances.has(id)) return { ok: true };
-    if (parseReplicaId(id).incarnation <= (core?.appliedUpTo ?? 0)) {
+    if (parseReplicaId(id).incarnation <= (core?.durablyChosenUpTo ?? 0)) {
       return { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: `${id} was removed from this cell.` };
     }
     return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
@@ -111,7 +119,7 @@ export class Belonging {
     if (code === 'PAXOS_MEMBER_REMOVED') {
       const { log } = this.#own;
       // Who knows it by its own log stays until it is not wanted any more.
-      return log.core.participation === 'removed' ? log.turnedAway(from) : this.onLeft();
+      return log.core.participation === 'removed' ? log.turnedAway(from) : this.onParted();
     }
     if (code !== 'PAXOS_MEMBER_UNKNOWN') return;
     const { log, questions } = this.#own;
@@ -124,10 +132,24 @@ export class Belonging {
 
   // --- this one -------------------------------------------------------------------------------------------------------
 
+  /** It is out by its own log, and stays for those who do not know that yet; not for ever: they may be gone as well. */
   onLeft(): void {
+    const { clocks } = this.#options;
+    const at = (clocks.now().monotonicMs + stayMsMax) as ReturnType<ClockPort['now']>['monotonicMs'];
+    this.#staying = clocks.schedule(at, () => this.#end({ known: false }));
+  }
+
+  /** It is out, and nobody needs it to find that out. */
+  onParted(): void {
+    this.#end({ known: true });
+  }
+
+  /** `known`: nothing brings it back. Else its directory may still be wanted, and can be started again. */
+  #end({ known }: { readonly known: boolean }): void {
     const own = this.#own;
     if (this.#removed || own === null) return;
     this.#removed = true;
+    this.#staying?.cancel();
     const { cell, member } = own.manifest;
     const { logger, directory, onRemoved } = this.#options;
     const error = new MemberRemovedError({
@@ -135,8 +157,10 @@ export class Belonging {
       incarnation: member.incarnation,
       cell: cell.id,
       directory,
+      known,
     });
     logger.warn({ member: member.name, incarnation: member.incarnation }, error.message);
+    if (!known) return onRemoved(error);
     own
       .keepRemoved()
       .catch((failure: unknown) => logger.warn({ err: failure }, 'that this member was removed could not be kept'))

@@ -11,9 +11,9 @@ const leaseMs = 1_000;
 const six = ['a', 'b', 'c', 'd', 'e', 'f'];
 
 /** What tells the last instance that the removed one's vote counted for: after the change at 1, with alpha 1, that is 1. */
-const says = (chosen: number): Message => ({
+const says = (chosen: number, nonce = 0): Message => ({
   kind: 'catch-up-reply',
-  nonce: 0,
+  nonce,
   entries: [],
   chosenUpTo: chosen as Instance,
   firstRetained: 1 as Instance,
@@ -56,6 +56,12 @@ describe('a removed member stays until a majority of the others has it on their 
     f.forget();
     f.wait(10 * leaseMs);
     expect(f.sent('catch-up')).toEqual([]);
+  });
+
+  test('an answer to a question of another kind says nothing of a disk', () => {
+    const f = removed();
+    for (const name of ['a', 'b', 'c', 'd']) f.deliver(name, says(2, 7));
+    expect(hasParted(f)).toBe(false);
   });
 
   test('who does not let it in any more is past the change and knows it', () => {
