@@ -473,7 +473,7 @@ export class LogReplica<Result> {
 
   /** Those that are out by the newest configuration are out by what the disk knows, too. */
   #hasParted(): boolean {
-    return this.#core.durablyChosenUpTo >= this.#partingAt - 1;
+    return this.#core.durablyAppliedUpTo >= this.#partingAt - 1;
   }
 
   #afterApplying(): void {

@@ -668,12 +668,13 @@ export class Replica {
    * replica may need it.
    */
   get durableConfigurations(): readonly ConfigurationFrom[] {
-    return this.#context.configurations.from(this.durablyChosenUpTo + 1);
+    return this.#context.configurations.from(this.durablyAppliedUpTo + 1);
   }
 
-  /** Up to here values would be known as chosen after a crash. */
-  get durablyChosenUpTo(): Instance {
-    return this.#context.outbox.durablyChosenUpTo;
+  /** Up to here values would be known as chosen after a crash, and what they say of the membership is known here. */
+  get durablyAppliedUpTo(): Instance {
+    const { appliedUpTo, outbox } = this.#context;
+    return Math.min(appliedUpTo, outbox.durablyChosenUpTo) as Instance;
   }
 
   get configuration(): Configuration {

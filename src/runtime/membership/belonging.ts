@@ -107,7 +107,7 @@ export class Belonging {
       configuration.members.some((member) => memberId(member) === id),
     );
     if (known === true || this.#acquaintances.has(id)) return { ok: true };
-    if (parseReplicaId(id).incarnation <= (core?.durablyChosenUpTo ?? 0)) {
+    if (parseReplicaId(id).incarnation <= (core?.durablyAppliedUpTo ?? 0)) {
       return { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: `${id} was removed from this cell.` };
     }
     return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };

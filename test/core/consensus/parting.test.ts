@@ -83,6 +83,26 @@ describe('a removed member stays until a majority of the others has it on their 
     expect(f.sent('catch-up')).toEqual([]);
   });
 
+  test('one that has just started judges nobody by what it has not applied yet', () => {
+    const configuration = configurationOf([...six.slice(0, 5), memberNamed('f', 'voter', 1)], { alpha: 1, leaseMs });
+    const change = {
+      instance: 1 as Instance,
+      ballot: ballot('1.a'),
+      value: { kind: 'configuration', configuration },
+    } as const;
+    const a = new LoneReplica({
+      self: 'a',
+      names: six.slice(0, 5),
+      alpha: 1,
+      leaseMs,
+      entries: [change],
+      chosenUpTo: 1,
+    });
+    expect([a.core.appliedUpTo, a.core.durablyAppliedUpTo]).toEqual([0, 0]);
+    a.wake();
+    expect([a.core.appliedUpTo, a.core.durablyAppliedUpTo]).toEqual([1, 1]);
+  });
+
   test('what another has in memory only does not count', () => {
     const cell = threeReplicaCell({ alpha });
     const a = cell.elect('a');

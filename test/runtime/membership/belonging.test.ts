@@ -15,7 +15,7 @@ const ofThree = () => ({
   participation: 'voting',
   configurations: governing('n1', 'n3'),
   durableConfigurations: governing('n1', 'n2', 'n3'),
-  durablyChosenUpTo: 10,
+  durablyAppliedUpTo: 10,
 });
 let core = ofThree();
 let turnedAway: string[] = [];
@@ -108,7 +108,7 @@ describe('who is told that it is out', () => {
     core.durableConfigurations = governing('n1', 'n3');
     expect(belonging.judge(id('n2'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_REMOVED' });
     expect(belonging.judge(id('n4#11'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_UNKNOWN' });
-    core.durablyChosenUpTo = 11;
+    core.durablyAppliedUpTo = 11;
     expect(belonging.judge(id('n4#11'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_REMOVED' });
   });
 });
