@@ -24,6 +24,9 @@ const sliceKeys = 100_000;
 const movesMax = 20;
 const readyMsMax = 120_000;
 
+/** For a look into the members: `PAXOSCTL_BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`. */
+const nodeFlags = (process.env.PAXOSCTL_BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 const range = (values, digits) => {
@@ -39,7 +42,7 @@ function watched(directory) {
     plan: async (where) =>
       (await paxosctl.plan(where)).map((plan) => ({
         ...plan,
-        args: ['--import', preload, ...plan.args],
+        args: ['--import', preload, ...nodeFlags, ...plan.args],
         env: { ...process.env, PAXOSCTL_BENCH_LOOP_DELAY: path.join(directory, `${plan.name}.loop`) },
       })),
   };
@@ -80,7 +83,8 @@ async function untilReady(members, startedMs) {
       if (role !== null) readyMs.set(member, performance.now() - startedMs);
     }
     if (performance.now() - startedMs > readyMsMax) throw new Error('not ready within two minutes');
-    await sleep(5);
+    // Asked more often, it would be measured by what the asking costs.
+    await sleep(20);
   }
   return [...readyMs.values()];
 }

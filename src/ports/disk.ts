@@ -34,8 +34,11 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Changes with every copy, restore or recreation of the file: inode and birth time. */
   fingerprint(): Promise<string>;
-  /** Exactly `length` bytes, fewer only at the end of the file. The bytes belong to the caller. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Exactly `length` bytes, fewer only at the end of the file. The bytes belong to the caller. With `into`, which has room for them, they are
+   * put there: for who reads much and keeps nothing.
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** All of the bytes or an error. They must not change before it returns. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   flush(): Promise<void>;

@@ -64,9 +64,10 @@ export class WitnessKeeper {
       if (error instanceof OperatorError) throw error;
       const what =
         error instanceof FormatError ? `holds ${error.message}` : `cannot be used: ${(error as Error).message}`;
-      throw new OperatorError('PAXOS_REFUSED', `Witness ${path} ${what}. Nothing was changed.`, {
+      throw new OperatorError('PAXOS_REFUSED', `Witness ${path} ${what}. It is left as it is.`, {
         facts: { witness: path },
-        suggestions: [`ls -l ${path}`],
+        // What it remembered is given up with it; the other members remember too.
+        suggestions: ['paxosctl status', `mv ${path} ${path}.bad`],
         cause: error,
       });
     }

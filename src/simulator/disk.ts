@@ -364,10 +364,13 @@ class SimulatedFile implements DiskFile {
     return this.#disk.perform({ kind: 'look', path: this.path, bytes: 0 }, () => `inode-${this.#open().number}`);
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#disk.perform({ kind: 'read', path: this.path, bytes: length }, () =>
-      this.#open().cached.get(offset, length),
-    );
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#disk.perform({ kind: 'read', path: this.path, bytes: length }, () => {
+      const bytes = this.#open().cached.get(offset, length);
+      if (into === undefined) return bytes;
+      into.set(bytes);
+      return into.subarray(0, bytes.length);
+    });
   }
 
   write(offset: number, bytes: Uint8Array): Promise<void> {

@@ -10,7 +10,7 @@ import { manifestName, promiseNames } from './files.ts';
 import { inspect } from './formation.ts';
 import { readPromiseCopy } from './promise-copies.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { type Damage, plainly, recoverLog } from './wal/recovery.ts';
+import { type Damage, damageAlone, recoverLog } from './wal/recovery.ts';
 
 /** A file that is not what was written there; what is wrong with it, for people. */
 export interface BadFile {
@@ -33,22 +33,20 @@ export async function checkFiles(
     await snapshots.verify(entry).catch((error: unknown) => bad.push(badFile(entry.file, error)));
   }
   // What was half-way written at the first look is whole at the second.
-  const first = await checkLog(directory, snapshots, pause);
-  if (first.length > 0) bad.push(...(await checkLog(directory, snapshots, pause)));
+  const first = await checkLog(directory, pause);
+  if (first.length > 0) bad.push(...(await checkLog(directory, pause)));
   return bad;
 }
 
 /** One row a segment, with the first place that is damaged in it. */
 async function checkLog(
   directory: DataDirectory,
-  snapshots: SnapshotStore,
   pause: (() => Promise<void>) | undefined,
 ): Promise<readonly BadFile[]> {
   const { manifest, disk } = directory;
-  const above = snapshots.newestInstance();
   try {
     const { segments } = manifest;
-    const log = await recoverLog(disk, manifestOwner(manifest), segments, plainly(above), { pause });
+    const log = await recoverLog(disk, manifestOwner(manifest), segments, damageAlone, { pause });
     return bySegment(log.damage);
   } catch (error) {
     if (error instanceof WalCorruptError) return bySegment([error.facts]);

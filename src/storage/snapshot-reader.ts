@@ -53,7 +53,7 @@ export function verifySnapshot(
     disk,
     path,
     async (file) => {
-      const blocks = new BlockReader(file);
+      const blocks = new BlockReader(file, keepsNothing());
       const { header, bytes: headerBytes } = await readHeader(blocks);
       if (origin !== null && (header.cellId !== origin.cellId || header.generation !== origin.generation)) {
         throw new FormatError(`it is of cell ${header.cellId}, generation ${header.generation}`);
@@ -100,7 +100,7 @@ export const readSnapshotHeader = (disk: Disk, path: string): Promise<SnapshotHe
  */
 export async function verifiedPrefix(file: DiskFile): Promise<number> {
   try {
-    const blocks = new BlockReader(file);
+    const blocks = new BlockReader(file, keepsNothing());
     const { bytes: headerBytes } = await readHeader(blocks);
     const seed = snapshotSeed(headerBytes);
     let offset = headerBytes.length;
@@ -165,17 +165,22 @@ async function* snapshotChunks(disk: Disk, path: string): AsyncGenerator<readonl
 
 type ReadingFile = Pick<DiskFile, 'read'>;
 
+/** A block for who looks at each part and lets it go: hundreds of them would be garbage of many megabytes. */
+const keepsNothing = (): Uint8Array => Buffer.allocUnsafeSlow(blockBytes);
+
 /**
  * For who reads a file from its beginning to its end: one job of the disk for a block, not two for each part. What was handed out
- * stays as it is.
+ * stays as it is, unless all blocks are read into one.
  */
 class BlockReader implements ReadingFile {
   readonly #file: DiskFile;
+  readonly #into: Uint8Array | undefined;
   #offset = 0;
   #block: Uint8Array = new Uint8Array(0);
 
-  constructor(file: DiskFile) {
+  constructor(file: DiskFile, into?: Uint8Array) {
     this.#file = file;
+    this.#into = into;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -191,7 +196,7 @@ class BlockReader implements ReadingFile {
   async #readBlock(offset: number, length: number): Promise<Uint8Array> {
     if (length >= blockBytes) return this.#file.read(offset, length);
     try {
-      return await this.#file.read(offset, blockBytes);
+      return await this.#file.read(offset, blockBytes, this.#into);
     } catch (error) {
       if (!(error instanceof DiskError && error.reason === 'io')) throw error;
       // What cannot be read may lie behind what is asked for.

@@ -29,6 +29,9 @@ export function diskContract(name: string, fresh: () => Promise<Disk>): void {
       expect(text(await file.read(0, 11))).toBe('hello there');
       expect(text(await file.read(6, 100))).toBe('there');
       expect(await file.read(11, 5)).toHaveLength(0);
+      const into = Buffer.alloc(8);
+      expect(text(await file.read(6, 8, into))).toBe('there');
+      expect(into.toString('latin1')).toBe('there\0\0\0');
       expect(await file.size()).toBe(11);
       await file.flush();
       await file.close();

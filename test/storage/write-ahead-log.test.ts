@@ -455,6 +455,22 @@ describe('a damaged log', () => {
     expect(found(cut, 6)).toEqual([...texts(1, 1), ...range(2, 6).map(() => 'bad')]);
   });
 
+  it('may have lost what no other file knows of where nothing is left of a segment, not even its header', async () => {
+    const disk = await formedDisk();
+    const writing = await open(disk);
+    await writeEach(writing, entries(1, 5));
+    // The one after it is prepared.
+    await writing.checkSpace();
+    const [, prepared] = segmentsOf(disk) as [string, string];
+    expect(disk.inode(prepared).durable.get(512, 4_000).equals(Buffer.alloc(4_000))).toBe(true);
+    disk.inode(prepared).overwrite(0, Buffer.alloc(disk.inode(prepared).durable.size));
+    const storage = await open(disk.crash(powerLoss));
+    expect(storage.recovered.damage).toMatchObject([{ file: prepared, problem: expect.stringContaining('not even') }]);
+    // The fifth was accepted and not known as chosen: a later record may have been of it too.
+    expect(storage.recovered.bad).toEqual([{ instance: 5, upTo: endless, identity: null }]);
+    expect(found(storage, 6)).toEqual([...texts(1, 4), 'bad', 'bad']);
+  });
+
   it('with a bad segment header gives all its groups', async () => {
     const disk = (await written()).crash(powerLoss);
     const storage = await open(disk, { segmentBytes: 64 * 1024 });

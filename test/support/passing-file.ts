@@ -20,8 +20,8 @@ export class PassingFile implements DiskFile {
     return this.file.fingerprint();
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
-    return this.file.read(offset, length);
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.file.read(offset, length, into);
   }
 
   write(offset: number, bytes: Uint8Array): Promise<void> {

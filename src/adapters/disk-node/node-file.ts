@@ -51,9 +51,9 @@ export class NodeDiskFile implements DiskFile {
     });
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return this.#using(async () => {
-      const bytes = Buffer.allocUnsafeSlow(length);
+      const bytes = into ?? Buffer.allocUnsafeSlow(length);
       let done = 0;
       while (done < length) {
         const { bytesRead } = await read(this.#fd, bytes, done, length - done, offset + done);

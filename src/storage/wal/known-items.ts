@@ -38,10 +38,15 @@ export class KnownItems {
     this.highestOfGroup = 0;
   }
 
+  /** A sound record of `instance`, at or below which nothing is wanted. */
+  pass(instance: number): void {
+    this.highestOfGroup = Math.max(this.highestOfGroup, instance);
+    this.#highest = Math.max(this.#highest, instance);
+  }
+
   take(item: LogItem): void {
     const upTo = isBadItem(item) ? item.upTo : item.instance;
-    this.highestOfGroup = Math.max(this.highestOfGroup, upTo);
-    this.#highest = Math.max(this.#highest, upTo);
+    this.pass(upTo);
     if (upTo <= this.#above) return;
     if (!isBadItem(item) || item.identity !== null) {
       this.#known.set(item.instance, { item, group: this.#group });

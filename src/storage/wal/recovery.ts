@@ -13,7 +13,7 @@ import type { WitnessMemory } from '../../core/consensus/witness-memory.ts';
 import { FormatError } from '../../formats/bytes.ts';
 import { type Owner, ownerSeed } from '../../formats/checksum.ts';
 import { UnknownValueError, valueKindMax } from '../../formats/value.ts';
-import { decodeContent, type GroupFacts, isZeros, type LogItem } from '../../formats/wal-group.ts';
+import { decodeContent, type GroupFacts, isBadItem, isZeros, type LogItem } from '../../formats/wal-group.ts';
 import {
   type GroupHeader,
   nextGroup,
@@ -30,7 +30,7 @@ import { UnsupportedFormatError, WalCorruptError } from '../errors.ts';
 import { segmentName } from '../files.ts';
 import { KnownItems } from './known-items.ts';
 import { judgeLogEnd } from './log-end.ts';
-import { readContinues, readSegment, type SegmentBytes } from './segment-reader.ts';
+import { ReadingPlace, readContinues, readSegment, type SegmentBytes } from './segment-reader.ts';
 
 export interface LiveSegment {
   readonly segment: number;
@@ -93,6 +93,8 @@ export interface LogExpectation {
 
 /** For who only looks. */
 export const plainly = (above: number): LogExpectation => ({ above, restateAbove: above, flush: 0 });
+/** For who wants to know what is damaged, and nothing of what is there. */
+export const damageAlone: LogExpectation = plainly(endless);
 
 /** What a reader needs beside the log. */
 export interface LogSurroundings {
@@ -116,12 +118,13 @@ export async function recoverLog(
   expected: LogExpectation,
   { memory, pause }: LogSurroundings = {},
 ): Promise<RecoveredLog> {
-  const recovery = new LogRecovery(ownerSeed(owner), expected.restateAbove, memory ?? null);
+  const recovery = new LogRecovery(ownerSeed(owner), expected, memory ?? null);
   // The first is later than none.
   const continues: (LogPoint | null)[] = [null];
   for (const segment of segments.slice(1)) continues.push(await readContinues(disk, segment));
+  const place = expected === damageAlone ? new ReadingPlace() : undefined;
   for (const [i, segment] of segments.entries()) {
-    const read = await readSegment(disk, owner, segment);
+    const read = await readSegment(disk, owner, segment, place);
     const later = continues.slice(i + 1).filter((point) => point !== null);
     if (later.some((point) => point.segment < segment)) continue; // superseded as a whole
     const end = later.find((point) => point.segment === segment)?.offset ?? null;
@@ -143,6 +146,7 @@ interface GroupAt {
 
 class LogRecovery {
   readonly #ownerSeed: number;
+  readonly #expected: LogExpectation;
   readonly #items: KnownItems;
   readonly #memory: WitnessMemory | null;
   readonly #live: LiveSegment[] = [];
@@ -166,10 +170,11 @@ class LogRecovery {
   #promiseFlush = 0;
   #boot = 0;
 
-  constructor(seed: number, above: number, memory: WitnessMemory | null) {
+  constructor(seed: number, expected: LogExpectation, memory: WitnessMemory | null) {
     this.#ownerSeed = seed;
+    this.#expected = expected;
     this.#memory = memory;
-    this.#items = new KnownItems(above);
+    this.#items = new KnownItems(expected.restateAbove);
   }
 
   /** Segments in ascending order; `end` is where a later one took over, null when it did not. */
@@ -184,6 +189,11 @@ class LogRecovery {
     }
     if (problem !== null && end !== segmentHeaderBytes && !isZeros(bytes, segmentHeaderBytes, bytes.length)) {
       this.#damaged({ file: segmentName(segment), offset: 0, problem }, false, { segment, offset: segmentHeaderBytes });
+    }
+    // It was named with its header on the disk: who made nothing of that may have made nothing of groups too.
+    if (end === null && bytes.length > 0 && isZeros(bytes, 0, bytes.length)) {
+      const what = { file: segmentName(segment), offset: 0, problem: 'there is nothing in it, not even its header' };
+      this.#damaged(what, true, { segment, offset: segmentHeaderBytes });
     }
     if (continues !== null) this.#takeOver(segment, continues);
     const limited = end === null ? bytes : bytes.subarray(0, end);
@@ -311,7 +321,8 @@ class LogRecovery {
     for (const item of items) {
       const { instance } = 'bad' in item ? item.bad : item;
       if (instance === witnessInstance) this.#remember(item);
-      else this.#items.take('bad' in item ? badOf(item.bad) : itemOf(item, segment, offset));
+      else if ('bad' in item) this.#items.take(badOf(item.bad));
+      else this.#takeRecord(item, segment, offset);
       // It said that something bad stood here and further, and how far went with it.
       if ('bad' in item && isUnknown(item.bad) && instance !== witnessInstance) {
         this.#gapFrom = Math.min(this.#gapFrom ?? instance, instance);
@@ -321,6 +332,18 @@ class LogRecovery {
     if (facts !== null) this.#learn(facts);
     this.#highest = Math.max(this.#highest, this.#items.highestOfGroup);
     this.#end = { segment, offset: offset + bytes, chain, flush: facts?.flush ?? this.#flush };
+  }
+
+  /**
+   * Values that the result hands out are copied, so that one small value does not keep a whole segment in memory. Others may have to be
+   * written again, and nobody keeps them longer than that; of most of them it only matters that they are sound.
+   */
+  #takeRecord(record: ReadRecord, segment: number, offset: number): void {
+    const { above, restateAbove } = this.#expected;
+    const content = record.instance > above ? Buffer.from(record.value) : record.value;
+    const item = itemOf(record, content, { segment, offset });
+    if (record.instance > restateAbove || isBadItem(item)) this.#items.take(item);
+    else this.#items.pass(record.instance);
   }
 
   /** What was learned of the disks of others. A bad one costs what its flush had learned, no more. */
@@ -414,10 +437,13 @@ const badOf = (record: Parameters<typeof decodeContent>[0]): BadItem => ({
   identity: isUnknown(record) ? null : { ballot: record.ballot, digest: record.digest },
 });
 
-/** Values are copied out, so that one small value does not keep a whole segment in memory. */
-function itemOf(record: ReadRecord, segment: number, offset: number): LogItem {
+function itemOf(
+  record: ReadRecord,
+  content: Buffer,
+  { segment, offset }: { segment: number; offset: number },
+): LogItem {
   try {
-    return decodeContent(record, Buffer.from(record.value));
+    return decodeContent(record, content);
   } catch (error) {
     // Whole, and of a newer format: no damage, and nothing to be repaired (pitfall U4).
     if (error instanceof UnknownValueError) {

@@ -35,12 +35,27 @@ export interface SegmentBytes {
   readonly lengthKnown: boolean;
 }
 
+/** Where whole segments are read to by who keeps nothing of them, one after the other; as large as the largest. */
+export class ReadingPlace {
+  #bytes = Buffer.alloc(0);
+
+  of(length: number): Buffer {
+    if (this.#bytes.length < length) this.#bytes = Buffer.allocUnsafeSlow(length);
+    return this.#bytes;
+  }
+}
+
 /** @throws {WalCorruptError} for a sound segment of another member or another number. */
-export async function readSegment(disk: Disk, owner: Owner, segment: number): Promise<SegmentBytes> {
+export async function readSegment(
+  disk: Disk,
+  owner: Owner,
+  segment: number,
+  place?: ReadingPlace,
+): Promise<SegmentBytes> {
   const read = await readingFile<Found>(
     disk,
     segmentName(segment),
-    async (file) => ({ ...(await readWhole(file)), problem: null }),
+    async (file) => ({ ...(await readWhole(file, place)), problem: null }),
     (error) => ({
       bytes: Buffer.alloc(0),
       unreadableUpTo: 0,
@@ -100,9 +115,12 @@ function withLength(bytes: Buffer, length: number): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(length - bytes.length, unreadable)]);
 }
 
-async function readWhole(file: DiskFile): Promise<{ bytes: Buffer; unreadableUpTo: number | null }> {
+async function readWhole(
+  file: DiskFile,
+  place: ReadingPlace | undefined,
+): Promise<{ bytes: Buffer; unreadableUpTo: number | null }> {
   const size = await file.size();
-  const whole = await readOrNull(file, 0, size);
+  const whole = await readOrNull(file, 0, size, place?.of(size));
   if (whole !== null) return { bytes: whole, unreadableUpTo: null };
   const bytes = Buffer.alloc(size, unreadable);
   let unreadableUpTo: number | null = null;
@@ -123,9 +141,9 @@ async function readWhole(file: DiskFile): Promise<{ bytes: Buffer; unreadableUpT
 }
 
 /** Null for an error of the medium, or for less than there must be. */
-async function readOrNull(file: DiskFile, offset: number, length: number): Promise<Buffer | null> {
+async function readOrNull(file: DiskFile, offset: number, length: number, into?: Buffer): Promise<Buffer | null> {
   try {
-    const read = await file.read(offset, length);
+    const read = await file.read(offset, length, into);
     return read.length === length ? Buffer.from(read.buffer, read.byteOffset, read.length) : null;
   } catch (error) {
     if (error instanceof DiskError && error.reason === 'io') return null;
