@@ -59,6 +59,8 @@ export interface NetworkOptions {
   flushNumber(): number;
   promiseFlush(): number;
   testimony(to: ReplicaId): Uint8Array;
+  /** Why `id` is let in nowhere in this cell any more; null where it may be. Told to who looks for an earlier life of this member. */
+  removed?(id: ReplicaId): Extract<Admission, { ok: false }> | null;
   /** A replica of this cell proved itself to be in another generation; it was refused, or refused this one. */
   otherGeneration?(generation: number): void;
 }

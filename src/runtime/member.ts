@@ -481,6 +481,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       boot: recovered.boot,
       programVersion: options.version,
       admit: (hello) => this.#admit(hello),
+      removed: (id) => this.#belonging.refusalOf(id),
       flushNumber: () => storage.flushNumber,
       promiseFlush: () => storage.promiseFlush,
       testimony: (to) => fencing.testimony(to),

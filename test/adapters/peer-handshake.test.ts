@@ -54,7 +54,12 @@ const dialled = (context: PeerContext, to: PeerStation, id = to.id): Promise<Dia
   });
 
 describe('the handshake lets in nobody', () => {
-  const removed: Admission = { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: 'It was removed.' };
+  const removed: Extract<Admission, { ok: false }> = {
+    ok: false,
+    status: 403,
+    code: 'PAXOS_MEMBER_REMOVED',
+    message: 'It was removed.',
+  };
   const admitN1 = { admit: (hello: PeerHello): Admission => (hello.id === n1 ? { ok: true } : removed) };
   const cases: readonly [who: string, context: () => PeerContext, to: ReplicaId, status: number, code: string][] = [
     ['without the secret', () => stranger(n1, { secret: new Uint8Array(32) }), n2, 401, 'PAXOS_PEER_UNAUTHENTICATED'],
@@ -74,6 +79,15 @@ describe('the handshake lets in nobody', () => {
       expect(b.port.connected()).toEqual([]);
     });
   }
+
+  it('who is out and looks for an earlier life of this member: told so, as all whom it knows may be gone', async () => {
+    const b = await peer(n2, { removed: (id) => (id === n3 ? removed : null) });
+    const earlier = replicaId('n2', 0);
+    expect(await dialled(stranger(n3), b, earlier)).toMatchObject({
+      refusal: { code: 'PAXOS_MEMBER_REMOVED', authentic: true },
+    });
+    expect(await dialled(stranger(n1), b, earlier)).toMatchObject({ refusal: { code: 'PAXOS_PEER_OTHER_MEMBER' } });
+  });
 
   it('signs its refusals for those who have the secret, and for no others', async () => {
     const b = await peer(n2, admitN1);

@@ -120,14 +120,15 @@ export class Acceptor {
 
   /** The replica behind a good proof: is it one that may talk to us, as what it says it is? */
   #judge(hello: Hello, address: string | null): Problem | null {
-    const { self, generation, admit } = this.#context.options;
+    const { self, generation, admit, removed } = this.#context.options;
     if (hello.from === self) return refusals.self;
     // Before who it is: names and incarnations mean something within a generation only.
     if (hello.generation !== generation) {
       this.#context.options.otherGeneration?.(hello.generation);
       return refusals.wrongGeneration;
     }
-    if (hello.to !== self) return refusals.otherMember;
+    // Once out it is out for ever, whoever says so: all whom it knows may have been replaced.
+    if (hello.to !== self) return removed?.(hello.from) ?? refusals.otherMember;
     const admission = admit({ ...toPeerHello(hello, 'inbound'), address });
     if (!admission.ok) return admission;
     const known = this.#boots.get(hello.from);

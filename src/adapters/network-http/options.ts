@@ -33,6 +33,8 @@ export interface HttpNetworkOptions {
   readonly promiseFlush: () => number;
   /** What this replica knows of disks, for `to`; read for every hello. */
   readonly testimony?: (to: ReplicaId) => Uint8Array;
+  /** Why `id` is let in nowhere in this cell any more; null where it may be. Told to who looks for an earlier life of this member. */
+  readonly removed?: (id: ReplicaId) => Extract<Admission, { ok: false }> | null;
   /** A replica of this cell proved itself to be in another generation. */
   readonly otherGeneration?: (generation: number) => void;
   readonly logger: PeerLogger;

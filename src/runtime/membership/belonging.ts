@@ -113,6 +113,12 @@ export class Belonging {
     return { ok: false, status: 403, code: 'PAXOS_MEMBER_UNKNOWN', message: `${id} is not a member of this cell.` };
   }
 
+  /** Null for whoever may be of this cell, as far as this disk knows. */
+  refusalOf(id: ReplicaId): Extract<Admission, { ok: false }> | null {
+    const judged = this.judge(id);
+    return judged.ok || judged.code !== 'PAXOS_MEMBER_REMOVED' ? null : judged;
+  }
+
   /** A member did not let this one in, and has proved that it is one. Whom this one turns away says nothing about it. */
   onRefused(from: ReplicaId, code: string): void {
     if (this.#own === null || !this.judge(from).ok) return;

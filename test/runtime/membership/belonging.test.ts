@@ -108,6 +108,8 @@ describe('who is told that it is out', () => {
     core.durableConfigurations = governing('n1', 'n3');
     expect(belonging.judge(id('n2'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_REMOVED' });
     expect(belonging.judge(id('n4#11'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_UNKNOWN' });
+    expect([belonging.refusalOf(id('n4#11')), belonging.refusalOf(id('n1'))]).toEqual([null, null]);
+    expect(belonging.refusalOf(id('n2'))).toMatchObject({ code: 'PAXOS_MEMBER_REMOVED' });
     core.durablyAppliedUpTo = 11;
     expect(belonging.judge(id('n4#11'))).toMatchObject({ ok: false, code: 'PAXOS_MEMBER_REMOVED' });
   });
