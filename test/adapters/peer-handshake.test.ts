@@ -112,6 +112,18 @@ describe('the handshake lets in nobody', () => {
 });
 
 describe('the dialling side', () => {
+  it('does not take what it thinks of the other side for a word of that side', async () => {
+    // A rolled-back member would be heard to say that this one was rolled back, and with the two of them a cell of three freezes.
+    const rolledBack: Admission = { ok: false, status: 409, code: 'PAXOS_DATA_ROLLED_BACK', message: 'n2 is older.' };
+    const b = await peer(n2);
+    const a = await peer(n1, { admit: (hello) => (hello.id === n2 ? rolledBack : { ok: true }) });
+    const told: string[] = [];
+    a.port.onPeerRefusal((_from, { code }) => told.push(code));
+    a.port.setPeers([{ id: n2, url: b.url }]);
+    await until(() => a.port.counters.refusedOutbound.has(rolledBack.code));
+    expect(told).toEqual([]);
+  });
+
   it('gives no frame to a server that has not the secret', async () => {
     // It speaks the protocol, takes the hello and the proof, and answers 101 with a proof of its own making.
     const a = await peer(n1);

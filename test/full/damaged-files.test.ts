@@ -29,7 +29,7 @@ import { until } from '../support/until.ts';
 
 const kinds = Object.keys(fileKinds) as FileKind[];
 
-type Outcome = 'goes on' | 'halted' | 'frozen' | number;
+type Outcome = 'goes on' | 'halted' | 'frozen' | 'waits' | number;
 type Outcomes = readonly Outcome[];
 
 const goesOn: Outcomes = ['goes on'];
@@ -59,6 +59,8 @@ function ofOne(kind: FileKind, damage: Damage): Outcomes {
 /** What may become of the cell when all three are damaged alike. */
 function ofAll(kind: FileKind, damage: Damage): Outcomes {
   const one = ofOne(kind, damage);
+  // Without any snapshot nobody knows who came after the formation: with a member that was rebuilt they wait for one that is no more.
+  if (kind === 'both snapshots') return [...stands, 'waits'];
   return /log segment|snapshot/.test(kind) && one.includes('goes on') ? stands : one;
 }
 
@@ -113,6 +115,12 @@ async function presentState(member: ReplicaChild): Promise<Outcome | string> {
   return serves ? 'goes on' : `${role}: ${warnings.join()}`;
 }
 
+/** Whether it lacks its state, and another member takes it for a stranger. */
+async function missesMembers(member: ReplicaChild): Promise<boolean> {
+  const warnings = (await member.status())?.warnings ?? [];
+  return ['state is being completed', 'refuses this replica'].every((part) => warnings.some((it) => it.includes(part)));
+}
+
 /** It votes again and has everything, or has ended. */
 function outcomeOf(member: ReplicaChild): Promise<Outcome> {
   let seen: Outcome | string = '';
@@ -165,7 +173,7 @@ afterAll(async () => {
 // What one case leaves behind, should it fail, is no matter of the next.
 beforeEach(async () => {
   for (const member of cell.members) {
-    if (member.running && (await member.status())?.voting === true) continue;
+    if ((await presentState(member)) === 'goes on') continue;
     if (member.running) await member.kill();
     rmSync(witnessOf(member), { force: true });
     start(member, { rebuild: true });
@@ -224,6 +232,8 @@ async function outcomeOfAll(): Promise<Outcome> {
       seen = (await Promise.all(cell.members.map(presentState))) as Outcome[];
       const [first] = seen;
       if (seen.every((it) => it === first) && (first === 'goes on' || typeof first === 'number')) return first;
+      const strangers = await Promise.all(cell.members.map(missesMembers));
+      if (strangers.every((it) => it)) return 'waits';
       return seen.find((it) => it === 'halted' || it === 'frozen') ?? null;
     },
     { timeoutMs: 30_000, explain: () => `${seen.join('; ')}\n${cell.logs(12)}` },

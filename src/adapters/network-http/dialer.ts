@@ -43,7 +43,8 @@ export type DialOutcome =
       /** Ends a connection that was not upgraded. */
       close(): void;
     }
-  | { readonly kind: 'refused'; readonly refusal: PeerRefusal }
+  /** `by`: whether the other side did not let this one in, or this one will not have to do with that. */
+  | { readonly kind: 'refused'; readonly by: 'peer' | 'self'; readonly refusal: PeerRefusal }
   | { readonly kind: 'failed'; readonly reason: string };
 
 export interface DialRequest {
@@ -133,7 +134,7 @@ class Dial implements Timer {
       : refusals.unauthenticated;
     if (problem !== null) {
       socket.destroy();
-      this.#finish({ kind: 'refused', refusal: { ...problem, authentic: problem !== refusals.unauthenticated } });
+      this.#finish({ kind: 'refused', by: 'self', refusal: { ...problem, authentic: false } });
       return;
     }
     const close = () => this.#agent.destroy();
@@ -191,7 +192,7 @@ class Dial implements Timer {
       if (authentic && hello !== null && problem.code === refusals.wrongGeneration.code) {
         this.#context.options.otherGeneration?.(hello.generation);
       }
-      this.#finish({ kind: 'refused', refusal: { status, ...problem, authentic } });
+      this.#finish({ kind: 'refused', by: 'peer', refusal: { status, ...problem, authentic } });
       this.#agent.destroy();
     });
   }

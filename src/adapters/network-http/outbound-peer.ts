@@ -187,7 +187,8 @@ export class OutboundPeer {
         countCode(this.#counters.refusedOutbound, refusal.code);
         this.#trouble(`refused: ${refusal.code} ${refusal.message}`);
         this.#redialLater();
-        this.#events.onRefusal(this.id, refusal);
+        // What this replica thinks of the other one is no word of that one, which may have let it in.
+        if (outcome.by === 'peer') this.#events.onRefusal(this.id, refusal);
         return;
       }
       case 'failed':
