@@ -39,7 +39,9 @@ const damages: readonly (readonly [what: string, act: (member: ReplicaChild) => 
     'a flipped byte in a record',
     (member) => {
       const { file, used } = segmentOf(member);
-      change(file, middle(used) + 130, (bytes) => bytes.writeUInt8(bytes.readUInt8(0) ^ 0x40, 0));
+      // Groups that hold more than one record are longer: this is in one whatever they are.
+      const record = readFileSync(file).lastIndexOf('value ', middle(used));
+      change(file, record, (bytes) => bytes.writeUInt8(bytes.readUInt8(0) ^ 0x40, 0));
     },
   ],
   [

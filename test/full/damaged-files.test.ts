@@ -140,6 +140,16 @@ async function post({ url }: ReplicaChild, route: string, body: object = {}): Pr
   expect(answer.status, await answer.text()).toBe(200);
 }
 
+/** To one that may have come back a moment ago. */
+const handOver = ({ name }: ReplicaChild): Promise<true> =>
+  until(`${name} is master`, async () => {
+    const { url } = await cell.master();
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ to: name });
+    const { status } = await fetch(`${url}/v1/master/transfer`, { method: 'POST', headers, body });
+    return status === 200;
+  });
+
 /** So that it has one file at least of every kind. */
 async function complete(member: ReplicaChild): Promise<void> {
   const lacks = (): FileKind[] => kinds.filter((kind) => fileKinds[kind](member).length === 0);
@@ -191,7 +201,7 @@ describe.each(kinds)('of one of three, %s', (kind) => {
       for (const member of [victim, other]) await complete(member);
       const older = keep(victim, kind);
       // What the files say changes: promises, snapshots, the manifest, the log.
-      if (kind.includes('promise')) await post(await cell.master(), '/v1/master/transfer', { to: other.name });
+      if (kind.includes('promise')) await handOver(other);
       await write(5);
       if (/snapshot|MANIFEST/.test(kind)) await post(victim, '/v1/snapshots');
       await write(5);
@@ -259,7 +269,7 @@ describe.each(kinds)('of all three, %s', (kind) => {
       if (/snapshot|MANIFEST/.test(kind)) for (const member of cell.members) await post(member, '/v1/snapshots');
       if (kind.includes('promise')) {
         const follower = cell.others(await cell.master())[0] as ReplicaChild;
-        await post(await cell.master(), '/v1/master/transfer', { to: follower.name });
+        await handOver(follower);
       }
       await write(5);
       await cell.agreement();
