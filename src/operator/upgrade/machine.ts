@@ -15,7 +15,7 @@ import {
   withStep,
 } from './journal.ts';
 import { judgeRestart, type Verdict } from './judge.ts';
-import { isGone, newcomers, presentOf } from './membership.ts';
+import { isGone, newcomers, presentOf, uncleared } from './membership.ts';
 import { findingText, preflight } from './preflight.ts';
 import { type Seen, type SeenMember, seenMember, unwell } from './seen.ts';
 import type { Compared } from './world.ts';
@@ -319,8 +319,10 @@ function isBack(
 
 function decideBack(now: Situation): Action {
   const { attempt, options } = now;
-  if (attempt.state === 'aborting') return clearAll(now, 'aborted-clean');
+  if (attempt.state === 'aborting') return everyoneBack(now) ?? clearAll(now, 'aborted-clean');
   if (attempt.state === 'rolled-back') {
+    const strayed = everyoneBack(now);
+    if (strayed !== null) return strayed;
     if (options.goal === 'rollback') return { do: 'done', code: 0, reason: null };
     return record(now, { ...attempt, state: 'aborting' }, step(null, 'abort', 'begun', 'what is left is deleted'));
   }
@@ -367,6 +369,22 @@ function decideBack(now: Situation): Action {
     }),
     step(member.name, 'put back', 'begun', `with version ${attempt.from}`),
   );
+}
+
+/** Null while every member runs the version from before: asked anew, and never taken from the journal. Who does not is put back. */
+function everyoneBack(now: Situation): Action | null {
+  const { attempt, seen } = now;
+  if (seen.master === null) return waitOrRefuse(now, 'look', 'nobody is master');
+  const joined = adopted(now);
+  if (joined !== null) return joined;
+  const astray = attempt.members.find((it) => runsOther(seen, it, attempt.from));
+  if (astray !== undefined) {
+    const version = seenMember(seen, astray.name)?.status?.version;
+    const said = step(astray.name, 'put back', 'note', `runs version ${version} again; it is put back once more`);
+    return record(now, { ...attempt, state: 'rolling-back', members: attempt.members.map(uncleared) }, said);
+  }
+  const silent = unheard(seen);
+  return silent === null ? null : waitOrRefuse(now, 'look', silent);
 }
 
 // ---- the end ----

@@ -44,3 +44,7 @@ export function newcomers({ members, to }: Attempt, seen: Seen): readonly Member
       state: status?.version === to ? ('upgraded' as const) : ('waiting' as const),
     }));
 }
+
+/** Its folder of the attempt is gone: should the attempt go on there, it is made again, and taken away again at the end. */
+export const uncleared = (member: MemberProgress): MemberProgress =>
+  member.cleared === null ? member : { ...member, begun: false, cleared: null };

@@ -414,6 +414,63 @@ describe('every member runs the version', () => {
   });
 });
 
+describe('a member that strays from the version from before', () => {
+  async function rolledBack(): Promise<FakeCell> {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    expect(await goBack(cell.world(), driver(), 'rollback')).toMatchObject({
+      code: 0,
+      attempt: { state: 'rolled-back' },
+    });
+    return cell;
+  }
+  const strays: Record<string, (cell: FakeCell) => void> = {
+    'one that was started with the target again': (cell) => cell.boot(cell.member('n2'), '0.2.0'),
+    'one that became a member meanwhile': (cell) => cell.add('n4', '0.2.0'),
+  };
+
+  it.each(Object.entries(strays))('%s is put back once more, after rolled-back too', async (_, stray) => {
+    for (const [goal, state] of [
+      ['rollback', 'rolled-back'],
+      ['abort', 'aborted-clean'],
+    ] as const) {
+      const cell = await rolledBack();
+      stray(cell);
+      expect(await goBack(cell.world(), driver(), goal), goal).toMatchObject({ code: 0, attempt: { state } });
+      expect(new Set(versions(cell)), goal).toEqual(new Set(['0.1.0']));
+    }
+  });
+
+  it.each(Object.entries(strays))(
+    '%s is put back in the middle of an abort, and everything cleaned',
+    async (_, stray) => {
+      const cell = await rolledBack();
+      const begun = (): boolean => journalOf(cell.state()).current?.attempt.members[0]?.cleared != null;
+      for (let at = 1; !begun(); at++) await killable(goBack(cell.world(at), driver(), 'abort'));
+      expect(journalOf(cell.state()).current?.attempt.state).toBe('aborting');
+      stray(cell);
+      expect(await goBack(cell.world(), driver(), 'abort')).toMatchObject({
+        code: 0,
+        attempt: { state: 'aborted-clean' },
+      });
+      expect(new Set(versions(cell))).toEqual(new Set(['0.1.0']));
+      expect(cell.end()).toMatchObject({ open: false });
+      expect(await run(cell.world(), toNew())).toMatchObject({ code: 0 });
+    },
+  );
+
+  it('is not called back while it does not say which version it runs', async () => {
+    const cell = await rolledBack();
+    cell.member('n2').up = false;
+    for (const goal of ['rollback', 'abort'] as const)
+      expect(await goBack(cell.world(), driver(), goal)).toMatchObject({
+        code: 8,
+        reason: expect.stringContaining('n2 does not say'),
+        attempt: { state: 'rolled-back' },
+      });
+  });
+});
+
 describe('a driver that slept', () => {
   it('restarts nobody once the upgrade was ended elsewhere', async () => {
     const cell = new FakeCell();
