@@ -55,7 +55,7 @@ Exit code 5: refused, with the price. 12: the file is of another cell.`;
     const world = await createOfflineWorld();
     const verify = (file: string) => inspectSnapshotFile(file, world);
     const backup = await readBackup(args.file, world);
-    const ageMs = Math.max(0, Date.now() - (await stat(args.file)).mtimeMs);
+    const fileAgeMs = Math.max(0, Date.now() - (await stat(args.file)).mtimeMs);
     this.mayHaveWritten(
       'The new generation may be under way: run it again with the same file, it goes on where it was.',
     );
@@ -73,7 +73,7 @@ Exit code 5: refused, with the price. 12: the file is of another cell.`;
         verify,
         extend: (file, tail) => extendedSnapshot(file, tail, world),
         onPrice: async (price) => {
-          if (!this.jsonEnabled()) await showRestorePrice(price, { ...backup, ageMs });
+          if (!this.jsonEnabled()) await showRestorePrice(price, { ...backup, fileAgeMs });
         },
         onStep: (what) => progress.update(what),
       });

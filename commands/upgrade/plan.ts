@@ -1,16 +1,17 @@
 import * as Flags from '@oclif/core/flags';
 import { CellCommand } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { upgradeFlags, upgradeFlagsOf } from '../../src/render/upgrade-flags.ts';
 
 export default class UpgradePlan extends CellCommand {
   static override summary = 'What an upgrade would do, and what is in its way.';
 
   static override description =
-    prose`Checks every member as "upgrade run" does, and changes nothing. Exit codes: 0 nothing is in the way; 5 something is; 8 a member could not be checked.`;
+    prose`Checks every member as "upgrade run" does, and --exec or --manual where one is given, and changes nothing. Exit codes: 0 nothing is in the way; 5 something is; 8 a member could not be checked.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --to 0.2.0',
-    '<%= config.bin %> <%= command.id %> --to 0.2.0 --json',
+    '<%= config.bin %> <%= command.id %> --to 0.2.0 --exec ./restart.sh --json',
   ];
 
   static override flags = {
@@ -20,12 +21,13 @@ export default class UpgradePlan extends CellCommand {
         'Runs the target\'s "node rehearse --json" beside each member: which levels it speaks, and whether it refuses the data.',
       helpValue: 'COMMAND',
     }),
+    exec: upgradeFlags.exec,
+    manual: upgradeFlags.manual,
     'min-tolerance': Flags.integer({ description: 'Failures that the others must still stand.', min: 0 }),
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(UpgradePlan);
-    const { upgradeFlagsOf } = await import('../../src/render/upgrade-flags.ts');
     const { surroundings } = await import('../../src/render/upgrade-surroundings.ts');
     const { planUpgrade } = await import('../../src/operator/upgrade/operate.ts');
     const { refuseFindings } = await import('../../src/operator/upgrade/workflows.ts');

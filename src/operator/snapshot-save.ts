@@ -6,6 +6,7 @@
  * each attempt begins a new file.
  */
 
+import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
@@ -200,7 +201,8 @@ export async function downloadSnapshot(
     throw errorFromProblem(problemFrom(response.statusCode ?? 0, document));
   }
   const createdAt = new Date().toISOString();
-  const part = `${options.file}.part-${process.pid}`;
+  // A process that was killed in a container has left one of the same process id.
+  const part = `${options.file}.part-${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     await receive(response, part, member.name, options);
     const found = await options.verify(part);

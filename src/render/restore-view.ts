@@ -26,10 +26,11 @@ interface BackupView {
   readonly instance: number;
   readonly revision: number;
   readonly entries: number;
-  readonly ageMs: number;
+  /** Since the file was changed last, which may be a copy of an old one. */
+  readonly fileAgeMs: number;
 }
 
-interface PointView extends Omit<BackupView, 'file' | 'ageMs'> {}
+interface PointView extends Omit<BackupView, 'file' | 'fileAgeMs'> {}
 
 const point = ({ generation, epoch, instance, revision, entries }: PointView): string =>
   `generation ${generation}, epoch ${grouped(epoch)}, instance ${grouped(instance)}, revision ${grouped(revision)}, ${grouped(entries)} ${entries === 1 ? 'entry' : 'entries'}`;
@@ -39,7 +40,7 @@ export function showRestorePrice(price: RestorePriceView, backup: BackupView): P
   const loses = revisionsAtLeast > 0 || notAsked.length > 0;
   const lines = [
     `file     ${printable(backup.file)}: ${point(backup)}`,
-    `         written ${duration(backup.ageMs)} ago`,
+    `         the file was changed ${duration(backup.fileAgeMs)} ago, its state is as old as that at least`,
     `present  ${printable(present.member)}: ${point(present)}`,
     coloured(
       loses ? 'red' : 'green',

@@ -126,7 +126,9 @@ export async function showPlan(plan: Plan): Promise<void> {
   await writeResult(`${[printable(head), turns, ...findings].join('\n')}\n`);
 }
 
-export async function showHistory(attempts: readonly Attempt[]): Promise<void> {
+export async function showHistory(attempts: readonly Attempt[], { stale }: { readonly stale: boolean }): Promise<void> {
+  if (stale)
+    process.stderr.write('Nobody is master: this is what some replica knows, and may be older than the last word.\n');
   const rows = attempts.map(({ attempt, from, to, state, startedBy, startedAt, changedAt, stop }) => [
     attempt,
     `${from} -> ${to}`,

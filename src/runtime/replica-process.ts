@@ -362,11 +362,14 @@ class ReplicaProcess {
     const joined = this.#member.joined;
     // A replica that applies its log anew is below it for a while.
     if (joined === null || joined.application.level <= this.#levelKept) return;
-    this.#levelKept = joined.application.level;
-    this.#logger.info({ level: this.#levelKept }, 'the level of the cell');
-    joined.storage
-      .setLevel(this.#levelKept)
-      .catch((error: unknown) => this.#logger.warn({ err: error }, 'level not kept'));
+    const before = this.#levelKept;
+    const { level } = joined.application;
+    this.#levelKept = level;
+    this.#logger.info({ level }, 'the level of the cell');
+    joined.storage.setLevel(level).catch((error: unknown) => {
+      this.#logger.warn({ err: error }, 'level not kept; it is tried again');
+      if (this.#levelKept === level) this.#levelKept = before;
+    });
   }
 
   /** A disk that is nearly full stops writes before the log is hurt, and lets them on again when there is room. */

@@ -48,15 +48,22 @@ export function nameFor({ member, generation, applied, entries, chosenUpTo }: Re
   return `${member}-${applied.instance}-${createHash('sha256').update(what).digest('hex').slice(0, 8)}`;
 }
 
-/** @returns the document's file. */
+/** What is kept there already with its state stays, where there is none now. @returns the document's file. */
 export async function keepCollected(
   folder: string,
   document: Omit<CollectedDocument, 'kind' | 'hash' | 'madeAt'>,
 ): Promise<string> {
   const file = path.join(folder, `${nameFor(document.report)}${ending}`);
+  if (document.stateFile === null && (await hasState(file))) return file;
   await writeSealed(file, sealed({ kind: 'collected' as const, madeAt: new Date().toISOString(), ...document }));
   return file;
 }
+
+const hasState = (file: string): Promise<boolean> =>
+  readSealed<CollectedDocument>(file, 'collected copy').then(
+    ({ stateFile }) => stateFile !== null,
+    () => false,
+  );
 
 /** Writes the parts of a state and flushes them; under its name only when whole. */
 export async function writeState(file: string, parts: Generator<Uint8Array, string>): Promise<OfferedState> {

@@ -107,7 +107,7 @@ type RunFlags = UpgradeFlags & { readonly to: string; readonly rehearse: string 
 
 /** What would be done and what is in its way. `run`: also what only a run needs, as `--dry-run` of it. */
 export function planUpgrade(flags: RunFlags, around: Surroundings, { run: dry }: { run: boolean }): Promise<Plan> {
-  if (dry) checkedHow(flags, around);
+  if (dry || flags.exec !== undefined || flags.manual) checkedHow(flags, around);
   else if (flags.rehearse !== undefined) checkCommand(flags.rehearse);
   return withUpgrade(flags, around, async (world, { options }) => {
     const { to, rehearse = null } = flags;
@@ -183,8 +183,12 @@ export function scanMembers(
           suggestions: nextCommands(current.attempt),
         });
       }
-      for (const { member } of dryRun ? [] : members)
-        await world.clear(member as unknown as Parameters<UpgradeWorld['clear']>[0], clear);
+      for (const { member } of dryRun ? [] : members) {
+        // Who does not answer is found by the scan that follows; the others are cleared all the same.
+        await world.clear(member as unknown as Parameters<UpgradeWorld['clear']>[0], clear).catch((error: unknown) => {
+          if (!(error instanceof UnreachableError)) throw error;
+        });
+      }
     }
     const { findings, scans } = await scanAll(
       world,
