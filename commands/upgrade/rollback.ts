@@ -8,11 +8,11 @@ export default class UpgradeRollback extends UpgradeCommand {
   static override summary = 'Put the members back on the version from before.';
 
   static override description =
-    prose`Free until "upgrade finalize", and refused after it. The attempt stays open: "upgrade resume" goes forward again, "upgrade abort" ends it.
+    prose`Free until "upgrade finalize" has raised the level, and refused after it: where finalizing did not come so far, it is called off. The attempt stays open: "upgrade resume" goes forward again, "upgrade abort" ends it.
 
 With --member only that one is put back, without asking the cell: it works without a quorum, and while another driver is at work. Which version
-that is stands in the journal; without a master that of the furthest member that answers is taken, and shown. Refused (5) once finalizing began: the version
-from before may refuse to start then.
+that is stands in the journal; without a master that of the furthest member that answers is taken, and shown. Refused (5) once finalizing began: only the cell
+can call that off, which "upgrade rollback" without --member does.
 
 Exit codes: 0 done; 5 refused; 8 a member could not be judged.`;
 

@@ -47,7 +47,7 @@ export function documentOf(
     members: (attempt?.members ?? []).map(({ name, state, doubt }) => ({ name, state, doubt })),
     driver,
     steps: attempt?.steps ?? [],
-    next: attempt === null ? ['paxosctl upgrade plan --to VERSION'] : nextCommands(attempt),
+    next: attempt === null ? ['paxosctl upgrade plan --to VERSION'] : nextCommands(attempt, level),
   };
 }
 

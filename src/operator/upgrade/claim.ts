@@ -142,16 +142,25 @@ export class HeldClaim {
   static async take(world: UpgradeWorld, journal: JournalState, claim: Claim, attempt: Attempt): Promise<HeldClaim> {
     const attemptKey = keys.attempt(attempt.attempt);
     const known = journal.current?.attempt.attempt === attempt.attempt ? journal.current.instance : 0;
+    // What was announced is withdrawn with the step that leaves it, and only while nothing was raised by it.
+    const withdraws = journal.raiseInstance > 0 && attempt.state !== 'finalizing';
     const body = {
       guard: [
         { key: keys.claim, instance: journal.claimInstance },
         { key: keys.current, instance: journal.currentInstance },
         { key: attemptKey, instance: known },
+        ...(withdraws
+          ? [
+              { key: levelKey, instance: journal.levelInstance },
+              { key: keys.raise, instance: journal.raiseInstance },
+            ]
+          : []),
       ],
       writes: [
         { key: keys.claim, value: JSON.stringify(claim) },
         { key: keys.current, value: attempt.attempt },
         { key: attemptKey, value: JSON.stringify(attempt) },
+        ...(withdraws ? [{ key: keys.raise, value: null }] : []),
       ],
       renew: true,
     };

@@ -24,6 +24,8 @@ export interface Driven {
   readonly attempt: Attempt;
   /** The journal could not be brought up to date: the cell could not choose. */
   readonly recorded: boolean;
+  /** Of the cell, at the last look; null where nobody told. */
+  readonly level?: number | null;
 }
 
 export interface DriveRequest {
@@ -59,6 +61,7 @@ class Driver {
   #session: Session = newSession;
   /** What is known here and not yet in the cell. */
   #unsaved = false;
+  #level: number | null = null;
 
   constructor({ world, options, events, attempt }: DriveRequest, held: HeldClaim) {
     this.#world = world;
@@ -73,6 +76,7 @@ class Driver {
       if (this.#held.lost !== null) throw this.#held.lost;
       const seen = await this.#world.see(this.#attempt.members);
       this.#noteBoot(seen);
+      this.#level = seenMember(seen, seen.master ?? '')?.status?.level ?? this.#level;
       const action = decide({
         attempt: this.#attempt,
         seen,
@@ -199,7 +203,7 @@ class Driver {
         }
       }
     }
-    return { code, reason, attempt: this.#attempt, recorded: !this.#unsaved };
+    return { code, reason, attempt: this.#attempt, recorded: !this.#unsaved, level: this.#level };
   }
 
   async #restart({ member, version, forward }: Extract<Action, { do: 'restart' }>): Promise<null> {

@@ -113,6 +113,8 @@ export interface Attempt {
   readonly upgradedAt: string | null;
   /** The level that finalizing raises the cell to, decided with the step that begins it; null before. */
   readonly raiseTo: number | null;
+  /** The level in force then. */
+  readonly raiseFrom?: number;
 }
 
 /** Who drives, by the cell's own entry. */
@@ -153,8 +155,12 @@ export const withMember = (attempt: Attempt, name: string, change: Partial<Membe
 export const memberOf = (attempt: Attempt, name: string): MemberProgress =>
   attempt.members.find((member) => member.name === name) as MemberProgress;
 
-/** What to type next, whole commands. */
-export function nextCommands(attempt: Attempt): readonly string[] {
+/** Whether finalizing has raised the level, so that the version from before does not start any more. `level`: of the cell, now. */
+export const isRaised = ({ raiseFrom, raiseTo }: Attempt, level: number): boolean =>
+  level > (raiseFrom ?? (raiseTo ?? 0) - 1);
+
+/** What to type next, whole commands. `level`: of the cell, where it is known. */
+export function nextCommands(attempt: Attempt, level: number | null = null): readonly string[] {
   switch (attempt.state) {
     case 'upgraded':
       return ['paxosctl upgrade finalize', 'paxosctl upgrade rollback'];
@@ -163,7 +169,9 @@ export function nextCommands(attempt: Attempt): readonly string[] {
     case 'aborting':
       return ['paxosctl upgrade abort'];
     case 'finalizing':
-      return ['paxosctl upgrade finalize'];
+      return level === null || isRaised(attempt, level)
+        ? ['paxosctl upgrade finalize']
+        : ['paxosctl upgrade finalize', 'paxosctl upgrade rollback', 'paxosctl upgrade abort'];
     case 'finalized':
     case 'aborted-clean':
       return [];

@@ -412,7 +412,12 @@ function decideFinalize(now: Situation): Action {
     if (verdict === 'incomplete') return waitOrRefuse(now, 'compare', detail);
     if (verdict === 'differ') return { do: 'done', code: 5, reason: detail };
     const said = step(null, 'finalize', 'begun', `no way back from here, to level ${raiseTo}`);
-    return tried(now, 'announce', null, record(now, { ...attempt, state: 'finalizing', raiseTo }, said));
+    return tried(
+      now,
+      'announce',
+      null,
+      record(now, { ...attempt, state: 'finalizing', raiseTo, raiseFrom: present }, said),
+    );
   }
   const level = attempt.raiseTo ?? 0;
   if (present === null) return waitOrRefuse(now, 'level', 'nobody is master');

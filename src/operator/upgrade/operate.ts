@@ -134,12 +134,12 @@ export function runUpgrade(flags: RunFlags, around: Surroundings): Promise<Drive
 }
 
 /** What the exit code of a driver says, as the error that it stands for; nothing when all is well. */
-export function refuseUnfinished({ attempt, code, reason, recorded }: Driven): void {
+export function refuseUnfinished({ attempt, code, level, reason, recorded }: Driven): void {
   if (code === 0) return;
   const { attempt: id, state } = attempt;
   const what = `Upgrade ${id} is ${state}: ${reason ?? 'see its journal'}. The cell serves.`;
   const facts = { attempt: id, state, reason, recorded, stop: attempt.stop };
-  const options = { facts, suggestions: ['paxosctl upgrade status', ...nextCommands(attempt)] };
+  const options = { facts, suggestions: ['paxosctl upgrade status', ...nextCommands(attempt, level)] };
   if (code === 8) throw new CheckIncompleteError(what.replace(' The cell serves.', ''), options);
   throw new RefusedError(what, options);
 }

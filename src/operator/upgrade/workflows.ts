@@ -4,9 +4,9 @@ import { isSupported, type LevelRange, levelsText } from '../../formats/levels.t
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
 import { type Foreseen, foresee } from './foresee.ts';
-import { type Attempt, endStates, type MemberProgress, nextCommands, withStep } from './journal.ts';
+import { type Attempt, endStates, isRaised, type MemberProgress, nextCommands, withStep } from './journal.ts';
 import type { Goal, Options } from './machine.ts';
-import { progressOf } from './membership.ts';
+import { progressOf, uncleared } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
 import { type Seen, seenMember, unwell } from './seen.ts';
 import type { VerifiedScan } from './verified-scan.ts';
@@ -220,14 +220,27 @@ async function prepared(world: UpgradeWorld, request: Continue, command: GoOnCom
       }
       return { journal, attempt, goal: 'finalize' };
     default:
-      if (attempt.state === 'finalizing') {
-        throw new RefusedError(
-          `Upgrade ${attempt.attempt} is being finalized: the level may be raised already, and version ${attempt.from} refuses to start then.`,
-          { facts: { attempt: attempt.attempt, state: attempt.state }, suggestions: ['paxosctl upgrade finalize'] },
-        );
-      }
-      return { journal, attempt, goal: command };
+      return { journal, attempt: withdrawn(attempt, journal.level, world.at()), goal: command };
   }
+}
+
+/**
+ * As it is to be when it goes back. What finalizing announced is taken out of the cell in the same write, against the level as it is here:
+ * a raise that comes in between lets it fail. @throws {RefusedError} once the level was raised.
+ */
+function withdrawn(attempt: Attempt, level: number, at: string): Attempt {
+  if (attempt.state !== 'finalizing') return attempt;
+  if (isRaised(attempt, level)) {
+    throw new RefusedError(
+      `Upgrade ${attempt.attempt} is being finalized: the level was raised to ${level}, and version ${attempt.from} refuses to start on it.`,
+      { facts: { attempt: attempt.attempt, state: attempt.state, level }, suggestions: ['paxosctl upgrade finalize'] },
+    );
+  }
+  const { raiseFrom: _, ...rest } = attempt;
+  const members = attempt.members.map(uncleared);
+  const back = { ...rest, members, state: 'rolling-back', stop: null, raiseTo: null } as const;
+  const detail = `to version ${attempt.from}; finalizing is called off, nothing was raised: the cell is at level ${level}`;
+  return withStep(back, { member: null, step: 'rollback', state: 'begun', at, detail });
 }
 
 const resumedGoals: Partial<Record<Attempt['state'], Goal>> = {
@@ -335,7 +348,7 @@ export async function putBackAlone(
       `${name} stays: upgrade ${attempt.attempt} is ${attempt.state} and the cell at level ${Math.max(level, request.level)}; version ${attempt.from} may refuse to start on its data.`,
       {
         facts: { attempt: attempt.attempt, state: attempt.state, level, member: name },
-        suggestions: ['paxosctl upgrade status', 'paxosctl upgrade finalize'],
+        suggestions: ['paxosctl upgrade status', ...nextCommands(attempt, Math.max(level, request.level))],
       },
     );
   }
@@ -414,7 +427,7 @@ export function refuseOpen(journal: JournalState): void {
         startedBy: attempt.startedBy,
         changedAt: attempt.changedAt,
       },
-      suggestions: ['paxosctl upgrade status', ...nextCommands(attempt)],
+      suggestions: ['paxosctl upgrade status', ...nextCommands(attempt, journal.level)],
     },
   );
 }

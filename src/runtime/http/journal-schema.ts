@@ -59,6 +59,7 @@ const attempt = z.looseObject({
   stop: z.looseObject({ member: text.nullable(), reason: text, judged: z.boolean() }).nullable(),
   upgradedAt: text.nullable(),
   raiseTo: count.nullable(),
+  raiseFrom: count.optional(),
 });
 
 const claim = z.looseObject({ attempt: text, driver: text, nonce: text });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RefusedError } from '../../../src/errors/index.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
 import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
-import { priceOf } from '../../../src/operator/upgrade/operate.ts';
+import { priceOf, refuseUnfinished } from '../../../src/operator/upgrade/operate.ts';
 import { dryRun, finalize, goBack, plan, putBackAlone, resume, run } from '../../../src/operator/upgrade/workflows.ts';
 import type { UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
 import { FakeCell, type FakeMember, honest, Killed, type Restart } from './fake-cell.ts';
@@ -794,6 +794,73 @@ describe('upgrade finalize', () => {
     expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
     expect(cell.level).toBe(2);
     expect(cell.state().entries.filter(({ key }) => key === 'upgrade/raise')).toEqual([]);
+  });
+
+  /** The driver dies when finalizing is announced and nothing is raised yet. */
+  async function announced(): Promise<FakeCell> {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const finalizing = (): boolean => journalOf(cell.state()).current?.attempt.state === 'finalizing';
+    for (let at = 1; !finalizing(); at++) await killable(finalize(cell.world(at), driver()));
+    expect(cell.level).toBe(1);
+    return cell;
+  }
+
+  it.each(['rollback', 'abort'] as const)('that raised nothing yet is called off by %s', async (goal) => {
+    const cell = await announced();
+    // And this one cannot run the target.
+    cell.boot(cell.member('n3'), '0.1.0');
+    cell.restart = (it, member, version, request) => {
+      if (member.name !== 'n3' || version === '0.1.0') honest(it, member, version, request);
+    };
+    const held = await finalize(cell.world(), driver());
+    expect(() => refuseUnfinished(held)).toThrow(
+      expect.objectContaining({ suggestions: expect.arrayContaining(['paxosctl upgrade rollback']) }),
+    );
+    expect(await dryRun(cell.world(), driver(), goal)).toMatchObject({ code: 0, attempt: { state: 'rolling-back' } });
+    const state = goal === 'abort' ? 'aborted-clean' : 'rolled-back';
+    expect(await goBack(cell.world(), driver(), goal)).toMatchObject({ code: 0, attempt: { state, raiseTo: null } });
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+    expect(cell.level).toBe(1);
+    expect(cell.state().entries.filter(({ key }) => key === 'upgrade/raise')).toEqual([]);
+    // Forward again, when that member is mended.
+    cell.restart = honest;
+    if (goal === 'abort') await run(cell.world(), toNew());
+    else await resume(cell.world(), driver());
+    expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(cell.level).toBe(2);
+  });
+
+  it('that has raised the level is not called off, and a raise in between is not passed', async () => {
+    const raise = (cell: FakeCell): void => {
+      const { levelInstance, raiseInstance } = journalOf(cell.state());
+      const guard = [
+        { key: 'level', instance: levelInstance },
+        { key: 'upgrade/raise', instance: raiseInstance },
+      ];
+      expect(cell.write({ guard, writes: [{ key: 'level', value: '2' }] })).toBe(true);
+    };
+    const late = await announced();
+    raise(late);
+    await expect(goBack(late.world(), driver(), 'rollback')).rejects.toMatchObject({
+      exitCode: 5,
+      suggestions: ['paxosctl upgrade finalize'],
+    });
+    const racing = await announced();
+    racing.restarts = [];
+    const world = racing.world();
+    let raised = false;
+    const slow: UpgradeWorld = {
+      ...world,
+      write: (body) => {
+        if (!raised) raise(racing);
+        raised = true;
+        return world.write(body);
+      },
+    };
+    await expect(goBack(slow, driver(), 'rollback')).rejects.toMatchObject({ exitCode: 5 });
+    expect(racing.restarts).toEqual([]);
+    expect(await finalize(racing.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
   });
 
   it('asks again while a member does not say yet which levels it speaks, and not for ever', async () => {
