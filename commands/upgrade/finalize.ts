@@ -4,11 +4,12 @@ import { UpgradeCommand } from '../../src/render/upgrade-command.ts';
 import { soakFlag, upgradeFlags } from '../../src/render/upgrade-flags.ts';
 
 export default class UpgradeFinalize extends UpgradeCommand {
-  static override summary = 'Raise the level of the cell: from then on there is no way back.';
+  static override summary = 'Raise the level of the cell to what the target speaks: from then on there is no way back.';
 
   static override description =
-    prose`The price: until now "upgrade rollback" was free. Afterwards the version from before refuses to start on this data (exit 22), and going back costs every write since the
-backup that the upgrade began with. Do it after a time in which everything that uses the cell has run.
+    prose`The price: until now "upgrade rollback" was free. Once the level is raised the version from before refuses to start on this data (exit 22), and going back costs every write since the
+backup that the upgrade began with. A target without a new level raises nothing: the version from before still starts then, and another upgrade goes back to it. Which of the two it is, is
+said before it is asked. Do it after a time in which everything that uses the cell has run.
 
 It is refused before every member has run the target for --soak, and unless all databases agree. Exit codes: 0 finalized; 5 refused; 8 a member could not be judged.`;
 

@@ -9,6 +9,7 @@ import {
   type Attempt,
   type AttemptState,
   endStates,
+  isRaised,
   type MemberProgress,
   type Step,
   withMember,
@@ -17,7 +18,7 @@ import {
 import { judgeRestart, type Verdict } from './judge.ts';
 import { isGone, newcomers, presentOf, uncleared } from './membership.ts';
 import { findingText, preflight } from './preflight.ts';
-import { type Seen, type SeenMember, seenMember, unwell } from './seen.ts';
+import { type Seen, type SeenMember, seenMember, spokenByAll, unwell } from './seen.ts';
 import type { Compared } from './world.ts';
 
 /** Who restarts a member by hand reads the request first, and logs in somewhere. */
@@ -404,14 +405,17 @@ function decideFinalize(now: Situation): Action {
         return { do: 'done', code: 5, reason };
       }
     }
-    const raiseTo = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));
-    if (present === null || raiseTo < present) return waitOrRefuse(now, 'level', 'not every member answers');
+    const raiseTo = spokenByAll(seen);
+    if (present === null || raiseTo === null || raiseTo < present)
+      return waitOrRefuse(now, 'level', 'not every member answers');
     const boot = seenMember(seen, seen.master ?? '')?.status?.boot.id ?? '';
     if (session.verified === null) return { do: 'verify', member: seen.master ?? '', boot };
     const { detail, verdict } = session.verified;
     if (verdict === 'incomplete') return waitOrRefuse(now, 'compare', detail);
     if (verdict === 'differ') return { do: 'done', code: 5, reason: detail };
-    const said = step(null, 'finalize', 'begun', `no way back from here, to level ${raiseTo}`);
+    const what =
+      raiseTo > present ? `no way back from here, to level ${raiseTo}` : `nothing is raised, level ${present} stays`;
+    const said = step(null, 'finalize', 'begun', what);
     return tried(
       now,
       'announce',
@@ -421,13 +425,14 @@ function decideFinalize(now: Situation): Action {
   }
   const level = attempt.raiseTo ?? 0;
   if (present === null) return waitOrRefuse(now, 'level', 'nobody is master');
-  if (present >= level) return clearAll(now, 'finalized');
-  // Decided once, with every member on the target: who left it since is not to decide what the cell is raised to.
+  if (isRaised(attempt, present)) return clearAll(now, 'finalized');
+  // Decided once, with every member on the target: who left it since is not to decide what the cell is raised to, and where it is not
+  // raised nothing but this look keeps that one from being called final.
   for (const it of seen.members) {
     const why = offTarget(now, it);
     if (why !== null) return waitOrRefuse(now, `finalize ${it.member.name}`, `${it.member.name} ${why}`);
   }
-  return tried(now, 'raise', null, { do: 'raise', level });
+  return present >= level ? clearAll(now, 'finalized') : tried(now, 'raise', null, { do: 'raise', level });
 }
 
 /** Why a member is not what is to be made final; null where it is. */

@@ -15,6 +15,7 @@ import { type Attempt, nextCommands } from './journal.ts';
 import { type LocalProgram, localRestart } from './local-restart.ts';
 import { preflightDefaults } from './preflight.ts';
 import { checkCommand } from './restart-command.ts';
+import { seenIn, spokenByAll } from './seen.ts';
 import type { VerifiedScan } from './verified-scan.ts';
 import { type Continue, type Plan, plan, type RunRequest, refuseOpen, run, scanAll } from './workflows.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
@@ -204,20 +205,29 @@ export interface Price {
   /** Revisions since the backup of the attempt, at the most; null where nobody tells. */
   readonly writesSince: number | null;
   readonly backup: Attempt['backup'];
+  /** The level that the cell is raised to; null where a member does not say which it speaks. */
+  readonly raiseTo: number | null;
 }
 
-/** What finalizing costs: from then on the way back is the backup that the upgrade began with. */
+/** What finalizing costs: once the level is raised, the way back is the backup that the upgrade began with. */
 export async function priceOfFinalizing(flags: CellFlags): Promise<Price> {
   const { journal } = await readJournal(flags);
-  const { answers } = await survey([...flags.endpoints], Math.min(flags.timeout, 2_000)).catch(() => ({ answers: [] }));
-  const revisions = answers.flatMap(({ status }) => (status === null ? [] : [status.revision]));
-  return priceOf(journal, revisions.length === 0 ? null : Math.max(...revisions), Date.now());
+  const asked = await survey([...flags.endpoints], Math.min(flags.timeout, 2_000)).catch(() => null);
+  const revisions = (asked?.answers ?? []).flatMap(({ status }) => (status === null ? [] : [status.revision]));
+  const raiseTo = asked === null ? null : spokenByAll(seenIn(asked));
+  return priceOf(journal, revisions.length === 0 ? null : Math.max(...revisions), Date.now(), raiseTo);
 }
 
-export function priceOf(journal: JournalState, revision: number | null, nowMs: number): Price {
+/** `spoken`: the highest level that every member speaks, where that is known. */
+export function priceOf(
+  journal: JournalState,
+  revision: number | null,
+  nowMs: number,
+  spoken: number | null = null,
+): Price {
   const attempt = journal.current?.attempt;
   if (attempt === undefined) {
-    return { text: 'No upgrade is open.', attempt: null, writesSince: null, backup: null };
+    return { text: 'No upgrade is open.', attempt: null, writesSince: null, backup: null, raiseTo: null };
   }
   const { backup, from, mark, to } = attempt;
   const writesSince = revision === null || mark === null ? null : Math.max(0, revision - mark.revision);
@@ -226,7 +236,12 @@ export function priceOf(journal: JournalState, revision: number | null, nowMs: n
   const saved =
     backup === null
       ? 'no backup was taken'
-      : `that is ${backup.file} on ${backup.host}, of instance ${backup.instance}, taken ${backup.at}, ${hours.toFixed(1)} h ago`;
-  const text = `Until the upgrade to ${to} is finalized, rollback is free; afterwards version ${from} refuses to start, and going back costs every write since the backup${soFar}: ${saved}.`;
-  return { text, attempt: attempt.attempt, writesSince, backup };
+      : `${backup.file} on ${backup.host}, of instance ${backup.instance}, taken ${backup.at}, ${hours.toFixed(1)} h ago`;
+  const raiseTo = attempt.raiseTo ?? spoken;
+  const level = attempt.raiseFrom ?? journal.level;
+  const text =
+    raiseTo !== null && raiseTo <= level
+      ? `Version ${to} brings no new level: nothing is raised, the cell stays at level ${level}, and version ${from} still starts afterwards (another upgrade, --to ${from}, goes back). Backup: ${saved}.`
+      : `Until the upgrade to ${to} is finalized, rollback is free; afterwards ${raiseTo === null ? 'the cell may be at a new level' : `the cell is at level ${raiseTo}`}, version ${from} refuses to start on it, and going back costs every write since the backup${soFar}: ${backup === null ? '' : 'that is '}${saved}.`;
+  return { text, attempt: attempt.attempt, writesSince, backup, raiseTo };
 }

@@ -47,6 +47,12 @@ export function seenIn({ answers }: Survey): Seen {
 export const seenMember = (seen: Seen, name: string): SeenMember | null =>
   seen.members.find(({ member }) => member.name === name) ?? null;
 
+/** The highest level that every member speaks; null while one does not say. */
+export function spokenByAll({ members }: Seen): number | null {
+  const levels = members.flatMap(({ status }) => status?.levels?.max ?? []);
+  return levels.length === 0 || levels.length < members.length ? null : Math.min(...levels);
+}
+
 const servingRoles: ReadonlySet<string> = new Set(['master', 'replica', 'candidate']);
 
 /** Why a voter cannot be counted on just now; null when it can. `name`: who should answer there. */

@@ -760,6 +760,17 @@ describe('the price of finalizing', () => {
     });
     expect(priceOf(journal, null, at).writesSince).toBeNull();
   });
+
+  it('says that the version from before refuses to start only where a level is raised', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const journal = journalOf(cell.state());
+    expect(priceOf(journal, 7, 0, 2).text).toMatch(/at level 2, version 0\.1\.0 refuses to start/);
+    expect(priceOf(journal, 7, 0, null).text).toMatch(/may be at a new level/);
+    const free = priceOf(journal, 7, 0, 1);
+    expect(free.text).toMatch(/stays at level 1, and version 0\.1\.0 still starts .*Backup: \/backups\//);
+    expect(free.text).not.toContain('refuses');
+  });
 });
 
 describe('upgrade finalize', () => {
@@ -861,6 +872,30 @@ describe('upgrade finalize', () => {
     await expect(goBack(slow, driver(), 'rollback')).rejects.toMatchObject({ exitCode: 5 });
     expect(racing.restarts).toEqual([]);
     expect(await finalize(racing.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+  });
+
+  it('of a target without a new level raises nothing, and looks at every member up to its end', async () => {
+    const cell = new FakeCell();
+    cell.levelsOf = () => ({ min: 1, max: 1 });
+    await run(cell.world(), toNew());
+    expect(await dryRun(cell.world(), driver(), 'finalize')).toMatchObject({
+      first: 'finalize nothing is raised, level 1 stays',
+    });
+    const cleared = (): boolean => journalOf(cell.state()).current?.attempt.members[0]?.cleared != null;
+    for (let at = 1; !cleared(); at++) await killable(finalize(cell.world(at), driver()));
+    cell.boot(cell.member('n3'), '0.1.0');
+    expect(await finalize(cell.world(), driver())).toMatchObject({
+      code: 8,
+      reason: 'n3 runs version 0.1.0 instead of 0.2.0',
+      attempt: { state: 'finalizing' },
+    });
+    // Nothing was raised: both ways are open.
+    expect(await goBack(cell.world(), driver(), 'rollback')).toMatchObject({ code: 0 });
+    await resume(cell.world(), driver());
+    expect(await finalize(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(cell.end()).toMatchObject({ open: false, level: 1 });
+    cell.boot(cell.member('n2'), '0.1.0');
+    expect(cell.member('n2').up).toBe(true);
   });
 
   it('asks again while a member does not say yet which levels it speaks, and not for ever', async () => {
