@@ -1,12 +1,15 @@
 /** `snapshot save` against members that fail in their own ways: what is saved is whole, and nothing else is left. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PaxosClient } from '../../src/client/client.ts';
 import { type SaveOptions, saveSnapshot } from '../../src/operator/snapshot-save.ts';
+import { cellWorld } from '../../src/operator/upgrade/cell-world.ts';
+import type { Attempt } from '../../src/operator/upgrade/journal.ts';
 import { savedText } from '../../src/render/snapshot-view.ts';
 import { FakeReplicaService } from '../support/fake-replica-service.ts';
 
@@ -101,13 +104,15 @@ const save = (urls: readonly string[], more: Partial<SaveOptions> = {}) =>
     { endpoints: urls, timeout: 400 },
     {
       ...{ file: path.join(folder, 'out'), member: undefined, overwrite: false, onProgress: () => {}, stallMs: 100 },
-      verify: async (file) => ({
-        ...{ instance: 9, epoch: 1, generation: 1, entries: 1, bytes: content.length, checksum: 'aa', verified: true },
-        digest: digestOf(readFileSync(file)),
-      }),
+      verify,
       ...more,
     },
   );
+
+const verify: SaveOptions['verify'] = async (file) => ({
+  ...{ instance: 9, epoch: 1, generation: 1, entries: 1, bytes: content.length, checksum: 'aa', verified: true },
+  digest: digestOf(readFileSync(file)),
+});
 
 const left = (): string[] => readdirSync(folder).filter((name) => name !== 'state');
 
@@ -192,5 +197,20 @@ describe('saving a snapshot', () => {
     expect(await save(urls)).toMatchObject({ confirmed: true });
     expect(told).toMatchObject([{ op: 'saved', ageMs: expect.any(Number) }]);
     expect(told[0]?.ageMs).toBeLessThan(60_000);
+  });
+});
+
+describe('the backup of an upgrade', () => {
+  it('never takes the place of an earlier one of the same attempt', async () => {
+    const urls = await cellOf([whole, whole, whole]);
+    const options = { flags: { endpoints: urls, timeout: 400 }, backupDir: folder, verifySnapshot: verify };
+    const world = cellWorld({ ...options, client: {} as PaxosClient, local: null, onManual: () => undefined });
+    const attempt = { attempt: 'u-1', from: '0.1.0' } as Attempt;
+    const first = path.join(folder, 'u-1-from-0.1.0.snapshot');
+    expect((await world.backup(attempt)).file).toBe(first);
+    writeFileSync(first, 'as it was before the upgrade');
+    const later = [await world.backup(attempt), await world.backup(attempt)].map(({ file }) => path.basename(file));
+    expect(later).toEqual(['u-1-from-0.1.0-2.snapshot', 'u-1-from-0.1.0-3.snapshot']);
+    expect(readFileSync(first, 'utf8')).toBe('as it was before the upgrade');
   });
 });

@@ -1,5 +1,5 @@
 /** The world of an upgrade as it is: a cell over HTTP, and the operator's way to restart its members. */
-import { mkdir } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -121,14 +121,27 @@ function nobody(known: Parameters<UpgradeWorld['see']>[0], why = 'nobody answers
 
 async function backup({ backupDir, flags, verifySnapshot }: CellWorldOptions, attempt: Attempt) {
   await mkdir(backupDir, { recursive: true, mode: 0o700 });
-  const file = path.join(backupDir, `${attempt.attempt}-from-${attempt.from}.snapshot`);
-  const options = { file, member: undefined, overwrite: true, onProgress: () => undefined, verify: verifySnapshot };
+  const file = await unused(path.join(backupDir, `${attempt.attempt}-from-${attempt.from}`));
+  const options = { file, member: undefined, overwrite: false, onProgress: () => undefined, verify: verifySnapshot };
   const at = new Date().toISOString();
   const { snapshots } = await saveSnapshot(flags, options);
   const [saved] = snapshots;
   if (saved === undefined) throw new RefusedError('No member gave a snapshot for the backup.');
   const { bytes, digest, instance } = saved;
   return { file, host: os.hostname(), at, instance, bytes, digest };
+}
+
+/** The first one of an attempt may be all that there is from before it: a later one never takes its place. */
+async function unused(name: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const file = `${name}${number === 1 ? '' : `-${number}`}.snapshot`;
+    try {
+      await access(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return file;
+    }
+  }
 }
 
 async function restart({ local, onManual }: CellWorldOptions, request: RestartRequest): Promise<string> {
