@@ -117,7 +117,10 @@ function prepare(now: Situation): Action | null {
     .filter((it) => !isGone(seen, it))
     .map((it) => ({ ...it, ...presentOf(seen, it.name) }));
   const without = members.find(({ begun }) => !begun);
-  if (without !== undefined) return tried(now, `begin ${without.name}`, without.name, { do: 'begin', member: without });
+  if (without !== undefined) {
+    const begin = { do: 'begin', member: without } as const;
+    return tried(now, `begin ${without.name}`, without.name, begin, { judged: false });
+  }
   if (attempt.rehearse === null) return null;
   const unrehearsed = members.find(({ rehearsed }) => !rehearsed);
   if (unrehearsed === undefined) return null;
@@ -219,9 +222,11 @@ function mayTurn(now: Situation, { name }: MemberProgress): Action | null {
   const [first] = findings;
   if (first !== undefined) {
     const why = findings.map(findingText).join('; ');
+    // Who could not be asked was not found wrong.
+    const judged = findings.every(({ unknown }) => !unknown);
     return findings.every(({ passing }) => passing)
-      ? waitOrStop(now, `turn ${name}`, name, why)
-      : stop(now, name, `before the turn of ${name}: ${why}`);
+      ? waitOrStop(now, `turn ${name}`, name, why, { judged })
+      : stop(now, name, `before the turn of ${name}: ${why}`, { judged });
   }
   if (seen.master !== name) return null;
   const successors = seen.members.filter(
@@ -546,15 +551,20 @@ const restartMs = ({ attempt, options }: Situation): number =>
   attempt.how === 'manual' ? Math.max(options.stepTimeoutMs, manualRestartMsMin) : options.stepTimeoutMs;
 
 /** An action that is tried again until its time is up. */
-function tried(now: Situation, what: string, member: string | null, action: Action): Action {
+function tried(now: Situation, what: string, member: string | null, action: Action, more = { judged: true }): Action {
   const { failed } = now.session;
   if (failed?.what !== what) return action;
   if (!isLate(now, what)) return now.session.waiting?.what === what ? action : { do: 'wait', what, why: failed.why };
-  return ending(now, member, `${what}: ${failed.why}`);
+  return ending(now, member, `${what}: ${failed.why}`, more);
 }
 
-const waitOrStop = (now: Situation, what: string, member: string | null, why: string): Action =>
-  isLate(now, what) ? ending(now, member, why) : { do: 'wait', what, why };
+const waitOrStop = (
+  now: Situation,
+  what: string,
+  member: string | null,
+  why: string,
+  more = { judged: true },
+): Action => (isLate(now, what) ? ending(now, member, why, more) : { do: 'wait', what, why });
 
 const waitOrRefuse = (now: Situation, what: string, why: string): Action =>
   isLate(now, what) ? { do: 'done', code: 8, reason: why } : { do: 'wait', what, why };
@@ -568,13 +578,14 @@ const resting: ReadonlySet<AttemptState> = new Set([
 ]);
 
 /** On the way back, and when only cleaning is left, the state says already what is to be done: it is only not done now. */
-function ending(now: Situation, member: string | null, reason: string): Action {
+function ending(now: Situation, member: string | null, reason: string, more: { readonly judged: boolean }): Action {
   if (resting.has(now.attempt.state)) return { do: 'done', code: 8, reason };
-  return stop(now, member, reason);
+  return stop(now, member, reason, more);
 }
 
-function stop(now: Situation, member: string | null, reason: string): Action {
-  if (resting.has(now.attempt.state)) return { do: 'done', code: 5, reason };
-  const stopped = { ...now.attempt, state: 'stopped', stop: { member, reason, judged: true } } as const;
+/** `judged`: something was found wrong (5), and not only nothing known (8). */
+function stop(now: Situation, member: string | null, reason: string, { judged }: { readonly judged: boolean }): Action {
+  if (resting.has(now.attempt.state)) return { do: 'done', code: judged ? 5 : 8, reason };
+  const stopped = { ...now.attempt, state: 'stopped', stop: { member, reason, judged } } as const;
   return record(now, stopped, step(member, 'stop', 'failed', reason));
 }

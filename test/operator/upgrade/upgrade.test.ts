@@ -113,6 +113,53 @@ describe('upgrade run', () => {
   });
 });
 
+describe('a member that could not be asked', () => {
+  it('before the turn of another one: 8, and nobody is restarted after it', async () => {
+    const cell = new FakeCell(['n1', 'n2', 'n3', 'n4', 'n5']);
+    const world = cell.world();
+    const failing: UpgradeWorld = {
+      ...world,
+      see: (known) => {
+        const open = journalOf(cell.state()).current?.attempt;
+        if (open?.members.some(({ state }) => state === 'upgraded')) cell.member('n5').up = false;
+        return world.see(known);
+      },
+    };
+    const driven = await run(failing, toNew());
+    expect(driven).toMatchObject({ code: 8, attempt: { state: 'stopped', stop: { judged: false } } });
+    expect(driven.reason).toContain('n5 does not answer');
+    expect(new Set(cell.restarts.map(({ member }) => member))).toEqual(new Set(['n2']));
+    cell.boot(cell.member('n5'), '0.1.0');
+    expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+  });
+
+  it('for its folder of the attempt: 8, and nobody is restarted', async () => {
+    const cell = new FakeCell();
+    const world = cell.world();
+    const deaf: UpgradeWorld = {
+      ...world,
+      begin: (member, manifest) =>
+        member.name === 'n3' ? Promise.reject(new RefusedError('n3 does not answer')) : world.begin(member, manifest),
+    };
+    expect(await run(deaf, toNew())).toMatchObject({ code: 8, attempt: { stop: { member: 'n3', judged: false } } });
+    expect(cell.restarts).toEqual([]);
+    expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+  });
+
+  it('is not the same as one that is found wrong: 5', async () => {
+    const cell = new FakeCell();
+    cell.restart = (it, member, version, request) => {
+      honest(it, member, version, request);
+      if (member.name === 'n2') it.member('n3').answersAs = 'n2';
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({
+      code: 5,
+      reason: expect.stringContaining('n2 answers there'),
+      attempt: { stop: { judged: true } },
+    });
+  });
+});
+
 describe('a driver killed at every step', () => {
   const uninterrupted = async (ending: 'finalize' | 'abort'): Promise<{ end: object; boundaries: number }> => {
     const cell = new FakeCell();
