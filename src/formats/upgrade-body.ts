@@ -1,5 +1,11 @@
 /** JSON bodies of `/v1/upgrade`: the journal of upgrades in the cell, and what attempts have left on one member. */
 
+export {
+  openUpgradeKey as currentKey,
+  upgradeClaimKey as claimKey,
+  upgradeRenewedKey as claimRenewedKey,
+} from '../core/database/system-entry.ts';
+
 /** `GET /v1/upgrade`: linearizable. */
 export interface UpgradeStateDocument {
   readonly level: number;
@@ -80,13 +86,7 @@ export interface ScanVerdictDocument {
 
 /** System keys that these requests may name, besides the level. */
 export const upgradeKeyPrefix = 'upgrade/';
-/** Holds the name of the attempt that is open. */
-export const currentKey = 'upgrade/current';
 export const upgradeAttemptsPrefix = 'upgrade/attempt/';
 export const attemptKey = (attempt: string): string => `${upgradeAttemptsPrefix}${attempt.toLowerCase()}`;
-/** Who drives. */
-export const claimKey = 'upgrade/claim';
-/** Cell time of the last renewal of the claim, as the master stamped it. */
-export const claimRenewedKey = 'upgrade/renewed';
 /** A claim that was not renewed for so long, in the time of the cell, is nobody's. */
 export const claimLapsesMs = 10_000;

@@ -129,10 +129,10 @@ export async function showPlan(plan: Plan): Promise<void> {
 export async function showHistory(attempts: readonly Attempt[], { stale }: { readonly stale: boolean }): Promise<void> {
   if (stale)
     process.stderr.write('Nobody is master: this is what some replica knows, and may be older than the last word.\n');
-  const rows = attempts.map(({ attempt, from, to, state, startedBy, startedAt, changedAt, stop }) => [
+  const rows = attempts.map(({ attempt, endedBy, from, to, state, startedBy, startedAt, changedAt, stop }) => [
     attempt,
     `${from} -> ${to}`,
-    state,
+    endedBy === undefined ? state : `${state}, ended by a new generation`,
     startedBy,
     startedAt,
     changedAt,

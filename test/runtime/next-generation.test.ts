@@ -8,6 +8,7 @@ import { nextGeneration } from '../../src/core/database/next-generation.ts';
 import type { DatabaseRecord } from '../../src/core/database/record.ts';
 import { databaseRecordCodec } from '../../src/formats/database-record.ts';
 import { DatabaseApplication } from '../../src/runtime/database-application.ts';
+import { openUpgradeOf } from '../../src/runtime/open-upgrade.ts';
 
 const rootSecret = createHash('sha256').update('root').digest();
 const numbers = 2 ** 40;
@@ -58,4 +59,32 @@ it('what was restored shares no memory with the bytes that it was read from', as
     })(),
   );
   expect(loaded.checksumHex()).toBe(next.checksumHex());
+});
+
+it('ends the upgrade that was open and keeps what was written of it', async () => {
+  const digest = await createNodeDigest();
+  const before = new DatabaseApplication({ digest });
+  const upgrade = ['attempt/u-1', 'claim', 'current', 'raise', 'renewed'].map((key, at): DatabaseRecord => {
+    const value = key === 'raise' ? '2' : 'u-1';
+    return { kind: 'system-entry', key: `upgrade/${key}`, instance: (5 + at) as Instance, value: Buffer.from(value) };
+  });
+  await before.restore(encoded([...parent, ...upgrade]));
+  expect(openUpgradeOf(before.system, 0)).toMatchObject({ attempt: 'u-1' });
+  const next = new DatabaseApplication({ digest });
+  const start = { epoch: 1 as Epoch, instance: 20 as Instance };
+  const view = before.view();
+  await next.restore(
+    encoded(nextGeneration(view.contents(), { generation: 2, generationId: '3'.repeat(32), start, numbers })),
+  );
+  expect([...next.system.keys()]).toEqual(['first', 'second', 'upgrade/attempt/u-1']);
+  expect(openUpgradeOf(next.system, 0)).toBeNull();
+  // Any member comes to this state, whichever entries of the upgrade it was that its base had.
+  const without = new DatabaseApplication({ digest });
+  const [attempt] = upgrade as [DatabaseRecord];
+  await without.restore(encoded([...parent, attempt]));
+  const again = new DatabaseApplication({ digest });
+  await again.restore(
+    encoded(nextGeneration(without.view().contents(), { generation: 2, generationId: '3'.repeat(32), start, numbers })),
+  );
+  expect(again.checksumHex()).toBe(next.checksumHex());
 });

@@ -3,10 +3,13 @@
  * a new identity, with every number going on from a multiple that nothing of the parent has reached.
  *
  * Keeps: the epochs of the parent stay, so that marks from before are judged; one more record, which no master opened, ends
- * the last of them right above the point where the generation began: what its epoch covered beyond that was given up.
+ * the last of them right above the point where the generation began: what its epoch covered beyond that was given up. An upgrade
+ * that was open ends with its generation: its driver, its announcement and the backup that it counts on are of another history. What was
+ * written of it stays, as history.
  */
 import type { Epoch, Instance } from '../consensus/identity.ts';
 import type { DatabaseRecord } from './record.ts';
+import { openUpgradeKeys } from './system-entry.ts';
 
 export interface NextGeneration {
   readonly generation: number;
@@ -48,6 +51,7 @@ export function* nextGeneration(
       ended = true;
       yield boundary();
     }
+    if (record.kind === 'system-entry' && openUpgradeKeys.has(record.key)) continue;
     yield record;
   }
   if (!ended) yield boundary();

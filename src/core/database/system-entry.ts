@@ -30,8 +30,21 @@ export const systemValueBytesMax = 256 * 1024;
 
 /** Holds the cell's level as a decimal number; absent in a cell that was never raised. */
 export const levelKey = 'level';
+/** Holds the name of the upgrade that is open. */
+export const openUpgradeKey = 'upgrade/current';
+/** Who drives it. */
+export const upgradeClaimKey = 'upgrade/claim';
+/** Cell time of the last renewal of that claim. */
+export const upgradeRenewedKey = 'upgrade/renewed';
 /** Holds the level that the open upgrade is to raise the cell to, once finalizing has begun; absent otherwise. */
 export const raiseKey = 'upgrade/raise';
+/** All that makes an upgrade an open one: without them it is history. */
+export const openUpgradeKeys: ReadonlySet<string> = new Set([
+  openUpgradeKey,
+  upgradeClaimKey,
+  upgradeRenewedKey,
+  raiseKey,
+]);
 /** The level that every cell begins with, and that is in force where none is written. */
 export const firstLevel = 1;
 

@@ -58,6 +58,7 @@ export function journalOf(state: UpgradeStateDocument): JournalState {
       .filter(({ key }) => key.startsWith(keys.attempts))
       // One that nobody can read is not shown, and hides none of the others.
       .flatMap(({ value }) => attemptIn(value) ?? [])
+      .map((it) => (endStates.has(it.state) || it.attempt === id ? it : { ...it, endedBy: 'new-generation' as const }))
       .sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)),
   };
 }
@@ -264,7 +265,7 @@ export class HeldClaim {
   /** Ended attempts beyond those that `history` keeps. */
   async #outlived(): Promise<readonly string[]> {
     const { attempts } = journalOf(await this.#world.readState());
-    const ended = attempts.filter(({ state }) => endStates.has(state));
+    const ended = attempts.filter(({ endedBy, state }) => endStates.has(state) || endedBy !== undefined);
     return ended.slice(0, Math.max(0, ended.length - attemptsKept)).map((it) => keys.attempt(it.attempt));
   }
 

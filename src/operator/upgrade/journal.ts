@@ -115,6 +115,8 @@ export interface Attempt {
   readonly raiseTo: number | null;
   /** The level in force then. */
   readonly raiseFrom?: number;
+  /** Not written: a new generation of the cell began while it was open, and left it as history, in the state that it was in. */
+  readonly endedBy?: 'new-generation';
 }
 
 /** Who drives, by the cell's own entry. */

@@ -68,7 +68,12 @@ export async function plan(
   const mixed: Finding[] =
     versions.size <= 1 || open !== null
       ? []
-      : [plain('versions', `members run different versions (${[...versions].join(', ')}), and no upgrade is open`)];
+      : [
+          plain(
+            'versions',
+            `members run different versions (${[...versions].map((it) => runners(seen, it)).join('; ')}), and no upgrade is open: start them all with one of these by hand first`,
+          ),
+        ];
   return {
     from,
     to: request.to,
@@ -94,6 +99,12 @@ export async function plan(
     journal,
     seen,
   };
+}
+
+/** `n1, n3: 0.1.0` */
+function runners(seen: Seen, version: string): string {
+  const names = seen.members.filter(({ status }) => status?.version === version).map(({ member }) => member.name);
+  return `${names.join(', ')}: ${version}`;
 }
 
 function unspoken(level: number, { levels, to }: Pick<RunRequest, 'to' | 'levels'>): readonly Finding[] {

@@ -1,5 +1,6 @@
 /** The driver of upgrades over a made-up cell: killed at every step, lied to by every kind of restart, driven by two. */
 import { describe, expect, it } from 'vitest';
+import { openUpgradeKeys } from '../../../src/core/database/system-entry.ts';
 import { RefusedError } from '../../../src/errors/index.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
 import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
@@ -792,6 +793,27 @@ describe('a target that does not speak the level of the cell', () => {
     });
     expect(cell.restarts).toEqual([]);
     expect(cell.state().entries).toEqual([]);
+  });
+});
+
+describe('a new generation of the cell', () => {
+  it('ends the upgrade that was open: it is history, its driver is told, and the next one begins', async () => {
+    const cell = new FakeCell();
+    cell.restart = () => undefined;
+    const { attempt } = await run(cell.world(), toNew());
+    expect(journalOf(cell.state()).attempts[0]).not.toHaveProperty('endedBy');
+    const writes = [...openUpgradeKeys].map((key) => ({ key, value: null }));
+    expect(cell.write({ writes })).toBe(true);
+    const { attempts, current } = journalOf(cell.state());
+    expect(current).toBeNull();
+    expect(attempts).toMatchObject([{ attempt: attempt.attempt, state: 'stopped', endedBy: 'new-generation' }]);
+    await expect(goBack(cell.world(), driver(), 'abort')).rejects.toMatchObject({ exitCode: 5 });
+    // What it has left on the members is named, as that of any other attempt.
+    await expect(run(cell.world(), toNew())).rejects.toThrow(attempt.attempt);
+    for (const member of cell.members) member.attempts.clear();
+    cell.restart = honest;
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(journalOf(cell.state()).attempts.map(({ endedBy }) => endedBy)).toEqual(['new-generation', undefined]);
   });
 });
 
