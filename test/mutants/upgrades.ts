@@ -7,6 +7,7 @@ const machine = 'src/operator/upgrade/machine.ts';
 const driver = 'test/operator/upgrade/upgrade.test.ts';
 const routes = 'test/runtime/http/upgrade-routes.test.ts';
 const levelRule = 'test/core/database/level-rule.test.ts';
+const generation = 'test/runtime/next-generation.test.ts';
 
 /** Hunters have no operator who finalizes. */
 const blind = { explorer: 'not in the core of consensus', simulator: 'its operators raise no level' } as const;
@@ -93,11 +94,73 @@ export const upgrades: readonly Mutant[] = [
     edits: [
       {
         file: machine,
-        find: 'const level = attempt.raiseTo ?? 0;',
-        replace: 'const level = Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0));',
+        find: 'if (isRaised(attempt, present)) return',
+        replace: 'if (present >= Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0))) return',
       },
     ],
     killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'finalized-unseen',
+    pitfalls: [],
+    title: 'where finalizing raises nothing, nobody looks at the members again',
+    wrong: 'An upgrade is final while a member runs the version from before, and nothing is open that would tell.',
+    edits: [
+      {
+        file: machine,
+        find: 'if (isRaised(attempt, present)) return',
+        replace: 'if (present >= level) return',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'back-by-the-journal',
+    pitfalls: [],
+    title: 'who was put back once is back for ever',
+    wrong:
+      'A member that was started with the target again stays there; the abort calls it clean, and the next upgrade is refused.',
+    edits: [
+      {
+        file: machine,
+        find: 'if (astray !== undefined) {',
+        replace: "if (astray?.name === '') {",
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'finalizing-called-off-behind-a-raise',
+    pitfalls: [],
+    title: 'finalizing is called off whatever the level is by then',
+    wrong: 'The cell is raised, and members are sent back to a version that does not start on it.',
+    edits: [
+      {
+        file: 'src/operator/upgrade/claim.ts',
+        find: '              { key: levelKey, instance: journal.levelInstance },\n',
+        replace: '',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
+    id: 'upgrade-outlives-its-generation',
+    pitfalls: [],
+    title: 'an upgrade stays open in the generation after its own',
+    wrong:
+      'The backup of an upgrade, restored, is a cell whose members cannot be changed, and whose abort restarts all of them.',
+    edits: [
+      {
+        file: 'src/core/database/next-generation.ts',
+        find: 'openUpgradeKeys.has(record.key)',
+        replace: "record.key === ''",
+      },
+    ],
+    killedBy: [generation],
     blind,
   },
   {
