@@ -238,4 +238,40 @@ describe('a driver killed at every step', () => {
     told('upgrade finalize killed and typed again', places, reached, tried.length - 1);
     expect(reached).toBe(tried.length - 1);
   });
+
+  it(
+    'of "upgrade finalize", then aborted: called off until the level is raised, and refused from then on',
+    hour,
+    async () => {
+      let places: readonly string[] = [];
+      await withUpgrades(async (upgrades) => {
+        await upgrades.done('run', 'upgraded', versions[0]);
+        places = await upgrades.done('finalize', 'finalized');
+      });
+      await withUpgrades(async (upgrades, cell) => {
+        let calledOff = 0;
+        for (const place of sliceOf(places)) {
+          await upgrades.done('run', 'upgraded', versions[0]);
+          expect(await upgrades.type('finalize', '', place), place).toBe('killed');
+          const levels = new Set((await cell.statuses()).map((status) => status?.level));
+          const ended = await upgrades.type('abort');
+          await upgrades.writeOn();
+          if (ended !== 'killed' && ended.code === 5) {
+            // A replica that follows may say the old level still, none of them the new one where it was called off.
+            if (ended.reason?.includes('No upgrade is open') !== true) await upgrades.done('finalize', 'finalized');
+            await upgrades.clean(versions[0], 'finalized');
+            break;
+          }
+          expect(ended, place).toMatchObject({ code: 0, state: 'aborted-clean' });
+          expect(levels, place).toEqual(new Set([1]));
+          await upgrades.clean(oldVersion, 'aborted-clean');
+          calledOff++;
+        }
+        say(
+          `upgrade finalize killed and called off: ${calledOff} places, of ${places.length} with those after the raise`,
+        );
+        expect(calledOff).toBeGreaterThan(0);
+      });
+    },
+  );
 });

@@ -911,6 +911,33 @@ describe('upgrade finalize', () => {
     expect(cell.level).toBe(2);
   });
 
+  it('killed at every step is aborted while nothing was raised, and finished after it', async () => {
+    const upgraded = async (): Promise<FakeCell> => {
+      const cell = new FakeCell();
+      await run(cell.world(), toNew());
+      return cell;
+    };
+    const seenLevels = new Set<number>();
+    for (let at = 1; ; at++) {
+      const cell = await upgraded();
+      if ((await killable(finalize(cell.world(at), driver()))) !== null) break;
+      const { level } = cell;
+      seenLevels.add(level);
+      const aborted = await goBack(cell.world(), driver(), 'abort').catch((error: RefusedError) => error);
+      if (level === 1) {
+        expect(aborted, `killed at boundary ${at}`).toMatchObject({ code: 0, attempt: { state: 'aborted-clean' } });
+        expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+      } else {
+        expect(aborted, `killed at boundary ${at}`).toMatchObject({ exitCode: 5 });
+        if (journalOf(cell.state()).current !== null) await finalize(cell.world(), driver());
+        expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+      }
+      expect(cell.end(), `killed at boundary ${at}`).toMatchObject({ open: false, level });
+      expect(at).toBeLessThan(200);
+    }
+    expect(seenLevels).toEqual(new Set([1, 2]));
+  });
+
   it('that has raised the level is not called off, and a raise in between is not passed', async () => {
     const raise = (cell: FakeCell): void => {
       const { levelInstance, raiseInstance } = journalOf(cell.state());
