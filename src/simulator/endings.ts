@@ -249,8 +249,9 @@ export class Endings {
     const chosen = this.#observer.chosenUpTo;
     const members = new Set(this.#observer.configuration.members.map(memberId));
     const good = this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
-    // Who knows that it is out ends by itself once the others know it, too.
-    if (this.#machines.some(({ log }) => log?.core.participation === 'removed')) return false;
+    // Who knows that it is out ends by itself once the others know it, too, where whole processes run.
+    const stays = this.#machines.some(({ log }) => log?.core.participation === 'removed');
+    if (stays && this.#options.crew !== null) return false;
     const first = good[0]?.checksum();
     // A master goes on renewing its lease with values that change nothing: a few of them may be under way.
     return good.every((machine) => (machine.log?.appliedUpTo ?? 0) >= chosen - 4 && machine.checksum() === first);
