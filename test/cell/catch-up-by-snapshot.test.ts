@@ -37,17 +37,26 @@ function withFollower(
   });
 }
 
+/** Writes another value of so many bytes with each call, over so many keys in turn. */
+function putter(
+  client: CellClient,
+  { keys, bytes }: { readonly keys: number; readonly bytes: number },
+): { readonly put: () => Promise<void>; readonly written: () => number } {
+  let written = 0;
+  const put = async (): Promise<void> => {
+    const key = `k${written % keys}`;
+    const body = `v${written++}`.padEnd(bytes, '.');
+    const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body, repeatable: true }, 10_000);
+    expect(outcome).toMatchObject({ status: 200 });
+  };
+  return { put, written: () => written };
+}
+
 it('a follower that was down while the log was cut comes back by a snapshot and agrees', async () => {
   await withFollower(
     { snapshotLogBytes: 96 * 1024, segmentBytes: 64 * 1024 },
     async ({ cell, client, master, follower, other }) => {
-      let written = 0;
-      const put = async (): Promise<void> => {
-        const key = `k${written % 50}`;
-        const body = `v${written++}`.padEnd(1_000, '.');
-        const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body, repeatable: true }, 10_000);
-        expect(outcome).toMatchObject({ status: 200 });
-      };
+      const { put, written } = putter(client, { keys: 50, bytes: 1_000 });
       await put();
       const { applied } = (await follower.status())!.instances;
       await follower.kill();
@@ -61,7 +70,7 @@ it('a follower that was down while the log was cut comes back by a snapshot and 
       expect(follower.log()).toContain('fetching a snapshot');
       const status = await follower.status();
       expect(status!.instances.snapshot).toBeGreaterThan(applied);
-      expect(status!.entries).toBe(Math.min(written, 50));
+      expect(status!.entries).toBe(Math.min(written(), 50));
 
       // It is as good as the others now: with the snapshot on its disk, it comes back by itself and carries the cell.
       await cell.killAll();
@@ -69,10 +78,10 @@ it('a follower that was down while the log was cut comes back by a snapshot and 
       other.start();
       await cell.master();
       const last = await client.perform(
-        { method: 'GET', path: keyPath(`k${(written - 1) % 50}`), repeatable: true },
+        { method: 'GET', path: keyPath(`k${(written() - 1) % 50}`), repeatable: true },
         10_000,
       );
-      expect(last).toMatchObject({ status: 200, body: `v${written - 1}`.padEnd(1_000, '.') });
+      expect(last).toMatchObject({ status: 200, body: `v${written() - 1}`.padEnd(1_000, '.') });
       master.start();
       await cell.agreement();
     },
@@ -83,21 +92,14 @@ it('a process that is killed half-way through a snapshot goes on with it when it
   await withFollower(
     { snapshotLogBytes: 512 * 1024, segmentBytes: 256 * 1024 },
     async ({ cell, client, master, follower, other }) => {
-      let written = 0;
-      const put = async (): Promise<void> => {
-        const body = `v${written}`.padEnd(8_000, '.');
-        const path = keyPath(`k${written++ % 120}`);
-        expect(await client.perform({ method: 'PUT', path, body, repeatable: true }, 10_000)).toMatchObject({
-          status: 200,
-        });
-      };
+      const { put, written } = putter(client, { keys: 120, bytes: 8_000 });
       await put();
       const { applied } = (await follower.status())!.instances;
       await follower.kill();
       await until('the others have cut what it lacks', async () => {
         for (let i = 0; i < 40; i++) await put();
         const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
-        return written > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
+        return written() > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
       });
       // Parts of 64 KiB: eight of them are here when it dies.
       startWith(follower, ordersOf({ point: 'fetch.chunk', moment: 'after', nth: 8, act: { kind: 'crash' } }));

@@ -47,6 +47,13 @@ function logOf(storage: ReplicaStorage, known: () => readonly AcceptedEntry[], f
   };
 }
 
+/** Checked and repaired from such a memory. */
+const checkedBy = (
+  storage: ReplicaStorage,
+  known: () => readonly AcceptedEntry[],
+  from = 1,
+): ReturnType<typeof checkAndRepair> => checkAndRepair(storage, logOf(storage, known, from), quiet);
+
 const segmentsOf = (storage: ReplicaStorage): string[] =>
   storage.manifest.segments.map((n) => `wal-${String(n).padStart(8, '0')}`);
 
@@ -67,11 +74,7 @@ describe('a deep check of a running replica', () => {
     disk.inode(second).overwrite(2048, Buffer.alloc(2_000, 0x5a));
     expect((await storage.checkFiles()).map(({ file }) => file)).toEqual([first, second]);
 
-    const checked = await checkAndRepair(
-      storage,
-      logOf(storage, () => entries(1, 60)),
-      quiet,
-    );
+    const checked = await checkedBy(storage, () => entries(1, 60));
 
     expect(checked.files).toEqual([]);
     expect(checked.repaired.map(({ file }) => file)).toEqual([first, second]);
@@ -217,13 +220,7 @@ describe('a deep check of a running replica', () => {
         .some((byte) => byte !== 0),
     );
     disk.inode(first as string).overwrite(1024, Buffer.alloc(4_000, 0x5a));
-    expect(
-      await checkAndRepair(
-        storage,
-        logOf(storage, () => large),
-        quiet,
-      ),
-    ).toMatchObject({ files: [] });
+    expect(await checkedBy(storage, () => large)).toMatchObject({ files: [] });
     const done = persisted(storage, 61);
     storage.persist(write(61, [entry(61)], { chosenUpTo: 60 }));
     await done;
@@ -304,11 +301,7 @@ describe('a deep check of a running replica', () => {
     const [first] = segmentsOf(storage) as [string];
     disk.inode(first).overwrite(1024, Buffer.alloc(900, 0x5a));
     const before = disk.inode(first).durable.get(0, 16_384);
-    const checked = await checkAndRepair(
-      storage,
-      logOf(storage, () => entries(1, 60), 30),
-      quiet,
-    );
+    const checked = await checkedBy(storage, () => entries(1, 60), 30);
     expect(checked).toMatchObject({ files: [{ file: first }], repaired: [] });
     expect(disk.inode(first).durable.get(0, 16_384)).toEqual(before);
     expect(segmentsOf(storage)[0]).toBe(first);
@@ -320,20 +313,8 @@ describe('a deep check of a running replica', () => {
     // Its identity is kept a second time, in the tail of the group.
     disk.inode(segment).overwrite(offsetOf(disk, segment, 'value 3'), Buffer.from('rotten!'));
     const rotten = entries(1, 8).map((it) => ({ ...entry(it.instance, { text: 'not this' }) }));
-    expect(
-      await checkAndRepair(
-        storage,
-        logOf(storage, () => rotten),
-        quiet,
-      ),
-    ).toMatchObject({ repaired: [] });
-    expect(
-      await checkAndRepair(
-        storage,
-        logOf(storage, () => entries(1, 8)),
-        quiet,
-      ),
-    ).toMatchObject({ files: [] });
+    expect(await checkedBy(storage, () => rotten)).toMatchObject({ repaired: [] });
+    expect(await checkedBy(storage, () => entries(1, 8))).toMatchObject({ files: [] });
   });
 
   it.each(['promise-a', 'promise-b'])('makes %s anew, lost or damaged, and raises it afterwards', async (name) => {
@@ -344,11 +325,7 @@ describe('a deep check of a running replica', () => {
       await raised;
       if (lose) disk.image.names.delete(name);
       else disk.inode(name).overwrite(0, Buffer.alloc(4096));
-      const checked = await checkAndRepair(
-        storage,
-        logOf(storage, () => entries(1, 3)),
-        quiet,
-      );
+      const checked = await checkedBy(storage, () => entries(1, 3));
       expect(checked).toMatchObject({ files: [], repaired: [{ file: name }] });
       const done = persisted(storage, 5);
       storage.persist(write(5, [], { promised: 9 }));
@@ -363,11 +340,7 @@ describe('a deep check of a running replica', () => {
   it('writes both promise copies and the manifest from memory when all of them are gone', async () => {
     const { disk, storage } = await written(3);
     for (const name of ['promise-a', 'promise-b', 'MANIFEST']) disk.inode(name).overwrite(0, Buffer.alloc(4096));
-    const checked = await checkAndRepair(
-      storage,
-      logOf(storage, () => entries(1, 3)),
-      quiet,
-    );
+    const checked = await checkedBy(storage, () => entries(1, 3));
     expect(checked.files).toEqual([]);
     expect(checked.repaired.map(({ file }) => file)).toEqual(['MANIFEST', 'promise-a', 'promise-b']);
     expect(found(await open(disk.crash(powerLoss)), 3)).toEqual(texts(1, 3));
@@ -379,11 +352,7 @@ describe('a deep check of a running replica', () => {
       for (const at of [10, 15]) await storage.takeSnapshot(handle(at), view(10), takeOptions);
       const { file } = storage.snapshots()[which]!;
       disk.inode(file).overwrite(700, Buffer.from('rot'));
-      const checked = await checkAndRepair(
-        storage,
-        logOf(storage, () => entries(1, 20)),
-        quiet,
-      );
+      const checked = await checkedBy(storage, () => entries(1, 20));
       expect(checked).toMatchObject({ files: [], repaired: [{ file }] });
       expect(storage.snapshots().map(({ instance, verified }) => [instance, verified])).toEqual([
         [20, true],
