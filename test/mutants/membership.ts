@@ -316,6 +316,21 @@ export const membership: readonly Mutant[] = [
     killedBy: [directed],
   },
   {
+    id: 'P47-asks-one-of-all',
+    pitfalls: ['P47'],
+    title: 'a replica that hears nothing asks one of those whom it knows, the same each time',
+    wrong:
+      'A voter that compares itself with members who are gone waits for ever: a learner alone knows that they are out.',
+    edits: [
+      {
+        file: consensus('catch-up'),
+        find: 'for (const id of configurations.othersFrom(next, self)) {',
+        replace: 'for (const id of configurations.othersFrom(next, self).slice(0, 1)) {',
+      },
+    ],
+    killedBy: ['test/core/consensus/fence.test.ts'],
+  },
+  {
     id: 'P48-life-not-numbered-by-its-instance',
     pitfalls: ['P48'],
     title: 'a life that is admitted gets the number that follows the formation, not that of the instance',

@@ -38,19 +38,19 @@ export class CatchUp {
   /** Who said so last: asked first, and again after each member that could not help. */
   #knower: ReplicaId | null = null;
   /** Whom the last request went to. */
-  #asked: ReplicaId | null = null;
+  #asked: ReplicaId | 'all' | null = null;
   #nonce = 0;
   #askedMs: number | null = null;
   #fetching = false;
   /** The last fetch brought nothing: then the master may be asked too. */
   #fetchFailed = false;
-  /** When a master was last heard, or asked after. */
-  #heardMs: number;
+  /** When to ask whether there is more, unless a master speaks before. */
+  #inquireMs: number;
 
   constructor(context: ReplicaContext, hooks: CatchUpHooks) {
     this.#context = context;
     this.#hooks = hooks;
-    this.#heardMs = context.now.monotonicMs;
+    this.#inquireMs = context.now.monotonicMs + this.#silentMs;
   }
 
   /** How far behind this replica knows itself to be, in instances. */
@@ -69,30 +69,30 @@ export class CatchUp {
 
   /** A master spoke to this replica. */
   heard(): void {
-    this.#heardMs = this.#context.now.monotonicMs;
+    this.#inquireMs = this.#context.now.monotonicMs + this.#silentMs;
   }
 
   /**
-   * A voter that hears nothing asks for votes, and is told what it missed, that it is out perhaps (pitfall P47). A learner would
-   * wait for ever: it asks whether there is more, anybody that it knows.
+   * A voter that hears nothing asks for votes, and is told what it missed, that it is out perhaps (pitfall P47). A learner, or a voter that
+   * compares itself with others who may be gone, would wait for ever: it asks all that it knows whether there is more, again and again,
+   * for the one who knows may be a learner too.
    */
   #inquire(): void {
-    const { configurations, log, now, outbox, random, self } = this.#context;
-    if (!this.#hooks.mustInquire() || now.monotonicMs < this.#heardMs + this.#silentMs) return;
-    this.#heardMs = now.monotonicMs;
-    const others = configurations.othersFrom(log.chosenUpTo + 1, self);
-    const asked = others[random.below(Math.max(1, others.length))];
-    if (asked === undefined) return;
-    this.#asked = asked;
+    const { configurations, log, now, outbox, self } = this.#context;
+    if (!this.#hooks.mustInquire() || now.monotonicMs < this.#inquireMs) return;
+    this.#inquireMs = now.monotonicMs + this.#retryMs;
+    this.#asked = 'all';
     this.#nonce++;
     const next = (log.chosenUpTo + 1) as Instance;
-    outbox.send(asked, { kind: 'catch-up', nonce: this.#nonce, from: next, to: next });
+    for (const id of configurations.othersFrom(next, self)) {
+      outbox.send(id, { kind: 'catch-up', nonce: this.#nonce, from: next, to: next });
+    }
   }
 
   /** When to look again, or null. */
   get dueMs(): number | null {
     if (this.#fetching) return null;
-    if (this.behind === 0) return this.#hooks.mustInquire() ? this.#heardMs + this.#silentMs : null;
+    if (this.behind === 0) return this.#hooks.mustInquire() ? this.#inquireMs : null;
     return this.#askedMs === null ? this.#context.now.monotonicMs : this.#askedMs + this.#retryMs;
   }
 
@@ -121,11 +121,12 @@ export class CatchUp {
     const knower = this.#knower ?? this.#another(self);
     this.#askedMs = now.monotonicMs;
     if (knower === self) return;
-    this.#asked = this.#asked === this.#knower && this.#knower !== null ? this.#another(knower) : knower;
+    const asked = this.#asked === this.#knower && this.#knower !== null ? this.#another(knower) : knower;
+    this.#asked = asked;
     this.#nonce++;
     const from = (log.chosenUpTo + 1) as Instance;
     const to = Math.min(this.#lastWanted(), from + instancesPerRequestMax - 1) as Instance;
-    outbox.send(this.#asked, { kind: 'catch-up', nonce: this.#nonce, from, to });
+    outbox.send(asked, { kind: 'catch-up', nonce: this.#nonce, from, to });
   }
 
   /** Where only some places are bad, no more is asked for than the first of them: a repair moves little. */
@@ -183,7 +184,7 @@ export class CatchUp {
 
   onReply(from: ReplicaId, message: Of<'catch-up-reply'>): void {
     const { log } = this.#context;
-    if (message.nonce !== this.#nonce || from !== this.#asked) return;
+    if (message.nonce !== this.#nonce || (this.#asked !== 'all' && from !== this.#asked)) return;
     const before = log.chosenUpTo;
     for (const entry of message.entries) {
       if (entry.instance > log.chosenUpTo + 1) break;

@@ -51,6 +51,24 @@ describe('a member that has started', () => {
     expect(c.core.promised).toEqual(ballot('1.a'));
   });
 
+  it('asks all that it knows, again and again: the voters may be gone, and only a learner know that', () => {
+    const c = restarted('majority', ['a', 'b', 'c', memberNamed('l', 'learner')]);
+    const asked = (): readonly string[] => c.sent('catch-up').map(({ to }) => to);
+    c.wait(2 * leaseMs - 1);
+    expect(asked()).toEqual([]);
+    c.wait(1);
+    expect(asked()).toEqual(['a', 'b', 'l'].map(id));
+    c.forget();
+    c.wait(leaseMs / 2);
+    expect(asked()).toEqual(['a', 'b', 'l'].map(id));
+    const { nonce } = c.lastSent('catch-up');
+    const nothing = { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo: 0, firstRetained: 1 } as const;
+    c.deliver('a', nothing as never);
+    c.deliver('l', { ...nothing, entries: [entry('1@9.b=x')], chosenUpTo: 1 } as never);
+    c.persist();
+    expect(c.of('apply')).toMatchObject([{ instance: 1 }]);
+  });
+
   it('learns and helps meanwhile', () => {
     const c = restarted();
     c.deliver('b', commit({ ballot: '9.b', chosen: 2 }));
