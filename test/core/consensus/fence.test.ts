@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { ComparisonRule } from '../../../src/core/consensus/comparison.ts';
+import type { Member } from '../../../src/core/consensus/configuration.ts';
 import type { Instance } from '../../../src/core/consensus/identity.ts';
 import { memberNamed } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
@@ -13,7 +14,10 @@ const five = ['a', 'b', 'c', 'd', 'e'];
 const leaseMs = 100;
 
 /** c has voted in an earlier life. */
-function restarted(compare: ComparisonRule = 'majority', names: readonly string[] = ['a', 'b', 'c']): LoneReplica {
+function restarted(
+  compare: ComparisonRule = 'majority',
+  names: readonly (string | Member)[] = ['a', 'b', 'c'],
+): LoneReplica {
   const replica = new LoneReplica({ names, leaseMs, promised: '1.a', compare });
   replica.wake();
   return replica;
