@@ -141,7 +141,7 @@ export const leases: readonly Mutant[] = [
     wrong: 'Mastership was broken; what clients read before and after is told apart by nothing.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('applying'),
         find: 'this.#context.epoch = (this.#context.epoch + 1) as Epoch;',
         replace: `if (value.owner !== (this as unknown as { lastOwner?: string }).lastOwner) {
           (this as unknown as { lastOwner?: string }).lastOwner = value.owner;
@@ -225,7 +225,7 @@ export const leases: readonly Mutant[] = [
     wrong: 'What a client was told about its epoch is not true when its write takes effect.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('applying'),
         find: "value.kind !== 'submitted' || value.epoch === this.#context.epoch;",
         replace: "value.kind !== 'submitted' || value.epoch <= this.#context.epoch;",
       },

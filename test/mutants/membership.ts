@@ -131,7 +131,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'A replica restored from it never hears of the change.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('applying'),
         find: 'configurations: configurations.from(appliedUpTo + 1) };',
         replace: 'configurations: configurations.from(appliedUpTo + 1).slice(0, 1) };',
       },
@@ -145,7 +145,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'It counts majorities of members that are long out.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('applying'),
         find: 'this.#context.configurations = new ConfigurationHistory(handle.configurations);',
         replace: '',
       },

@@ -3,16 +3,17 @@
  * effects, byte for byte.
  *
  * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership), `proposer.ts`,
- * `catch-up.ts` (missed values), `chosen-log.ts` (the log), `participation.ts` (member or not, voting or not). This file
- * dispatches, learns commits and applies in order.
+ * `catch-up.ts` (missed values), `chosen-log.ts` (the log), `applying.ts`, `participation.ts` (member or not, voting or not). This file
+ * dispatches and learns commits.
  */
 import { invariant, unreachable } from '../invariant.ts';
 import type { Random } from '../random.ts';
 import { Acceptor } from './acceptor.ts';
+import { Applying } from './applying.ts';
 import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
 import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
-import { ChosenLog, valueBytes } from './chosen-log.ts';
+import { ChosenLog } from './chosen-log.ts';
 import type { ComparisonRule } from './comparison.ts';
 import type { Configuration, ConfigurationFrom } from './configuration.ts';
 import { ConfigurationHistory } from './configuration-history.ts';
@@ -30,9 +31,6 @@ import { Participation } from './participation.ts';
 import type { ParticipationState } from './participation-machine.ts';
 import { partingNonce } from './parting.ts';
 import type { Value } from './value.ts';
-
-/** Values applied in one step; more go on in the next, so that a long log does not block the loop at start. */
-const appliedPerStepMax = 512;
 
 /** A lost end waits so long for an answer before it is said again. */
 const settleEveryMs = 1_000;
@@ -73,6 +71,7 @@ export interface ReplicaOptions {
 export class Replica {
   readonly #context: ReplicaContext;
   readonly #acceptor: Acceptor;
+  readonly #applying: Applying;
   readonly #coordinator: Coordinator;
   readonly #catchUp: CatchUp;
   readonly #databases: DatabaseComparison;
@@ -114,8 +113,13 @@ export class Replica {
     };
     this.#participation = new Participation(this.#context, recovered.compare ?? 'majority');
     this.#acceptor = new Acceptor(this.#context, recovered.promise);
+    this.#applying = new Applying(this.#context, {
+      requestsOf: (instance, value) => this.#coordinator.requestsOf(instance, value),
+      onApplied: () => this.#coordinator.onApplied(),
+      onMembership: () => this.#participation.update(),
+    });
     this.#coordinator = new Coordinator(this.#context, this.#acceptor, {
-      onChosen: () => this.#apply(),
+      onChosen: () => this.#applying.apply(),
       onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
       onLost: (item) => this.#halt(item),
     });
@@ -166,7 +170,7 @@ export class Replica {
     this.#coordinator.checkLease();
     this.#dispatch(input);
     if (this.#isSetAside()) return outbox.take(log.chosenUpTo);
-    this.#apply();
+    this.#applying.apply();
     this.#participation.tick();
     this.#coordinator.tick();
     this.#catchUp.tick();
@@ -189,7 +193,7 @@ export class Replica {
     } else if (input.kind === 'persisted') outbox.persisted(input.write);
     // After a start: what its disk knows as chosen from before. Nothing is learned any more, so this comes to an end.
     if (input.kind === 'woken' && this.#participation.state === 'frozen') {
-      this.#apply();
+      this.#applying.apply();
       const { appliedUpTo, now } = this.#context;
       if (appliedUpTo < log.chosenUpTo) outbox.push({ kind: 'wake', at: now.monotonicMs });
     }
@@ -223,7 +227,7 @@ export class Replica {
       case 'woken':
         return;
       case 'snapshot-taken':
-        return this.#onSnapshotTaken(input.instance);
+        return this.#applying.onSnapshotTaken(input.instance);
       case 'snapshot-installed':
         return this.#onSnapshotInstalled(input.handle);
       case 'snapshot-failed':
@@ -345,7 +349,7 @@ export class Replica {
   #onCatchUpReply(from: ReplicaId, message: Extract<Message, { kind: 'catch-up-reply' }>): void {
     if (message.nonce === partingNonce) this.#participation.heardOf(from, message.chosenUpTo);
     this.#catchUp.onReply(from, message);
-    this.#apply();
+    this.#applying.apply();
     this.#coordinator.onCaughtUp();
   }
 
@@ -393,7 +397,7 @@ export class Replica {
       log.advance();
     }
     this.#coordinator.onLearned();
-    this.#apply();
+    this.#applying.apply();
     this.#catchUp.learn(from, chosenUpTo);
   }
 
@@ -412,53 +416,6 @@ export class Replica {
     this.#participation.move('cannot-go-on');
     this.#coordinator.setAside('an item is lost');
     this.#context.outbox.push({ kind: 'halted', item });
-  }
-
-  // --- applying -----------------------------------------------------------------------------------------------------
-
-  /** Executes what is chosen, in order and without gaps, a bounded number at a time. */
-  #apply(): void {
-    const { log } = this.#context;
-    let applied = 0;
-    while (this.#context.appliedUpTo < log.chosenUpTo && applied < appliedPerStepMax) {
-      this.#applyNext();
-      applied++;
-    }
-    if (applied > 0) this.#coordinator.onApplied();
-  }
-
-  #applyNext(): void {
-    const next = (this.#context.appliedUpTo + 1) as Instance;
-    const entry = this.#context.log.get(next);
-    invariant(entry !== undefined, 'a chosen instance is present until it is applied', { instance: next });
-    const { value } = entry;
-    this.#context.appliedUpTo = next;
-    const current = value.kind !== 'submitted' || value.epoch === this.#context.epoch;
-    this.#learnValue(next, value);
-    // What was chosen earlier governs from the next instance on: who is out knows it now.
-    if (this.#context.configurations.latest.from === next + 1) this.#participation.update();
-    const requests = this.#coordinator.requestsOf(next, value);
-    const { epoch } = this.#context;
-    this.#context.outbox.push({ kind: 'apply', instance: next, value, epoch, current, requests });
-  }
-
-  #learnValue(at: Instance, value: Value): void {
-    switch (value.kind) {
-      case 'noop':
-        return;
-      case 'mastership':
-        this.#context.epoch = (this.#context.epoch + 1) as Epoch;
-        return;
-      case 'configuration':
-        this.#context.configurations.chosen(at, value.configuration);
-        this.#participation.update();
-        return;
-      case 'submitted':
-        if (value.cellTimeMs > this.#context.cellTimeMs) this.#context.cellTimeMs = value.cellTimeMs;
-        return;
-      default:
-        return unreachable(value);
-    }
   }
 
   // --- the database's own check ---------------------------------------------------------------------------------------
@@ -480,40 +437,17 @@ export class Replica {
 
   // --- snapshots ----------------------------------------------------------------------------------------------------
 
-  #onSnapshotTaken(instance: Instance): void {
-    const { log, limits, appliedUpTo, configurations, outbox } = this.#context;
-    invariant(instance <= appliedUpTo, 'a snapshot holds only what was applied', { instance, appliedUpTo });
-    outbox.knows(instance);
-    let cut = Math.max(instance - limits.retainBehindSnapshotInstances, log.firstRetained - 1);
-    let bytes = 0;
-    for (let at = instance; at > cut; at--) {
-      const entry = log.get(at);
-      if (entry !== undefined) bytes += valueBytes(entry.value);
-      if (bytes > limits.retainBehindSnapshotBytes) cut = at;
-    }
-    if (cut >= log.firstRetained) log.cut(cut);
-    configurations.forget(Math.min(instance, log.firstRetained) as Instance);
-  }
-
   #onSnapshotInstalled(handle: SnapshotHandle): void {
-    const { log } = this.#context;
     this.#catchUp.fetched(true);
     if (handle.instance <= this.#context.appliedUpTo) return;
     const lost = this.#coordinator.onSnapshotInstalled(handle.instance);
     if (lost.length > 0) this.#context.outbox.push({ kind: 'settle', requests: lost, reason: 'unknown' });
-    if (handle.instance > log.chosenUpTo) log.jump(handle.instance);
-    this.#context.outbox.knows(handle.instance);
-    this.#context.appliedUpTo = handle.instance;
-    this.#context.epoch = handle.epoch;
-    this.#context.cellTimeMs = handle.cellTimeMs;
-    this.#context.configurations = new ConfigurationHistory(handle.configurations);
-    this.#participation.update();
+    this.#applying.install(handle);
   }
 
   /** What a snapshot of the present applied point stands for (PML §5.5, step 1). */
   handle(): SnapshotHandle {
-    const { appliedUpTo, epoch, cellTimeMs, configurations } = this.#context;
-    return { instance: appliedUpTo, epoch, cellTimeMs, configurations: configurations.from(appliedUpTo + 1) };
+    return this.#applying.handle();
   }
 
   // --- time and status ----------------------------------------------------------------------------------------------
