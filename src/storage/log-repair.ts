@@ -16,7 +16,7 @@ import { groupBytes, isBadItem, type LogItem } from '../formats/wal-group.ts';
 import { type LogReach, segmentHeaderBytes } from '../formats/wal-segment.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import { StorageClosedError } from './errors.ts';
-import { segmentName } from './files.ts';
+import { inScratch, segmentName } from './files.ts';
 import { type LogMemory, restored } from './log-renewal.ts';
 import type { StorageParts } from './storage-parts.ts';
 import { recoverLog } from './wal/recovery.ts';
@@ -82,7 +82,7 @@ export async function repairLog(parts: StorageParts, repair: LogRepair): Promise
   const facts = { flush, boot, chosenUpTo, promiseFlush, highest: whole.highest };
   await prepareStandIn(directory.disk, header, { slices, facts, digest: (it) => digest.entry(it), pause });
   const kept = new Set(found.live.map((live) => live.segment));
-  await directory.update(
+  const named = directory.update(
     (before) => ({
       ...before,
       segments: [
@@ -93,6 +93,11 @@ export async function repairLog(parts: StorageParts, repair: LogRepair): Promise
     }),
     [segmentName(segment)],
   );
+  await named.catch(async (error: unknown) => {
+    // Where the old manifest is in force still, nobody will look for it: a full disk has no room for it.
+    if (directory.failure === null) await directory.disk.remove(inScratch(segmentName(segment))).catch(() => undefined);
+    throw error;
+  });
   wal.replaceBefore(
     { segment, bytes, highest: whole.unsure.reduce((most, item) => Math.max(most, lastOf(item)), 0) },
     kept,

@@ -453,8 +453,11 @@ export class SnapshotStore {
           ...[entry, ...manifest.snapshots.filter(({ verified }) => verified)].slice(0, snapshotsKept),
           ...ahead,
         ],
-        // Installs only go up, so this is the newest one received.
-        received: from === 'received' ? { file: name, instance } : manifest.received,
+        // Of the latest instance, whatever became of its file: below it the own log may hold values that were never chosen.
+        received:
+          from === 'received' && instance > (manifest.received?.instance ?? 0)
+            ? { file: name, instance }
+            : manifest.received,
         receiving: manifest.receiving?.file === name ? null : manifest.receiving,
         nextSnapshot: Math.max(manifest.nextSnapshot, this.#reserved + 1),
       });

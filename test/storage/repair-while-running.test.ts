@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { AcceptedEntry } from '../../src/core/consensus/message.ts';
 import { Random } from '../../src/core/random.ts';
 import { checkAndRepair, type RepairingLog } from '../../src/runtime/file-repair.ts';
-import type { SimulatedDisk } from '../../src/simulator/disk.ts';
+import type { DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
 import type { ReplicaStorage } from '../../src/storage/replica-storage.ts';
 import {
   entries,
@@ -243,6 +243,79 @@ describe('a deep check of a running replica', () => {
       await strike((crashed) => crashed.inode(standIn).truncate(from), true);
     }
     await strike((crashed) => crashed.image.names.delete(standIn), true);
+  });
+
+  it('is found whole or with items to be repaired also where the header of what stands in for it rots, however late the log went on', async () => {
+    let holds = false;
+    let path = '';
+    const held: (() => void)[] = [];
+    const schedule = (_delayMs: number, callback: () => void): void => {
+      if (holds && path === 'scratch/wal-00000002') held.push(callback);
+      else setImmediate(callback);
+    };
+    const fault = (operation: { readonly path: string }): null => {
+      ({ path } = operation);
+      return null;
+    };
+    const disk = await formedDisk(simulatedDisk({ fault, schedule }));
+    holds = true;
+    // No further segment is ready: what is written meanwhile stands behind the damage in the same one.
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 8));
+    const [segment] = segmentsOf(storage) as [string];
+    disk.inode(segment).overwrite(offsetOf(disk, segment, 'value 5'), Buffer.from('rotten!'));
+    const known = entries(1, 8);
+    const checking = checkAndRepair(
+      storage,
+      logOf(storage, () => [...known]),
+      quiet,
+    );
+    for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+    for (const it of entries(9, 11)) {
+      known.push(it);
+      const done = persisted(storage, it.instance);
+      storage.persist(write(it.instance, [it], { chosenUpTo: it.instance - 1 }));
+      await done;
+    }
+    holds = false;
+    for (const callback of held.splice(0)) callback();
+    expect(await checking).toMatchObject({ files: [], repaired: [{ file: segment }] });
+    const [, standIn] = segmentsOf(storage) as [string, string];
+    for (const act of [
+      (crashed: SimulatedDisk) => crashed.inode(standIn).overwrite(0, Buffer.alloc(512)),
+      (crashed: SimulatedDisk) => crashed.inode(standIn).overwrite(100, Buffer.from('rot')),
+    ]) {
+      const crashed = disk.copy({ fault: () => null, schedule: later }).crash(powerLoss);
+      act(crashed);
+      for (const [at, text] of found(await open(crashed), 11).entries()) {
+        expect([`value ${at + 1}`, 'bad', 'bad@1']).toContain(text);
+      }
+    }
+  });
+
+  it('leaves nothing of itself on a disk that has become full', async () => {
+    let full = false;
+    const fault = ({ kind, path }: DiskOperation): DiskFault | null =>
+      full && kind !== 'read' && path === 'scratch/MANIFEST' ? 'full' : null;
+    const disk = await formedDisk(simulatedDisk({ fault }));
+    const storage = await open(disk);
+    await writeEach(storage, entries(1, 20));
+    const [first] = segmentsOf(storage) as [string];
+    disk.inode(first).overwrite(1024 + 200, Buffer.alloc(900, 0x5a));
+    let pauses = 0;
+    const pause = async (): Promise<void> => {
+      // Where the log goes on has been named by now.
+      full = ++pauses > 1;
+    };
+    await expect(
+      storage.repairFiles(new Set([first]), () => ({ from: 1, entries: entries(1, 20) }), pause),
+    ).rejects.toThrow();
+    full = false;
+    expect((await disk.list('scratch')).map(({ name }) => name)).toEqual([]);
+    const done = persisted(storage, 21);
+    storage.persist(write(21, [entry(21)], { chosenUpTo: 20 }));
+    await done;
+    expect(await checkedBy(storage, () => entries(1, 21))).toMatchObject({ files: [], repaired: [{ file: first }] });
   });
 
   it('does not write a record ahead of the promise that it waits for', async () => {

@@ -519,6 +519,18 @@ describe('the own log below a snapshot from a peer', () => {
     expect((await open(later.crash(powerLoss))).recovered).toMatchObject(missing);
   });
 
+  it('does not either when an earlier one was fetched in its place', async () => {
+    const { disk, storage } = await received();
+    const crashed = disk.crash(powerLoss);
+    rot(crashed, storage.snapshots()[0]!.file);
+    const again = await open(crashed);
+    // Whoever was asked had none of 5 yet.
+    expect(await receive(again, await donated(4))).toBe(4);
+    const later = await open(crashed.crash(powerLoss));
+    expect(later.recovered).toMatchObject({ missingUpTo: 5, snapshot: { handle: { instance: 4 } } });
+    expect(later.recovered.entries).toEqual(entries(6, 9));
+  });
+
   it('does not either once own snapshots have taken its place in the list', async () => {
     const { disk, storage } = await received();
     const peers = storage.snapshots()[0]!.file;

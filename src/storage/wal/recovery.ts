@@ -142,6 +142,8 @@ interface GroupAt {
   readonly opening: LogPoint | null;
   /** It was flushed whole before anybody was told of it: nothing in it can be torn. */
   readonly whole: boolean;
+  /** What its header said of the order is lost. */
+  readonly headless: boolean;
 }
 
 class LogRecovery {
@@ -205,7 +207,8 @@ class LogRecovery {
         await pause();
         pausedAt = offset;
       }
-      const next = this.#takeGroup({ segment, bytes: limited, offset, opening: first ? continues : null, whole });
+      const opening = first ? continues : null;
+      const next = this.#takeGroup({ segment, bytes: limited, offset, opening, whole, headless: !lengthKnown });
       if (next === null) {
         const missing = { file: segmentName(segment), offset };
         // What a start of the process writes first was flushed before the manifest named it: it cannot be torn.
@@ -280,7 +283,7 @@ class LogRecovery {
     const place = { ownerSeed: this.#ownerSeed, segment, offset };
     const group = readGroup(bytes, place);
     if ('fault' in group) return this.#takeUnreadable(at, group.fault);
-    this.#checkOrder(group, group, segment, opening);
+    this.#checkOrder(group, at);
     const before = opening ?? this.#pointBefore(segment, offset);
     if (before !== null) this.#beforeLast = before;
     this.#keep(segment, offset, { ...group, facts: group, items: group.records, more: false });
@@ -294,7 +297,8 @@ class LogRecovery {
     return chain === null ? null : { ...this.#end, chain };
   }
 
-  #takeUnreadable({ segment, bytes, offset, opening, whole }: GroupAt, fault: string): number | null {
+  #takeUnreadable(at: GroupAt, fault: string): number | null {
+    const { segment, bytes, offset, opening, whole } = at;
     const place = { ownerSeed: this.#ownerSeed, segment, offset };
     const found = judgeLogEnd(bytes, place);
     if (found.kind === 'end') return null;
@@ -310,7 +314,7 @@ class LogRecovery {
       this.#end = { ...(this.#end ?? logBeginning), segment, offset: next ?? bytes.length, chain: null };
       return next;
     }
-    if (salvaged.facts !== null) this.#checkOrder(salvaged.facts, { offset }, segment, opening);
+    if (salvaged.facts !== null) this.#checkOrder(salvaged.facts, at);
     this.#keep(segment, offset, salvaged);
     return offset + salvaged.bytes;
   }
@@ -374,7 +378,7 @@ class LogRecovery {
   }
 
   /** Closes a gap before the group, and finds one where the group does not follow what was read last. */
-  #checkOrder(facts: GroupFacts, { offset }: { offset: number }, segment: number, opening: LogPoint | null): void {
+  #checkOrder(facts: GroupFacts, { segment, offset, opening, headless }: GroupAt): void {
     const before = opening ?? this.#end;
     const known = before !== null && before.chain !== null && !(before.chain === 0 && before.flush === 0);
     const file = segmentName(segment);
@@ -383,7 +387,10 @@ class LogRecovery {
       this.#damaged({ file, offset, problem }, true, { segment, offset });
     }
     if (before !== null && facts.flush <= before.flush) {
-      throw corrupt(segment, offset, `flush ${facts.flush} after flush ${before.flush}`);
+      const problem = `flush ${facts.flush} after flush ${before.flush}`;
+      // What stands in for damage may have lower numbers than what was written before the log left it: its header said so.
+      if (!headless) throw corrupt(segment, offset, problem);
+      this.#damaged({ file, offset, problem }, true, { segment, offset });
     }
     if (this.#gapFrom !== null) this.#closeGap(facts.highest);
   }
