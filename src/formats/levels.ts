@@ -5,7 +5,7 @@
  * to start on, and stops in front of, a level outside its range (design §6; pitfalls U2, U4, U5). What a newer level brings
  * is refused, here and by every reader, until the level is in force.
  */
-export { levelKey, raiseKey } from '../core/database/system-entry.ts';
+export { firstLevel, levelKey, raiseKey } from '../core/database/system-entry.ts';
 
 import type { Command } from '../core/database/command.ts';
 import type { LevelRefusal } from '../core/database/level-rule.ts';
@@ -13,6 +13,15 @@ import type { LevelRefusal } from '../core/database/level-rule.ts';
 export interface LevelRange {
   readonly min: number;
   readonly max: number;
+}
+
+/** Whether what another program says of itself is a range. */
+export function isLevels(value: unknown): value is LevelRange {
+  if (typeof value !== 'object' || value === null) return false;
+  const { min, max } = value as Partial<LevelRange>;
+  return (
+    Number.isSafeInteger(min) && Number.isSafeInteger(max) && 0 < (min as number) && (min as number) <= (max as number)
+  );
 }
 
 /** Another range, when this program was built as another version of itself (docs/TESTING.md, "Two versions"). */
@@ -35,6 +44,15 @@ const commandLevels: Readonly<Record<Command['kind'], number>> = {
 
 export const isSupported = (level: number, levels: LevelRange = supportedLevels): boolean =>
   level >= levels.min && level <= levels.max;
+
+/**
+ * The level that a cell begins at which these programs form together: the highest that all of them speak, so that none is locked out.
+ * Null where there is none.
+ */
+export function commonLevel(ranges: readonly LevelRange[]): number | null {
+  const level = Math.min(...ranges.map(({ max }) => max));
+  return ranges.length > 0 && ranges.every(({ min }) => min <= level) ? level : null;
+}
 
 /** `levels 1 to 2` */
 export const levelsText = ({ min, max }: LevelRange): string =>

@@ -1,7 +1,8 @@
 /**
- * The manifest of a data directory, format 1: what belongs to it, and everything about it that is local to one member.
+ * The manifest of a data directory: what belongs to it, and everything about it that is local to one member.
  *
  * Source: design §4. Small, written whole, replaced atomically; nothing in a data directory is found by listing.
+ * Format 2 is format 1 and the level that the cell was formed at; a cell that was formed at level 1 has format 1, which every version reads.
  */
 import type { Boot } from '../core/consensus/boot-history.ts';
 import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
@@ -10,10 +11,11 @@ import type { Remembered } from '../core/consensus/witness-memory.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { crc32, type Owner } from './checksum.ts';
 import { readFreezeEvidence, writeFreezeEvidence } from './freeze-evidence.ts';
+import { firstLevel } from './levels.ts';
 import { readConfigurationsFrom, writeConfigurationsFrom } from './value.ts';
 import { readBoots, readRemembered, writeBoots, writeRemembered } from './witness.ts';
 
-export const manifestFormat = 1;
+export const manifestFormat = 2;
 export const manifestBytesMax = 1024 * 1024;
 
 const magic = 0x50_58_4d_46; // "PXMF"
@@ -113,6 +115,8 @@ export interface Manifest {
   readonly configurations: readonly ConfigurationFrom[];
   /** Formats and behaviour that all members may use. */
   readonly level: number;
+  /** In force before the first instance of the log: part of the state that the log begins with. */
+  readonly formedLevel: number;
   /** Number of the present start of the process and the random id that it drew; 0 and empty before the first. */
   readonly boot: { readonly number: number; readonly id: string };
   /** Highest flush number known as durable when this was written: a log that ends below it has lost its end. */
@@ -161,7 +165,8 @@ export const manifestOwner = ({ cell, member }: Manifest): Owner => ({
 });
 
 export function encodeManifest(manifest: Manifest): Buffer {
-  const to = new ByteWriter(1024).u32(magic).u16(manifestFormat);
+  const { formedLevel } = manifest;
+  const to = new ByteWriter(1024).u32(magic).u16(formedLevel === firstLevel ? 1 : 2);
   to.u8(manifest.state === 'formed' ? 1 : 0);
   const { cell, member, boot, flags } = manifest;
   to.text(cell.id).text(cell.name).safe(cell.generation).text(cell.secretHex);
@@ -199,6 +204,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   const { receiving } = manifest;
   to.u8(receiving === null ? 0 : 1);
   if (receiving !== null) to.text(receiving.file).safe(receiving.instance).text(receiving.digest);
+  if (formedLevel !== firstLevel) to.u32(formedLevel);
   return Buffer.from(to.u32(crc32(to.finish())).finish());
 }
 
@@ -212,14 +218,15 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     throw new FormatError('a manifest with a bad checksum');
   }
   const format = from.u16();
-  if (format !== manifestFormat) throw new UnknownManifestFormatError(format);
-  const manifest = readBody(from);
+  if (format < 1 || format > manifestFormat) throw new UnknownManifestFormatError(format);
+  const first = readBody(from);
+  const manifest = { ...first, formedLevel: format === 1 ? firstLevel : from.u32() };
   from.end();
   return manifest;
 }
 
 /** The evaluation order of an object literal is that of its text, so this reads as the format does. */
-function readBody(from: ByteReader): Manifest {
+function readBody(from: ByteReader): Omit<Manifest, 'formedLevel'> {
   return {
     state: from.u8() === 1 ? 'formed' : 'forming',
     cell: { id: from.text(), name: from.text(), generation: from.safe(), secretHex: from.text() },

@@ -17,7 +17,7 @@ import { invariant, unreachable } from '../core/invariant.ts';
 import { type MachineValue, StateMachine } from '../core/state-machine.ts';
 import { decodeCommand, UnknownCommandError } from '../formats/command.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
-import { isSupported, type LevelRange, LevelRefusedError, supportedLevels } from '../formats/levels.ts';
+import { firstLevel, isSupported, type LevelRange, LevelRefusedError, supportedLevels } from '../formats/levels.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Delivery, LogApplication } from './application.ts';
 import type { ChecksumPoint } from './database-checks.ts';
@@ -64,9 +64,9 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     return this.#machine.database;
   }
 
-  /** Writes the system record when the cell is formed, before the first `apply`. */
-  initialize(identity: CellIdentity): void {
-    this.#database.initialize(identity);
+  /** Writes the system record when the cell is formed, at `level`, before the first `apply`. */
+  initialize(identity: CellIdentity, level = firstLevel): void {
+    this.#database.initialize(identity, level);
   }
 
   apply({ instance, epoch, value, current, logChain }: Delivery): readonly CommandResult[] {

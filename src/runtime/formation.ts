@@ -6,8 +6,12 @@
  * formed one follows. Killed anywhere and started again, the same commands form the same cell, because nobody draws
  * while anybody already holds a drawing, and nobody is formed while anybody is empty. So an empty member that meets a
  * formed one has lost its disk, and members that lost theirs cannot form a second cell (PML §5.1, pitfall P20).
+ *
+ * The level of the new cell is drawn with the rest: the highest that all listed programs speak, so that a mixed set locks nobody out
+ * (design §6). It is stored before anybody is formed and never asked for again. Whose program does not speak what was drawn waits, and says so.
  */
 import { DataDirectoryLostError, OperatorError } from '../errors/index.ts';
+import { commonLevel, firstLevel, isSupported, type LevelRange, levelsText } from '../formats/levels.ts';
 import type { ClockPort } from '../ports/clocks.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Logger } from './logger.ts';
@@ -26,6 +30,8 @@ export interface FormationDocument {
   readonly cellId: string;
   readonly cellName: string;
   readonly secretHex: string;
+  /** At which the cell begins; absent where a version drew that speaks level 1 alone. */
+  readonly level?: number;
   /** Sorted by name. */
   readonly members: readonly ListedMember[];
 }
@@ -35,6 +41,8 @@ export interface FormationView {
   readonly name: string;
   readonly cellName: string;
   readonly members: readonly ListedMember[];
+  /** That its program speaks; level 1 alone where absent, as the first version says it. */
+  readonly levels?: LevelRange;
   readonly state: 'empty' | 'forming' | 'formed';
   /** Only while forming. */
   readonly document: FormationDocument | null;
@@ -49,6 +57,8 @@ export interface FormationOptions {
   readonly cellName: string;
   readonly members: readonly ListedMember[];
   readonly directory: string;
+  /** That this program speaks. */
+  readonly levels: LevelRange;
   readonly found: FormationDocument | null;
   /** Durable when it resolves. */
   storeForming(document: FormationDocument): Promise<void>;
@@ -76,13 +86,13 @@ export class Formation {
 
   /** What this member answers to the others. */
   view(): FormationView {
-    const { name, cellName } = this.#options;
-    const members = this.#members;
+    const { name, cellName, levels } = this.#options;
     const document = this.#document;
-    if (document === null) return { name, cellName, members, state: 'empty', document: null, cell: null };
-    if (!this.#formed) return { name, cellName, members, state: 'forming', document, cell: null };
+    const told = { name, cellName, members: this.#members, levels };
+    if (document === null) return { ...told, state: 'empty', document: null, cell: null };
+    if (!this.#formed) return { ...told, state: 'forming', document, cell: null };
     const cell = { id: document.cellId, members: document.members.map((member) => member.name), appliedUpTo: 0 };
-    return { name, cellName, members, state: 'formed', document: null, cell };
+    return { ...told, state: 'formed', document: null, cell };
   }
 
   stop(): void {
@@ -151,22 +161,42 @@ export class Formation {
   async #agree(views: readonly FormationView[]): Promise<string | null> {
     const drawn = views.find(({ state }) => state === 'forming')?.document ?? null;
     if (this.#document === null) {
+      const unspoken = drawn === null ? null : this.#unspoken(drawn);
+      if (unspoken !== null) return unspoken;
       if (drawn !== null) await this.#becomeForming(drawn);
-      else if (this.#members[0]?.name === this.#options.name) await this.#becomeForming(this.#draw());
-      else return `${this.#members[0]?.name} draws the identity of the cell`;
+      else if (this.#members[0]?.name !== this.#options.name)
+        return `${this.#members[0]?.name} draws the identity of the cell`;
+      else {
+        const spoken = [this.view(), ...views].map(({ name, levels = firstAlone }) => ({ name, levels }));
+        const level = commonLevel(spoken.map(({ levels }) => levels));
+        if (level === null) return `no level is spoken by all: ${spokenText(spoken)}`;
+        await this.#becomeForming(this.#draw(level));
+      }
     }
     const own = this.#document as unknown as FormationDocument;
     const missing = views.find(({ document }) => document?.cellId !== own.cellId);
     if (missing === undefined) return this.#becomeFormed();
     // Two drawings can only meet when the first member lost its disk in between: the smaller id wins, nothing is lost.
-    if (missing.document !== null && missing.document.cellId < own.cellId) await this.#becomeForming(missing.document);
+    if (missing.document !== null && missing.document.cellId < own.cellId) {
+      const unspoken = this.#unspoken(missing.document);
+      if (unspoken !== null) return unspoken;
+      await this.#becomeForming(missing.document);
+    }
     return `${missing.name} stores the identity of the cell`;
   }
 
-  #draw(): FormationDocument {
+  /** Why this program cannot take part in what was drawn; null where it can. */
+  #unspoken(drawn: FormationDocument): string | null {
+    const { name, levels } = this.#options;
+    const level = levelOfDocument(drawn);
+    if (isSupported(level, levels)) return null;
+    return `the cell is being formed at level ${level}, and the program of ${name} speaks ${levelsText(levels)}`;
+  }
+
+  #draw(level: number): FormationDocument {
     const { randomness, cellName } = this.#options;
     const hex = (bytes: number): string => Buffer.from(randomness.bytes(bytes)).toString('hex');
-    return { cellId: hex(16), cellName, secretHex: hex(32), members: this.#members };
+    return { cellId: hex(16), cellName, secretHex: hex(32), level, members: this.#members };
   }
 
   async #becomeForming(document: FormationDocument): Promise<void> {
@@ -193,6 +223,14 @@ export class Formation {
     return new Promise((resolve) => void clocks.schedule(at, resolve));
   }
 }
+
+/** Of a program that does not say which levels it speaks. */
+const firstAlone: LevelRange = { min: firstLevel, max: firstLevel };
+
+export const levelOfDocument = ({ level = firstLevel }: Pick<FormationDocument, 'level'>): number => level;
+
+const spokenText = (spoken: readonly { readonly name: string; readonly levels: LevelRange }[]): string =>
+  spoken.map(({ name, levels }) => `${name} speaks ${levelsText(levels)}`).join(', ');
 
 export const sortedByName = (members: readonly ListedMember[]): readonly ListedMember[] =>
   [...members].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

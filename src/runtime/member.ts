@@ -12,7 +12,6 @@ import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/i
 import { instance, replicaId } from '../core/consensus/identity.ts';
 import type { SnapshotHandle } from '../core/consensus/input.ts';
 import type { Limits } from '../core/consensus/limits.ts';
-import { firstLevel } from '../core/database/system-entry.ts';
 import { Random } from '../core/random.ts';
 import {
   DataDirectoryForeignError,
@@ -22,7 +21,7 @@ import {
   MemberRemovedError,
   OperatorError,
 } from '../errors/index.ts';
-import { type LevelRange, supportedLevels } from '../formats/levels.ts';
+import { isLevels, type LevelRange, supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Admission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
@@ -35,7 +34,13 @@ import { backupPath } from './backups/backup-question.ts';
 import { initialSnapshot } from './database-rebuild.ts';
 import { toOperatorError } from './directory-errors.ts';
 import type { Fencing } from './fencing.ts';
-import { Formation, type FormationDocument, type FormationView, type ListedMember } from './formation.ts';
+import {
+  Formation,
+  type FormationDocument,
+  type FormationView,
+  type ListedMember,
+  levelOfDocument,
+} from './formation.ts';
 import { LogReplica, type LogReplicaOptions } from './log-replica.ts';
 import type { LogStorage } from './log-storage.ts';
 import type { Logger } from './logger.ts';
@@ -237,12 +242,16 @@ export class Member<Result, Application extends LogApplication<Result>> {
         directory: this.#options.dataDir,
       });
     }
-    refuseLevel(manifest, this.#options.dataDir, this.#options.levels);
+    this.#refuseLevel(manifest);
     if (manifest.rolledBack !== '') throw this.#rolledBackError(manifest.rolledBack);
     await this.#refuseOtherCell(manifest);
     await this.#rehearse(manifest, directory);
     this.#joined = await this.#open(manifest, directory);
     return this.#joined;
+  }
+
+  #refuseLevel(manifest: Manifest): void {
+    refuseLevel(manifest, this.#options.dataDir, this.#options.levels);
   }
 
   #rolledBackError(evidence: string): DataRolledBackError {
@@ -316,6 +325,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
   async #form(found: Inspection, { disk }: OpenDirectory): Promise<void> {
     const { name, cellName, cell, dataDir } = this.#options;
+    if (found.manifest !== null) this.#refuseLevel(found.manifest);
     if (!cell.some((member) => member.name === name)) {
       throw new OperatorError('PAXOS_USAGE', `--cell does not list ${name}, and data directory ${dataDir} is empty.`, {
         suggestions: ['paxosctl node start --help'],
@@ -327,6 +337,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       cellName,
       members: cell,
       directory: dataDir,
+      levels: this.#options.levels ?? supportedLevels,
       found: found.manifest === null ? null : documentOf(found.manifest),
       storeForming: (document) => ReplicaStorage.writeForming(disk, formationOf(document, name)),
       storeFormed: () => ReplicaStorage.markFormed(disk),
@@ -640,10 +651,11 @@ export class Member<Result, Application extends LogApplication<Result>> {
 
 type Ms = ReturnType<World['clocks']['now']>['monotonicMs'];
 
-const documentOf = ({ cell, configurations }: Manifest): FormationDocument => ({
+const documentOf = ({ cell, configurations, formedLevel }: Manifest): FormationDocument => ({
   cellId: cell.id,
   cellName: cell.name,
   secretHex: cell.secretHex,
+  level: formedLevel,
   members: (configurations[0]?.configuration.members ?? []).map(({ name, url }) => ({ name, url })),
 });
 
@@ -660,7 +672,8 @@ const formationOf = (document: FormationDocument, name: string): Parameters<type
       },
     },
   ],
-  level: firstLevel,
+  level: levelOfDocument(document),
+  formedLevel: levelOfDocument(document),
 });
 
 const formationHandle = (manifest: Manifest): SnapshotHandle => ({
@@ -691,11 +704,13 @@ function isGenerationView(answer: unknown): answer is GenerationView {
 
 function isFormationView(answer: unknown): answer is FormationView {
   if (typeof answer !== 'object' || answer === null) return false;
-  const { name, cellName, members, state } = answer as Partial<FormationView>;
+  const { name, cellName, members, state, levels, document } = answer as Partial<FormationView>;
   return (
     typeof name === 'string' &&
     typeof cellName === 'string' &&
     Array.isArray(members) &&
+    (levels === undefined || isLevels(levels)) &&
+    (document == null || document.level === undefined || isLevels({ min: document.level, max: document.level })) &&
     (state === 'empty' || state === 'forming' || state === 'formed')
   );
 }

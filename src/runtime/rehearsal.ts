@@ -48,7 +48,8 @@ export function refuseLevel(
   levels: LevelRange = supportedLevels,
 ): void {
   if (isSupported(level, levels)) return;
-  const found = `level ${level} (version ${lastVersion} ran on it last)`;
+  const ran = lastVersion === '' ? 'no version ran on it yet' : `version ${lastVersion} ran on it last`;
+  const found = `level ${level} (${ran})`;
   throw new VersionRefusedError({ directory, found, supported: levelsText(levels) });
 }
 

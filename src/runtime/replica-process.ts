@@ -140,7 +140,7 @@ class ReplicaProcess {
           nextTurn: (callback) => clocks.nextTurn(callback),
           onChecksum: (point) => this.#selfCheck.begin(point),
         });
-        database.initialize(databaseIdentity(manifest));
+        database.initialize(databaseIdentity(manifest), manifest.formedLevel);
         return database;
       },
       makeRehearsal: (manifest) => makeRehearsal(this.#world, manifest),
@@ -486,14 +486,14 @@ export function makeRehearsal(
 ): DatabaseApplication {
   const nextTurn = (callback: () => void): void => clocks.nextTurn(callback);
   const database = new DatabaseApplication({ digest, nextTurn, raisedTo: manifest.level });
-  database.initialize(databaseIdentity(manifest));
+  database.initialize(databaseIdentity(manifest), manifest.formedLevel);
   return database;
 }
 
 /** The state before the first instance, for reading a directory where no replica runs. */
 export function makeOfflineDatabase(digest: World['digest'], manifest: Manifest): DatabaseApplication {
   const database = new DatabaseApplication({ digest, raisedTo: manifest.level });
-  database.initialize(databaseIdentity(manifest));
+  database.initialize(databaseIdentity(manifest), manifest.formedLevel);
   return database;
 }
 

@@ -7,6 +7,7 @@
 import type { Configuration } from '../core/consensus/configuration.ts';
 import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
+import { commonLevel, firstLevel } from '../formats/levels.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
@@ -157,8 +158,12 @@ export class SimulatedCell {
       counts: this.#network.counts,
     });
     const formation = formationOf(this.#profile);
+    const { programs = [] } = this.#profile;
+    const founding = formation.members.map((_, i) => programOf(programs[i] ?? 1).levels);
+    const formedLevel = commonLevel(founding) ?? firstLevel;
     this.#observer = new Observer({
       formation,
+      formedLevel,
       history: this.#history,
       trace: this.#trace,
       now: () => scheduler.nowMs,
@@ -173,7 +178,6 @@ export class SimulatedCell {
       : new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
     const first = formation.members.map(({ name }) => name);
     const spares = operated ? Array.from({ length: sparesCount }, (_, i) => `n${first.length + i + 1}`) : [];
-    const { programs = [] } = this.#profile;
     this.#machines = [...first, ...spares].map(
       (name, i) =>
         new Machine({
@@ -183,13 +187,14 @@ export class SimulatedCell {
           network: this.#network,
           profile: this.#profile,
           formation,
+          formedLevel,
           observer: this.#observer,
           note,
           peers: (peer) => this.#machines.find((machine) => machine.name === peer),
           onFatal: (machine, error) => this.#onFatal(machine, error),
           onRecovered: ({ name: member }) => this.#atlas.wentOn(member),
           spare: !first.includes(name),
-          program: programOf(programs[i] ?? 1),
+          program: programOf(programs[i] ?? formedLevel),
           onEntered: ({ incarnation }, before) => {
             if (incarnation > before && this.#atlas.isDamaged(name)) this.#atlas.renewed(name, 'operator-sequence');
           },

@@ -9,6 +9,7 @@ import { instance, parseReplicaId, replicaId } from '../core/consensus/identity.
 import type { CommandResult } from '../core/database/command.ts';
 import type { EntryStoreMaker } from '../core/database/record.ts';
 import type { Random } from '../core/random.ts';
+import { firstLevel } from '../formats/levels.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { FormationView, ListedMember } from '../runtime/formation.ts';
@@ -41,6 +42,8 @@ export interface MachineOptions {
   readonly network: SimulatedNetwork;
   readonly profile: Profile;
   readonly formation: Configuration;
+  /** Of the cell; 1 where absent. */
+  readonly formedLevel?: number;
   readonly observer: Observer;
   /** What the replica logs. */
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
@@ -185,11 +188,13 @@ export class Machine {
   /** What its data directory begins with. */
   get formation(): Parameters<typeof ReplicaStorage.form>[1] {
     const { id, name, generation, secretHex } = simulatedCell;
+    const { formedLevel = firstLevel } = this.#options;
     return {
       cell: { id, name, generation, secretHex },
       member: { name: this.name, incarnation: this.#incarnation },
       configurations: [{ from: instance(1), configuration: this.#options.formation }],
-      level: this.program.levels.min,
+      level: Math.max(formedLevel, this.program.levels.min),
+      formedLevel,
     };
   }
 

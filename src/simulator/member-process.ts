@@ -240,15 +240,15 @@ export class MemberProcess {
     };
   }
 
-  #makeRehearsal({ level: raisedTo }: Manifest): LogApplication<CommandResult> {
+  #makeRehearsal({ formedLevel, level: raisedTo }: Manifest): LogApplication<CommandResult> {
     const { process, program } = this.#options;
     const nextTurn = (callback: () => void): void => process.nextTurn(callback);
     const database = new DatabaseApplication({ digest: simulatedDigest, levels: program.levels, raisedTo, nextTurn });
-    database.initialize(identity);
+    database.initialize(identity, formedLevel);
     return database;
   }
 
-  #makeApplication({ level: raisedTo, member }: Manifest): LogApplication<CommandResult> {
+  #makeApplication({ formedLevel, level: raisedTo, member }: Manifest): LogApplication<CommandResult> {
     const { process, name, observer, makeEntryStore, onEntered } = this.#options;
     const id = replicaId(member.name, member.incarnation);
     const observed: Observed = { id, name, process: process.name };
@@ -262,7 +262,7 @@ export class MemberProcess {
       nextTurn: (callback) => process.nextTurn(callback),
       onChecksum: (point) => this.#selfCheck.begin(point),
     });
-    database.initialize(identity);
+    database.initialize(identity, formedLevel);
     this.#database = database;
     const watched = watch({ observed, observer }, database);
     return {

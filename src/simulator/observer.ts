@@ -13,6 +13,7 @@ import type { AcceptedEntry } from '../core/consensus/message.ts';
 import type { Replica } from '../core/consensus/replica.ts';
 import type { Value } from '../core/consensus/value.ts';
 import type { CommandResult } from '../core/database/command.ts';
+import { firstLevel } from '../formats/levels.ts';
 import { encodeValue } from '../formats/value.ts';
 import type { Delivery } from '../runtime/application.ts';
 import { AgreementChecker, type Choice } from './checkers/agreement.ts';
@@ -56,18 +57,24 @@ export class Observer {
   readonly #snapshots = new SnapshotBytesChecker();
   /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
   readonly #putBack = new Set<ReplicaId>();
-  #level = 1;
+  /** Of the cell when it was formed. */
+  readonly formedLevel: number;
+  #level: number;
   #replayed = 0;
   #masterships = 0;
 
   constructor(options: {
     readonly formation: Configuration;
+    /** 1 where absent. */
+    readonly formedLevel?: number;
     readonly history: History;
     readonly trace: Trace;
     readonly now: () => number;
     /** Every live process, asked what it would do now. */
     readonly believers: () => Iterable<Believer & { readonly process: string }>;
   }) {
+    this.formedLevel = options.formedLevel ?? firstLevel;
+    this.#level = this.formedLevel;
     this.#agreement = new AgreementChecker(options.formation);
     this.replay = new ReplayChecker(options.history);
     this.#trace = options.trace;

@@ -33,7 +33,7 @@ export interface Profile {
   readonly operated?: boolean;
   /** Somebody upgrades it. */
   readonly upgraded?: boolean;
-  /** Numbers of the versions that its members run at first, in their order; 1 where absent. */
+  /** Numbers of the versions that its members run at first, in their order; 1 where absent. They decide at which level the cell is formed. */
   readonly programs?: readonly number[];
   readonly clients: number;
   /** Mean pause of one client between operations. */
@@ -94,7 +94,15 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
   const { delayMsMin } = profile.network;
   const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin, delayMsMean: delayMsMin };
-  return { ...changed, network, upgraded: true, faultEveryMs };
+  return { ...changed, network, upgraded: true, faultEveryMs, ...drawPrograms(profile, random.fork('programs')) };
+}
+
+/** Some cells are formed by later versions, or by two of them: at a level from which other versions are refused. */
+function drawPrograms({ replicas }: Profile, random: Random): Pick<Profile, 'programs'> {
+  if (random.chance(0.5)) return {};
+  const first = 1 + random.below(3);
+  const mixed = random.chance(0.3);
+  return { programs: Array.from({ length: replicas }, () => first + (mixed ? random.below(2) : 0)) };
 }
 
 /** Mean time between two sequences, at least and at most. */

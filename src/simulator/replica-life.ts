@@ -117,7 +117,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     nextTurn: (callback) => process.nextTurn(callback),
     onChecksum: (point) => selfCheck.begin(point),
   });
-  if (snapshot === null) database.initialize(identity);
+  if (snapshot === null) database.initialize(identity, storage.manifest.formedLevel);
   else await restoreFrom(database, snapshot);
   const port = network.port(observed.id, {
     boot: recovered.boot,

@@ -7,6 +7,7 @@
 import { zeroBallot } from '../core/consensus/ballot.ts';
 import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
 import { invariant } from '../core/invariant.ts';
+import { firstLevel } from '../formats/levels.ts';
 import { type CellIdentity, type Manifest, type MemberIdentity, manifestOwner } from '../formats/manifest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { DataDirectory } from './data-directory.ts';
@@ -20,7 +21,10 @@ export interface Formation {
   readonly cell: CellIdentity;
   readonly member: MemberIdentity;
   readonly configurations: readonly ConfigurationFrom[];
+  /** In force now. */
   readonly level: number;
+  /** In force when the cell was formed; 1 where absent. */
+  readonly formedLevel?: number;
 }
 
 /** What a data directory says about itself before it is opened. Nothing is changed by asking. */
@@ -41,6 +45,7 @@ export async function writeForming(disk: Disk, formation: Formation): Promise<vo
   await disk.makeDirectory(scratch);
   await disk.flushDirectory(root);
   const manifest: Manifest = {
+    formedLevel: firstLevel,
     ...formation,
     state: 'forming',
     boot: { number: 0, id: '' },

@@ -188,6 +188,8 @@ async function replaceManifest(
     configurations: handle.configurations,
     // A backup may be of an earlier one.
     level: found.header.level,
+    // The log begins with that state.
+    formedLevel: found.header.level,
     flush: 0,
     snapshots: [
       {

@@ -89,6 +89,78 @@ describe('an upgrade of real processes', () => {
   });
 });
 
+/** What everybody says that the level is. */
+const levels = async (cell: CellProcess): Promise<readonly (number | undefined)[]> =>
+  (await cell.statuses()).map((status) => status?.level);
+
+describe('a cell that is formed', () => {
+  it('by two versions begins at the level of the older one, and is raised once all run the newer', {
+    timeout: 90_000,
+  }, async () => {
+    await withCell({ replicas: 3, programOf: (at) => (at === 0 ? undefined : other.program) }, async (cell) => {
+      const upgrade = await UpgradeCell.of(cell, other);
+      try {
+        await cell.master();
+        await until('all say it', async () => (await levels(cell)).join() === '1,1,1');
+        const old = cell.member('n1');
+        await old.terminate();
+        old.program = other.program;
+        old.start();
+        await cell.agreement();
+        const ran = await upgrade.upgrade(undefined, '20s');
+        expect(ran.code, ran.stderr).toBe(0);
+        const finalized = await upgrade.run(['upgrade', 'finalize', '--soak', '1ms', '--yes']);
+        expect(finalized.code, finalized.stderr).toBe(0);
+        await until('the level is raised', async () => (await levels(cell)).join() === '2,2,2');
+        const again = await upgrade.upgrade();
+        expect(again.code).toBe(5);
+        expect(again.stderr).toContain('already');
+      } finally {
+        upgrade.close();
+      }
+    });
+  });
+
+  it('by a version that does not speak level 1 any more begins at its own, over restarts and for who joins', {
+    timeout: 90_000,
+  }, async () => {
+    const later = await buildNewVersion('0.3.0', { min: 2, max: 3 });
+    try {
+      await withCell({ replicas: 3, programOf: () => later.program }, async (cell) => {
+        await cell.master();
+        const client = new CellClient({ urls: cell.urls, random: new Random('formed later'), wanders: 0 });
+        const put = { method: 'PUT', path: keyPath('k'), body: 'v', repeatable: true } as const;
+        expect(await client.perform(put, 20_000)).toMatchObject({ status: 200 });
+        const joined = await cell.newcomer('n4');
+        joined.program = later.program;
+        joined.start();
+        const upgrade = await UpgradeCell.of(cell, later);
+        const added = await upgrade.run(['members', 'add', 'n4', '--url', joined.url], '20s');
+        upgrade.close();
+        expect(added.code, added.stderr).toBe(0);
+        await cell.killAll();
+        cell.startAll();
+        if (!joined.running) joined.start();
+        await cell.agreement();
+        await until('all say it', async () => (await levels(cell)).join() === '3,3,3');
+        await until('n4 says it', async () => (await joined.status())?.level === 3);
+        expect(await client.perform({ ...put, method: 'GET', body: '' }, 20_000)).toMatchObject({ body: 'v' });
+        await client.close();
+        // The version before speaks level 2, and leaves everything as it is.
+        const member = cell.member('n2');
+        await member.terminate();
+        member.program = other.program;
+        expect(await member.startAndEnd()).toMatchObject({ code: 22 });
+        member.program = later.program;
+        member.start();
+        await cell.agreement();
+      });
+    } finally {
+      later.remove();
+    }
+  });
+});
+
 describe('Paxos Made Live §7', () => {
   it('a program that is missing on a member (no. 6), the leftovers of that upgrade, and the second try months later (no. 3)', {
     timeout: 90_000,

@@ -1,5 +1,5 @@
 /**
- * The bytes of every disk format at version 1, as fixtures. Never change a fixture: a new format gets a new number and a fixture
+ * The bytes of every disk format that was released, as fixtures. Never change a fixture: a new format gets a new number and a fixture
  * of its own, and these go on being read.
  */
 import fs from 'node:fs';
@@ -33,6 +33,7 @@ const owner = { cellId: 'cell-1', member: 'n1', incarnation: 1 };
 
 const manifest: Manifest = {
   ...formation(),
+  formedLevel: 1,
   state: 'formed',
   boot: { number: 3, id: '07'.repeat(16) },
   flush: 41,
@@ -138,21 +139,26 @@ const trailer = encodeTrailer(
 );
 const snapshot = Buffer.concat([headerBytes, chunk, trailer]);
 
+/** Of a cell that was formed at a later level. */
+const manifest2: Manifest = { ...manifest, level: 3, formedLevel: 2 };
+
 const written: Readonly<Record<string, Buffer>> = {
   'manifest-1': encodeManifest(manifest),
+  'manifest-2': encodeManifest(manifest2),
   'promise-1': encodePromise(promise, owner, 0),
   'snapshot-1': snapshot,
   'wal-group-1': group,
   'wal-segment-1': encodeSegmentHeader(header),
 };
 
-describe('the disk formats, version 1', () => {
+describe('the disk formats', () => {
   it.each(Object.entries(written))('%s is written byte for byte as it was released', (name, bytes) => {
     expect(bytes.toString('base64')).toBe(fixture(name).toString('base64'));
   });
 
   it('are read back as what they mean', () => {
     expect(decodeManifest(fixture('manifest-1'))).toEqual(manifest);
+    expect(decodeManifest(fixture('manifest-2'))).toEqual(manifest2);
     expect(decodeSegmentHeader(fixture('wal-segment-1'))).toEqual(header);
     expect(decodePromise(fixture('promise-1'), owner, 0)).toEqual(promise);
     const bytes = fixture('snapshot-1');
@@ -174,7 +180,7 @@ describe('the disk formats, version 1', () => {
     '%s is refused with any one byte changed or missing',
     (name) => {
       const decode = (bytes: Buffer): unknown =>
-        name === 'manifest-1'
+        name.startsWith('manifest')
           ? decodeManifest(bytes)
           : name === 'promise-1'
             ? decodePromise(bytes, owner, 0)

@@ -121,6 +121,37 @@ describe('the database as the application of the log', () => {
     expect(() => applied(whole, 6, ...raised(5, 5, 6))).toThrow(LevelRefusedError);
   });
 
+  it('begins at the level that its cell was formed at, is restored at it, and is raised from it', async () => {
+    const levels = { min: 2, max: 3 };
+    const make = (level: number): DatabaseApplication => {
+      const application = new DatabaseApplication({ digest, levels });
+      application.initialize(identity, level);
+      return application;
+    };
+    const formed = make(2);
+    expect([formed.level, recomputed(formed.view())]).toEqual([2, formed.checksumHex()]);
+    const restored = new DatabaseApplication({ digest, levels });
+    await restored.restore(stream(formed.view().records()));
+    expect([restored.level, restored.checksumHex()]).toEqual([2, formed.checksumHex()]);
+    // Unchanged since before the first instance is what the entry says to whoever raises it.
+    const raise = (key: string, value: string, guard: { key: string; instance: number }[]): Value =>
+      submitted(
+        1,
+        encodeCommand({ kind: 'system', guard, writes: [{ key, value: Buffer.from(value) }], ifEpoch: null }),
+      );
+    const tests = [
+      { key: 'level', instance: 0 },
+      { key: 'upgrade/raise', instance: 2 },
+    ];
+    for (const it of [formed, restored]) {
+      applied(it, 1, mastership, raise('upgrade/raise', '3', []), raise('level', '3', tests));
+      expect(it.level).toBe(3);
+    }
+    expect(restored.checksumHex()).toBe(formed.checksumHex());
+    // One that was formed otherwise is another cell.
+    expect(make(1).checksumHex()).not.toBe(make(2).checksumHex());
+  });
+
   it('is restored from a view in slices, while the event loop gets its turns', async () => {
     const application = new DatabaseApplication({ digest });
     application.initialize(identity);

@@ -20,6 +20,20 @@ describe('cells that somebody upgrades', () => {
   });
 });
 
+describe('a cell that later versions have formed', () => {
+  test.each([
+    ['at the level of both', [3, 3, 3]],
+    ['at that of the older one, and is raised to the other by the version that all run then', [2, 3, 2]],
+  ])('begins %s, and is upgraded from there', async (_, programs) => {
+    const seed = `formed/${programs}`;
+    const options = { seed, replicas: 3, hours: 0.003, mode: null, operators: 'upgrades' } as const;
+    const { violation, faults, halts } = await new SimulatedCell({ ...options, profile: { programs } }).run();
+    expect(bare(violation)).toBeNull();
+    expect(faults['upgrade-at-last']).toBe(1);
+    expect(halts.filter(({ code }) => code !== 'PAXOS_VERSION_REFUSED')).toEqual([]);
+  });
+});
+
 /** Bit by member: 1 runs the next version. */
 const mixes = Array.from({ length: 8 }, (_, mix) => [0, 1, 2].map((bit) => 1 + ((mix >> bit) & 1)));
 

@@ -14,7 +14,7 @@ export async function bundleProgram(
   entry: string,
   levels?: { readonly min: number; readonly max: number },
 ): Promise<BundledProgram> {
-  const name = `${path.basename(entry, '.ts')}-${levels?.max ?? 0}-${process.pid}.mjs`;
+  const name = `${path.basename(entry, '.ts')}-${levels?.min ?? 0}-${levels?.max ?? 0}-${process.pid}.mjs`;
   const outfile = path.resolve(import.meta.dirname, '../../node_modules/.cache/paxosctl', name);
   await build({
     entryPoints: [path.join(import.meta.dirname, entry)],

@@ -18,12 +18,12 @@ export interface OtherVersion {
   remove(): void;
 }
 
-/** This tree as version 0.2.0, or another one, which speaks levels 1 and 2. */
-export async function buildNewVersion(version = newVersion): Promise<OtherVersion> {
+/** This tree as version 0.2.0, or another one, which speaks levels 1 and 2, or others. */
+export async function buildNewVersion(version = newVersion, levels = { min: 1, max: 2 }): Promise<OtherVersion> {
   const cache = path.resolve(import.meta.dirname, '../../node_modules/.cache/paxosctl');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'version-'));
-  const script = await buildVersion({ version, levels: { min: 1, max: 2 }, folder });
+  const script = await buildVersion({ version, levels, folder });
   return {
     version,
     program: [process.execPath, script, 'node', 'start'],

@@ -19,7 +19,7 @@ import { PackedEntryStore } from './packed-entry-store.ts';
 import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
 import type { Session } from './session.ts';
 import { SessionTable, sessionId } from './session-table.ts';
-import { levelKey, levelOf, type SystemCommand } from './system-entry.ts';
+import { firstLevel, levelKey, levelOf, levelText, type SystemCommand } from './system-entry.ts';
 import { judgeSystem, type SystemEntry, SystemTable, systemAfter } from './system-table.ts';
 import { type Counters, DatabaseView, epochRecord } from './view.ts';
 
@@ -102,11 +102,15 @@ export class Database {
     return this.#identity;
   }
 
-  /** Writes the system record of a new cell; once, on every member alike, before anything is applied. */
-  initialize(identity: CellIdentity): void {
+  /**
+   * Writes the system record of a new cell; once, on every member alike, before anything is applied. `level`: that the cell was formed
+   * at; its entry counts as unchanged since before the first instance.
+   */
+  initialize(identity: CellIdentity, level = firstLevel): void {
     invariant(this.#identity === null, 'a database is initialized once');
     this.#identity = { ...identity, rootSecret: new Uint8Array(identity.rootSecret) };
     this.#sum.add(digestOf(this.#ports, { kind: 'system', identity: this.#identity }));
+    if (level > firstLevel) this.#system.write([{ key: levelKey, value: levelText(level) }], 0 as Instance);
   }
 
   // ---- applying ----

@@ -28,7 +28,7 @@ export const systemPartsMax = 64;
 /** One value; a command may hold as much as a MultiOp in all. */
 export const systemValueBytesMax = 256 * 1024;
 
-/** Holds the cell's level as a decimal number; absent in a cell that was never raised. */
+/** Holds the cell's level as a decimal number; absent in a cell that was formed at level 1 and never raised. */
 export const levelKey = 'level';
 /** Holds the name of the upgrade that is open. */
 export const openUpgradeKey = 'upgrade/current';
@@ -45,8 +45,12 @@ export const openUpgradeKeys: ReadonlySet<string> = new Set([
   upgradeRenewedKey,
   raiseKey,
 ]);
-/** The level that every cell begins with, and that is in force where none is written. */
+/** The lowest there is: in force where none is written. */
 export const firstLevel = 1;
+
+/** As it stands in the entry. */
+export const levelText = (level: number): Uint8Array =>
+  Uint8Array.from(Array.from(String(level), (digit) => digit.charCodeAt(0)));
 
 /** @throws never: what is no level counts as 0, which no replica supports. */
 export function levelOf(value: Uint8Array | undefined): number {

@@ -8,7 +8,7 @@ import { type Attempt, endStates, isRaised, type MemberProgress, nextCommands, w
 import type { Goal, Options } from './machine.ts';
 import { progressOf, uncleared } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
-import { type Seen, seenMember, unwell } from './seen.ts';
+import { type Seen, seenMember, spokenByAll, unwell } from './seen.ts';
 import type { VerifiedScan } from './verified-scan.ts';
 import type { UpgradeWorld } from './world.ts';
 
@@ -88,7 +88,7 @@ export async function plan(
       ...(open === null
         ? []
         : [plain('open', `upgrade ${open.attempt} to version ${open.to} is ${open.state}; it has to end first`)]),
-      ...(from === request.to ? [plain('target', `every member runs version ${request.to} already`)] : []),
+      ...(from === request.to ? nothingToDo(seen, journal.level, request.to) : []),
       ...mixed,
       ...unspoken(journal.level, request),
       ...spoken.flat(),
@@ -105,6 +105,13 @@ export async function plan(
 function runners(seen: Seen, version: string): string {
   const names = seen.members.filter(({ status }) => status?.version === version).map(({ member }) => member.name);
   return `${names.join(', ')}: ${version}`;
+}
+
+/** Members that came to run one version by hand may speak more than the cell is at: an upgrade to that version raises it. */
+function nothingToDo(seen: Seen, level: number, to: string): readonly Finding[] {
+  const spoken = spokenByAll(seen);
+  if (spoken !== null && spoken > level) return [];
+  return [plain('target', `every member runs version ${to} already`)];
 }
 
 function unspoken(level: number, { levels, to }: Pick<RunRequest, 'to' | 'levels'>): readonly Finding[] {

@@ -60,7 +60,13 @@ export async function makeScratchCell(
   const member = { name: scratchMember, incarnation: 1 };
   const directory = await world.openDirectory(dataDir);
   try {
-    await ReplicaStorage.form(directory.disk, { cell, member, configurations, level: state.level });
+    await ReplicaStorage.form(directory.disk, {
+      cell,
+      member,
+      configurations,
+      level: state.level,
+      formedLevel: state.level,
+    });
     const storage = await ReplicaStorage.open(directory.disk, {
       ...{ expectName: scratchMember, digest, randomness, programVersion: version },
       ...{ now: () => clocks.now().monotonicMs, wallMs: () => clocks.now().wallMs },

@@ -7,7 +7,7 @@
 import type { ConfigurationFrom } from '../../core/consensus/configuration.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import { memberNamePattern } from '../../core/consensus/identity.ts';
-import type { LevelRange } from '../../formats/levels.ts';
+import { isLevels, type LevelRange } from '../../formats/levels.ts';
 import type { CellIdentity } from '../../formats/manifest.ts';
 
 export const paths = {
@@ -49,7 +49,10 @@ export interface JoinQuestion {
 
 export interface AdmissionDocument {
   readonly cell: CellIdentity;
+  /** In force now. */
   readonly level: number;
+  /** At which the cell was formed; 1 where absent, as older versions say it. */
+  readonly formedLevel?: number;
   /** With which the cell was formed: its log begins there. */
   readonly configurations: readonly ConfigurationFrom[];
   readonly incarnation: number;
@@ -108,8 +111,6 @@ const isName = (value: unknown): value is string => typeof value === 'string' &&
 const isList = <Item>(value: unknown, is: (item: unknown) => item is Item): value is Item[] =>
   Array.isArray(value) && value.every(is);
 
-const isLevels = (value: unknown): value is LevelRange => isObject(value) && isCount(value.min) && isCount(value.max);
-
 export const isIdentity = (value: unknown): value is IdentityDocument =>
   isObject(value) &&
   isName(value.name) &&
@@ -154,6 +155,7 @@ function isAdmission(value: unknown): value is AdmissionDocument {
     isCount(generation) &&
     isText(secretHex) &&
     isCount(value.level) &&
+    (value.formedLevel === undefined || isCount(value.formedLevel)) &&
     isCount(value.incarnation) &&
     isList(value.members, isAcquaintance) &&
     isList(value.configurations, isConfigurationFrom)

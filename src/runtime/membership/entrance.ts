@@ -7,6 +7,7 @@
  * formation, so that it may be cut short anywhere.
  */
 import type { OperatorError } from '../../errors/index.ts';
+import { firstLevel } from '../../formats/levels.ts';
 import type { Disk } from '../../ports/disk.ts';
 import type { World } from '../../ports/world.ts';
 import { ReplicaStorage } from '../../storage/replica-storage.ts';
@@ -128,9 +129,9 @@ export class Entrance {
   }
 
   async #beginAs(document: AdmissionDocument, disk: Disk): Promise<void> {
-    const { cell, configurations, incarnation, level, members } = document;
+    const { cell, configurations, incarnation, level, formedLevel = firstLevel, members } = document;
     const member = { name: this.#options.name, incarnation };
-    await ReplicaStorage.writeForming(disk, { cell, member, configurations, level });
+    await ReplicaStorage.writeForming(disk, { cell, member, configurations, level, formedLevel });
     await ReplicaStorage.markFormed(disk);
     for (const acquaintance of members) this.#options.meet(acquaintance);
     this.#logger.info({ cell: cell.id, ...member }, 'admitted');

@@ -236,11 +236,11 @@ const memberNamed = ({ log }: DeskMember, name: string): Member | undefined =>
 
 function admissionOf({ incarnation }: Member, own: DeskMember): AdmissionDocument {
   const { manifest, log } = own;
-  const { cell, configurations } = manifest;
+  const { cell, configurations, formedLevel } = manifest;
   const level = own.level();
   const present = log.core.configurations.flatMap(({ configuration }) => configuration.members);
   const members = present.map((member) => ({ id: memberId(member), url: member.url }));
-  return { cell, level, configurations, incarnation, members };
+  return { cell, level, formedLevel, configurations, incarnation, members };
 }
 
 /** One that takes the place of a voter gets its vote back without an operator; a spare waits to be asked for. */

@@ -82,7 +82,7 @@ export class UpgradeCrew {
     if (code !== 'PAXOS_VERSION_REFUSED') return false;
     // What was damaged cannot be rehearsed: the version before goes on from it, and repairs it from the others.
     if (repairedBy !== undefined) return this.#options.atlas.isDamaged(name);
-    return levels.min > 1 || levels.max < this.level;
+    return levels.min > this.#options.observer.formedLevel || levels.max < this.level;
   }
 
   async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
@@ -159,7 +159,9 @@ export class UpgradeCrew {
     const request: Continue = { driver: 'somebody', nonce: `t${++this.#typed}`, options, events };
     switch (command) {
       case 'run': {
-        const to = programOf(this.#newest() + 1);
+        const newest = this.#newest();
+        // Members of two versions formed the cell at the older one's level: what all run by now raises it first.
+        const to = programOf(this.level < newest ? newest : newest + 1);
         return run(world, { ...request, to: to.version, levels: to.levels, how: 'exec', exec: '', rehearse: null });
       }
       case 'resume':
