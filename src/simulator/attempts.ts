@@ -38,7 +38,8 @@ export class SimulatedAttempts implements AttemptsPort {
     return [...this.#folders.keys()].some((name) => name !== attempt);
   }
 
-  clearAll(): void {
-    this.#folders.clear();
+  /** As `upgrade scan --clear` does with each of them. */
+  clearOthers(attempt: string | null): void {
+    for (const name of [...this.#folders.keys()]) if (name !== attempt) this.#folders.delete(name);
   }
 }

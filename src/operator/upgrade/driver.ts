@@ -7,6 +7,7 @@ import { OperatorError, RefusedError } from '../../errors/index.ts';
 import { HeldClaim, type JournalState, journalOf } from './claim.ts';
 import { type Attempt, type Claim, type Step, withMember, withStep } from './journal.ts';
 import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
+import { foreignResidue } from './scan-all.ts';
 import { seenMember } from './seen.ts';
 import type { Compared, RestartRequest, UpgradeWorld } from './world.ts';
 
@@ -113,6 +114,8 @@ class Driver {
         return this.#restart(action);
       case 'verify':
         return this.#verify(action);
+      case 'scan':
+        return this.#scan(action);
       case 'backup':
         return this.#try('backup', async () => {
           const backup = await this.#world.backup(this.#attempt);
@@ -163,7 +166,7 @@ class Driver {
     this.#attempt = attempt;
     const last = attempt.steps.at(-1);
     if (last !== undefined && last !== before.steps.at(-1)) this.#events.step(last);
-    this.#session = { ...this.#session, waiting: null, failed: null, verified: null };
+    this.#session = { ...this.#session, waiting: null, failed: null, verified: null, scanned: null };
     try {
       await this.#held.save(attempt, { end });
       this.#unsaved = false;
@@ -184,6 +187,7 @@ class Driver {
       this.#session = { ...this.#session, waiting: { what, sinceMs: this.#world.nowMs() } };
     }
     this.#events.waiting(why);
+    this.#session = { ...this.#session, scanned: null };
     // What could not be compared is compared again.
     if (this.#session.verified?.verdict === 'incomplete') this.#session = { ...this.#session, verified: null };
     await this.#world.sleep(pollMs);
@@ -242,6 +246,12 @@ class Driver {
 
   async #verify({ member, boot }: Extract<Action, { do: 'verify' }>): Promise<null> {
     this.#session = { ...this.#session, verified: { member, boot, ...(await compared(this.#world)) } };
+    return null;
+  }
+
+  async #scan({ turn }: Extract<Action, { do: 'scan' }>): Promise<null> {
+    const scanned = { turn, findings: await foreignResidue(this.#world, this.#attempt.attempt) };
+    this.#session = { ...this.#session, scanned };
     return null;
   }
 

@@ -5,6 +5,7 @@
 import { compared } from './driver.ts';
 import type { Attempt } from './journal.ts';
 import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
+import { foreignResidue } from './scan-all.ts';
 import type { UpgradeWorld } from './world.ts';
 
 const pollMs = 200;
@@ -33,7 +34,7 @@ export async function foresee(
       case 'done':
         return { attempt, first: null, code: action.code, reason: action.reason };
       case 'wait':
-        session = { ...session, verified: null };
+        session = { ...session, verified: null, scanned: null };
         if (session.waiting?.what !== action.what)
           session = { ...session, waiting: { what: action.what, sinceMs: world.nowMs() } };
         onWaiting(action.why);
@@ -42,19 +43,28 @@ export async function foresee(
       case 'verify':
         session = { ...session, verified: { member: action.member, boot: action.boot, ...(await compared(world)) } };
         break;
+      case 'scan':
+        session = {
+          ...session,
+          scanned: { turn: action.turn, findings: await foreignResidue(world, attempt.attempt) },
+        };
+        break;
       default:
         return begun(attempt, action);
     }
   }
 }
 
-function begun(attempt: Attempt, action: Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' }>): Foreseen {
+/** One that changes something. */
+type FirstAction = Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' | 'scan' }>;
+
+function begun(attempt: Attempt, action: FirstAction): Foreseen {
   const stop = action.do === 'journal' && action.attempt.state === 'stopped' ? action.attempt.stop : null;
   if (stop !== null) return { attempt, first: null, code: stop.judged ? 5 : 8, reason: stop.reason };
   return { attempt, first: textOf(action), code: 0, reason: null };
 }
 
-function textOf(action: Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' }>): string {
+function textOf(action: FirstAction): string {
   switch (action.do) {
     case 'journal': {
       const step = action.attempt.steps.at(-1);

@@ -17,7 +17,7 @@ import {
 } from './journal.ts';
 import { judgeRestart, type Verdict } from './judge.ts';
 import { isGone, newcomers, presentOf, uncleared } from './membership.ts';
-import { findingText, preflight } from './preflight.ts';
+import { type Finding, findingText, preflight } from './preflight.ts';
 import { type Seen, type SeenMember, seenMember, spokenByAll, unwell } from './seen.ts';
 import type { Compared } from './world.ts';
 
@@ -38,11 +38,13 @@ export interface Session {
     readonly bootSeen: string | null;
   } | null;
   readonly verified: (Compared & { readonly member: string; readonly boot: string }) | null;
+  /** What other attempts have left on the members, looked at for this turn; of nobody: before all is said to be done. */
+  readonly scanned: { readonly turn: string | null; readonly findings: readonly Finding[] } | null;
   /** An action that did not come to its end. */
   readonly failed: { readonly what: string; readonly why: string } | null;
 }
 
-export const newSession: Session = { waiting: null, restarted: null, verified: null, failed: null };
+export const newSession: Session = { waiting: null, restarted: null, verified: null, scanned: null, failed: null };
 
 export interface Options {
   readonly goal: Goal;
@@ -71,6 +73,7 @@ export type Action =
   | { readonly do: 'transfer'; readonly from: string; readonly to: string }
   | { readonly do: 'restart'; readonly member: MemberProgress; readonly version: string; readonly forward: boolean }
   | { readonly do: 'verify'; readonly member: string; readonly boot: string }
+  | { readonly do: 'scan'; readonly turn: string | null }
   | { readonly do: 'raise'; readonly level: number }
   | { readonly do: 'wait'; readonly what: string; readonly why: string }
   | { readonly do: 'done'; readonly code: 0 | 5 | 8; readonly reason: string | null };
@@ -139,6 +142,8 @@ function nextTurn(now: Situation): Action {
   if (first === undefined) {
     const silent = unheard(seen);
     if (silent !== null) return waitOrGiveUp(now, silent);
+    const foreign = leftBehind(now, null);
+    if (foreign !== null) return foreign;
     const done = { ...attempt, state: 'upgraded', upgradedAt: now.at, stop: null } as const;
     return record(now, done, step(null, 'upgrade', 'done', `every member runs version ${attempt.to}`));
   }
@@ -228,6 +233,8 @@ function mayTurn(now: Situation, { name }: MemberProgress): Action | null {
       ? waitOrStop(now, `turn ${name}`, name, why, { judged })
       : stop(now, name, `before the turn of ${name}: ${why}`, { judged });
   }
+  const foreign = goingBack ? null : leftBehind(now, name);
+  if (foreign !== null) return foreign;
   if (seen.master !== name) return null;
   const successors = seen.members.filter(
     (it) => it.member.voting && it.member.name !== name && unwell(it, seen) === null,
@@ -236,6 +243,21 @@ function mayTurn(now: Situation, { name }: MemberProgress): Action | null {
   const to = (options.goal === 'run' ? upgraded : undefined) ?? successors[0];
   if (to === undefined) return waitOrStop(now, `transfer ${name}`, name, `nobody can be master instead of ${name}`);
   return tried(now, `transfer ${name}`, name, { do: 'transfer', from: name, to: to.member.name });
+}
+
+/**
+ * Null when nothing of another attempt lies on any member. Asked again for each turn: a restart may have put something there, or somebody
+ * who mended the member before (PML §7: what a failed upgrade had left was met by the next one).
+ */
+function leftBehind(now: Situation, turn: string | null): Action | null {
+  const { scanned } = now.session;
+  if (scanned === null || scanned.turn !== turn) return { do: 'scan', turn };
+  const { findings } = scanned;
+  if (findings.length === 0) return null;
+  const why = findings.map(findingText).join('; ');
+  const when = turn === null ? 'before all is said to be done' : `before the turn of ${turn}`;
+  if (findings.some(({ unknown }) => !unknown)) return stop(now, turn, `${when}: ${why}`, { judged: true });
+  return waitOrStop(now, `scan ${turn ?? 'all'}`, turn, `${when}: ${why}`, { judged: false });
 }
 
 function upgradeMember(now: Situation, member: MemberProgress): Action {

@@ -15,9 +15,10 @@ import { type Attempt, nextCommands } from './journal.ts';
 import { type LocalProgram, localRestart } from './local-restart.ts';
 import { preflightDefaults } from './preflight.ts';
 import { checkCommand } from './restart-command.ts';
+import { scanAll } from './scan-all.ts';
 import { seenIn, spokenByAll } from './seen.ts';
 import type { VerifiedScan } from './verified-scan.ts';
-import { type Continue, type Plan, plan, type RunRequest, refuseOpen, run, scanAll } from './workflows.ts';
+import { type Continue, type Plan, plan, type RunRequest, refuseOpen, run } from './workflows.ts';
 import type { RestartRequest, UpgradeWorld } from './world.ts';
 
 export interface UpgradeFlags extends CellFlags {
@@ -140,7 +141,8 @@ export function refuseUnfinished({ attempt, code, level, reason, recorded }: Dri
   const { attempt: id, state } = attempt;
   const what = `Upgrade ${id} is ${state}: ${reason ?? 'see its journal'}. The cell serves.`;
   const facts = { attempt: id, state, reason, recorded, stop: attempt.stop };
-  const options = { facts, suggestions: ['paxosctl upgrade status', ...nextCommands(attempt, level)] };
+  const left = reason?.includes(' attempts/') ? ['paxosctl upgrade scan', 'paxosctl upgrade scan --clear ATTEMPT'] : [];
+  const options = { facts, suggestions: ['paxosctl upgrade status', ...left, ...nextCommands(attempt, level)] };
   if (code === 8) throw new CheckIncompleteError(what.replace(' The cell serves.', ''), options);
   throw new RefusedError(what, options);
 }

@@ -1,5 +1,5 @@
 /** The commands of an upgrade: each reads the journal, refuses what must not be, and lets the driver go on from there. */
-import { CheckIncompleteError, OperatorError, RefusedError } from '../../errors/index.ts';
+import { CheckIncompleteError, RefusedError } from '../../errors/index.ts';
 import { isSupported, type LevelRange, levelsText } from '../../formats/levels.ts';
 import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from './claim.ts';
 import { type Driven, type DriverEvents, drive } from './driver.ts';
@@ -8,8 +8,8 @@ import { type Attempt, endStates, isRaised, type MemberProgress, nextCommands, w
 import type { Goal, Options } from './machine.ts';
 import { progressOf, uncleared } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
+import { scanAll } from './scan-all.ts';
 import { type Seen, seenMember, spokenByAll, unwell } from './seen.ts';
-import type { VerifiedScan } from './verified-scan.ts';
 import type { UpgradeWorld } from './world.ts';
 
 export interface Plan {
@@ -466,27 +466,4 @@ export function refuseFindings(findings: readonly Finding[]): void {
     suggestions:
       left.length > 0 ? ['paxosctl upgrade scan', 'paxosctl upgrade scan --clear ATTEMPT'] : ['paxosctl status'],
   });
-}
-
-// ---- parts ----
-
-/** Who could not be asked is a finding too. */
-export async function scanAll(
-  world: UpgradeWorld,
-  members: readonly { readonly name: string; readonly url: string }[],
-): Promise<{ readonly scans: readonly VerifiedScan[]; readonly findings: readonly Finding[] }> {
-  const scans: VerifiedScan[] = [];
-  const findings: Finding[] = [];
-  await Promise.all(
-    members.map(async (member) => {
-      try {
-        scans.push(await world.scan(member));
-      } catch (error) {
-        if (!(error instanceof OperatorError)) throw error;
-        const problem = `did not say what attempts have left there: ${error.message}`;
-        findings.push({ check: 'residue', member: member.name, problem, passing: false, unknown: true });
-      }
-    }),
-  );
-  return { scans: scans.sort((a, b) => (a.member < b.member ? -1 : 1)), findings };
 }

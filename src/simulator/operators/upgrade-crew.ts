@@ -319,6 +319,7 @@ export class UpgradeCrew {
     if (this.#voters < votersMin) return [];
     const open = await this.#open();
     if (open === undefined) return ['nobody tells the journal'];
+    for (const { attempts } of this.#options.machines) attempts.clearOthers(open?.attempt ?? null);
     if (open !== null) {
       const final = open.state === 'finalizing' || (open.state === 'upgraded' && random.chance(0.5));
       // Who left the version meanwhile has its turn again.
@@ -327,7 +328,7 @@ export class UpgradeCrew {
     }
     this.#sameVersion();
     await this.#pause(10 * this.#options.leaseMs);
-    for (const { attempts } of this.#options.machines) attempts.clearAll();
+    for (const { attempts } of this.#options.machines) attempts.clearOthers(null);
     if (!(await last('run', ({ state }) => state === 'upgraded'))) return problems;
     if (!(await last('finalize', ended))) return problems;
     this.#options.count('upgrade-at-last');

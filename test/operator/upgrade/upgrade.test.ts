@@ -1,7 +1,7 @@
 /** The driver of upgrades over a made-up cell: killed at every step, lied to by every kind of restart, driven by two. */
 import { describe, expect, it } from 'vitest';
 import { openUpgradeKeys } from '../../../src/core/database/system-entry.ts';
-import { RefusedError } from '../../../src/errors/index.ts';
+import { RefusedError, UnreachableError } from '../../../src/errors/index.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
 import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
 import { priceOf, refuseUnfinished } from '../../../src/operator/upgrade/operate.ts';
@@ -95,6 +95,48 @@ describe('upgrade run', () => {
       message: expect.stringContaining('u-old'),
     });
     expect(cell.restarts).toEqual([]);
+  });
+
+  it.each(['n2', 'n3', 'n1'])(
+    'stops before the next turn when the restart of %s has left something of another attempt',
+    async (liar) => {
+      const cell = new FakeCell();
+      cell.restart = (it, member, version, request) => {
+        honest(it, member, version, request);
+        // On another member than its own: what a copied directory brings along.
+        if (member.name === liar) cell.member('n2').attempts.set('u-march', ['snapshot-from-march']);
+      };
+      const driven = await run(cell.world(), toNew());
+      expect(driven).toMatchObject({ code: 5, attempt: { state: 'stopped', stop: { judged: true } } });
+      expect(driven.reason).toContain('n2 attempts/u-march: 1 files');
+      expect(cell.restarts.at(-1)).toEqual({ member: liar, version: '0.2.0' });
+      expect(() => refuseUnfinished(driven)).toThrow(
+        expect.objectContaining({ suggestions: expect.arrayContaining(['paxosctl upgrade scan --clear ATTEMPT']) }),
+      );
+      await expect(resume(cell.world(), driver())).rejects.toMatchObject({ exitCode: 5 });
+      cell.member('n2').attempts.delete('u-march');
+      expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+      expect(versions(cell)).toEqual(['0.2.0', '0.2.0', '0.2.0']);
+    },
+  );
+
+  it('waits for a member that does not say just now what attempts have left there, and stops with 8', async () => {
+    const cell = new FakeCell();
+    const world = cell.world();
+    let deaf = 3;
+    const scan: UpgradeWorld['scan'] = async (member) => {
+      const open = cell.state().entries.some(({ key }) => key === 'upgrade/current');
+      if (open && member.url === 'http://n3' && deaf-- > 0) throw new UnreachableError('n3 is busy');
+      return world.scan(member);
+    };
+    expect(await run({ ...world, scan }, toNew())).toMatchObject({ code: 0 });
+    expect(deaf).toBeLessThan(0);
+    await goBack(cell.world(), driver(), 'abort');
+    deaf = Number.POSITIVE_INFINITY;
+    const driven = await run({ ...world, scan }, toNew());
+    expect(driven).toMatchObject({ code: 8, attempt: { state: 'stopped', stop: { judged: false } } });
+    expect(driven.reason).toContain('n3 did not say what attempts have left there');
+    expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
   });
 
   it('begins nothing when the target does not speak the level of the cell', async () => {
