@@ -73,6 +73,8 @@ interface Child {
   restartMs: number;
   timer: NodeJS.Timeout | null;
   finalCode: number | null;
+  /** Why it could not be started, as was said last. */
+  refusal: string;
 }
 
 /**
@@ -146,6 +148,7 @@ export class LocalCell {
       restartMs: restartMsMin,
       timer: null,
       finalCode: null,
+      refusal: '',
     }));
   }
 
@@ -163,8 +166,14 @@ export class LocalCell {
     return this.#ended;
   }
 
-  /** Starts every member and returns at once. */
+  /** @throws {RefusedError} when a member is to run a version that is not known here; nothing was changed. */
+  refuseUnknownPrograms(): void {
+    for (const { name } of this.#children) programOf(this.#options.directory, name, this.#options);
+  }
+
+  /** Starts every member and returns at once. @throws as `refuseUnknownPrograms`, with nobody started. */
   start(): void {
+    this.refuseUnknownPrograms();
     const { directory, shape } = this.#options;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const file = path.join(directory, 'cell.json');
@@ -196,8 +205,10 @@ export class LocalCell {
   }
 
   #spawn(child: Child): void {
-    const { command, directory } = this.#options;
-    const [program = process.execPath, ...first] = programOf(directory, child.name, command);
+    const { directory } = this.#options;
+    const chosen = this.#programOf(child);
+    if (chosen === null) return;
+    const [program = process.execPath, ...first] = chosen;
     const list = this.members.map(({ name, url }) => `${name}=${url}`).join(',');
     const started = spawn(
       program,
@@ -225,6 +236,23 @@ export class LocalCell {
     }
     started.once('error', () => this.#onEnd(child, started, null, null));
     started.once('close', (code, signal) => this.#onEnd(child, started, code, signal));
+  }
+
+  /** Null when it cannot be started now: the file that lists the programs was damaged since. It is, once that is mended. */
+  #programOf(child: Child): readonly string[] | null {
+    try {
+      return programOf(this.#options.directory, child.name, this.#options);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      const { message } = error;
+      if (child.refusal !== message) this.#options.onEvent({ kind: 'line', member: child.name, text: message });
+      child.refusal = message;
+      child.timer = setTimeout(() => {
+        child.timer = null;
+        this.#spawn(child);
+      }, otherVersionLookMs);
+      return null;
+    }
   }
 
   #onEnd(child: Child, ended: ChildProcess, code: number | null, signal: string | null): void {

@@ -71,6 +71,7 @@ export async function runLocalCell(run: LocalCellRun): Promise<number> {
     version: run.version,
     onEvent: (event) => show.event(event),
   });
+  cell.refuseUnknownPrograms();
   let stopping = false;
   let firstAt = 0;
   const stop = () => {
