@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PaxosClient } from '../../client/client.ts';
-import { RefusedError, UnreachableError } from '../../errors/index.ts';
+import { CheckIncompleteError, RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { LevelRange } from '../../formats/levels.ts';
 import type { AttemptScanDocument, ScanVerdictDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
@@ -159,10 +159,11 @@ async function restart({ local, onManual }: CellWorldOptions, request: RestartRe
 export async function rehearse(request: RestartRequest): Promise<string> {
   const said = await rehearsed(request);
   // Each member records a point when the attempt begins there.
-  if (!((said.points ?? 0) > 0)) throw new Error('no recorded point was met, so nothing was compared');
+  if (!((said.points ?? 0) > 0)) throw new CheckIncompleteError('no recorded point was met, so nothing was compared');
   const mark = request.attempt.mark?.instance ?? 0;
   if (!((said.instance ?? 0) >= mark)) {
-    throw new Error(`the data ends at instance ${said.instance}, the cell was at ${mark}: an older copy was rehearsed`);
+    const found = `the data ends at instance ${said.instance}, the cell was at ${mark}`;
+    throw new CheckIncompleteError(`${found}: an older copy was rehearsed`);
   }
   return `instances ${said.from} to ${said.instance}, ${said.points} recorded points came out again`;
 }
@@ -171,11 +172,14 @@ async function rehearsed(request: RestartRequest): Promise<RehearseDocument> {
   const { attempt, member, timeoutMs, version } = request;
   const { stdout, text } = await runCommand(filledIn(attempt.rehearse ?? '', request), timeoutMs);
   const said = documentIn(stdout);
-  if (said === null) throw new Error(`it printed no document of "node rehearse --json" (${text})`);
+  if (said === null) throw new CheckIncompleteError(`it printed no document of "node rehearse --json" (${text})`);
   if (said.ok !== true) throw new Error(`version ${version} refuses: ${said.error?.message ?? text}`);
-  if (said.version !== version) throw new Error(`version ${said.version} rehearsed instead of ${version}`);
-  if (said.member !== `${member.name}#${member.incarnation}`)
-    throw new Error(`the data of ${said.member} was rehearsed`);
+  if (said.version !== version) {
+    throw new CheckIncompleteError(`version ${said.version} rehearsed instead of ${version}`);
+  }
+  if (said.member !== `${member.name}#${member.incarnation}`) {
+    throw new CheckIncompleteError(`the data of ${said.member} was rehearsed`);
+  }
   return said;
 }
 

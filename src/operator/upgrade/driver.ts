@@ -9,7 +9,7 @@ import { type Attempt, type Claim, type Step, withMember, withStep } from './jou
 import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
 import { foreignResidue } from './scan-all.ts';
 import { seenMember } from './seen.ts';
-import type { Compared, RestartRequest, UpgradeWorld } from './world.ts';
+import { type Compared, leavesUnknown, type RestartRequest, type UpgradeWorld } from './world.ts';
 
 const pollMs = 200;
 
@@ -296,8 +296,9 @@ class Driver {
     return null;
   }
 
-  async #failed(what: string, { message }: Error): Promise<null> {
-    this.#session = { ...this.#session, failed: { what, why: message } };
+  async #failed(what: string, error: Error): Promise<null> {
+    const { message } = error;
+    this.#session = { ...this.#session, failed: { what, why: message, judged: !leavesUnknown(error) } };
     this.#events.waiting(`${what}: ${message}`);
     if (this.#session.waiting?.what === what) await this.#world.sleep(pollMs);
     return null;

@@ -41,7 +41,12 @@ export interface Session {
   /** What other attempts have left on the members, looked at for this turn; of nobody: before all is said to be done. */
   readonly scanned: { readonly turn: string | null; readonly findings: readonly Finding[] } | null;
   /** An action that did not come to its end. */
-  readonly failed: { readonly what: string; readonly why: string } | null;
+  readonly failed: {
+    readonly what: string;
+    readonly why: string;
+    /** Something was found wrong, and not only nothing known. */
+    readonly judged: boolean;
+  } | null;
 }
 
 export const newSession: Session = { waiting: null, restarted: null, verified: null, scanned: null, failed: null };
@@ -573,11 +578,17 @@ const restartMs = ({ attempt, options }: Situation): number =>
   attempt.how === 'manual' ? Math.max(options.stepTimeoutMs, manualRestartMsMin) : options.stepTimeoutMs;
 
 /** An action that is tried again until its time is up. */
-function tried(now: Situation, what: string, member: string | null, action: Action, more = { judged: true }): Action {
+function tried(
+  now: Situation,
+  what: string,
+  member: string | null,
+  action: Action,
+  more?: { readonly judged: boolean },
+): Action {
   const { failed } = now.session;
   if (failed?.what !== what) return action;
   if (!isLate(now, what)) return now.session.waiting?.what === what ? action : { do: 'wait', what, why: failed.why };
-  return ending(now, member, `${what}: ${failed.why}`, more);
+  return ending(now, member, `${what}: ${failed.why}`, more ?? failed);
 }
 
 const waitOrStop = (

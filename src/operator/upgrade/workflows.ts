@@ -10,7 +10,7 @@ import { progressOf, uncleared } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
 import { scanAll } from './scan-all.ts';
 import { type Seen, seenMember, spokenByAll, unwell } from './seen.ts';
-import type { UpgradeWorld } from './world.ts';
+import { leavesUnknown, type UpgradeWorld } from './world.ts';
 
 export interface Plan {
   readonly from: string;
@@ -133,7 +133,7 @@ async function targetFindings(
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const problem = `the rehearsal of version ${to} there: ${error.message}`;
-    return [{ check: 'target', member: member.name, problem, passing: false, unknown: false }];
+    return [{ check: 'target', member: member.name, problem, passing: false, unknown: leavesUnknown(error) }];
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the driver of an upgrade asks of the world. The cell of `cell-world.ts`, or a made-up one in tests. */
+import { OperatorError } from '../../errors/index.ts';
 import type { LevelRange } from '../../formats/levels.ts';
 import type {
   AttemptManifestDocument,
@@ -25,6 +26,10 @@ export interface Compared {
   readonly agreeing: readonly string[];
 }
 
+/** Whether after it nobody knows: a member, or the cell, that could not be asked. Anything else was found wrong. */
+export const leavesUnknown = (error: unknown): boolean =>
+  error instanceof OperatorError && [3, 7, 8].includes(error.exitCode);
+
 export interface UpgradeWorld {
   /** Never rejects: who does not answer has no status. `known` are members to ask when nobody names them. */
   see(
@@ -48,7 +53,7 @@ export interface UpgradeWorld {
   clear(member: MemberProgress, attempt: string): Promise<VerifiedScan>;
   /** How the command ended, in words: nothing is judged by it. */
   restart(request: RestartRequest): Promise<string>;
-  /** What `node rehearse` of the target said. @throws {Error} when it was not this member's, or not good. */
+  /** What `node rehearse` of the target said. @throws {CheckIncompleteError} when it shows nothing of this member; {Error} when the target refuses its data. */
   rehearse(request: RestartRequest): Promise<string>;
   /** Which levels the target speaks, by what its `node rehearse` prints of this member's data. @throws {Error} when it refuses that, too. */
   levelsOf(request: RestartRequest): Promise<LevelRange>;

@@ -1,7 +1,13 @@
 /** The driver of upgrades over a made-up cell: killed at every step, lied to by every kind of restart, driven by two. */
 import { describe, expect, it } from 'vitest';
 import { openUpgradeKeys } from '../../../src/core/database/system-entry.ts';
-import { RefusedError, UnreachableError } from '../../../src/errors/index.ts';
+import {
+  CheckFailedError,
+  CheckIncompleteError,
+  OutcomeUnknownError,
+  RefusedError,
+  UnreachableError,
+} from '../../../src/errors/index.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
 import type { Driven, DriverEvents } from '../../../src/operator/upgrade/driver.ts';
 import { priceOf, refuseUnfinished } from '../../../src/operator/upgrade/operate.ts';
@@ -187,6 +193,27 @@ describe('a member that could not be asked', () => {
     expect(await run(deaf, toNew())).toMatchObject({ code: 8, attempt: { stop: { member: 'n3', judged: false } } });
     expect(cell.restarts).toEqual([]);
     expect(await resume(cell.world(), driver())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+  });
+
+  it.each([
+    ['a backup that finds no room', 'backup', new Error('ENOSPC'), 5],
+    ['a backup of which what was read back differs', 'backup', new CheckFailedError('another digest'), 5],
+    ['a backup while nobody answers', 'backup', new UnreachableError('nobody answers'), 8],
+    ['a rehearsal that the target refuses', 'rehearse', new Error('version 0.2.0 refuses: checksum'), 5],
+    ['a rehearsal that shows nothing of this member', 'rehearse', new CheckIncompleteError('nothing was compared'), 8],
+    ['a hand-over that is refused', 'transfer', new RefusedError('nobody has caught up'), 5],
+    ['a hand-over of which nobody knows', 'transfer', new OutcomeUnknownError('the connection ended'), 8],
+  ] as const)('%s stops the run, and says which of both it is', async (_, what, error, code) => {
+    const cell = new FakeCell();
+    const fails = async (): Promise<never> => {
+      throw error;
+    };
+    const driven = await run({ ...cell.world(), [what]: fails }, toNew({ rehearse: 'rehearse {name}' }));
+    expect(driven).toMatchObject({ code, attempt: { state: 'stopped', stop: { judged: code === 5 } } });
+    expect(driven.reason).toContain(error.message);
+    expect(cell.member('n1').version).toBe('0.1.0');
+    const resumed = await resume(cell.world(), driver());
+    expect(resumed).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
   });
 
   it('is not the same as one that is found wrong: 5', async () => {
