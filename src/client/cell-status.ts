@@ -190,10 +190,25 @@ function whyNot({ members, own, links, frozen, master, answering, voters, quorum
   if (answering < quorum && master !== null) {
     why.push(`${master.name} holds the lease of the master: the others may be out of reach from here alone`);
   }
-  if (master === null) why.push('no master: nobody holds the lease');
+  if (master === null) why.push(...lostState(own, members), 'no master: nobody holds the lease');
   for (const { name, detail } of members) if (detail !== null) why.push(`${name} ${detail}`);
   for (const link of links) why.push(linkText(link));
   return why;
+}
+
+/** Whoever answers lacks its state, and waits for somebody who has it. */
+function lostState(own: readonly ReplicaStatusDocument[], members: readonly MemberStatusDocument[]): readonly string[] {
+  const lives = own.filter(({ role }) => role !== 'rebuilding');
+  const upTo = lives.map(({ instances: { missingUpTo = 0 } }) => missingUpTo);
+  if (upTo.length === 0 || upTo.includes(0)) return [];
+  const silent = members.filter(({ answered }) => !answered).map(({ name }) => name);
+  const first = silent.length === 0 ? '' : `start ${silent.sort().join(' and ')}, which may have it; or `;
+  const names = lives.map(({ name }) => name).sort();
+  return [
+    `no member that answers has the state of the cell up to instance ${Math.max(...upTo)} (${names.join(', ')}: their snapshots are bad, ` +
+      `their logs begin later): ${first}put good copies of the snapshot files back and start those members again, ` +
+      'or restore a backup (paxosctl cell restore FILE)',
+  ];
 }
 
 export function linkText({ from, to, bothWays, url, trouble }: BrokenLink): string {

@@ -272,6 +272,8 @@ export interface ReplicaStatusDocument extends OperatingDocument {
     readonly applied: number;
     readonly firstRetained: number;
     readonly snapshot: number;
+    /** Up to here its state is not on its disk, since its snapshots are bad, and others have to give it; 0 or absent: it is. */
+    readonly missingUpTo?: number;
   };
   readonly revision: number;
   readonly entries: number;

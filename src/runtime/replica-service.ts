@@ -489,6 +489,7 @@ export class DatabaseService implements ReplicaService {
         applied: log.appliedUpTo,
         firstRetained: core.firstRetained,
         snapshot: host.snapshotInstance(),
+        missingUpTo: core.missingUpTo,
       },
       revision: database.revision,
       entries: database.entries,
@@ -522,7 +523,7 @@ export class DatabaseService implements ReplicaService {
       check: this.#options.selfCheck.status(),
       readOnly: host.readOnly(),
       catchUp: catchUpStatus(log.catchUp),
-      warnings: [...damageWarnings(core), ...this.#removalWarnings(), ...host.warnings()],
+      warnings: [...damageWarnings(core, master !== null), ...this.#removalWarnings(), ...host.warnings()],
       ...host.operating?.(),
       ...(this.#options.backups === undefined ? {} : { backups: this.#options.backups.document() }),
       drains: this.#drains.documents(),
@@ -558,20 +559,29 @@ export class DatabaseService implements ReplicaService {
 }
 
 /** What of the log or the state is bad, in words: each of it ends by itself, once the others have given what is missing. */
-function damageWarnings({ bad, isWhole, lost }: Replica): readonly string[] {
+function damageWarnings({ bad, isWhole, lost, missingUpTo }: Replica, hasMaster: boolean): readonly string[] {
   if (lost !== null) {
     return [`Nobody can tell any more what was accepted at instance ${lost.instance}: this replica has halted.`];
   }
   const warnings: string[] = [];
-  const [first] = bad;
+  const first = bad.find(({ upTo }) => upTo > missingUpTo);
   if (first !== undefined) {
     const more = bad.length > 1 || first.upTo > first.instance ? ' and later' : '';
     warnings.push(
       `Its log is damaged at instance ${first.instance}${more}; it keeps its vote and repairs it from the others.`,
     );
   }
-  if (!isWhole) warnings.push('Its state is being completed from the other members: nothing older is served.');
+  if (missingUpTo > 0) warnings.push(missingText(missingUpTo, hasMaster));
+  else if (!isWhole) warnings.push('Its state is being completed from the other members: nothing older is served.');
   return warnings;
+}
+
+function missingText(upTo: number, hasMaster: boolean): string {
+  const whoHasIt = hasMaster ? '' : ' Nobody is master: `paxosctl status` says whether any member has it.';
+  return (
+    `Its state is being completed from the other members: its snapshots are bad, and all up to instance ${upTo} ` +
+    `is missing. Nothing older is served.${whoHasIt}`
+  );
 }
 
 /** What everybody is told by a frozen replica, and `status` shows. */

@@ -85,7 +85,7 @@ class DirectoryCheck {
     await this.#receiving(manifest);
     const log = await this.#log(manifest, promise, snapshotInstance);
     if (log !== null) this.#together(manifest, promise, log, good);
-    this.#flags(manifest);
+    this.#flags(manifest, Math.max(0, ...good));
     const unknown = await this.#leftovers(manifest);
     await this.#folders();
     const chosenUpTo = log === null ? null : Math.max(log.chosenUpTo, snapshotInstance);
@@ -169,8 +169,8 @@ class DirectoryCheck {
         ? `${found.header.entries} entries, their checksum agrees`
         : 'records not looked into';
       this.#say(entry.file, 'ok', `snapshot of instance ${instance}, ${found.bytes} bytes, ${what}`);
-      if (!entry.verified) this.#say(entry.file, 'bad', 'it was found to be bad before, and reads well now');
-      return entry.verified;
+      if (!entry.verified) this.#say(entry.file, 'note', 'it was found to be bad before, and reads well now');
+      return true;
     } catch (error) {
       if (!(error instanceof SnapshotCorruptError)) throw error;
       this.#say(entry.file, 'bad', error.facts.problem);
@@ -247,17 +247,21 @@ class DirectoryCheck {
     const from = Math.max(0, ...good);
     for (let instance = from + 1; instance <= log.chosenUpTo; instance++) {
       if (log.entries.has(instance)) continue;
-      this.#say('log', 'bad', `instance ${instance} is chosen, and neither a snapshot nor the log has it`);
+      const what = `instance ${instance} is chosen, and neither a snapshot nor the log has it`;
+      this.#say(
+        'log',
+        'bad',
+        `${what}: the state has to come from the other members, or from a good copy of a snapshot file`,
+      );
       return;
     }
     this.#say('log', 'ok', `complete from instance ${from + 1} to ${Math.max(from, log.chosenUpTo)}`);
   }
 
-  #flags({ flags, snapshots, received }: Manifest): void {
+  #flags({ flags, received }: Manifest, newest: number): void {
     if (flags.frozen) this.#say('state', 'note', 'frozen: it neither votes nor serves until an operator decides');
     if (flags.quarantined) this.#say('state', 'note', 'quarantined: its database differed from the others’');
     if (flags.removed) this.#say('state', 'note', 'removed from the cell: it will not start (exit 23)');
-    const newest = snapshots.find(({ verified }) => verified)?.instance ?? 0;
     if (received !== null && newest < received.instance) {
       const detail = `up to instance ${received.instance} only ${received.file}, which came from another member, can be started from`;
       this.#say('snapshots', 'bad', detail);

@@ -1,5 +1,5 @@
 /**
- * Choosing what a start of the process goes on from: the newest good snapshot and the log after it.
+ * Choosing what a start of the process goes on from: the newest snapshot that reads well, and the log after it.
  *
  * Source: design §4 "No fallback to older": an older snapshot counts only together with everything up to the newest. Where
  * that is not here any more it is fetched from the others, and until then this replica knows that it is missing. An older
@@ -69,13 +69,15 @@ export async function chooseStart(disk: Disk, { manifest, promise }: Known, snap
   const candidates = manifest.snapshots.filter(({ verified }) => verified);
   const bad: SnapshotEntry[] = [];
   let snapshot: LoadedSnapshot | null = null;
-  for (const entry of candidates) {
+  // One that was found bad may read well by now: put back, or its medium has recovered. Its digest says that it is what was verified.
+  // It is started from, and stays marked: no log is cut for it, and nobody is given it.
+  for (const entry of [...manifest.snapshots].sort((a, b) => b.instance - a.instance)) {
     const found = await verified(snapshots, entry);
     if (!(found instanceof SnapshotCorruptError)) {
       snapshot = found;
       break;
     }
-    bad.push(entry);
+    if (entry.verified) bad.push(entry);
   }
   const from = snapshot?.handle.instance ?? 0;
   // What this member's own log holds up to there may be values that were accepted and never chosen.

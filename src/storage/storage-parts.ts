@@ -184,6 +184,11 @@ function tell({ bad, log, missingUpTo }: Start, logger: StorageLogger | undefine
     const how = missingUpTo === 0 ? 'the log after the one before it is complete' : 'another is fetched';
     logger?.warn({ file, instance }, `a snapshot is bad; ${how}`);
   }
+  if (missingUpTo > 0) {
+    const what =
+      'the state up to here is not on this disk; it is asked of the other members, and nothing older is served';
+    logger?.warn({ missingUpTo }, what);
+  }
   for (const damage of log.damage) {
     logger?.warn({ ...damage }, 'the log is damaged; what is missing is asked of the others');
   }

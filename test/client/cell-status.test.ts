@@ -64,6 +64,23 @@ describe('the status of a cell', () => {
     );
   });
 
+  it('says that nobody has the state where the snapshots of all who answer are bad, and who may have it', async () => {
+    const missing = (missingUpTo: number): Partial<ReplicaStatusDocument> => ({
+      role: 'candidate',
+      lease: { held: false, remainingMs: 0 },
+      instances: { chosen: 0, applied: 0, firstRetained: 1, snapshot: missingUpTo, missingUpTo },
+    });
+    const first = async (third: Partial<ReplicaStatusDocument> | null): Promise<string | undefined> =>
+      (await cell({ n1: missing(200), n2: missing(222), n3: third })).cell.why[0];
+    expect(await first(missing(180))).toMatch(
+      /^no member that answers has the state of the cell up to instance 222 \(n1, n2, n3:/,
+    );
+    expect(await first(null)).toMatch(/\(n1, n2: .*\): start n3, which may have it; or put good copies/);
+    expect(await first({ instances: { chosen: 9, applied: 9, firstRetained: 1, snapshot: 9, missingUpTo: 0 } })).toBe(
+      'no master: nobody holds the lease',
+    );
+  });
+
   it('says that nobody has the data where all of them wait to be rebuilt', async () => {
     const lost = {
       ...{ role: 'rebuilding', voting: false, warnings: ['n2 is not up yet'], members: [] },

@@ -270,6 +270,36 @@ describe('a bad snapshot', () => {
     expect(again.recovered.chosenUpTo).toBeGreaterThanOrEqual(20);
   });
 
+  it('is started from once its file is back, by its digest alone, and the log is not cut for it', async () => {
+    const { disk, files } = await withSnapshots(16, 18, 20);
+    const good = files.map((file) => disk.inode(file).durable.get(0, 1_000_000));
+    const putBack = (at: number, as: number): void => {
+      disk.inode(files[as]!).truncate(0);
+      disk.inode(files[as]!).overwrite(0, good[at]!);
+    };
+    for (const file of files) disk.inode(file).truncate(50);
+    await (await open(disk)).close();
+    // Not another one under its name.
+    putBack(1, 0);
+    expect((await open(disk.copy())).recovered).toMatchObject({ missingUpTo: 20, snapshot: null });
+    // The older one leads to where the newest was: the log after it was kept.
+    disk.inode(files[0]!).truncate(50);
+    putBack(1, 1);
+    expect((await open(disk.copy())).recovered).toMatchObject({
+      missingUpTo: 0,
+      snapshot: { handle: { instance: 18 } },
+    });
+    putBack(0, 0);
+    const again = await open(disk);
+    expect(again.recovered).toMatchObject({ missingUpTo: 0, snapshot: { handle: { instance: 20 } } });
+    const { segments } = again.manifest;
+    await again.cut();
+    expect(again.manifest.segments).toEqual(segments);
+    expect(await again.serveNewest(0)).toBeNull();
+    await again.takeSnapshot(handle(20), view(170), takeOptions);
+    expect(again.snapshots().map(({ instance, verified }) => [instance, verified])).toEqual([[20, true]]);
+  });
+
   it('is still missing after one was taken on the way there', async () => {
     const { disk, files } = await withSnapshots(16, 18, 20);
     for (const file of files) disk.inode(file).truncate(50);

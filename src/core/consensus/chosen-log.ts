@@ -73,6 +73,11 @@ export class ChosenLog {
     this.#knownChosenUpTo = Math.max(this.#chosenUpTo, chosenUpTo);
   }
 
+  /** Up to here a snapshot is to bring the state; 0 for nothing, and once it is there. */
+  get missingUpTo(): number {
+    return this.#chosenUpTo < this.#missingUpTo ? this.#missingUpTo : 0;
+  }
+
   /** Whether `instance` lies in what a snapshot is to bring, so that no record of it may be written. */
   isMissing(instance: number): boolean {
     return instance <= this.#missingUpTo && instance > this.#chosenUpTo;

@@ -519,6 +519,11 @@ export class Replica {
     return this.#context.appliedUpTo >= this.#startedUpTo;
   }
 
+  /** Up to here bad snapshots stood for the state, and nothing else on this disk does; 0 for nothing, and once others have given it. */
+  get missingUpTo(): number {
+    return this.#context.log.missingUpTo;
+  }
+
   /** What of its log could not be read and is not repaired yet, ascending. */
   get bad(): readonly BadItem[] {
     const { log } = this.#context;

@@ -1,6 +1,7 @@
 /** Is what would be needed on a bad day there, and is the data that it would be needed for good? */
 import { type Check, type Finding, fail, notChecked, warn } from './check.ts';
 import type { LiveFacts } from './live-facts.ts';
+import { missesState } from './member-checks.ts';
 
 const hourMs = 3_600_000;
 /** Full checks run by themselves far more often. */
@@ -55,8 +56,10 @@ export const careChecks: readonly Check<LiveFacts>[] = [
     id: 'snapshots',
     what: 'every member takes snapshots, and finds them good',
     look: ({ own }) =>
-      own.flatMap(({ name, role, newestSnapshot, logBytesSinceSnapshot, snapshotLogBytes }) => {
-        if (role === 'waiting') return [];
+      own.flatMap((it) => {
+        const { name, role, newestSnapshot, logBytesSinceSnapshot, snapshotLogBytes } = it;
+        // There is nothing yet of which another could be taken.
+        if (role === 'waiting' || missesState(it)) return [];
         const fix = `paxosctl snapshot take --member ${name}`;
         if (logBytesSinceSnapshot === undefined || snapshotLogBytes === undefined) {
           return [notChecked({ member: name, text: `${name} does not tell of its snapshots`, fix })];

@@ -58,13 +58,15 @@ export const directoryChecks: readonly Check<DirectoryFacts>[] = [
     look: ({ directory, checks, leftovers }) =>
       checks
         .filter(({ what, verdict }) => verdict === 'bad' && !leftovers.some(({ name }) => name === what))
-        .map(({ what, detail }) =>
-          fail({
-            text: `${what}: ${detail}`,
-            advice: 'keep it as it is',
-            fix: `paxosctl verify data-dir ${directory}`,
-          }),
-        ),
+        .map(({ what, detail }) => {
+          const text = `${what}: ${detail}`;
+          if (/from the other members/.test(detail)) {
+            const advice =
+              'start it as ever, and see whether any member has what it lacks; don’t rebuild it before that';
+            return fail({ text, advice, fix: 'paxosctl status' });
+          }
+          return fail({ text, advice: 'keep it as it is', fix: `paxosctl verify data-dir ${directory}` });
+        }),
   },
   {
     id: 'copied',

@@ -10,10 +10,13 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
   {
     id: 'serving',
     what: 'a master holds the lease, and a majority answers',
-    look: ({ status: { cell } }) => {
+    look: ({ status: { cell }, own }) => {
       if (cell.health !== 'unavailable') return [];
       const [reason = 'nobody serves'] = cell.why;
-      return [fail({ text: reason, fix: 'paxosctl wait master --timeout 2m' })];
+      if (!own.every((it) => missesState(it) || it.role === 'rebuilding'))
+        return [fail({ text: reason, fix: 'paxosctl wait master --timeout 2m' })];
+      const advice = 'keep every data directory, and rebuild nobody: nothing is left to rebuild from';
+      return [fail({ text: reason, advice, fix: 'paxosctl cell restore FILE' })];
     },
   },
   {
@@ -51,11 +54,15 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
   {
     id: 'voting',
     what: 'every voter takes part, as the incarnation that is counted on',
-    look: ({ status: { members } }) =>
+    look: ({ status: { members }, own }) =>
       members.flatMap((member) => {
         const { name, answered, voting, role, detail } = member;
         if (!answered || !voting || detail === null || isElsewhere(detail)) return [];
         const text = `${name} ${detail}`;
+        if (own.some((it) => it.name === name && missesState(it))) {
+          const advice = 'its snapshots are bad, and it waits for a member that has the state: keep its data directory';
+          return [fail({ member: name, text, advice, fix: 'paxosctl status' })];
+        }
         return [fail({ member: name, text, ...cureOf(role, name) })];
       }),
   },
@@ -169,6 +176,9 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
       ),
   },
 ];
+
+/** Its snapshots are bad, and nobody has given it yet what they stood for. */
+export const missesState = ({ instances }: ReplicaStatusDocument): boolean => (instances.missingUpTo ?? 0) > 0;
 
 /** In the log, or in the snapshot that is on its way: nothing is applied before that is there. */
 function movedOn(before: ReplicaStatusDocument, now: ReplicaStatusDocument): boolean {

@@ -19,6 +19,7 @@ function ready(exchange: Exchange): void {
       serving.kind === 'serving' || serving.kind === 'redirect' || serving.kind === 'moving',
       status.master === null ? 'none known' : status.master.name,
     ],
+    ...missing(status),
     ['writes', !status.readOnly, status.readOnly ? 'read-only: the disk is nearly full' : 'accepted'],
   ];
   const ok = checks.every(([, it]) => it);
@@ -28,6 +29,13 @@ function ready(exchange: Exchange): void {
   const failed = checks.filter(([, it]) => !it).map(([name]) => name);
   const body = verbose ? [...lines, verdict].join('\n') : ok ? verdict : `${verdict}: ${failed.join(', ')}`;
   exchange.text(ok ? 200 : 503, plainText, `${body}\n`);
+}
+
+/** What its bad snapshots stood for is not there yet. */
+function missing({ instances: { missingUpTo = 0 } }: ReplicaStatus): readonly (readonly [string, boolean, string])[] {
+  return missingUpTo === 0
+    ? []
+    : [['state', false, `all up to instance ${missingUpTo} is missing: its snapshots are bad`]];
 }
 
 /** Worth knowing to whoever looks; requests are served all the same. */
