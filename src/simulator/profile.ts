@@ -127,9 +127,18 @@ function withOperators(profile: Profile, random: Random, operators: Operators): 
   return { ...profile, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
 }
 
+/** Shorter ones are drawn rarely: most of what such a cell does is to renew them, with no more faults in an hour than others see. */
+const commonLeaseMsMin = 200;
+const shortLeaseShare = 1 / 20;
+
+function drawLeaseMs(random: Random): number {
+  const [least, most] = random.chance(shortLeaseShare) ? [50, commonLeaseMsMin] : [commonLeaseMsMin, 5_000];
+  return Math.round(random.betweenLogarithmic(least, most));
+}
+
 function drawUntouched(random: Random, options: { readonly replicas: number | null; readonly calm: boolean }): Profile {
   const drawn = random.pick(replicaCounts);
-  const leaseMs = Math.round(random.betweenLogarithmic(50, 5000));
+  const leaseMs = drawLeaseMs(random);
   const delayMs = random.betweenLogarithmic(0.05, leaseMs / 40);
   const on = (): boolean => random.chance(0.5) && !options.calm;
   const share = (high: number): number => (on() ? random.betweenLogarithmic(0.001, high) : 0);

@@ -167,8 +167,8 @@ describe('a sabotaged cell', () => {
     );
     expect(before.strikes).toBeGreaterThan(5);
     expect(size.strikes).toBeLessThanOrEqual(before.strikes / 2);
-    // Strikes that are needed may fall late: then it takes as long as before, and never longer.
-    expect(size.simulatedMs).toBeLessThanOrEqual(before.simulatedMs);
+    // Strikes that are needed may fall late: then it takes as long as before, and no longer than the slack that a script is given.
+    expect(size.simulatedMs).toBeLessThanOrEqual(before.simulatedMs * 1.25 + 500);
     const again = await new SimulatedCell(cellOf(parseScenario(formatScenario(script)))).run();
     expect(again.traceHash).toBe(report.traceHash);
     expect(again.violation?.property).toBe(report.violation.property);

@@ -1,12 +1,13 @@
 /** Cells that are upgraded while everything goes wrong, and cells of two versions: pitfalls U1 to U5, design §6. */
 import { describe, expect, test } from 'vitest';
 import { SimulatedCell } from '../../src/simulator/cell.ts';
+import { calmNetwork } from '../../src/simulator/network-faults.ts';
 
 const bare = (violation: object | null) => (violation === null ? null : { ...violation, trace: [] });
 
 describe('cells that somebody upgrades', () => {
   test('keep what they acknowledged, and are upgraded once more at last', async () => {
-    const options = { seed: 'upgrades/b/3', replicas: 3, hours: 0.006, mode: null, operators: 'upgrades' } as const;
+    const options = { seed: 'upgrades/b/14', replicas: 3, hours: 0.006, mode: null, operators: 'upgrades' } as const;
     const { violation, faults } = await new SimulatedCell(options).run();
     expect(bare(violation)).toBeNull();
     expect(faults['upgrade-sequence']).toBeGreaterThan(0);
@@ -37,12 +38,16 @@ describe('a cell that later versions have formed', () => {
 /** Bit by member: 1 runs the next version. */
 const mixes = Array.from({ length: 8 }, (_, mix) => [0, 1, 2].map((bit) => 1 + ((mix >> bit) & 1)));
 
+/** What the seed draws for another lease would be too slow for this one. */
+const network = { ...calmNetwork, delayMsMin: 0.2, delayMsMean: 1 };
+const quick = { leaseMs: 200, network, flushMeanMs: 0.5, timerLatenessMs: 1, clockStepMs: 0 };
+
 /** Nothing but crashes, cuts and moves of mastership, and often. */
 const faultEveryMs = { crash: 4_000, partition: 5_000, 'isolate-master': 6_000, pause: 6_000, 'hand-over': 1_500 };
 
 describe('a mix of two versions', () => {
   test.each(mixes)('%i, %i, %i goes on under faults', async (...programs) => {
-    const profile = { operated: true, programs, faultEveryMs, leaseMs: 200 };
+    const profile = { operated: true, programs, faultEveryMs, ...quick };
     const cell = new SimulatedCell({ seed: `mix/${programs}`, replicas: 3, hours: 0.002, mode: null, profile });
     const { violation, operations, faults } = await cell.run();
     expect(bare(violation)).toBeNull();
