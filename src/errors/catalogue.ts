@@ -484,6 +484,18 @@ export const catalogue = {
     'The data directory is corrupt or unreadable, and this member cannot repair it alone.',
     'Keep it as evidence; `paxosctl node start … --rebuild` rebuilds from the others.',
   ),
+  PAXOS_WITNESS_FOREIGN: entry(
+    null,
+    24,
+    'The file at `--witness` is the witness of another cell or member.',
+    'Give the witness of this member.',
+  ),
+  PAXOS_WITNESS_UNUSABLE: entry(
+    null,
+    25,
+    'The file at `--witness` is damaged, or may not be read or written; the data directory is sound.',
+    'Look at that storage; with the file moved aside the member starts, and the other members alone remember how far it was.',
+  ),
   PAXOS_DISK_FULL: entry(null, 26, 'The disk is full.', 'Free space, then start again; nothing was harmed.'),
   PAXOS_ADDRESS_IN_USE: entry(
     null,

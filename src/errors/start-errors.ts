@@ -171,6 +171,28 @@ export class DataCorruptError extends OperatorError {
   }
 }
 
+/** Exit 24: `--witness` leads to the witness of another cell or member. */
+export class WitnessForeignError extends OperatorError {
+  constructor(facts: { witness: string; found: string; expected: string }) {
+    super('PAXOS_WITNESS_FOREIGN', `Witness ${facts.witness} is of ${facts.found}, not of ${facts.expected}.`, {
+      facts,
+      suggestions: [`ls -l ${facts.witness}`],
+    });
+  }
+}
+
+/** Exit 25: what lies at `--witness` tells nothing. The data directory is sound, and nobody is rebuilt for it. */
+export class WitnessUnusableError extends OperatorError {
+  constructor(facts: { witness: string; what: string }, cause?: unknown) {
+    super('PAXOS_WITNESS_UNUSABLE', `Witness ${facts.witness} ${facts.what}. It is left as it is.`, {
+      facts,
+      cause,
+      // What it remembered is given up with it; the other members remember too.
+      suggestions: ['paxosctl status', `mv ${facts.witness} ${facts.witness}.bad`],
+    });
+  }
+}
+
 /** Exit 26. */
 export class DiskFullError extends OperatorError {
   constructor(facts: { directory: string; freeBytes?: number; neededBytes?: number }, cause?: unknown) {

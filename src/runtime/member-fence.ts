@@ -10,7 +10,7 @@ import { WitnessFile } from '../storage/witness-file.ts';
 import { Fencing, majorityRolledBack } from './fencing.ts';
 import type { LogReplica } from './log-replica.ts';
 import type { Logger } from './logger.ts';
-import { WitnessKeeper } from './witness-keeper.ts';
+import { unusable, WitnessKeeper } from './witness-keeper.ts';
 
 export interface MemberFenceParts {
   readonly self: ReplicaId;
@@ -54,7 +54,9 @@ export async function beginWitness(
   const { path, storage, world, logger } = parts;
   if (path === null) return { keeper: null, evidence: null };
   if (world.openWitness === undefined) throw new UsageError('This world has no storage for a witness.');
-  const { disk, name } = await world.openWitness(path);
+  const { disk, name } = await world.openWitness(path).catch((error: unknown) => {
+    throw unusable(path, error);
+  });
   const { cell, member } = storage.manifest;
   const owner = { cellId: cell.id, member: member.name, incarnation: member.incarnation };
   const history = (): BootHistory => storage.history;

@@ -7,11 +7,12 @@
 import { type BootHistory, contradiction, shortened } from '../core/consensus/boot-history.ts';
 import type { MonotonicMs } from '../core/consensus/identity.ts';
 import { replicaId } from '../core/consensus/identity.ts';
-import { OperatorError } from '../errors/index.ts';
+import { DiskFullError, OperatorError, WitnessForeignError, WitnessUnusableError } from '../errors/index.ts';
 import { FormatError } from '../formats/bytes.ts';
 import type { Owner } from '../formats/checksum.ts';
 import type { WitnessFloor } from '../formats/witness-file.ts';
 import type { ClockPort, Timer } from '../ports/clocks.ts';
+import { DiskError } from '../ports/disk.ts';
 import type { WitnessFile } from '../storage/witness-file.ts';
 import { describe } from './fencing.ts';
 import type { Logger } from './logger.ts';
@@ -49,7 +50,7 @@ export class WitnessKeeper {
 
   /**
    * Why the disk is older than what its witness saw; null when it is not, and then the witness has seen the present boot.
-   * @throws {OperatorError} when the file is no witness of this member, or cannot be read or written.
+   * @throws {WitnessForeignError | WitnessUnusableError | DiskFullError} exits 24, 25, 26; {OperatorError} `PAXOS_DISK_FAILED` when its storage fails.
    */
   async begin(): Promise<string | null> {
     const { path, file, owner, history } = this.#parts;
@@ -61,15 +62,7 @@ export class WitnessKeeper {
       this.#written = history().flush;
       await file.write({ owner, history: shortened(history(), bootsKept) });
     } catch (error) {
-      if (error instanceof OperatorError) throw error;
-      const what =
-        error instanceof FormatError ? `holds ${error.message}` : `cannot be used: ${(error as Error).message}`;
-      throw new OperatorError('PAXOS_REFUSED', `Witness ${path} ${what}. It is left as it is.`, {
-        facts: { witness: path },
-        // What it remembered is given up with it; the other members remember too.
-        suggestions: ['paxosctl status', `mv ${path} ${path}.bad`],
-        cause: error,
-      });
+      throw error instanceof OperatorError ? error : unusable(path, error);
     }
     this.#schedule();
     return null;
@@ -78,11 +71,11 @@ export class WitnessKeeper {
   #refuseForeign({ owner: found }: WitnessFloor): void {
     const { path, owner } = this.#parts;
     if (found.cellId === owner.cellId && found.member === owner.member) return;
-    throw new OperatorError(
-      'PAXOS_REFUSED',
-      `Witness ${path} is of member ${found.member} of cell ${found.cellId}, not of ${owner.member} of cell ${owner.cellId}.`,
-      { facts: { witness: path, found: found.member, expected: owner.member }, suggestions: [`ls -l ${path}`] },
-    );
+    throw new WitnessForeignError({
+      witness: path,
+      found: `member ${found.member} of cell ${found.cellId}`,
+      expected: `${owner.member} of cell ${owner.cellId}`,
+    });
   }
 
   #judge({ owner: found, history: remembered }: WitnessFloor): string | null {
@@ -126,4 +119,20 @@ export class WitnessKeeper {
     await this.#writing;
     await this.#write();
   }
+}
+
+/** What ends a start, as of the data directory itself: storage that is away for now may be there at the next try. */
+export function unusable(path: string, error: unknown): OperatorError {
+  const { message } = error as Error;
+  if (error instanceof FormatError) return new WitnessUnusableError({ witness: path, what: `holds ${message}` }, error);
+  if (!(error instanceof DiskError)) throw error;
+  if (error.reason === 'full') return new DiskFullError({ directory: path }, error);
+  if (error.reason === 'denied') {
+    return new WitnessUnusableError({ witness: path, what: `may not be read or written: ${message}` }, error);
+  }
+  return new OperatorError('PAXOS_DISK_FAILED', `Witness ${path} cannot be used: ${message}. It is left as it is.`, {
+    facts: { witness: path },
+    suggestions: ['paxosctl status'],
+    cause: error,
+  });
 }

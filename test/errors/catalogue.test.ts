@@ -88,6 +88,8 @@ describe('operator errors', () => {
     [new errors.VersionRefusedError({ directory: '/d', found: 'level 2', supported: 'level 1' }), 22],
     [new errors.MemberRemovedError({ member: 'n1', incarnation: 1, cell: 'c' }), 23],
     [new errors.DataDirectoryForeignError({ directory: '/d', what: 'cell', found: 'a', expected: 'b' }), 24],
+    [new errors.WitnessForeignError({ witness: '/w', found: 'n2', expected: 'n1' }), 24],
+    [new errors.WitnessUnusableError({ witness: '/w', what: 'holds nothing' }), 25],
     [new errors.DataCorruptError({ directory: '/d', where: 'wal/1 at 40', what: 'bad checksum' }), 25],
     [new errors.DiskFullError({ directory: '/d' }), 26],
     [new errors.AddressInUseError({ host: '127.0.0.1', port: 1 }), 27],

@@ -50,7 +50,7 @@ function ofOne(kind: FileKind, damage: Damage): Outcomes {
     case 'the prepared log segment':
       return damage === swapped ? [25] : goesOn;
     case 'the witness':
-      return damage === 'removed' || damage === replaced ? goesOn : [5];
+      return damage === 'removed' || damage === replaced ? goesOn : damage === swapped ? [24] : [25];
     default:
       return goesOn;
   }
