@@ -11,7 +11,7 @@
  * (design §6). It is stored before anybody is formed and never asked for again. Whose program does not speak what was drawn waits, and says so.
  */
 import { DataDirectoryLostError, OperatorError } from '../errors/index.ts';
-import { commonLevel, firstLevel, isSupported, type LevelRange, levelsText } from '../formats/levels.ts';
+import { commonLevel, firstLevel, isLevels, isSupported, type LevelRange, levelsText } from '../formats/levels.ts';
 import type { ClockPort } from '../ports/clocks.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Logger } from './logger.ts';
@@ -239,3 +239,17 @@ const listText = (members: readonly ListedMember[]): string =>
   sortedByName(members)
     .map(({ name, url }) => `${name}=${url}`)
     .join(',');
+
+/** What came in is not believed to have the right shape before it was looked at. */
+export function isFormationView(answer: unknown): answer is FormationView {
+  if (typeof answer !== 'object' || answer === null) return false;
+  const { name, cellName, members, state, levels, document } = answer as Partial<FormationView>;
+  return (
+    typeof name === 'string' &&
+    typeof cellName === 'string' &&
+    Array.isArray(members) &&
+    (levels === undefined || isLevels(levels)) &&
+    (document == null || document.level === undefined || isLevels({ min: document.level, max: document.level })) &&
+    (state === 'empty' || state === 'forming' || state === 'formed')
+  );
+}

@@ -21,7 +21,7 @@ import {
   MemberRemovedError,
   OperatorError,
 } from '../errors/index.ts';
-import { isLevels, type LevelRange, supportedLevels } from '../formats/levels.ts';
+import { type LevelRange, supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Admission, PeerHello } from '../ports/network.ts';
 import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
@@ -38,6 +38,7 @@ import {
   Formation,
   type FormationDocument,
   type FormationView,
+  isFormationView,
   type ListedMember,
   levelOfDocument,
 } from './formation.ts';
@@ -690,7 +691,7 @@ function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8
   return createHash('sha256').update(secret).update(operatorSecret).digest();
 }
 
-function isGenerationView(answer: unknown): answer is GenerationView {
+export function isGenerationView(answer: unknown): answer is GenerationView {
   if (typeof answer !== 'object' || answer === null) return false;
   const { name, present, presentId, generation, generationId, step, decision } = answer as Partial<GenerationView>;
   const named = [name, presentId, generationId, decision].every((it) => typeof it === 'string');
@@ -699,18 +700,5 @@ function isGenerationView(answer: unknown): answer is GenerationView {
     typeof present === 'number' &&
     typeof generation === 'number' &&
     ['none', 'fenced', 'ready', 'active'].includes(step ?? '')
-  );
-}
-
-function isFormationView(answer: unknown): answer is FormationView {
-  if (typeof answer !== 'object' || answer === null) return false;
-  const { name, cellName, members, state, levels, document } = answer as Partial<FormationView>;
-  return (
-    typeof name === 'string' &&
-    typeof cellName === 'string' &&
-    Array.isArray(members) &&
-    (levels === undefined || isLevels(levels)) &&
-    (document == null || document.level === undefined || isLevels({ min: document.level, max: document.level })) &&
-    (state === 'empty' || state === 'forming' || state === 'formed')
   );
 }
