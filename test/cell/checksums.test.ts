@@ -196,7 +196,8 @@ function scribble(member: ReplicaChild, beginning: string, offset: number): { me
   return { member: member.name, file: name };
 }
 
-describe('the cell by itself', () => {
+/** Three times one database differed from the others; the logs, replayed, were right (PML §6.2, §7). */
+describe('incident 5: the database of one replica differs from the others', () => {
   it('finds a changed value within one interval, in the master too, while writes go on', async () => {
     await withCell(settings({ checkEveryMs: 1_000 }), async (cell) => {
       await withClient(cell, async (client) => {
@@ -214,6 +215,12 @@ describe('the cell by itself', () => {
         const read = await client.perform({ method: 'GET', path: keyPath('k7'), repeatable: true }, 10_000);
         expect(read).toMatchObject({ status: 200, body: 'v7' });
         await until('status says that all agree', async () => (await odd.status())?.check?.verdict === 'agree' || null);
+        // It was its memory: what was wrong is kept, and its log leads to what the others have.
+        expect(evidenceOf(odd).at(-1)).toMatchObject({ by: 'majority', more: { rotten: [{ key: 'k7' }] } });
+        const [other] = cell.others(odd) as [ReplicaChild];
+        await cell.killAll();
+        const replayed = await cli(['replay', odd.directory, other.directory, '--json']);
+        expect(replayed.code, replayed.stdout).toBe(0);
       });
     });
   });

@@ -1,4 +1,4 @@
-/** Files that do not belong, in the data directories of real processes: the paper's second incident, and `verify data-dir`. */
+/** Files that do not belong, in the data directories of real processes: incident 3 of the paper, and `verify data-dir`. */
 import { copyFileSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ const verify = async (directory: string) => {
   return { code, json: JSON.parse(stdout) };
 };
 
-describe('the paper’s second incident: the leftovers of a failed upgrade (PML §7)', () => {
+describe('incident 3: the leftovers of a failed upgrade (PML §7, 30 minutes lost)', () => {
   it('an old snapshot and an old log that lie in the data directories start nowhere, are named, and lose nothing', async () => {
     // Thirty minutes of data were lost when a repeated upgrade met the snapshot of the one that had failed months before.
     await withCell({ replicas: 3 }, async (cell) => {

@@ -37,7 +37,7 @@ async function served(cell: CellProcess): Promise<string> {
 
 const errorOf = ({ stdout }: CliResult) => JSON.parse(stdout).error;
 
-describe('the rollback with the old snapshot, by an operator who does everything wrong (PML §7, 15 hours lost)', () => {
+describe('incident 2: the rollback with the old snapshot, by an operator who does everything wrong (PML §7, 15 hours lost)', () => {
   it('loses nothing that was not shown and typed, and what was given up can be had back', {
     timeout: 120_000,
   }, async () => {

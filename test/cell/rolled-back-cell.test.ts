@@ -1,5 +1,5 @@
 /**
- * The whole cell put back to an older state: *Paxos Made Live*'s third incident, in which a cell came up on months-old
+ * The whole cell put back to an older state: incident 3 of *Paxos Made Live*, in which a cell came up on months-old
  * snapshots and served for half an hour until somebody noticed. Here one client that remembers is enough (design §4).
  */
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
