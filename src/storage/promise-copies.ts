@@ -71,10 +71,11 @@ export class PromiseCopies {
     return opened;
   }
 
-  /** Bad or missing copies are made anew from what was promised. Never beside `raise`. */
+  /** Bad or missing copies, and older ones that somebody put there, are made anew from what was promised. Never beside `raise`. */
   async repair(): Promise<void> {
     for (const copy of copies) {
-      if (typeof (await readPromiseCopy(this.#disk, this.#owner, copy)) !== 'string') continue;
+      const found = await readPromiseCopy(this.#disk, this.#owner, copy);
+      if (typeof found !== 'string' && found.flush >= this.#promise.flush) continue;
       await this.#replace(copy);
       await this.#files[copy]?.close().catch(() => undefined);
       await this.#open(copy);

@@ -286,7 +286,8 @@ export class ReplicaStorage {
 
   /** Reads again every file that the manifest names, beside everything else; `pause` is awaited now and then. */
   checkFiles(pause?: () => Promise<void>): Promise<readonly BadFile[]> {
-    return checkFiles(this.#parts.directory, this.#parts.snapshots, pause);
+    const durable = { flush: this.flushNumber, promiseFlush: this.promiseFlush };
+    return checkFiles(this.#parts.directory, this.#parts.snapshots, durable, pause);
   }
 
   /** These snapshots are bad: they stand for nothing any more, and go with the next one that is taken. Durable when it resolves. */

@@ -8,10 +8,11 @@ import type { AcceptedEntry } from '../../src/core/consensus/message.ts';
 import { Random } from '../../src/core/random.ts';
 import { checkAndRepair, type RepairingLog } from '../../src/runtime/file-repair.ts';
 import type { DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
-import type { ReplicaStorage } from '../../src/storage/replica-storage.ts';
+import { ReplicaStorage } from '../../src/storage/replica-storage.ts';
 import {
   entries,
   entry,
+  formation,
   formedDisk,
   found,
   handle,
@@ -408,6 +409,61 @@ describe('a deep check of a running replica', () => {
       crashed.inode(other).overwrite(0, Buffer.alloc(4096));
       expect((await open(crashed)).recovered.promise.ballot.round).toBe(9);
     }
+  });
+
+  it.each(['MANIFEST', 'promise-a', 'promise-b', 'the log'])(
+    'finds an older copy of %s that was put there, and makes it new',
+    async (kind) => {
+      for (const asAnotherFile of [true, false]) {
+        const { disk, storage } = await written(3);
+        const name = kind === 'the log' ? (segmentsOf(storage)[0] as string) : kind;
+        const old = disk.inode(name).durable.get(0, disk.inode(name).durable.size);
+        const raised = persisted(storage, 4);
+        storage.persist(write(4, [entry(4, { round: 5 })], { promised: 5, chosenUpTo: 3 }));
+        await raised;
+        await storage.takeSnapshot(handle(2), view(10), takeOptions);
+        if (asAnotherFile) {
+          // As `cp` of a backup does it: the process goes on with a file that has no name any more.
+          disk.image.names.delete(name);
+          disk.plant(name, old);
+        } else {
+          disk.inode(name).truncate(0);
+          disk.inode(name).overwrite(0, old);
+        }
+        const known = [...entries(1, 3), entry(4, { round: 5 })];
+        const checked = await checkedBy(storage, () => known);
+        expect(checked).toMatchObject({ files: [], repaired: [{ file: name }] });
+        const more = entry(5, { round: 9 });
+        const done = persisted(storage, 5);
+        storage.persist(write(5, [more], { promised: 9, chosenUpTo: 4 }));
+        await done;
+        const again = await open(disk.crash(powerLoss));
+        expect(again.recovered).toMatchObject({ damage: [], snapshot: { handle: { instance: 2 } } });
+        expect(again.recovered.promise.ballot.round).toBe(9);
+        expect(found(again, 5).slice(2)).toEqual(texts(3, 5));
+      }
+    },
+  );
+
+  it('finds the manifest of another member, or of an earlier start, put in place of its own', async () => {
+    const earlier = await formedDisk();
+    await (await open(earlier)).close();
+    const old = earlier.inode('MANIFEST').durable.get(0, 100_000);
+    const storage = await open(earlier);
+    earlier.inode('MANIFEST').truncate(0);
+    earlier.inode('MANIFEST').overwrite(0, old);
+    expect(await checkedBy(storage, () => [])).toMatchObject({
+      files: [],
+      repaired: [{ file: 'MANIFEST', problem: expect.stringMatching(/^it is of boot 1 of n1#1 .*, not of boot 2/) }],
+    });
+    const theirs = simulatedDisk();
+    await ReplicaStorage.form(theirs, formation('n2'));
+    const { disk, storage: own } = await written(2);
+    disk.inode('MANIFEST').truncate(0);
+    disk.inode('MANIFEST').overwrite(0, theirs.inode('MANIFEST').durable.get(0, 100_000));
+    expect(await own.checkFiles()).toEqual([
+      { file: 'MANIFEST', problem: expect.stringMatching(/^it is of boot 0 of n2#1 .*, not of boot 1 of n1#1/) },
+    ]);
   });
 
   it('writes both promise copies and the manifest from memory when all of them are gone', async () => {

@@ -122,7 +122,7 @@ export async function recoverLog(
   // The first is later than none.
   const continues: (LogPoint | null)[] = [null];
   for (const segment of segments.slice(1)) continues.push(await readContinues(disk, segment));
-  const place = expected === damageAlone ? new ReadingPlace() : undefined;
+  const place = expected.above === endless ? new ReadingPlace() : undefined;
   for (const [i, segment] of segments.entries()) {
     const read = await readSegment(disk, owner, segment, place);
     const later = continues.slice(i + 1).filter((point) => point !== null);
