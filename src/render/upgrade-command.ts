@@ -15,10 +15,10 @@ export abstract class UpgradeCommand extends CellCommand {
     const { documentOf, showUpgrade } = await import('./upgrade-view.ts');
     const { refuseUnfinished } = await import('../operator/upgrade/operate.ts');
     const foreseen = await look().finally(() => view.stop());
-    const { attempt, first } = foreseen;
+    const { attempt, first, level } = foreseen;
     refuseUnfinished({ ...foreseen, recorded: true });
     process.exitCode = first === null ? 0 : 10;
-    const document = { dryRun: true, wouldChange: first !== null, first, ...documentOf(attempt, null, null) };
+    const document = { dryRun: true, wouldChange: first !== null, first, ...documentOf(attempt, level, null) };
     if (this.jsonEnabled()) return void process.stdout.write(`${JSON.stringify(document)}\n`);
     await showUpgrade(document);
     const { writeResult } = await import('./output.ts');
@@ -37,7 +37,7 @@ export abstract class UpgradeCommand extends CellCommand {
     try {
       const driven = await work();
       refuseUnfinished(driven);
-      const document = documentOf(driven.attempt, null, null);
+      const document = documentOf(driven.attempt, driven.level ?? null, null);
       if (!this.jsonEnabled()) await showUpgrade(document);
       else process.stdout.write(`${JSON.stringify({ kind: 'upgrade', ...document })}\n`);
     } finally {

@@ -34,9 +34,9 @@ export class OperatingFacts {
 
   constructor(options: OperatingOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), leftoversMs);
+    this.#timer = setInterval(() => void this.look(), leftoversMs);
     this.#timer.unref();
-    void this.#look();
+    void this.look();
   }
 
   document(): OperatingDocument {
@@ -58,8 +58,8 @@ export class OperatingFacts {
     clearInterval(this.#timer);
   }
 
-  /** A directory that cannot be listed is told by whoever needs its files. */
-  async #look(): Promise<void> {
+  /** Something was put there or taken away just now. A directory that cannot be listed is told by whoever needs its files. */
+  async look(): Promise<void> {
     this.#leftovers = await this.#options.storage.leftovers().then(
       (found) => found.slice(0, leftoversMax),
       () => this.#leftovers,

@@ -10,6 +10,7 @@ import type { CommandResult } from '../core/database/command.ts';
 import { OperatorError } from '../errors/index.ts';
 import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
+import type { AttemptsPort } from '../ports/attempts.ts';
 import type { World } from '../ports/world.ts';
 import { Backups } from './backups/backups.ts';
 import { DatabaseApplication } from './database-application.ts';
@@ -249,7 +250,7 @@ class ReplicaProcess {
         levels: supportedLevels,
         questions: joined.questions,
         boot: joined.storage.recovered.boot,
-        attempts: this.#world.attempts?.(this.#options.dataDir) ?? null,
+        attempts: this.#attempts(),
       }),
     });
     this.#switch.set(this.#service);
@@ -283,6 +284,18 @@ class ReplicaProcess {
       submit: (command, done) => this.#service?.submit(command, done),
       ask: (url, question) => this.#member.askBackup(url, question),
     });
+  }
+
+  /** What is cleared there is no warning of any status from then on. */
+  #attempts(): AttemptsPort | null {
+    const attempts = this.#world.attempts?.(this.#options.dataDir) ?? null;
+    if (attempts === null) return null;
+    const look = async (): Promise<void> => this.#operating?.look();
+    return {
+      list: () => attempts.list(),
+      begin: (manifest) => attempts.begin(manifest).then(look),
+      clear: (attempt) => attempts.clear(attempt).then(look),
+    };
   }
 
   #hostFacts(joined: JoinedMember<CommandResult, DatabaseApplication>): HostFacts {

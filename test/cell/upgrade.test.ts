@@ -76,6 +76,13 @@ describe('an upgrade of real processes', () => {
       const scans: { member: string; verifiedBy: string }[] = JSON.parse(scan.stdout).members;
       expect(scans.map(({ member }) => member)).toEqual(['n1', 'n2', 'n3']);
       expect(scans.every(({ member, verifiedBy }) => verifiedBy !== member)).toBe(true);
+      // What was cleared is no warning any more, and not only after a while.
+      expect((await cell.statuses()).map((status) => status?.leftovers)).toEqual([[], [], []]);
+      // The tool of the version from before says of a backup of now that it is not for it.
+      const file = path.join(cell.folder, 'of level 2');
+      expect((await upgrade.run(['snapshot', 'save', file])).code).toBe(0);
+      const rehearsed = await upgrade.run(['snapshot', 'rehearse', file]);
+      expect([rehearsed.code, rehearsed.stderr]).toEqual([5, expect.stringContaining('is of level 2')]);
       const member = cell.member('n2');
       await until('n2 has written the level down', async () => (await member.status())?.level === 2);
       await member.terminate();

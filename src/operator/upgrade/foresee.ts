@@ -6,6 +6,7 @@ import { compared } from './driver.ts';
 import type { Attempt } from './journal.ts';
 import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
 import { foreignResidue } from './scan-all.ts';
+import { seenMember } from './seen.ts';
 import type { UpgradeWorld } from './world.ts';
 
 const pollMs = 200;
@@ -17,6 +18,8 @@ export interface Foreseen {
   /** As the command itself would end; 0 where it would begin, or has nothing to do. */
   readonly code: 0 | 5 | 8;
   readonly reason: string | null;
+  /** Of the cell, at the last look; null where nobody told. */
+  readonly level: number | null;
 }
 
 /** Looks, waits for what may pass, and compares databases, as the driver does before it changes anything. */
@@ -29,10 +32,11 @@ export async function foresee(
   let session: Session = newSession;
   for (;;) {
     const seen = await world.see(attempt.members);
+    const level = seenMember(seen, seen.master ?? '')?.status?.level ?? null;
     const action = decide({ attempt, seen, session, options, nowMs: world.nowMs(), at: world.at() });
     switch (action.do) {
       case 'done':
-        return { attempt, first: null, code: action.code, reason: action.reason };
+        return { attempt, first: null, code: action.code, reason: action.reason, level };
       case 'wait':
         session = { ...session, verified: null, scanned: null };
         if (session.waiting?.what !== action.what)
@@ -50,7 +54,7 @@ export async function foresee(
         };
         break;
       default:
-        return begun(attempt, action);
+        return { ...begun(attempt, action), level };
     }
   }
 }
@@ -58,7 +62,7 @@ export async function foresee(
 /** One that changes something. */
 type FirstAction = Exclude<Action, { readonly do: 'done' | 'wait' | 'verify' | 'scan' }>;
 
-function begun(attempt: Attempt, action: FirstAction): Foreseen {
+function begun(attempt: Attempt, action: FirstAction): Omit<Foreseen, 'level'> {
   const stop = action.do === 'journal' && action.attempt.state === 'stopped' ? action.attempt.stop : null;
   if (stop !== null) return { attempt, first: null, code: stop.judged ? 5 : 8, reason: stop.reason };
   return { attempt, first: textOf(action), code: 0, reason: null };

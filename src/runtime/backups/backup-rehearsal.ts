@@ -11,8 +11,9 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DigestSum } from '../../core/database/checksum.ts';
-import { CheckFailedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import { CheckFailedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import { databaseRecordCodec } from '../../formats/database-record.ts';
+import { isSupported, levelsText, supportedLevels } from '../../formats/levels.ts';
 import type { DigestPort } from '../../ports/digest.ts';
 import type { Disk } from '../../ports/disk.ts';
 import type { OfflineWorld, World } from '../../ports/world.ts';
@@ -57,6 +58,15 @@ export async function rehearseBackup(
   onStep('reading the file');
   const file = await inspectSnapshotFile(options.file, offline);
   if (!file.isDatabase) throw new UsageError(`File ${options.file} is of another application than the database.`);
+  if (!isSupported(file.level)) {
+    throw new RefusedError(
+      `File ${options.file} is of level ${file.level}, and this version, ${version}, speaks ${levelsText(supportedLevels)}: it cannot be restored with it, so nothing was tried.`,
+      {
+        facts: { file: options.file, level: file.level, version },
+        suggestions: ['paxosctl status', `/path/to/a/later/version/bin/run.js snapshot rehearse ${options.file}`],
+      },
+    );
+  }
   const disk = await offline.openReadOnly(path.dirname(path.resolve(options.file)));
   const name = path.basename(options.file);
   const header = await readSnapshotHeader(disk, name);
