@@ -317,6 +317,35 @@ export const durability: readonly Mutant[] = [
     killedBy: [snapshots],
   },
   {
+    id: 'P25-received-mark-goes-down',
+    pitfalls: ['P25', 'P29'],
+    title: 'an earlier snapshot that is fetched in place of a bad one takes the place of its mark, too',
+    wrong:
+      'Between the two the own log may hold values that were never chosen, and the next start takes them for chosen ones.',
+    edits: [
+      {
+        file: storage('snapshot-store'),
+        find: 'instance > (manifest.received?.instance ?? 0)',
+        replace: 'instance > 0 * (manifest.received?.instance ?? 0)',
+      },
+    ],
+    killedBy: [snapshots],
+  },
+  {
+    id: 'D15-older-promise-is-sound',
+    pitfalls: ['P19'],
+    title: 'a deep check takes a whole promise copy for sound, however old it is',
+    wrong: 'Both put back under a running replica are noticed by nobody until its next start, which has lost them.',
+    edits: [
+      {
+        file: storage('file-check'),
+        find: 'else if (found.flush < durable.promiseFlush) {',
+        replace: 'else if (found.flush < 0 * durable.promiseFlush) {',
+      },
+    ],
+    killedBy: ['test/storage/repair-while-running.test.ts'],
+  },
+  {
     id: 'P55-resumed-parts-not-verified',
     pitfalls: ['P55', 'P25'],
     title: 'the part of a snapshot that the manifest names as half here is gone on with as long as it is, unread',
