@@ -1,6 +1,7 @@
 /** The replica's storage in the shape that the log's runtime asks for, and the check that a restored state is the right one. */
 import type { Instance } from '../core/consensus/identity.ts';
 import type { ClockPort } from '../ports/clocks.ts';
+import { DiskError } from '../ports/disk.ts';
 import { SnapshotCorruptError } from '../storage/errors.ts';
 import type { ReplicaStorage } from '../storage/replica-storage.ts';
 import type { LogApplication } from './application.ts';
@@ -42,9 +43,19 @@ export function logStorage(storage: ReplicaStorage, clocks: ClockPort, logger: L
   };
 }
 
-/** @throws {SnapshotCorruptError} when what was restored is not what the snapshot's checksum says. */
+/**
+ * `snapshot` was verified as a whole before.
+ * @throws {SnapshotCorruptError} when what was restored is not what the snapshot's checksum says.
+ * @throws {DiskError} when it reads otherwise now: no verdict on the directory, since the next start finds it bad and goes on without it.
+ */
 export async function restoreFrom(application: LogApplication<unknown>, snapshot: LoadedSnapshot): Promise<void> {
-  await application.restore(snapshot.records());
+  try {
+    await application.restore(snapshot.records());
+  } catch (error) {
+    if (!(error instanceof SnapshotCorruptError)) throw error;
+    const { file, problem } = error.facts;
+    throw new DiskError('io', file, `${file} was verified, and reads otherwise now (${problem})`, { cause: error });
+  }
   const view = application.view();
   const { checksum } = view;
   view.close();

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import type { CellTimeMs, Epoch, Instance } from '../../src/core/consensus/identity.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
+import { toOperatorError } from '../../src/runtime/directory-errors.ts';
 import type { LoadedSnapshot } from '../../src/runtime/log-storage.ts';
 import { recoveredState } from '../../src/runtime/recovered-state.ts';
 import { restoreFrom } from '../../src/runtime/storage-adapter.ts';
@@ -51,4 +52,27 @@ it('the members after a restart are those of the snapshot, not those of the form
 it('a state that was restored is compared with what the snapshot says of itself (P30)', async () => {
   await restoreFrom(holding('as it was'), snapshot);
   await expect(restoreFrom(holding('one value rotted'), snapshot)).rejects.toThrow(SnapshotCorruptError);
+});
+
+it('a verified snapshot that reads otherwise now is the failure of a disk, after which the replica may be started again', async () => {
+  const problem = { file: 'snapshot-00000007', problem: 'chunk 0 with a bad checksum', instance: 57 };
+  const drained: LogApplication<null> = {
+    ...holding('as it was'),
+    restore: async (records) => {
+      for await (const _ of records);
+    },
+  };
+  const turned: LoadedSnapshot = {
+    ...snapshot,
+    // biome-ignore lint/correctness/useYield: nothing of it can be read.
+    records: async function* () {
+      throw new SnapshotCorruptError(problem);
+    },
+  };
+  const failure: Error = await restoreFrom(drained, turned).then(
+    () => new Error('it was restored'),
+    (error: Error) => error,
+  );
+  expect(toOperatorError(failure, 'data', 0)).toMatchObject({ code: 'PAXOS_DISK_FAILED', exitCode: 1 });
+  expect(failure.message).toContain(problem.file);
 });
