@@ -125,6 +125,8 @@ export class HeldClaim {
   /** What is to be raised stands in the cell. */
   #announced: boolean;
   #lost: RefusedError | null = null;
+  /** It is being given back by this driver itself: that nobody has it any more is no loss. */
+  #ending = false;
   #stop: () => void = () => undefined;
 
   private constructor(
@@ -211,6 +213,8 @@ export class HeldClaim {
   async #look(): Promise<void> {
     const { claim } = journalOf(await this.#world.readState());
     if (claim?.claim.nonce === this.#claim.nonce) return;
+    // A renewal that was on its way comes to the cell after the end.
+    if (claim === null && this.#ending) return;
     this.#lost =
       claim === null
         ? new RefusedError('The claim of this driver is gone: the upgrade was ended elsewhere.')
@@ -227,6 +231,7 @@ export class HeldClaim {
     const value = JSON.stringify(attempt);
     const over = end || endStates.has(attempt.state);
     const old = over ? await this.#outlived() : [];
+    this.#ending = over;
     const body = {
       guard: [
         { key: keys.claim, instance: this.#instance },
@@ -246,6 +251,7 @@ export class HeldClaim {
     const raw = await this.#world.readState();
     const entry = raw.entries.find(({ key }) => key === attemptKey);
     if (entry?.value !== value) {
+      this.#ending = false;
       await this.#look();
       throw (
         this.#lost ?? new RefusedError('The journal of upgrades was changed by somebody else; nothing more was done.')

@@ -588,6 +588,35 @@ describe('a member that strays from the version from before', () => {
   });
 });
 
+describe('the end of an upgrade', () => {
+  it('is no claim lost when a renewal comes to the cell right after it', async () => {
+    const cell = new FakeCell();
+    await run(cell.world(), toNew());
+    const world = cell.world();
+    let renew = (): void => undefined;
+    let crossed = 0;
+    const crossing: UpgradeWorld = {
+      ...world,
+      every: (_, callback) => {
+        renew = callback;
+        return () => undefined;
+      },
+      write: async (body) => {
+        const done = await world.write(body);
+        // On its way already when the claim is given back.
+        if (done && body.writes?.some(({ key, value }) => key === 'upgrade/claim' && value === null)) {
+          crossed++;
+          renew();
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        return done;
+      },
+    };
+    expect(await finalize(crossing, driver())).toMatchObject({ code: 0, attempt: { state: 'finalized' } });
+    expect(crossed).toBeGreaterThan(0);
+  });
+});
+
 describe('a driver that slept', () => {
   it('restarts nobody once the upgrade was ended elsewhere', async () => {
     const cell = new FakeCell();
