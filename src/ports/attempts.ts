@@ -5,7 +5,7 @@
 import type { AttemptFolderDocument, AttemptManifestDocument } from '../formats/upgrade-body.ts';
 
 export interface AttemptsPort {
-  /** All that is there, sorted by name, what belongs to no attempt included. */
+  /** All that is there, sorted by name, what belongs to no attempt included; folders without a file are not. */
   list(): Promise<readonly AttemptFolderDocument[]>;
   /** Durable when it resolves. A second time it changes nothing. */
   begin(manifest: AttemptManifestDocument): Promise<void>;

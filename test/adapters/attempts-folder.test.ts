@@ -19,6 +19,14 @@ it('clears what no attempt made, as it lists it', async () => {
   expect(await attempts.list()).toEqual([]);
 });
 
+it('lists no folder without a file: a generation that began has taken its state out of one', async () => {
+  mkdirSync(path.join(folder, 'attempts', 'ab'.repeat(16)), { recursive: true });
+  mkdirSync(path.join(folder, 'attempts', 'u-1', 'empty'), { recursive: true });
+  expect(await attemptsFolder(folder).list()).toEqual([]);
+  writeFileSync(path.join(folder, 'attempts', 'u-1', 'empty', 'state'), 'x');
+  expect((await attemptsFolder(folder).list()).map(({ attempt }) => attempt)).toEqual(['u-1']);
+});
+
 it.each(['..', '.', '', '../data', 'u-1/../..', '/etc'])('clears nothing under the name %j', async (name) => {
   mkdirSync(path.join(folder, 'attempts', 'u-1'), { recursive: true });
   writeFileSync(path.join(folder, 'data'), 'x');

@@ -20,7 +20,9 @@ export function attemptsFolder(dataDir: string): AttemptsPort {
         if (error.code === 'ENOENT') return [];
         throw error;
       });
-      return Promise.all(names.sort().map((name) => describe(root, name)));
+      const found = await Promise.all(names.sort().map((name) => describe(root, name)));
+      // A folder without a file is what a new generation took its state out of: there is nothing in it that anybody could take up.
+      return found.filter(({ files }) => files.length > 0);
     },
     begin: async (manifest) => {
       const folder = folderOf(manifest.attempt);
