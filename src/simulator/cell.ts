@@ -66,6 +66,12 @@ export interface CellReport {
   readonly profile: Profile;
   readonly simulatedMs: number;
   readonly events: number;
+  /** Instances of the log that were chosen. */
+  readonly instances: number;
+  /** Snapshots that were taken or received and read back, of all members. */
+  readonly snapshots: number;
+  /** The log begins there at the member that keeps the most of it; 0 while none runs. */
+  readonly logFrom: number;
   /** Client operations answered. */
   readonly operations: number;
   readonly unknown: number;
@@ -377,10 +383,14 @@ export class SimulatedCell {
     if (this.#profile.timerLatenessMs > 0) faults['late-timers'] = 1;
     for (const [kind, count] of Object.entries(this.#network.counts)) if (count > 0) faults[`network-${kind}`] = count;
     const violation = this.#violation;
+    const kept = this.#machines.flatMap(({ log }) => log?.core.firstRetained ?? []);
     return {
       profile: this.#profile,
       simulatedMs: this.#scheduler.nowMs,
       events: this.#scheduler.events,
+      instances: this.#observer.chosenUpTo,
+      snapshots: this.#observer.snapshotsTaken,
+      logFrom: kept.length === 0 ? 0 : Math.min(...kept),
       operations: this.#answered,
       unknown: this.#history.operations.filter(({ outcome }) => outcome === 'unknown').length,
       traceHash: this.#trace.hash(),

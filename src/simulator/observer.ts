@@ -60,6 +60,7 @@ export class Observer {
   /** Of the cell when it was formed. */
   readonly formedLevel: number;
   #level: number;
+  #snapshotsTaken = 0;
   #replayed = 0;
   #masterships = 0;
 
@@ -89,6 +90,11 @@ export class Observer {
 
   levelRaised(level: number): void {
     this.#level = Math.max(this.#level, level);
+  }
+
+  /** Of all replicas, received ones as well. */
+  get snapshotsTaken(): number {
+    return this.#snapshotsTaken;
   }
 
   /** Changes of master so far: how often a process became it. */
@@ -230,6 +236,7 @@ export class Observer {
 
   /** A snapshot of this replica counts from now on, taken or received. */
   snapshotCounts({ name }: Observed, instance: number, sha256: string): void {
+    this.#snapshotsTaken++;
     this.#snapshots.taken(name, instance, sha256);
   }
 

@@ -4,23 +4,17 @@
  *
  * PAXOSCTL_SLICE=2/5 tries each fifth place, from the second on.
  */
-import { spawn } from 'node:child_process';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleProgram } from '../support/bundle-program.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
-import { Counters } from '../support/counters.ts';
 import type { Program } from '../support/replica-child.ts';
 import { nodeStart } from '../support/replica-child.ts';
+import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
 import { buildNewVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
-import type { DriverOrder, DriverReport } from '../support/upgrade-driver.ts';
 
 const hour = { timeout: 3_600_000 };
 const versions = ['0.2.0', '0.3.0'] as const;
-const stepMs = 20_000;
-/** Writes that are acknowledged between one upgrade and the next. */
-const writesBetween = 20;
 
 let others: readonly OtherVersion[] = [];
 let driver: { readonly program: Program; remove(): void };
@@ -33,92 +27,11 @@ afterAll(() => {
   driver?.remove();
 });
 
-type Command = DriverOrder['command'];
-type Ended = DriverReport | 'killed';
-
-/** A cell that is upgraded again and again between two versions, under writers. */
-class Upgrades {
-  readonly #upgrade: UpgradeCell;
-  readonly #load: Counters;
-
-  constructor(upgrade: UpgradeCell) {
-    this.#upgrade = upgrade;
-    this.#load = new Counters(upgrade.cell.urls, 3, 20);
-  }
-
-  /** What every member runs. */
-  async version(): Promise<string> {
-    const all = new Set(await this.#upgrade.versions());
-    expect([...all]).toHaveLength(1);
-    return [...all][0] ?? '';
-  }
-
-  async type(command: Command, to = '', killAt: string | null = null): Promise<Ended> {
-    const { cell, command: exec, stateDirectory } = this.#upgrade;
-    const backupDir = path.join(stateDirectory, 'backups');
-    const order: DriverOrder = { command, to, exec, endpoints: cell.urls, timeoutMs: stepMs, backupDir, killAt };
-    const [file, ...args] = driver.program;
-    const child = spawn(file, args, {
-      env: {
-        PATH: process.env.PATH ?? '',
-        XDG_STATE_HOME: stateDirectory,
-        PAXOSCTL_UPGRADE_ORDER: JSON.stringify(order),
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let stdout = '';
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      stdout += text;
-    });
-    const signal = await new Promise((resolve) => child.once('close', (_, by) => resolve(by)));
-    return signal === 'SIGKILL' ? 'killed' : (JSON.parse(stdout) as DriverReport);
-  }
-
-  /** And it must do what it was asked to. @returns the places that it passed. */
-  async done(command: Command, state: string, to = ''): Promise<readonly string[]> {
-    const ended = await this.type(command, to);
-    expect(ended, command).toMatchObject({ code: 0, state });
-    return (ended as DriverReport).places;
-  }
-
-  async writeOn(): Promise<void> {
-    const { total } = this.#load;
-    await until('writes go on', () => this.#load.total >= total + writesBetween);
-  }
-
-  /** Nothing is open, nothing is left, everybody has the same. */
-  async clean(version: string, state: string | null): Promise<void> {
-    expect(await this.version()).toBe(version);
-    const scanned = await this.#upgrade.run(['upgrade', 'scan', '--json']);
-    expect(scanned.code, scanned.stderr).toBe(0);
-    const { members }: { members: { folders: unknown[] }[] } = JSON.parse(scanned.stdout);
-    expect(members.map(({ folders }) => folders)).toEqual([[], [], []]);
-    const { url } = await this.#upgrade.cell.master();
-    const answer = await fetch(`${url}/v1/upgrade`);
-    const journal = (await answer.json()) as { entries: { key: string; value: string }[] };
-    const open = journal.entries.filter(({ key }) => key === 'upgrade/current' || key === 'upgrade/claim');
-    expect(open).toEqual([]);
-    if (state !== null) {
-      const attempts = journal.entries.filter(({ key }) => key.startsWith('upgrade/attempt/'));
-      const newest = attempts
-        .map(({ value }) => JSON.parse(value))
-        .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-      expect(newest[0]).toMatchObject({ state });
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.#upgrade.settled();
-    await this.#upgrade.cell.agreement();
-    expect(await this.#load.stop()).toEqual([]);
-  }
-}
-
-const withUpgrades = (use: (upgrades: Upgrades, cell: CellProcess) => Promise<void>): Promise<void> =>
+const withUpgrades = (use: (upgrades: TypedUpgrades, cell: CellProcess) => Promise<void>): Promise<void> =>
   withCell({ replicas: 3 }, async (cell) => {
     const upgrade = await UpgradeCell.of(cell, ...others);
     try {
-      const upgrades = new Upgrades(upgrade);
+      const upgrades = new TypedUpgrades(upgrade, driver.program);
       await use(upgrades, cell);
       await upgrades.end();
     } finally {
@@ -133,6 +46,9 @@ function sliceOf(places: readonly string[]): readonly string[] {
 }
 
 const other = (version: string): string => (version === versions[0] ? versions[1] : versions[0]);
+/** What a failure shows: what was refused, and why. */
+const reasonOf = (ended: Awaited<ReturnType<TypedUpgrades['type']>>): string =>
+  ended === 'killed' ? ended : (ended.reason ?? 'no reason');
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function told(what: string, places: readonly string[], reached: number, tried: number): void {
@@ -159,10 +75,10 @@ describe('a driver killed at every step', () => {
         // Killed before the journal had a word of it: nothing is open.
         const began = second === 'killed' || second.reason?.includes('No upgrade is open') !== true;
         if (then === 'abort') {
-          if (began) expect(second, place).toMatchObject({ code: 0, state: 'aborted-clean' });
+          if (began) expect(second, `${place}: ${reasonOf(second)}`).toMatchObject({ code: 0, state: 'aborted-clean' });
           await upgrades.clean(from, began ? 'aborted-clean' : null);
         } else {
-          if (began) expect(second, place).toMatchObject({ code: 0, state: 'upgraded' });
+          if (began) expect(second, `${place}: ${reasonOf(second)}`).toMatchObject({ code: 0, state: 'upgraded' });
           else await upgrades.done('run', 'upgraded', to);
           await upgrades.done('finalize', 'finalized');
           await upgrades.clean(to, 'finalized');
@@ -191,7 +107,7 @@ describe('a driver killed at every step', () => {
         else say(`not reached: ${place}`);
         const second = await upgrades.type('abort');
         const over = second !== 'killed' && second.reason?.includes('No upgrade is open') === true;
-        if (!over) expect(second, place).toMatchObject({ code: 0, state: 'aborted-clean' });
+        if (!over) expect(second, `${place}: ${reasonOf(second)}`).toMatchObject({ code: 0, state: 'aborted-clean' });
         await upgrades.clean(from, 'aborted-clean');
         await upgrades.writeOn();
       }
@@ -217,7 +133,7 @@ describe('a driver killed at every step', () => {
           else say(`not reached: ${place}`);
           const second = await upgrades.type('finalize');
           const over = second !== 'killed' && second.reason?.includes('No upgrade is open') === true;
-          if (!over) expect(second, place).toMatchObject({ code: 0, state: 'finalized' });
+          if (!over) expect(second, `${place}: ${reasonOf(second)}`).toMatchObject({ code: 0, state: 'finalized' });
         }
         await upgrades.clean(versions[0], 'finalized');
         await until('the level is in force everywhere', async () =>

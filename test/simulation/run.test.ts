@@ -25,6 +25,7 @@ const reportOf = (seed: number | string, violated = false): CellReport => ({
   strikes: [],
   halts: [],
   transitions: {},
+  ...{ instances: 0, snapshots: 0, logFrom: 0 },
   healedAfterMs: 1,
 });
 

@@ -47,6 +47,7 @@ class PretendedRunner implements CellRunner {
       violation: this.#fails(cell, strikes)
         ? { property: 'agreement', message: 'agreement: it broke', facts: {}, atMs, trace: [] }
         : null,
+      ...{ instances: 0, snapshots: 0, logFrom: 0 },
       healedAfterMs: null,
     };
   }

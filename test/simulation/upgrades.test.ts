@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { SimulatedCell } from '../../src/simulator/cell.ts';
 import { calmNetwork } from '../../src/simulator/network-faults.ts';
+import { monthsAfter } from '../support/simulated-months.ts';
 
 const bare = (violation: object | null) => (violation === null ? null : { ...violation, trace: [] });
 
@@ -32,6 +33,24 @@ describe('a cell that later versions have formed', () => {
     expect(bare(violation)).toBeNull();
     expect(faults['upgrade-at-last']).toBe(1);
     expect(halts.filter(({ code }) => code !== 'PAXOS_VERSION_REFUSED')).toEqual([]);
+  });
+});
+
+describe('a long time after an upgrade that was killed', () => {
+  test.each([
+    ['resume', { call: 30, after: true }],
+    ['abort', { call: 60, after: false }],
+  ] as const)('and brought to its end by %s, the next one finds nothing of it', async (then, kill) => {
+    const months = { seed: `months/${then}`, kill, then, hours: 0.2, leaseMs: 2_000 };
+    const { faults, instances, logFrom, snapshots, violation } = await monthsAfter(months);
+    expect(bare(violation)).toBeNull();
+    // Both upgrades ended as they were to, and the one that every run makes at last.
+    expect(faults).toMatchObject({ 'upgrade-killed': 1, 'upgrade-sequence': 2, 'upgrade-at-last': 1, 'crash-all': 4 });
+    expect(faults[then === 'abort' ? 'upgrade-aborted' : 'upgrade-finalized']).toBe(then === 'abort' ? 1 : 2);
+    // Of what the first one saw, nobody's log has anything left.
+    expect(instances).toBeGreaterThan(1_500);
+    expect(snapshots).toBeGreaterThan(3 * 5);
+    expect(logFrom).toBeGreaterThan(instances / 2);
   });
 });
 

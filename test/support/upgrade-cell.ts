@@ -61,9 +61,10 @@ export class UpgradeCell {
     const it = new UpgradeCell(cell, others, server);
     server.on('request', (request, response) => {
       const url = new URL(request.url ?? '/', 'http://localhost');
-      void it
-        .#restart(url.searchParams.get('name') ?? '', url.searchParams.get('version') ?? '')
-        .then(() => response.end('done'));
+      const asked = url.searchParams.get('name') ?? '';
+      // The port may have been somebody else's a moment ago, who is still asked for there.
+      if (!cell.members.some(({ name }) => name === asked)) return void response.writeHead(404).end();
+      void it.#restart(asked, url.searchParams.get('version') ?? '').then(() => response.end('done'));
     });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     return it;
