@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import type { Epoch } from '../core/consensus/identity.ts';
-import { UsageError } from '../errors/index.ts';
+import { OperatorError, UsageError } from '../errors/index.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import { DiskError } from '../ports/disk.ts';
@@ -14,6 +14,7 @@ import type { OfflineWorld } from '../ports/world.ts';
 import { inspect } from '../storage/formation.ts';
 import { readRehearsal } from '../storage/rehearsal-source.ts';
 import type { LogApplication } from './application.ts';
+import { refuseLevel } from './rehearsal.ts';
 
 /** Where one directory comes to. */
 export interface ReplayedDirectory {
@@ -56,7 +57,7 @@ export interface ReplayOptions {
 }
 
 /**
- * @throws {UsageError} (exit 2) for what is no data directory of a formed member, or whose log is not whole from its snapshot on.
+ * @throws {VersionRefusedError} (exit 22) for data of a level that this program does not speak; {UsageError} (exit 2) for what is no data directory of a formed member, or whose log is not whole from its snapshot on.
  */
 export async function replayDirectories(
   folders: readonly string[],
@@ -140,12 +141,13 @@ class Replay {
       if (manifest === null || manifest.state !== 'formed') {
         throw new UsageError(`Folder ${directory} is not the data directory of a member.`, { facts: { directory } });
       }
+      refuseLevel(manifest, directory);
       const source = await readRehearsal(disk, manifest, world.digest);
       const application = makeApplication(manifest);
       if (source.base !== null) await application.restore(source.base.records());
       return new Replay(directory, manifest, { application, source, digest: world.digest });
     } catch (error) {
-      if (error instanceof UsageError) throw error;
+      if (error instanceof OperatorError) throw error;
       if (!(error instanceof DiskError) && !(error instanceof Error && /Error$/.test(error.name))) throw error;
       throw new UsageError(`Data directory ${directory} cannot be replayed: ${(error as Error).message}.`, {
         facts: { directory },

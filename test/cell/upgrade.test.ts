@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
+import { cli } from '../commands/run-cli.ts';
 import { CellClient, keyPath } from '../support/cell-client.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { nodeStart } from '../support/replica-child.ts';
@@ -88,6 +89,8 @@ describe('an upgrade of real processes', () => {
       await member.terminate();
       member.program = nodeStart;
       expect(await member.startAndEnd()).toMatchObject({ code: 22 });
+      const replayed = await cli(['replay', member.directory]);
+      expect([replayed.code, replayed.stderr]).toEqual([22, expect.stringContaining('is of level 2')]);
       expect(member.log()).toContain('level 2');
       member.program = upgrade.program(newVersion);
       member.start();

@@ -4,6 +4,7 @@
  */
 import { type CellReport, SimulatedCell } from '../../src/simulator/cell.ts';
 import type { Strike } from '../../src/simulator/faults/strike.ts';
+import { calmNetwork } from '../../src/simulator/network-faults.ts';
 import type { UpgradeKind } from '../../src/simulator/operators/upgrade-order.ts';
 import type { Profile } from '../../src/simulator/profile.ts';
 
@@ -33,6 +34,8 @@ export function monthsAfter({ seed, kill, then, hours, leaseMs }: Months): Promi
     ...{ snapshotLogBytes: 250_000, segmentBytes: 64 * 1024, flushMeanMs: 1, checkEveryMs: 40 * leaseMs },
     // Busy while operators are, and for the rest of the time as a cell is of which programs ask little.
     ...{ clients: 4, thinkMs: leaseMs },
+    // A first try that is refused, since somebody is not heard just then, is not killed.
+    network: calmNetwork,
   };
   const cell = new SimulatedCell({
     ...{ seed, replicas: 3, hours, mode: null, operationsMin: 0 },
