@@ -11,7 +11,8 @@ function slow(world: FaultWorld, { member, flushMs, chance, forMs }: Slowness, k
   const { knobs } = machine.disk;
   knobs.slowFlushChance = chance;
   knobs.slowFlushMs = [flushMs / 2, flushMs];
-  machine.slowUntilMs = world.nowMs + forMs + flushMs;
+  // A slower one that struck before may have operations under way for longer.
+  machine.slowUntilMs = Math.max(machine.slowUntilMs, world.nowMs + forMs + flushMs);
   world.later(forMs, () => {
     knobs.slowFlushChance = 0;
   });
