@@ -260,6 +260,7 @@ export interface ReplicaStatusDocument extends OperatingDocument {
   readonly name: string;
   readonly cell: { readonly id: string | null; readonly name: string; readonly generation: number };
   readonly role: RoleDocument;
+  /** Whether the cell counts on its vote now: false until the change that gives it one governs. */
   readonly voting: boolean;
   readonly incarnation: number;
   readonly boot: { readonly number: number; readonly id: string };

@@ -477,7 +477,7 @@ export class DatabaseService implements ReplicaService {
       name,
       cell: host.cell,
       role: this.#role(held),
-      voting: core.participation === 'voting' && !log.stopped && !host.removed(),
+      voting: core.isCountedOn && !log.stopped && !host.removed(),
       incarnation,
       boot: host.boot,
       epoch: core.epoch,

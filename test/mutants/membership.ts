@@ -23,6 +23,25 @@ export const membership: readonly Mutant[] = [
     killedBy: [directed],
   },
   {
+    id: 'P44-counted-on-too-early',
+    pitfalls: ['P44'],
+    title: 'a replica says that its vote is counted on as soon as it has learned the change that gives it one',
+    wrong:
+      'A script that goes on with the next member takes the majority away that is wanted until the change governs.',
+    edits: [
+      {
+        file: consensus('replica'),
+        find: "this.participation === 'voting' && voters(this.configuration).has(this.#context.self)",
+        replace: "this.participation === 'voting'",
+      },
+    ],
+    killedBy: [directed],
+    blind: {
+      explorer: 'what a status says is not asked there',
+      simulator: 'its operators ask what governs',
+    },
+  },
+  {
     id: 'P44-alpha-of-the-new-configuration',
     pitfalls: ['P44'],
     title: 'a configuration governs after its own α, not after that of the one before',

@@ -30,6 +30,7 @@ import { Outbox } from './outbox.ts';
 import { Participation } from './participation.ts';
 import type { ParticipationState } from './participation-machine.ts';
 import { partingNonce } from './parting.ts';
+import { voters } from './quorum.ts';
 import type { Value } from './value.ts';
 
 /** A lost end waits so long for an answer before it is said again. */
@@ -507,6 +508,11 @@ export class Replica {
 
   get participation(): ParticipationState {
     return this.#participation.state;
+  }
+
+  /** Whether the cell counts on its vote already: what gives it one is learned alpha instances before it governs (P44). */
+  get isCountedOn(): boolean {
+    return this.participation === 'voting' && voters(this.configuration).has(this.#context.self);
   }
 
   /** Why it halted: the item of which nobody can tell any more what was accepted. */

@@ -4,6 +4,7 @@ import { incarnationToCome, memberId } from '../../../src/core/consensus/configu
 import { ConfigurationHistory } from '../../../src/core/consensus/configuration-history.ts';
 import type { CellTimeMs, Epoch, Instance, RequestId } from '../../../src/core/consensus/identity.ts';
 import type { SnapshotHandle } from '../../../src/core/consensus/input.ts';
+import { noop, type Value } from '../../../src/core/consensus/value.ts';
 import { ballotText } from '../../support/core-text.ts';
 import { configurationOf, LogCell, memberNamed, threeReplicaCell } from '../../support/log-cell.ts';
 import { LoneReplica } from '../../support/lone-replica.ts';
@@ -83,6 +84,24 @@ describe('P44: what is chosen at i governs from i + alpha on', () => {
     expect(a.core.chosenUpTo).toBeGreaterThanOrEqual((outcome as { instance: number }).instance + alpha - 1);
     expect(a.core.configuration.members).toHaveLength(4);
     cell.runUntil('d takes part', () => cell.member('d').core.participation === 'voting');
+  });
+
+  test('who has learned that it votes is counted on when that governs, and not before', () => {
+    // Whoever takes another one away as soon as this one says that it votes: until then the old majority is wanted.
+    const names = ['a', 'b', 'c'];
+    const d = new LoneReplica({ self: 'd', names: [...names, memberNamed('d', 'learner')], alpha });
+    const give = { kind: 'configuration' as const, configuration: four };
+    const choose = (instance: number, value: Value): void => {
+      d.deliver('a', accept({ ballot: '1.a', instance, value }));
+      d.persist();
+      d.deliver('a', commit({ ballot: '1.a', chosen: instance }));
+    };
+    expect(d.core.isCountedOn).toBe(false);
+    choose(1, give);
+    choose(2, noop);
+    expect([d.core.participation, d.core.isCountedOn]).toEqual(['voting', false]);
+    choose(3, noop);
+    expect([d.core.chosenUpTo, d.core.isCountedOn]).toEqual([alpha, true]);
   });
 
   test('the old majority chooses the filling, the new one what follows', () => {
