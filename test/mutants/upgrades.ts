@@ -210,6 +210,21 @@ export const upgrades: readonly Mutant[] = [
     blind,
   },
   {
+    id: 'residue-of-nobody',
+    pitfalls: [],
+    title: 'where nobody says who the members are, nothing of another attempt is left on them',
+    wrong: 'One moment without an answer, and an upgrade goes on over a snapshot of months ago (PML §7).',
+    edits: [
+      {
+        file: 'src/operator/upgrade/scan-all.ts',
+        find: 'await world.see(known);',
+        replace: 'await world.see(known.slice(known.length));',
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
     id: 'backup-as-young-as-its-record',
     pitfalls: [],
     title: 'the age of a backup counts from when the cell heard of it',

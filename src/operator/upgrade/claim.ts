@@ -213,8 +213,8 @@ export class HeldClaim {
   async #look(): Promise<void> {
     const { claim } = journalOf(await this.#world.readState());
     if (claim?.claim.nonce === this.#claim.nonce) return;
-    // A renewal that was on its way comes to the cell after the end.
-    if (claim === null && this.#ending) return;
+    // A renewal that was on its way comes to the cell after the end, or when the next upgrade has begun already.
+    if (this.#ending && claim?.claim.attempt !== this.#claim.attempt) return;
     this.#lost =
       claim === null
         ? new RefusedError('The claim of this driver is gone: the upgrade was ended elsewhere.')

@@ -250,7 +250,7 @@ class Driver {
   }
 
   async #scan({ turn }: Extract<Action, { do: 'scan' }>): Promise<null> {
-    const scanned = { turn, findings: await foreignResidue(this.#world, this.#attempt.attempt) };
+    const scanned = { turn, findings: await foreignResidue(this.#world, this.#attempt) };
     this.#session = { ...this.#session, scanned };
     return null;
   }

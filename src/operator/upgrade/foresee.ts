@@ -50,7 +50,7 @@ export async function foresee(
       case 'scan':
         session = {
           ...session,
-          scanned: { turn: action.turn, findings: await foreignResidue(world, attempt.attempt) },
+          scanned: { turn: action.turn, findings: await foreignResidue(world, attempt) },
         };
         break;
       default:

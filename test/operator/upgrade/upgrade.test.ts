@@ -145,6 +145,35 @@ describe('upgrade run', () => {
     expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
   });
 
+  it('takes no moment at which nobody answers for a look that found nothing left', async () => {
+    for (let blinkAt = 1; ; blinkAt++) {
+      const cell = new FakeCell();
+      const world = cell.world();
+      let looks = 0;
+      const blinking: UpgradeWorld = {
+        ...world,
+        // The members are then those that the driver knows of by itself.
+        see: async (known) => {
+          const seen = await world.see(known);
+          if (!cell.state().entries.some(({ key }) => key === 'upgrade/current') || ++looks !== blinkAt) return seen;
+          const members = known.map((it) => ({ member: { ...it, role: 'voter' as const }, status: null, why: 'slow' }));
+          return { ...seen, members, master: null };
+        },
+        scan: async (member) => {
+          if (looks === blinkAt) throw new UnreachableError('slow');
+          return world.scan(member);
+        },
+      };
+      cell.restart = (it, member, version, request) => {
+        honest(it, member, version, request);
+        if (member.name === 'n1') cell.member('n2').attempts.set('u-march', ['snapshot-from-march']);
+      };
+      const driven = await run(blinking, toNew());
+      expect(driven.reason, `nobody answered at look ${blinkAt}`).toContain('n2 attempts/u-march: 1 files');
+      if (looks < blinkAt) return;
+    }
+  });
+
   it('begins nothing when the target does not speak the level of the cell', async () => {
     const cell = new FakeCell();
     await expect(run(cell.world(), toNew({ levels: { min: 2, max: 3 } }))).rejects.toMatchObject({
@@ -589,7 +618,20 @@ describe('a member that strays from the version from before', () => {
 });
 
 describe('the end of an upgrade', () => {
-  it('is no claim lost when a renewal comes to the cell right after it', async () => {
+  it.each([
+    ['right after it', async (_cell: FakeCell, renewed: () => Promise<void>) => renewed()],
+    [
+      'while somebody drives the next one already',
+      async (cell: FakeCell, renewed: () => Promise<void>) => {
+        const world = cell.world();
+        const backup: UpgradeWorld['backup'] = async (attempt) => {
+          await renewed();
+          return world.backup(attempt);
+        };
+        expect(await run({ ...world, backup }, toNew({ to: '0.3.0' }))).toMatchObject({ code: 0 });
+      },
+    ],
+  ])('is no claim lost when a renewal comes to the cell %s', async (_, crosses) => {
     const cell = new FakeCell();
     await run(cell.world(), toNew());
     const world = cell.world();
@@ -606,8 +648,10 @@ describe('the end of an upgrade', () => {
         // On its way already when the claim is given back.
         if (done && body.writes?.some(({ key, value }) => key === 'upgrade/claim' && value === null)) {
           crossed++;
-          renew();
-          await new Promise((resolve) => setImmediate(resolve));
+          await crosses(cell, async () => {
+            renew();
+            await new Promise((resolve) => setImmediate(resolve));
+          });
         }
         return done;
       },

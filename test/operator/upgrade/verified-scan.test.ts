@@ -2,8 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { CheckIncompleteError, OperatorError, UnreachableError } from '../../../src/errors/index.ts';
 import type { AttemptScanDocument } from '../../../src/formats/upgrade-body.ts';
+import { scanAll } from '../../../src/operator/upgrade/scan-all.ts';
 import { type ScanAsker, verifiedScan } from '../../../src/operator/upgrade/verified-scan.ts';
+import type { UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
 import { isSigned, signed } from '../../../src/runtime/signed-scan.ts';
+import { FakeCell } from './fake-cell.ts';
 
 const secret = Buffer.from('secret of the members');
 const members = [
@@ -124,5 +127,19 @@ describe('the driver of an upgrade', () => {
     const failed = verifiedScan(ask, 'http://n1', members);
     await expect(failed).rejects.toBeInstanceOf(CheckIncompleteError);
     await expect(failed).rejects.toBeInstanceOf(OperatorError);
+  });
+});
+
+describe('all members', () => {
+  it('were not all asked where one answers in the place of another', async () => {
+    const fake = new FakeCell();
+    const world = fake.world();
+    const scan: UpgradeWorld['scan'] = (member) =>
+      world.scan(member.url === 'http://n2' ? { url: 'http://n1' } : member);
+    const { findings, scans } = await scanAll({ ...world, scan }, fake.members);
+    expect(scans.map(({ member }) => member)).toEqual(['n1', 'n3']);
+    expect(findings).toMatchObject([
+      { member: 'n2', unknown: true, problem: expect.stringContaining('n1 answers at') },
+    ]);
   });
 });
