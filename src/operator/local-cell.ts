@@ -68,6 +68,7 @@ export interface LocalCellOptions {
 interface Child {
   readonly name: string;
   readonly port: number;
+  readonly url: string;
   process: ChildProcess | null;
   startedAt: number;
   restartMs: number;
@@ -103,7 +104,8 @@ export function shapeOf(directory: string, asked: Partial<CellShape>): CellShape
   return shape;
 }
 
-function recordedShape(directory: string): CellShape | null {
+/** Null where the folder is none of a cell. */
+export function recordedShape(directory: string): CellShape | null {
   let text: string;
   try {
     text = readFileSync(path.join(directory, 'cell.json'), 'utf8');
@@ -114,6 +116,16 @@ function recordedShape(directory: string): CellShape | null {
   const { replicas, basePort } = JSON.parse(text) as CellShape;
   return { replicas, basePort };
 }
+
+/** As whom, and where, its members know each other. */
+export const membersIn = ({
+  replicas,
+  basePort,
+}: CellShape): readonly { readonly name: string; readonly port: number; readonly url: string }[] =>
+  Array.from({ length: replicas }, (_, at) => {
+    const port = basePort + at + 1;
+    return { name: `n${at + 1}`, port, url: `http://${host}:${port}` };
+  });
 
 /** @throws {AddressInUseError} naming the first of the cell's ports that somebody listens on. */
 export async function refuseUsedPorts({ replicas, basePort }: CellShape): Promise<void> {
@@ -140,9 +152,10 @@ export class LocalCell {
     this.#ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    this.#children = Array.from({ length: options.shape.replicas }, (_, at) => ({
-      name: `n${at + 1}`,
-      port: options.shape.basePort + at + 1,
+    this.#children = membersIn(options.shape).map(({ name, port, url }) => ({
+      name,
+      port,
+      url,
       process: null,
       startedAt: 0,
       restartMs: restartMsMin,
@@ -153,9 +166,9 @@ export class LocalCell {
   }
 
   get members(): LocalMember[] {
-    return this.#children.map(({ name, port, process: child }) => ({
+    return this.#children.map(({ name, url, process: child }) => ({
       name,
-      url: `http://${host}:${port}`,
+      url,
       directory: path.join(this.#options.directory, name),
       pid: child?.pid ?? null,
     }));

@@ -76,7 +76,9 @@ describe('the program of a member', () => {
     process.kill(cell.members[0]?.pid ?? 0, 'SIGKILL');
     await until('it says why', () => events.some((it) => it.kind === 'line' && it.text.includes('programs.json')));
     expect(cell.members[0]?.pid).toBeNull();
-    await expect(localRestart(folder, own)('n1', '0.2.0')).rejects.toMatchObject({ exitCode: 5 });
+    await expect(
+      localRestart(folder, own)({ name: 'n1', url: 'http://127.0.0.1:7401' }, '0.2.0'),
+    ).rejects.toMatchObject({ exitCode: 5 });
     expect(readFileSync(path.join(folder, 'programs.json'), 'utf8')).toBe('gone');
     writeFileSync(path.join(folder, 'programs.json'), list);
     await until('it runs again', () => cell.members[0]?.pid !== null);

@@ -14,7 +14,7 @@ import { getJson } from '../replica-http.ts';
 import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
 import { verifyChecksums } from '../verify-checksums.ts';
 import { doctorFindings } from './doctor-findings.ts';
-import type { Attempt } from './journal.ts';
+import type { Attempt, MemberProgress } from './journal.ts';
 import { filledIn, runCommand } from './restart-command.ts';
 import { type Seen, seenIn } from './seen.ts';
 import { type Asked, type ScanAsker, verifiedScan } from './verified-scan.ts';
@@ -27,7 +27,7 @@ export interface CellWorldOptions {
   /** Reads a saved snapshot whole. */
   readonly verifySnapshot: SaveOptions['verify'];
   /** The built-in restart of a local cell; null with COMMAND or by hand. */
-  readonly local: ((name: string, version: string) => Promise<string>) | null;
+  readonly local: ((member: MemberProgress, version: string) => Promise<string>) | null;
   /** By hand: tells the operator what to restart. */
   readonly onManual: (request: RestartRequest) => void;
 }
@@ -150,7 +150,7 @@ async function restart({ local, onManual }: CellWorldOptions, request: RestartRe
     onManual(request);
     return `it was left to you to restart ${member.name} with version ${version}`;
   }
-  if (attempt.how === 'local' && local !== null) return local(member.name, version);
+  if (attempt.how === 'local' && local !== null) return local(member, version);
   if (attempt.exec === null) throw new RefusedError('The journal has no COMMAND: give --exec.');
   return (await runCommand(filledIn(attempt.exec, request), timeoutMs)).text;
 }

@@ -12,7 +12,7 @@ import { cellWorld, staleJournal } from './cell-world.ts';
 import { type JournalState, journalOf } from './claim.ts';
 import type { Driven, DriverEvents } from './driver.ts';
 import { type Attempt, nextCommands } from './journal.ts';
-import { type LocalProgram, localRestart } from './local-restart.ts';
+import { type LocalProgram, localRestart, refuseOtherCell } from './local-restart.ts';
 import { preflightDefaults } from './preflight.ts';
 import { checkCommand } from './restart-command.ts';
 import { scanAll } from './scan-all.ts';
@@ -64,9 +64,9 @@ export function withUpgrade<Result>(
       flags,
       backupDir: flags.backupDir ?? path.join(stateDirectory(), 'upgrade-backups'),
       verifySnapshot: around.verifySnapshot,
-      local: (name, version) => {
+      local: (member, version) => {
         restartLocally ??= localRestart(directory, around.own);
-        return restartLocally(name, version);
+        return restartLocally(member, version);
       },
       onManual: around.onManual,
     });
@@ -102,6 +102,16 @@ function checkedHow(flags: RunFlags, { own }: Surroundings): Attempt['how'] {
   return how;
 }
 
+/** Before anything is begun. @throws {RefusedError} where the built-in restart would be that of another cell. */
+async function refuseOtherFolder(how: Attempt['how'], { cellDir }: RunFlags, world: UpgradeWorld): Promise<void> {
+  if (how !== 'local') return;
+  const { members } = await world.see([]);
+  refuseOtherCell(
+    localCellDirectory(cellDir),
+    members.map(({ member }) => member),
+  );
+}
+
 const ownLevels = (to: string, { own }: Surroundings): Pick<RunRequest, 'levels'> =>
   own.version === to ? { levels: supportedLevels } : {};
 
@@ -109,20 +119,23 @@ type RunFlags = UpgradeFlags & { readonly to: string; readonly rehearse: string 
 
 /** What would be done and what is in its way. `run`: also what only a run needs, as `--dry-run` of it. */
 export function planUpgrade(flags: RunFlags, around: Surroundings, { run: dry }: { run: boolean }): Promise<Plan> {
-  if (dry || flags.exec !== undefined || flags.manual) checkedHow(flags, around);
-  else if (flags.rehearse !== undefined) checkCommand(flags.rehearse);
+  const isAsked = dry || flags.exec !== undefined || flags.manual;
+  const how = isAsked ? checkedHow(flags, around) : null;
+  if (how === null && flags.rehearse !== undefined) checkCommand(flags.rehearse);
   return withUpgrade(flags, around, async (world, { options }) => {
     const { to, rehearse = null } = flags;
     const levels = ownLevels(to, around);
     const { journal, seen: _, ...planned } = await plan(world, { to, options, rehearse, thorough: true, ...levels });
     if (dry) refuseOpen(journal);
+    if (how !== null) await refuseOtherFolder(how, flags, world);
     return planned;
   });
 }
 
 export function runUpgrade(flags: RunFlags, around: Surroundings): Promise<Driven> {
   const how = checkedHow(flags, around);
-  return withUpgrade(flags, around, (world, request) => {
+  return withUpgrade(flags, around, async (world, request) => {
+    await refuseOtherFolder(how, flags, world);
     const { exec = null } = request;
     const levels = ownLevels(flags.to, around);
     if (levels.levels === undefined && flags.rehearse === undefined) {
