@@ -17,7 +17,7 @@ export default class UpgradeStatus extends CellCommand {
     const { claim } = journal;
     const driver = claim === null ? null : { name: claim.claim.driver, heardMsAgo: claim.ageMs };
     const document = { stale, ...documentOf(journal.current?.attempt ?? null, journal.level, driver) };
-    if (!this.jsonEnabled()) await showUpgrade(document);
+    if (!this.jsonEnabled()) await showUpgrade(document, { stale });
     return document;
   }
 }

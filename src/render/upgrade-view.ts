@@ -99,7 +99,14 @@ const textOf = ({ member, step, detail }: Step): string =>
 
 const lineOf = (step: Step): string => `${marks[step.state]} ${textOf(step)}`;
 
-export async function showUpgrade(document: UpgradeDocument): Promise<void> {
+/** Of what is shown then, "no upgrade is open" included. */
+const tellStale = (stale: boolean): void => {
+  if (!stale) return;
+  process.stderr.write('Nobody is master: this is what some replica knows, and may be older than the last word.\n');
+};
+
+export async function showUpgrade(document: UpgradeDocument, { stale = false } = {}): Promise<void> {
+  tellStale(stale);
   if (document.attempt === null) return writeResult('no upgrade is open\n');
   const { attempt, driver, from, level, startedAt, startedBy, state, stop, to } = document;
   const lines = [
@@ -127,8 +134,7 @@ export async function showPlan(plan: Plan): Promise<void> {
 }
 
 export async function showHistory(attempts: readonly Attempt[], { stale }: { readonly stale: boolean }): Promise<void> {
-  if (stale)
-    process.stderr.write('Nobody is master: this is what some replica knows, and may be older than the last word.\n');
+  tellStale(stale);
   const rows = attempts.map(({ attempt, endedBy, from, to, state, startedBy, startedAt, changedAt, stop }) => [
     attempt,
     `${from} -> ${to}`,

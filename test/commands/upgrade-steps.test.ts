@@ -1,7 +1,7 @@
 /** What an upgrade shows while it goes on: each step with one sign, which says how it ended, on a terminal and elsewhere. */
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { stepsView } from '../../src/render/upgrade-view.ts';
+import { documentOf, showHistory, showUpgrade, stepsView } from '../../src/render/upgrade-view.ts';
 
 const { isTTY } = process.stderr;
 afterEach(() => {
@@ -29,4 +29,18 @@ describe.each([
       '✖ n1 restart: was not restarted\n',
     ]);
   });
+});
+
+it.each([
+  ['status', () => showUpgrade(documentOf(null, 1, null), { stale: true })],
+  ['history', () => showHistory([], { stale: true })],
+])('%s says that nobody is master, and that it may be old what is shown', async (_, show) => {
+  const told: string[] = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => told.push(String(text)) > 0);
+  vi.spyOn(process.stdout, 'write').mockImplementation((_text, done?: unknown) => {
+    if (typeof done === 'function') done();
+    return true;
+  });
+  await show();
+  expect(told.join('')).toContain('may be older than the last word');
 });
