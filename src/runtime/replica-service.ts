@@ -549,8 +549,9 @@ export class DatabaseService implements ReplicaService {
     const { log } = this.#options;
     const { core } = log;
     if (this.#options.host.removed()) return 'removed';
-    if (log.stopped) return 'halted';
     if (core.participation !== 'voting') return core.participation;
+    // It is about to end, as it was told to: nothing that waiting does not mend, as it would be of one that has halted.
+    if (log.stopped) return 'replica';
     if (serving || core.state === 'handing-over') return 'master';
     return core.state === 'following' || core.state === 'serving' || core.state === 'boosting'
       ? 'replica'

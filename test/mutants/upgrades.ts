@@ -210,6 +210,22 @@ export const upgrades: readonly Mutant[] = [
     blind,
   },
   {
+    id: 'judged-by-the-boot-of-before',
+    pitfalls: [],
+    title: 'what a replica says of itself while it ends is held against its restart',
+    wrong: 'Every third upgrade whose COMMAND does not wait puts a sound member back, and stops.',
+    edits: [
+      {
+        file: 'src/operator/upgrade/judge.ts',
+        find: '    judgeIdentity(progress, status, seen) ??',
+        replace:
+          "    (finalRoles.has(status.role) ? doubt('it ends') : null) ??\n    judgeIdentity(progress, status, seen) ??",
+      },
+    ],
+    killedBy: [driver],
+    blind,
+  },
+  {
     id: 'residue-of-nobody',
     pitfalls: [],
     title: 'where nobody says who the members are, nothing of another attempt is left on them',

@@ -6,6 +6,7 @@ const members = ['n1', 'n2', 'n3'].map((name) => ({ name, role: 'voter', incarna
 
 interface Situation {
   readonly serving?: boolean;
+  readonly stopped?: boolean;
   readonly participation?: string;
   readonly master?: string | null;
   readonly drained?: readonly string[];
@@ -14,21 +15,41 @@ interface Situation {
   readonly changed?: object;
 }
 
+const drain = (): undefined => undefined;
+
 /** Of n3. */
-function service({ serving = false, participation = 'voting', master = null, successor = null, changed }: Situation) {
+function service({ participation = 'voting', master = null, successor = null, changed, ...so }: Situation) {
+  const { serving = false, stopped = false } = so;
   const configuration = { members, leaseMs: 500 };
   const core = {
     ...{ participation, configuration, lost: null, isSetAside: false, state: 'following', epoch: 4 },
     configurations: [{ from: 1, configuration }],
     ...{ master: () => master, handOverCandidate: () => successor, cellTimeMs: () => 0 },
+    ...{ isCountedOn: true, ballot: { round: 1, name: 'n3', incarnation: 1 }, bad: [], isWhole: true, missingUpTo: 0 },
+    ...{ leaseRemainingMs: () => 0, unheard: () => [] },
   };
   return new DatabaseService({
     self: 'n3#1',
-    log: { core, isServing: () => serving, stopped: false, frozen: null, silent: false, drain: () => undefined },
-    database: { system: new Map(), sessionsDue: () => [] },
+    log: {
+      core,
+      isServing: () => serving,
+      stopped,
+      ...{ frozen: null, silent: false, catchUp: null, logChain: '' },
+      drain,
+    },
+    database: { system: new Map(), sessionsDue: () => [], checksumHex: () => '' },
     clocks: { now: () => ({ monotonicMs: 0, wallMs: 0 }), schedule: () => ({ cancel: () => undefined }) },
-    selfCheck: { close: () => undefined },
-    host: { removed: () => false },
+    selfCheck: { close: () => undefined, status: () => null },
+    host: {
+      ...{
+        removed: () => false,
+        readOnly: () => false,
+        warnings: () => [],
+        peers: () => [],
+        snapshotInstance: () => 0,
+      },
+      ...{ flushMs: () => ({ p50: 0, p99: 0 }), eventLoopLagMsP99: () => 0, uptimeMs: () => 0 },
+    },
     membership: { change: async () => changed },
   } as unknown as DatabaseServiceOptions);
 }
@@ -69,5 +90,13 @@ describe('a master that is to remove itself', () => {
   it('is told what would change where somebody can', async () => {
     const it = service({ serving: true, changed: planned, successor: 'n1#1' });
     expect(await it.changeMembers(remove, { dryRun: true, allowNoSpare: false })).toBe(planned);
+  });
+});
+
+describe('the status of a replica that stops', () => {
+  it('says that it does not vote, and not that it has halted: who waits for it waits on', () => {
+    expect(service({ stopped: true }).status()).toMatchObject({ role: 'replica', voting: false });
+    expect(service({ stopped: true, participation: 'halted' }).status()).toMatchObject({ role: 'halted' });
+    expect(service({}).status()).toMatchObject({ role: 'replica', voting: true });
   });
 });

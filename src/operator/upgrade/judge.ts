@@ -60,7 +60,6 @@ function judgeIdentity(
       `${name} came back as incarnation ${status.incarnation}, it was ${incarnation}: its data was replaced`,
     );
   }
-  if (finalRoles.has(status.role)) return doubt(`${name} is ${status.role}`);
   return null;
 }
 
@@ -93,6 +92,8 @@ function judgeState(progress: MemberProgress, seen: Seen, { floor }: Expected): 
   const it = seenMember(seen, name);
   const status = it?.status ?? null;
   if (it === null || status === null) return pending(`${name} does not answer`);
+  // Of this boot: the one of before says what it likes while it ends.
+  if (finalRoles.has(status.role)) return doubt(`${name} is ${status.role}`);
   if (it.member.voting !== progress.voting) {
     return doubt(
       `${name} is ${it.member.voting ? 'a voter' : 'no voter'} now, it was ${progress.voting ? 'one' : 'none'}`,

@@ -402,6 +402,29 @@ describe('a restart that lies', () => {
     },
   );
 
+  it('is none while the process of before ends, whatever that says of itself meanwhile', async () => {
+    const cell = new FakeCell();
+    const see = cell.see.bind(cell);
+    let looks = 0;
+    const ending = new Map<string, () => void>();
+    cell.restart = (it, member, version) => ending.set(member.name, () => it.boot(member, version));
+    cell.see = () => {
+      const seen = see();
+      const members = seen.members.map(({ member, status, why }) => {
+        const role = status !== null && ending.has(member.name) ? ({ role: 'halted', voting: false } as const) : {};
+        return { member, status: status === null ? null : { ...status, ...role }, why };
+      });
+      if (ending.size > 0 && ++looks % 3 === 0) {
+        for (const start of ending.values()) start();
+        ending.clear();
+      }
+      return { ...seen, members };
+    };
+    expect(await run(cell.world(), toNew())).toMatchObject({ code: 0, attempt: { state: 'upgraded' } });
+    expect(looks).toBeGreaterThanOrEqual(9);
+    expect(cell.restarts.length).toBe(3);
+  });
+
   it('starts it twice: the second boot is noticed', async () => {
     const cell = new FakeCell();
     cell.restart = onceAtN2((it, member) => {
