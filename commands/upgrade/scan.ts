@@ -6,7 +6,7 @@ export default class UpgradeScan extends CellCommand {
   static override summary = 'What attempts of upgrades have left on the members.';
 
   static override description =
-    prose`Residue of an attempt that is not open blocks the next upgrade. --clear deletes what one attempt has left, on every member. Exit codes: 0 nothing is left; 5 something is; 8 a member could not be asked, or no other one confirmed what it signed.`;
+    prose`Residue of an attempt that is not open blocks the next upgrade. --clear deletes what one attempt has left, on every member. What the open one keeps there until it ends is listed, and is no residue. Exit codes: 0 nothing is left; 5 something is; 8 a member could not be asked, or no other one confirmed what it signed.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -38,11 +38,11 @@ export default class UpgradeScan extends CellCommand {
       !(await this.confirm(`Delete what ${clear} has left on every member?`, flags.yes))
     )
       return undefined;
-    const { problems, scans } = await scanMembers(upgradeFlagsOf(flags), around, clear, dry);
-    const left = scans.some(({ folders }) => folders.length > 0);
+    const { open, problems, scans } = await scanMembers(upgradeFlagsOf(flags), around, clear, dry);
+    const left = scans.some(({ folders }) => folders.some(({ attempt }) => attempt !== open));
     const wouldChange = dry && scans.some(({ folders }) => folders.some(({ attempt }) => attempt === clear));
     process.exitCode = problems.length > 0 ? 8 : wouldChange ? 10 : left && !dry ? 5 : 0;
-    if (!this.jsonEnabled()) await showScan(scans, problems);
-    return { ...(dry ? { dryRun: true, wouldChange } : {}), members: scans, problems };
+    if (!this.jsonEnabled()) await showScan(scans, problems, open);
+    return { ...(dry ? { dryRun: true, wouldChange } : {}), open, members: scans, problems };
   }
 }

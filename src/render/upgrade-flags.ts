@@ -28,6 +28,7 @@ export const upgradeFlags = {
 export const soakFlag = durationFlag({
   description: 'Every member must have run the target for so long.',
   default: 600_000,
+  defaultHelp: async () => '10m',
 });
 
 interface Parsed {

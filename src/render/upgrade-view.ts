@@ -154,13 +154,17 @@ interface ScanView extends AttemptScanDocument {
   readonly verifiedBy: string;
 }
 
-export async function showScan(scans: readonly ScanView[], problems: readonly string[]): Promise<void> {
+export async function showScan(
+  scans: readonly ScanView[],
+  problems: readonly string[],
+  open: string | null,
+): Promise<void> {
   const rows = scans.flatMap(({ member, folders, verifiedBy }) =>
     folders.length === 0
       ? [[member, '-', '0', '', '', verifiedBy]]
       : folders.map(({ attempt, files, manifest }) => [
           member,
-          attempt,
+          attempt === open ? `${attempt} (open)` : attempt,
           String(files.length),
           manifest === null ? '' : `instance ${manifest.instance}`,
           files

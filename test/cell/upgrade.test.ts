@@ -70,6 +70,12 @@ describe('an upgrade of real processes', () => {
       expect(ran.code, ran.stderr).toBe(0);
       expect(await load.stop()).toEqual([]);
       expect(await upgrade.versions()).toEqual([newVersion, newVersion, newVersion]);
+      // What an open attempt has on the members belongs there.
+      const during = await upgrade.run(['upgrade', 'scan', '--json']);
+      expect([during.code, JSON.parse(during.stdout)], during.stderr).toMatchObject([
+        0,
+        { open: expect.stringMatching(/^u-/), members: Array.from({ length: 3 }, () => ({ folders: [{}] })) },
+      ]);
       const finalized = await upgrade.run(['upgrade', 'finalize', '--soak', '1ms', '--yes']);
       expect(finalized.code, finalized.stderr).toBe(0);
       const scan = await upgrade.run(['upgrade', 'scan', '--json']);

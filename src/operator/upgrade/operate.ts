@@ -152,7 +152,7 @@ export function runUpgrade(flags: RunFlags, around: Surroundings): Promise<Drive
 export function refuseUnfinished({ attempt, code, level, reason, recorded }: Driven): void {
   if (code === 0) return;
   const { attempt: id, state } = attempt;
-  const what = `Upgrade ${id} is ${state}: ${reason ?? 'see its journal'}. The cell serves.`;
+  const what = `Upgrade ${id} is ${state}: ${(reason ?? 'see its journal').replace(/\.$/, '')}. The cell serves.`;
   const facts = { attempt: id, state, reason, recorded, stop: attempt.stop };
   const left = reason?.includes(' attempts/') ? ['paxosctl upgrade scan', 'paxosctl upgrade scan --clear ATTEMPT'] : [];
   const options = { facts, suggestions: ['paxosctl upgrade status', ...left, ...nextCommands(attempt, level)] };
@@ -176,15 +176,22 @@ export async function readJournal(
   }
 }
 
+export interface Scanned {
+  /** The attempt that is open: what it has on the members belongs there until it ends. */
+  readonly open: string | null;
+  readonly scans: readonly VerifiedScan[];
+  readonly problems: readonly string[];
+}
+
 /** What attempts have left on every member; with `clear`, of that one attempt nothing any more. */
 export function scanMembers(
   flags: UpgradeFlags,
   around: Surroundings,
   clear: string | undefined,
   dryRun = false,
-): Promise<{ readonly scans: readonly VerifiedScan[]; readonly problems: readonly string[] }> {
+): Promise<Scanned> {
   return withUpgrade(flags, around, async (world) => {
-    const { members } = await world.see([]);
+    const { members, master } = await world.see([]);
     // Nobody was asked, and so nobody has said that nothing is left.
     if (members.length === 0) {
       throw new UnreachableError(`No replica answers at ${flags.endpoints.join(', ')}, so nothing was scanned.`, {
@@ -192,11 +199,14 @@ export function scanMembers(
         suggestions: ['paxosctl status', 'paxosctl wait master --timeout 30s'],
       });
     }
+    // Where nobody is master nobody says which is open, and what any has left is residue.
+    const current =
+      master === null && clear === undefined ? null : (journalOf(await world.readState()).current?.attempt ?? null);
+    const open = current?.attempt ?? null;
     if (clear !== undefined) {
-      const { current } = journalOf(await world.readState());
-      if (current?.attempt.attempt === clear) {
+      if (current !== null && open === clear) {
         throw new RefusedError(`Upgrade ${clear} is open: it is ended, not cleared.`, {
-          suggestions: nextCommands(current.attempt),
+          suggestions: nextCommands(current),
         });
       }
       for (const { member } of dryRun ? [] : members) {
@@ -210,7 +220,7 @@ export function scanMembers(
       world,
       members.map(({ member }) => member),
     );
-    return { scans, problems: findings.map(({ member, problem }) => `${member} ${problem}`) };
+    return { open, scans, problems: findings.map(({ member, problem }) => `${member} ${problem}`) };
   });
 }
 

@@ -143,4 +143,4 @@ export function residue(scans: readonly AttemptScanDocument[], own: string | nul
 }
 
 export const findingText = ({ member, problem }: Finding): string =>
-  member === null ? problem : `${member} ${problem}`;
+  `${member === null ? '' : `${member} `}${problem.replace(/\.$/, '')}`;
