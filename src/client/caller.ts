@@ -137,7 +137,9 @@ export class Caller {
       );
       this.#answered.add(origin);
       const seen = reply.headers['paxos-position'];
-      if (typeof seen === 'string' && reply.status < 400) marks.saw(seen);
+      // Whoever sends a client elsewhere has not judged its mark: one of its own would make the client forget what it has seen.
+      const judged = reply.status < 300 || reply.status === 304;
+      if (typeof seen === 'string' && judged) marks.saw(seen);
       return reply;
     } catch (error) {
       if (error instanceof TransportError) return error;

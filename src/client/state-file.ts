@@ -97,6 +97,11 @@ export class StateFile {
     return cells.flatMap((it) => (it !== null && it.name === name ? [it.id] : [])).sort();
   }
 
+  /** Whether any cell is remembered. */
+  async knowsAny(): Promise<boolean> {
+    return (await names(path.join(this.#directory, 'cells'))).length > 0;
+  }
+
   /** What is remembered of a cell by its id; null for nothing. */
   async knownCell(id: string): Promise<KnownCell | null> {
     const text = await readFile(path.join(this.#cellFolder(id), cellName), 'utf8').catch(() => '');
@@ -178,11 +183,15 @@ export class StoredMarks implements MarkStore {
   #newest: string | null;
   #point: MarkedPoint | null;
   #changed = false;
+  /** Whether what is stored of the cell was looked up, and so has gone along with every request. */
+  #begun = false;
+  readonly #acceptedGeneration: number;
 
-  private constructor(state: StateFile, mark: string | null) {
+  private constructor(state: StateFile, acceptedGeneration: number) {
     this.#state = state;
-    this.#newest = mark;
-    this.#point = mark === null ? null : readPositionMark(mark);
+    this.#newest = null;
+    this.#point = null;
+    this.#acceptedGeneration = acceptedGeneration;
   }
 
   /**
@@ -190,14 +199,28 @@ export class StoredMarks implements MarkStore {
    * `acceptedGeneration` is left where it is until a newer one replaces it, and not sent.
    */
   static async load(state: StateFile, endpoints: readonly string[], acceptedGeneration = 0): Promise<StoredMarks> {
+    const marks = new StoredMarks(state, acceptedGeneration);
     for (const endpoint of endpoints) {
       const cell = await state.cellAt(endpoint);
-      if (cell === null) continue;
-      const mark = await state.newestMark(cell);
-      const point = mark === null ? null : readPositionMark(mark);
-      return new StoredMarks(state, point !== null && point.generation < acceptedGeneration ? null : mark);
+      if (cell !== null) await marks.meet(cell);
     }
-    return new StoredMarks(state, null);
+    return marks;
+  }
+
+  /** None of the endpoints was met before: which cell answers there, and with it what is stored, is not known yet. */
+  get isStranger(): boolean {
+    return !this.#begun;
+  }
+
+  /** That cell answers at the endpoints: it may have been met at others. The first one counts; to be called before the first request. */
+  async meet(cell: string): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    const mark = await this.#state.newestMark(cell);
+    const point = mark === null ? null : readPositionMark(mark);
+    if (point !== null && point.generation < this.#acceptedGeneration) return;
+    this.#newest = mark;
+    this.#point = point;
   }
 
   newest(): string | null {
@@ -219,8 +242,10 @@ export class StoredMarks implements MarkStore {
   }
 
   async save(): Promise<void> {
-    if (!this.#changed || this.#newest === null) return;
+    if (!this.#changed || this.#newest === null || this.#point === null) return;
     this.#changed = false;
+    // What is stored was held against no answer of this command: the next one does that, and must still have it.
+    if (!this.#begun && (await this.#state.newestMark(this.#point.cellId)) !== null) return;
     await this.#state.keepMark(this.#newest);
   }
 }

@@ -9,6 +9,9 @@ import { StateFile, StoredMarks } from '../client/state-file.ts';
 import { ConditionFailedError, NotAllowedError, RefusedError, UsageError } from '../errors/index.ts';
 import type { ReplicaStatusDocument } from '../formats/http-body.ts';
 
+/** How long one waits to be told which cell answers at endpoints that were not met before. */
+const strangerMsMax = 1_000;
+
 export interface CellFlags {
   readonly endpoints: readonly string[];
   /** Milliseconds for each call, waiting for a master included. */
@@ -34,9 +37,13 @@ export async function withCell<Result>(
   const state = new StateFile();
   const marks = await StoredMarks.load(state, endpoints, accepted ?? 0);
   const cell = await state.cellMetAt(endpoints);
-  const known = marks.cell;
+  let known = marks.cell;
   const client = new PaxosClient({ endpoints, timeoutMs: timeout, marks, connections, batch, cell });
   try {
+    if (marks.isStranger && (await state.knowsAny())) {
+      await meetStranger(client, marks, { endpoints, timeoutMs: timeout });
+      known = marks.cell;
+    }
     if (accepted !== undefined) await refuseOtherGeneration(client, accepted);
     return await work(client);
   } catch (error) {
@@ -45,6 +52,22 @@ export async function withCell<Result>(
     await client.close();
     await remember(state, marks, { endpoints, met: client.cell });
   }
+}
+
+/** At endpoints of which nothing is known, a cell may answer that was met at others: what was seen of it goes along from the first request on. */
+async function meetStranger(
+  client: PaxosClient,
+  marks: StoredMarks,
+  { endpoints, timeoutMs }: { readonly endpoints: readonly string[]; readonly timeoutMs: number },
+): Promise<void> {
+  const limit = { timeoutMs: Math.min(timeoutMs, strangerMsMax) };
+  const asked = endpoints.map(async (endpoint) => {
+    const { cell } = await client.status(endpoint, limit);
+    if (cell.id === null) throw new Error('it is of no cell yet');
+    return cell.id;
+  });
+  const cell = await Promise.any(asked).catch(() => null);
+  if (cell !== null) await marks.meet(cell);
 }
 
 /** A replica that refuses a mark of another cell cannot say which one that was, nor how the tool came to send it. */

@@ -2,7 +2,8 @@
 import { runnable } from './own-name.ts';
 
 /** Commands that talk to a cell. */
-const asksCell = /^paxosctl (?:status|wait|master|members|kv|multiop|bench)(?: |$)/;
+const asksCell =
+  /^paxosctl (?:status|wait|master|members|kv|multiop|bench|doctor|node drain|verify checksums|snapshot (?:take|list|save|schedule)|cell restore|recover|upgrade)(?: |$)/;
 
 /** Every suggestion of an error goes through here, for people and in JSON alike. */
 export function pasteable(suggestion: string, args: readonly string[] = process.argv.slice(2)): string {

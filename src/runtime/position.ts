@@ -59,6 +59,16 @@ export class PositionMarks {
     return mark;
   }
 
+  /**
+   * The mark for the answer to a request that came with `sent`, which nobody has judged: `sent` itself where it is not in the history that
+   * is applied here. So whoever keeps the last mark that it was given never forgets what it has seen, whichever replica it asks.
+   */
+  answering(sent: string, appliedUpTo: Instance): string {
+    const position = this.open(sent);
+    const own = this.current(appliedUpTo);
+    return position === null || own === '' || this.judge(position, appliedUpTo) === 'applied' ? own : sent;
+  }
+
   #seal(position: Position): string {
     const body = encodePoint(position);
     return Buffer.concat([body, this.#tag(body)]).toString('base64url');

@@ -307,8 +307,9 @@ export class DatabaseService implements ReplicaService {
 
   // --- positions ----------------------------------------------------------------------------------------------------
 
-  position(): string {
-    return this.#marks.current(this.#options.log.appliedUpTo);
+  position(unjudged: string | null = null): string {
+    const { appliedUpTo } = this.#options.log;
+    return unjudged === null ? this.#marks.current(appliedUpTo) : this.#marks.answering(unjudged, appliedUpTo);
   }
 
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {

@@ -31,8 +31,8 @@ export class ServiceSwitch implements ReplicaService {
   epochCauses(): ReadonlyMap<string, number> {
     return this.#service.epochCauses?.() ?? new Map();
   }
-  position(): string {
-    return this.#service.position();
+  position(unjudged?: string | null): string {
+    return this.#service.position(unjudged);
   }
   judgePosition(mark: string): ReturnType<ReplicaService['judgePosition']> {
     return this.#service.judgePosition(mark);

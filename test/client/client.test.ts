@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   ConditionFailedError,
   connect,
+  MemoryMarks,
   NotAllowedError,
   OutcomeUnknownError,
   type PaxosClient,
@@ -374,6 +375,24 @@ describe('position marks', () => {
       return judge(mark);
     };
     await client.get('a');
+    expect(judged).toEqual(['cell-1:1']);
+  });
+
+  it('a replica that sends the client elsewhere has judged nothing: its own mark takes the place of none', async () => {
+    const master = await startFront();
+    const other = await startFront();
+    const client = clientOf([other.url]);
+    moved(other.service, master);
+    await client.put('a', 'x');
+    // Put back to an older state together with the master, and further by now than what the client has seen.
+    other.service.position = () => 'cell-1:9';
+    const judged: string[] = [];
+    master.service.judgePosition = (mark) => {
+      judged.push(mark);
+      return { kind: 'serve' };
+    };
+    const again = clientOf([other.url], { marks: new MemoryMarks('cell-1:1') });
+    expect((await again.get('a'))?.value.toString()).toBe('x');
     expect(judged).toEqual(['cell-1:1']);
   });
 

@@ -146,6 +146,23 @@ describe('the state directory', () => {
     expect(await state.newestMark('c1')).toBe(mark(8));
   });
 
+  it('marks of a command that nothing was looked up for take the place of none: it was held against no answer', async () => {
+    const state = new StateFile(directory);
+    await state.keepMark(mark(5));
+    const stranger = await StoredMarks.load(state, ['http://unknown:1']);
+    expect([stranger.isStranger, stranger.newest()]).toEqual([true, null]);
+    // As of a cell that was put back to an older state, and has moved on since.
+    stranger.saw(mark(3, { epoch: 2 }));
+    await stranger.save();
+    expect(await state.newestMark('c1')).toBe(mark(5));
+    const told = await StoredMarks.load(state, ['http://unknown:1']);
+    await told.meet('c1');
+    expect([told.isStranger, told.newest()]).toEqual([false, mark(5)]);
+    told.saw(mark(6));
+    await told.save();
+    expect(await state.newestMark('c1')).toBe(mark(6));
+  });
+
   it('remembers name and members of a cell, and forgets them with it', async () => {
     const state = new StateFile(directory);
     const cell = { id: 'c1', name: 'blue', members: ['http://a:1', 'http://b:1'] };

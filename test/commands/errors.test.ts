@@ -200,6 +200,16 @@ describe('the report of an error', () => {
   it('suggests commands that go to the endpoints that were asked', () => {
     const args = ['kv', 'put', 'a', 'b', '--endpoints', 'http://10.0.0.1:7401'];
     expect(pasteable('paxosctl status', args)).toBe(`${ownName()} status --endpoints http://10.0.0.1:7401`);
+    for (const asks of [
+      'recover plan --keep-present',
+      'cell restore FILE',
+      'verify checksums',
+      'snapshot list',
+      'doctor',
+    ]) {
+      expect(pasteable(`paxosctl ${asks}`, args)).toBe(`${ownName()} ${asks} --endpoints http://10.0.0.1:7401`);
+    }
+    expect(pasteable('paxosctl verify data-dir n1', args)).toBe(`${ownName()} verify data-dir n1`);
     expect(pasteable('paxosctl cell start', args)).toBe(`${ownName()} cell start`);
     expect(pasteable('ls -l x', args)).toBe('ls -l x');
     expect(endpointsIn(['status', '--endpoints=a', '--', '--endpoints', 'b'])).toBe('a');

@@ -65,6 +65,32 @@ export const marks: readonly Mutant[] = [
     blind: { simulator: notSimulated },
   },
   {
+    id: 'mark-learned-from-a-redirect',
+    pitfalls: [],
+    title: 'a client takes the mark of a replica that only sends it on, and has judged nothing',
+    wrong:
+      'Asked through anybody but its master, a cell that went back and has moved on makes its clients forget what they have seen.',
+    edits: [
+      {
+        file: 'src/client/caller.ts',
+        find: 'const judged = reply.status < 300 || reply.status === 304;',
+        replace: 'const judged = reply.status < 400;',
+      },
+    ],
+    killedBy: ['test/client/client.test.ts'],
+    blind: { simulator: 'its clients are of its own' },
+  },
+  {
+    id: 'mark-given-unjudged',
+    pitfalls: [],
+    title: 'an answer that was made without judging the mark of the client carries one of the own history',
+    wrong:
+      'Whoever keeps the last mark that it was given forgets by a redirect, or by a question about the status, what it has seen.',
+    edits: [{ file: position, find: "=== 'applied' ? own : sent;", replace: "=== 'applied' ? own : own;" }],
+    killedBy: [judged],
+    blind: { simulator: notSimulated },
+  },
+  {
     id: 'mark-of-a-newer-generation-given-up',
     pitfalls: [],
     title: 'a mark of a newer generation is taken for one of an older',

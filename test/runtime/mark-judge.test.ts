@@ -294,3 +294,27 @@ describe('what a mark proves to be lost', () => {
     expect(lostAtLeast(point(3, 'epoch-3', 50), present)).toBe(0);
   });
 });
+
+describe('the mark of an answer to a request whose mark nobody judged', () => {
+  const history = historyOf(back, 26);
+  const marks = new PositionMarks(history);
+  const own = marks.current(35 as Instance);
+  const answering = (mark: string): string => marks.answering(mark, 35 as Instance);
+
+  it.each([
+    ['in an epoch of another history, which this one has moved on past', markOf(lostInSecond, 60)],
+    ['in an epoch that was not reached here', markOf(lost, 100)],
+    ['ahead of what is applied here', markOf(history, 40)],
+    ['of another cell', markOf(historyOf(back, 26, { ...identity, cellId: 'cell-2' }), 5)],
+  ])('is that mark again, %s', (_, mark) => {
+    expect(answering(mark)).toBe(mark);
+  });
+
+  it.each([
+    ['in the history that is applied here', markOf(history, 33)],
+    ['garbled', `${markOf(history, 40).slice(0, -4)}AAAA`],
+    ['no mark at all', 'x'],
+  ])('is a new one, where it is %s', (_, mark) => {
+    expect(answering(mark)).toBe(own);
+  });
+});

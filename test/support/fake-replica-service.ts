@@ -200,8 +200,10 @@ export class FakeReplicaService implements ReplicaService {
     };
   }
 
-  position(): string {
-    return this.marks ? `${this.cell}:${this.instance}` : '';
+  position(unjudged: string | null = null): string {
+    const own = this.marks ? `${this.cell}:${this.instance}` : '';
+    const [cell, at] = (unjudged ?? '').split(':');
+    return unjudged !== null && cell === this.cell && Number(at) > this.instance ? unjudged : own;
   }
 
   recovery(): null {

@@ -34,6 +34,8 @@ export class Exchange implements Waiting {
   deadlineMs = 0;
   /** Position that this request waited for and that was applied then; 0 before. */
   waitedFor = 0;
+  /** The client's mark is in the history that is applied here. */
+  markServed = false;
   before: Waiting | null = null;
   after: Waiting | null = null;
   #startedMs = 0;
@@ -169,22 +171,26 @@ export class Exchange implements Waiting {
     };
   }
 
+  #position(): string {
+    return this.service.position(this.markServed ? null : this.headers.paxosPosition);
+  }
+
   json(document: unknown, status = 200, headers: RawHeaders = json): void {
     this.text(status, headers, JSON.stringify(document));
   }
 
   text(status: number, headers: RawHeaders, body: string): void {
-    if (this.#begin(status)) writeText(this.res, status, headers, body, this.service.position());
+    if (this.#begin(status)) writeText(this.res, status, headers, body, this.#position());
   }
 
   asciiJson(body: string, etag: string): void {
-    if (this.#begin(200)) writeAsciiJson(this.res, body, etag, this.service.position());
+    if (this.#begin(200)) writeAsciiJson(this.res, body, etag, this.#position());
   }
 
   /** `headers` without length and position. */
   value(headers: string[], value: Uint8Array): void {
     if (!this.#begin(200)) return;
-    const position = this.service.position();
+    const position = this.#position();
     if (position !== '') headers.push('Paxos-Position', position);
     writeValue(this.res, headers, value);
   }
@@ -192,7 +198,7 @@ export class Exchange implements Waiting {
   /** The head of an answer of `bytes` bytes, which the caller writes; null when nobody waits for it any more. */
   stream(headers: RawHeaders, bytes: number): ServerResponse | null {
     if (!this.#begin(200)) return null;
-    const position = this.service.position();
+    const position = this.#position();
     const all = [...headers, 'Content-Length', String(bytes)];
     if (position !== '') all.push('Paxos-Position', position);
     this.res.writeHead(200, all);
@@ -203,8 +209,7 @@ export class Exchange implements Waiting {
     const { key } = this;
     const all = key === null ? details : { ...details, facts: { key, ...details?.facts } };
     const answer = problemAnswer(code, detail, all);
-    if (this.#begin(answer.status))
-      writeText(this.res, answer.status, answer.headers, answer.body, this.service.position());
+    if (this.#begin(answer.status)) writeText(this.res, answer.status, answer.headers, answer.body, this.#position());
   }
 
   fault(fault: Fault): void {
@@ -236,7 +241,7 @@ export class Exchange implements Waiting {
     const answer = problemAnswer(code, detail);
     if (!this.#begin(answer.status)) return;
     const { req, res } = this;
-    const position = this.service.position();
+    const position = this.#position();
     const headers = [
       ...answer.headers,
       'Content-Length',

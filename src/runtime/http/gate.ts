@@ -80,6 +80,7 @@ function judged(exchange: Exchange, again: () => void, then: () => void): void {
   const verdict = service.judgePosition(exchange.headers.paxosPosition as string);
   switch (verdict.kind) {
     case 'serve':
+      exchange.markServed = true;
       then();
       return;
     case 'refuse':

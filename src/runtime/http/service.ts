@@ -163,8 +163,11 @@ export interface ReplicaService {
   status(): ReplicaStatus;
   /** Epochs that this replica saw begin since it started, by cause. */
   epochCauses?(): ReadonlyMap<string, number>;
-  /** The opaque value of the `Paxos-Position` header for the present applied point. */
-  position(): string;
+  /**
+   * The opaque value of the `Paxos-Position` header for the present applied point; for a request that came with a mark which was not judged,
+   * that one where it is not in this history, or not yet.
+   */
+  position(unjudged?: string | null): string;
   /** What to do with a mark that a client sent. 'wait': call again after `whenApplied`. */
   judgePosition(mark: string):
     | { readonly kind: 'serve' }

@@ -139,6 +139,18 @@ describe('position marks', () => {
     expect(await raw('nonsense\r\n\r\n')).toContain('Paxos-Position: cell-1:1');
   });
 
+  it('a mark that this replica has not judged, or not reached, comes back as it was: nobody forgets by an answer what he has seen', async () => {
+    const { ask, service } = await startFront({ limits: { answerTimeoutMs: 50 } });
+    service.advance(3);
+    const markOf = async (path: string, mark: string): Promise<unknown> =>
+      (await ask('GET', path, { headers: { 'Paxos-Position': mark } })).headers['paxos-position'];
+    for (const path of ['/v1/status', '/v1/kv/a']) {
+      expect([await markOf(path, 'cell-1:2'), await markOf(path, 'cell-1:7')]).toEqual(['cell-1:3', 'cell-1:7']);
+    }
+    service.notServing = { kind: 'redirect', name: 'n2', url: 'http://127.0.0.1:7402' };
+    expect(await markOf('/v1/kv/a', 'cell-1:7')).toBe('cell-1:7');
+  });
+
   it('a replica that has no point to name leaves it out', async () => {
     const { ask, service } = await startFront();
     service.marks = false;
