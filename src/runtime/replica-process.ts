@@ -449,6 +449,7 @@ class ReplicaProcess {
     this.#switch.set(this.#waiting);
     await this.#closeMember();
     if (this.#stopping !== null) return true;
+    this.#selfCheck = this.#makeSelfCheck();
     this.#member = this.#makeMember();
     try {
       const joined = await this.#member.join(why);
