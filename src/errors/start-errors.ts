@@ -5,11 +5,15 @@ import { OperatorError } from './operator-error.ts';
 
 /** Exit 20: the directory is empty, and the cell knows this member: its disk was lost. */
 export class DataDirectoryLostError extends OperatorError {
-  constructor(facts: { directory: string; member: string; cell: string; servedUpTo?: number }) {
-    const upTo = facts.servedUpTo === undefined ? '' : ` up to instance ${facts.servedUpTo}`;
+  /** `expected`: only the command line says that there was more. */
+  constructor(facts: { directory: string; member: string; cell: string; servedUpTo?: number; expected?: true }) {
+    const { cell, directory, expected, member, servedUpTo } = facts;
+    const upTo = servedUpTo === undefined ? '' : ` up to instance ${servedUpTo}`;
     super(
       'PAXOS_DATA_DIRECTORY_LOST',
-      `Data directory ${facts.directory} is empty, but member ${facts.member} served cell ${facts.cell}${upTo}.`,
+      expected === true
+        ? `Data directory ${directory} is empty, and --expect-cell ${cell} forbids member ${member} to form a new cell.`
+        : `Data directory ${directory} is empty, but member ${member} served cell ${cell}${upTo}.`,
       { facts, suggestions: ['paxosctl status', `paxosctl node start --name ${facts.member} … --rebuild`] },
     );
   }
@@ -160,13 +164,21 @@ export class DataDirectoryForeignError extends OperatorError {
   }
 }
 
-/** Exit 25: corrupt or unreadable, and not repairable alone. `where` names file and offset when they are known. */
+/**
+ * Exit 25: corrupt or unreadable, and not repairable alone. `where` names file and offset when they are known. `denied`: whoever started it
+ * may not look; what lies there may be sound, and nothing is rebuilt for it.
+ */
 export class DataCorruptError extends OperatorError {
-  constructor(facts: { directory: string; where: string; what: string }, cause?: unknown) {
-    super('PAXOS_DATA_CORRUPT', `Data directory ${facts.directory} is damaged: ${facts.where}: ${facts.what}.`, {
+  constructor(facts: { directory: string; where: string; what: string; denied?: true }, cause?: unknown) {
+    const { denied, directory, what, where } = facts;
+    const state = denied === true ? 'cannot be used' : 'is damaged';
+    super('PAXOS_DATA_CORRUPT', `Data directory ${directory} ${state}: ${where === '' ? '' : `${where}: `}${what}.`, {
       facts,
       cause,
-      suggestions: [`paxosctl verify data-dir ${facts.directory}`, 'paxosctl node start … --rebuild'],
+      suggestions:
+        denied === true
+          ? [`ls -lan ${directory}`]
+          : [`paxosctl verify data-dir ${directory}`, 'paxosctl node start … --rebuild'],
     });
   }
 }
@@ -204,14 +216,19 @@ export class DiskFullError extends OperatorError {
   }
 }
 
-/** Exit 27: in use, or no address of this machine. */
+/** Exit 27: in use, or no address of this machine. `cause` says which. */
 export class AddressInUseError extends OperatorError {
   constructor(facts: { host: string; port: number }, cause?: unknown) {
-    super('PAXOS_ADDRESS_IN_USE', `Address ${facts.host}:${facts.port} cannot be listened on: it is in use.`, {
-      facts,
-      cause,
-      suggestions: [`ss -ltnp 'sport = :${facts.port}'`],
-    });
+    const { host, port } = facts;
+    const { code } = (cause ?? {}) as { code?: string };
+    const [why, next] =
+      code === 'EADDRNOTAVAIL'
+        ? ['it is no address of this machine', 'ip -brief address']
+        : code === 'EACCES'
+          ? ['this user may not do that', 'id']
+          : ['it is in use', `ss -ltnp 'sport = :${port}'`];
+    const message = `Address ${host}:${port} cannot be listened on: ${why}.`;
+    super('PAXOS_ADDRESS_IN_USE', message, { facts, cause, suggestions: [next] });
   }
 }
 
@@ -222,7 +239,7 @@ export class DataDirectoryInUseError extends OperatorError {
     super('PAXOS_DATA_DIRECTORY_IN_USE', `Data directory ${facts.directory} is in use by ${by}.`, {
       facts,
       cause,
-      suggestions: facts.pid === undefined ? [] : [`ps -fp ${facts.pid}`],
+      suggestions: [facts.pid === undefined ? "pgrep -af -- '--data-dir'" : `ps -fp ${facts.pid}`],
     });
   }
 }

@@ -67,7 +67,7 @@ export function toOperatorError(error: unknown, directory: string, nowMs: number
     return new DataCorruptError({ directory, where: `${file} at offset ${offset}`, what: problem }, error);
   }
   if (error instanceof PromiseLostError) {
-    const what = 'both copies of the promise are lost, so this incarnation must not vote again';
+    const what = `both copies of the promise are lost (${error.facts.problems.join('; ')}), so this incarnation must not vote again`;
     return new DataCorruptError({ directory, where: 'promise-a, promise-b', what }, error);
   }
   if (error instanceof SnapshotCorruptError) {
@@ -101,7 +101,8 @@ export function toOperatorError(error: unknown, directory: string, nowMs: number
 function diskError(error: DiskError, directory: string): OperatorError {
   if (error.reason === 'full') return new DiskFullError({ directory }, error);
   if (error.reason === 'denied') {
-    return new DataCorruptError({ directory, where: error.path, what: 'it may not be read or written' }, error);
+    const what = 'it may not be read or written';
+    return new DataCorruptError({ directory, where: error.path, what, denied: true }, error);
   }
   return new OperatorError('PAXOS_DISK_FAILED', `The disk of ${directory} failed: ${error.message}.`, {
     facts: { directory, file: error.path },

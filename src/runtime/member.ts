@@ -304,16 +304,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (found.manifest === null) {
       // Admitted by a cell it is compared with the expected one.
       if (expectCell === null || this.#options.join !== undefined) return;
-      if (this.#options.rebuild === true)
-        throw new DataDirectoryLostError({ directory, member: name, cell: expectCell });
-      throw new OperatorError(
-        'PAXOS_REFUSED',
-        `Data directory ${directory} is empty, and --expect-cell forbids forming a new cell.`,
-        {
-          facts: { directory, expectCell },
-          suggestions: ['paxosctl status'],
-        },
-      );
+      // As of any lost disk, the next incarnation begins where an operator had it admitted.
+      throw new DataDirectoryLostError({ directory, member: name, cell: expectCell, expected: true });
     }
     const { member, cell } = found.manifest;
     if (member.name !== name) {

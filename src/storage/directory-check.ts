@@ -258,7 +258,11 @@ class DirectoryCheck {
     this.#say('log', 'ok', `complete from instance ${from + 1} to ${Math.max(from, log.chosenUpTo)}`);
   }
 
-  #flags({ flags, received }: Manifest, newest: number): void {
+  #flags({ flags, received, rolledBack }: Manifest, newest: number): void {
+    if (rolledBack !== '') {
+      const evidence = rolledBack.replace(/\.$/, '');
+      this.#say('state', 'bad', `older than what it acknowledged: ${evidence}; it will not start (exit 20)`);
+    }
     if (flags.frozen) this.#say('state', 'note', 'frozen: it neither votes nor serves until an operator decides');
     if (flags.quarantined) this.#say('state', 'note', 'quarantined: its database differed from the others’');
     if (flags.removed) this.#say('state', 'note', 'removed from the cell: it will not start (exit 23)');

@@ -11,7 +11,7 @@ import { decodePromise, promiseBlockBytes } from '../formats/promise.ts';
 import { decodeSegmentHeader, segmentHeaderBytes } from '../formats/wal-segment.ts';
 import type { Disk } from '../ports/disk.ts';
 import { SnapshotCorruptError, type UnknownFile } from './errors.ts';
-import { withFile } from './files.ts';
+import { identityName, withFile } from './files.ts';
 import { readSnapshotHeader } from './snapshot-reader.ts';
 import { plainly, recoverLog } from './wal/recovery.ts';
 
@@ -49,6 +49,7 @@ async function whatIs(disk: Disk, manifest: Manifest | null, file: UnknownFile, 
       case 'promise':
         return whatPromise(await firstBytes(disk, file, promiseBlockBytes), manifest);
       default:
+        if (file.name === identityName) return 'what tells a data directory from a copy';
         return file.look === 'unknown' ? 'no file of this program' : file.look;
     }
   } catch (error) {

@@ -129,7 +129,8 @@ describe('a data directory', () => {
     await withCell({ replicas: 1, started: false }, async (cell) => {
       const [replica] = cell.members as [ReplicaChild];
       const exit = await replica.startAndEnd({ 'expect-cell': '0123456789abcdef0123456789abcdef' });
-      expect(exit.code).toBe(5);
+      expect(exit.code).toBe(20);
+      expect(replica.log()).toContain('forbids member n1 to form a new cell');
       expect(existsSync(path.join(replica.directory, 'MANIFEST'))).toBe(false);
     });
   });

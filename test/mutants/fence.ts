@@ -114,4 +114,19 @@ export const fence: readonly Mutant[] = [
     killedBy: [pasts],
     blind: noOldDisks,
   },
+  {
+    id: 'rebuilt-for-its-witness',
+    pitfalls: [],
+    title: 'a witness that is damaged ends the incarnation of the member whose disk it vouches for',
+    wrong: 'With --rebuild in the unit files one bad storage of witnesses makes all members give up sound directories.',
+    edits: [
+      {
+        file: 'src/runtime/membership/entrance.ts',
+        find: " && code !== 'PAXOS_WITNESS_UNUSABLE'",
+        replace: " && code !== 'none'",
+      },
+    ],
+    killedBy: ['test/runtime/witness-keeper.test.ts'],
+    blind: { explorer: 'not in the core of consensus', simulator: 'its members keep no witness' },
+  },
 ];

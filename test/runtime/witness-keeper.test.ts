@@ -4,8 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { OperatorError } from '../../src/errors/index.ts';
+import { DiskError } from '../../src/ports/disk.ts';
+import { toOperatorError } from '../../src/runtime/directory-errors.ts';
+import { endsIncarnation } from '../../src/runtime/membership/entrance.ts';
 import { WitnessKeeper } from '../../src/runtime/witness-keeper.ts';
 import type { DiskFault, DiskOperation, SimulatedDisk } from '../../src/simulator/disk.ts';
+import { ManifestCorruptError } from '../../src/storage/errors.ts';
 import { WitnessFile } from '../../src/storage/witness-file.ts';
 import { simulatedDisk } from '../storage/support.ts';
 
@@ -58,6 +62,8 @@ describe('a witness that cannot be used ends the start, and is left as it is:', 
     expect(error.message).toContain('It is left as it is.');
     expect(error.message).not.toContain('Nothing was changed');
     expect(error.suggestions).toContain(`mv /elsewhere/${name} /elsewhere/${name}.bad`);
+    // The directory is sound: with `--rebuild` all members of a cell would give theirs up for one bad storage of witnesses.
+    expect(endsIncarnation(error)).toBe(false);
     expect(Buffer.from(disk.inode(name).durable.get(0, bytes.length))).toEqual(bytes);
   });
 
@@ -95,4 +101,12 @@ it('a witness that remembers more than the disk has is evidence, and one that re
   // As if the first boot had ended at flush 10.
   const boots = [firstBoot, { number: 2, id: 'a2', began: 10, promiseFlush: 0 }];
   expect(await keeper(disk, { flush: 11, boots }).begin()).toContain(`witness /elsewhere/${name} remembers`);
+});
+
+it('a file of the data directory that may not be opened ends the start, and gives up nothing', () => {
+  const error = toOperatorError(new DiskError('denied', 'promise-a', 'EACCES'), '/data', 0) as OperatorError;
+  expect([error.code, error.exitCode, endsIncarnation(error)]).toEqual(['PAXOS_DATA_CORRUPT', 25, false]);
+  expect(error.suggestions).toEqual(['ls -lan /data']);
+  const damaged = toOperatorError(new ManifestCorruptError({ problem: 'it is missing' }), '/data', 0) as OperatorError;
+  expect([damaged.exitCode, endsIncarnation(damaged)]).toEqual([25, true]);
 });

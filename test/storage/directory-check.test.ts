@@ -76,6 +76,16 @@ describe('the check of a data directory', () => {
     }
   });
 
+  it('says of one that others have shown to be old that it will not start', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await storage.setRolledBack('n2 remembers flush 9.');
+    await storage.close();
+    expect(bad(await check(disk))).toEqual([
+      'state: older than what it acknowledged: n2 remembers flush 9; it will not start (exit 20)',
+    ]);
+  });
+
   it('changes nothing, whatever it finds', async () => {
     const disk = await stopped();
     disk.plant('snapshot-00000099', Buffer.from('PXSN and an old state'));

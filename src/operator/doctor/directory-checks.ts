@@ -55,7 +55,7 @@ export const directoryChecks: readonly Check<DirectoryFacts>[] = [
   {
     id: 'files',
     what: 'every file is there, can be read, and agrees with the others',
-    look: ({ directory, checks, leftovers }) =>
+    look: ({ directory, checks, leftovers, member }) =>
       checks
         .filter(({ what, verdict }) => verdict === 'bad' && !leftovers.some(({ name }) => name === what))
         .map(({ what, detail }) => {
@@ -64,6 +64,10 @@ export const directoryChecks: readonly Check<DirectoryFacts>[] = [
             const advice =
               'start it as ever, and see whether any member has what it lacks; don’t rebuild it before that';
             return fail({ text, advice, fix: 'paxosctl status' });
+          }
+          if (/exit 20/.test(detail)) {
+            const advice = 'put the newest directory of this member back, if there is one; else it is rebuilt';
+            return fail({ text, advice, fix: `paxosctl members rebuild ${member?.name ?? 'NAME'}` });
           }
           return fail({ text, advice: 'keep it as it is', fix: `paxosctl verify data-dir ${directory}` });
         }),

@@ -34,9 +34,12 @@ export interface EntranceOptions {
   readonly onWaiting: (reason: string) => void;
 }
 
-/** 20 and 25, and 23 when a next incarnation was admitted since: what the disk holds is not gone on from. */
-export const endsIncarnation = ({ exitCode }: OperatorError): boolean =>
-  exitCode === 20 || exitCode === 23 || exitCode === 25;
+/**
+ * 20 and 25, and 23 when a next incarnation was admitted since: what the disk holds is not gone on from. A witness that is damaged, and files that
+ * may not be looked at, say nothing against the disk: a `--rebuild` in the unit file must not give up a sound one for them.
+ */
+export const endsIncarnation = ({ code, exitCode, facts }: OperatorError): boolean =>
+  (exitCode === 20 || exitCode === 23 || exitCode === 25) && code !== 'PAXOS_WITNESS_UNUSABLE' && facts.denied !== true;
 
 export class Entrance {
   readonly #options: EntranceOptions;
