@@ -4,33 +4,24 @@
  * are of the history that was given up (design §3 "Generations", §6); and the next upgrade is made.
  */
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createOfflineWorld } from '../../src/adapters/offline-world.ts';
 import { type RestoreOptions, restoreCell } from '../../src/operator/restore/restore.ts';
 import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
-import { type BundledProgram, bundleProgram } from '../support/bundle-program.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
-import { buildNewVersion, type OtherVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import { UpgradeCell } from '../support/upgrade-cell.ts';
+import { upgradePrograms } from '../support/upgrade-programs.ts';
 
 ownStateDirectory();
 const versions = ['0.2.0', '0.3.0'] as const;
 /** Fence, save, offer, make, two members, wait. */
 const stepsOfRestore = 7;
 
-let others: readonly OtherVersion[] = [];
-let driver: BundledProgram;
-beforeAll(async () => {
-  others = [await buildNewVersion(versions[0]), await buildNewVersion(versions[1])];
-  driver = await bundleProgram('upgrade-driver.ts');
-});
-afterAll(() => {
-  for (const other of others) other.remove();
-  driver?.remove();
-});
+const programs = upgradePrograms(versions);
 
 async function put(cell: CellProcess, value: string): Promise<void> {
   const { url } = await cell.master();
@@ -70,8 +61,8 @@ it('ends the same at every step, nothing of the upgrade goes on, and the next on
   const verify = (file: string) => inspectSnapshotFile(file, world);
   const extend: RestoreOptions['extend'] = (file, tail) => extendedSnapshot(file, tail, world);
   await withCell({ replicas: 3 }, async (cell) => {
-    const upgrade = await UpgradeCell.of(cell, ...others);
-    const upgrades = new TypedUpgrades(upgrade, driver.program, { writers: 0 });
+    const upgrade = await UpgradeCell.of(cell, ...programs.others);
+    const upgrades = new TypedUpgrades(upgrade, programs.driver.program, { writers: 0 });
     const flags = { endpoints: cell.urls, timeout: 20_000 };
     try {
       for (let step = 0; step <= stepsOfRestore; step++) {

@@ -4,34 +4,25 @@
  *
  * PAXOSCTL_SLICE=2/5 tries each fifth place, from the second on.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bundleProgram } from '../support/bundle-program.ts';
+import { describe, expect, it } from 'vitest';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
-import type { Program } from '../support/replica-child.ts';
 import { nodeStart } from '../support/replica-child.ts';
+import { say, sliceOf } from '../support/slice.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
-import { buildNewVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import { oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import { upgradePrograms } from '../support/upgrade-programs.ts';
 
 const hour = { timeout: 3_600_000 };
 const versions = ['0.2.0', '0.3.0'] as const;
 
-let others: readonly OtherVersion[] = [];
-let driver: { readonly program: Program; remove(): void };
-beforeAll(async () => {
-  others = [await buildNewVersion(versions[0]), await buildNewVersion(versions[1])];
-  driver = await bundleProgram('upgrade-driver.ts');
-});
-afterAll(() => {
-  for (const other of others) other.remove();
-  driver?.remove();
-});
+const programs = upgradePrograms(versions);
 
 const withUpgrades = (use: (upgrades: TypedUpgrades, cell: CellProcess) => Promise<void>): Promise<void> =>
   withCell({ replicas: 3 }, async (cell) => {
-    const upgrade = await UpgradeCell.of(cell, ...others);
+    const upgrade = await UpgradeCell.of(cell, ...programs.others);
     try {
-      const upgrades = new TypedUpgrades(upgrade, driver.program);
+      const upgrades = new TypedUpgrades(upgrade, programs.driver.program);
       await use(upgrades, cell);
       await upgrades.end();
     } finally {
@@ -39,17 +30,10 @@ const withUpgrades = (use: (upgrades: TypedUpgrades, cell: CellProcess) => Promi
     }
   });
 
-/** Those of this slice. */
-function sliceOf(places: readonly string[]): readonly string[] {
-  const [at = 1, of = 1] = (process.env.PAXOSCTL_SLICE ?? '1/1').split('/').map(Number);
-  return places.filter((_, i) => i % of === at - 1);
-}
-
 const other = (version: string): string => (version === versions[0] ? versions[1] : versions[0]);
 /** What a failure shows: what was refused, and why. */
 const reasonOf = (ended: Awaited<ReturnType<TypedUpgrades['type']>>): string =>
   ended === 'killed' ? ended : (ended.reason ?? 'no reason');
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function told(what: string, places: readonly string[], reached: number, tried: number): void {
   say(`${what}: ${reached} of ${tried} places tried, ${places.length} there are`);

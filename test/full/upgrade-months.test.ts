@@ -9,19 +9,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BundledProgram, bundleProgram } from '../support/bundle-program.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { monthsAfter } from '../support/simulated-months.ts';
+import { say, sliceOf } from '../support/slice.ts';
 import { tunedEnv } from '../support/tuned-program.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
 import { UpgradeCell } from '../support/upgrade-cell.ts';
 
 const hour = { timeout: 3_600_000 };
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-/** Those of this slice. */
-function sliceOf<Item>(all: readonly Item[]): readonly Item[] {
-  const [at = 1, of = 1] = (process.env.PAXOSCTL_SLICE ?? '1/1').split('/').map(Number);
-  return all.filter((_, i) => i % of === at - 1);
-}
 
 const calls = [2, 6, 12, 20, 30, 45, 60, 80, 100, 120];
 
