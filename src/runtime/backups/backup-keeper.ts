@@ -65,6 +65,8 @@ export class BackupKeeper {
   #stepping = false;
   #assigned: Assigned | null = null;
   readonly #failed = new Map<string, { readonly why: string; readonly untilMs: number }>();
+  /** That they failed in. */
+  #directory: string | null = null;
 
   constructor(options: BackupKeeperOptions) {
     this.#options = options;
@@ -99,6 +101,9 @@ export class BackupKeeper {
       this.#failed.clear();
       return;
     }
+    // What stood in the way elsewhere does not here.
+    if (schedule.directory !== this.#directory) this.#failed.clear();
+    this.#directory = schedule.directory;
     this.#stepping = true;
     this.#step(schedule)
       .catch((error: unknown) => this.#options.logger.error({ err: error }, 'backups: not expected'))

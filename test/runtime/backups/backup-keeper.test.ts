@@ -274,4 +274,18 @@ describe('the master of a cell with a schedule', () => {
     await looks(keeper, 4);
     expect(last()).toMatchObject({ instance: 51, file: '/elsewhere/51.snapshot' });
   });
+
+  it('holds against nobody in another directory what stood in the way in the one before', async () => {
+    cell.schedule({ directory: '/full' });
+    answers = { n2: fails('it is full', true), n3: fails('it is full', true) };
+    const { keeper } = keeperOf('n1');
+    await looks(keeper, 4);
+    expect(keeper.failed()).toHaveLength(2);
+    cell.schedule({ directory: '/elsewhere' });
+    answers = { n2: writes(50), n3: writes(50) };
+    await looks(keeper, 1);
+    expect(keeper.failed()).toEqual([]);
+    await looks(keeper, 2);
+    expect(last()).toMatchObject({ instance: 50, file: '/elsewhere/50.snapshot' });
+  });
 });
