@@ -12,6 +12,7 @@ import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/run
 import { type CliResult, cli } from '../commands/run-cli.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
+import { until } from '../support/until.ts';
 
 ownStateDirectory();
 const timeoutMs = 20_000;
@@ -111,6 +112,13 @@ describe('incident 2: the rollback with the old snapshot, by an operator who doe
       expect(undone.code, undone.stdout).toBe(0);
       await cell.master();
       expect((await paxosctl('kv', 'get', 'hour 15', '--accept-generation', '3')).stdout).toBe('acknowledged');
+      await cell.agreement();
+
+      // And the cell mends itself as before: a disk that is lost now is made anew from the others.
+      await n3.kill();
+      rmSync(n3.directory, { recursive: true, force: true });
+      n3.start({ rebuild: true });
+      await until('the next incarnation of n3 votes', async () => (await n3.status())?.voting === true);
       await cell.agreement();
     });
   });

@@ -11,6 +11,22 @@ const blind = {
 
 export const generations: readonly Mutant[] = [
   {
+    id: 'a-later-generation-is-out-of-reach',
+    pitfalls: [],
+    title: 'how far ahead anything may be counts from what is chosen here, and nothing is at a new member',
+    wrong:
+      'After a restore or a recovery nobody is ever let in or rebuilt: all that is said to it is absurdly far ahead.',
+    edits: [
+      {
+        file: 'src/core/consensus/replica.ts',
+        find: 'Math.max(log.chosenUpTo, configurations.latest.from)',
+        replace: 'Math.max(log.chosenUpTo, configurations.latest.from * 0)',
+      },
+    ],
+    killedBy: ['test/core/consensus/catch-up.test.ts'],
+    blind: { ...blind, explorer: 'its members all begin in the first generation' },
+  },
+  {
     id: 'generation-lost-by-word-alone',
     pitfalls: [],
     title: 'members that are named as lost are not looked for at those that are fenced',

@@ -34,6 +34,8 @@ export interface LoneOptions {
   readonly names?: readonly (string | Member)[];
   readonly leaseMs?: number;
   readonly alpha?: number;
+  /** Where the configuration that it begins with governs from. */
+  readonly from?: number;
   readonly limits?: Partial<Limits>;
   /** Durable before this start. */
   readonly promised?: string;
@@ -58,6 +60,7 @@ export class LoneReplica {
   readonly #limits: Partial<Limits>;
   readonly #compare: ComparisonRule | undefined;
   readonly #quarantined: boolean;
+  readonly #from: Instance;
   nowMs = 1000;
   wallMs = 5_000_000;
   bootMs = 1000;
@@ -81,6 +84,7 @@ export class LoneReplica {
     this.#limits = options.limits ?? {};
     this.#compare = options.compare;
     this.#quarantined = options.quarantined ?? false;
+    this.#from = (options.from ?? 0) as Instance;
     this.#promise = {
       ballot: options.promised === undefined ? zeroBallot : ballot(options.promised),
       leaseMsMax: options.grantedMs ?? 0,
@@ -106,7 +110,7 @@ export class LoneReplica {
           instance: zero,
           epoch: 0 as Epoch,
           cellTimeMs: 0 as CellTimeMs,
-          configurations: [{ from: zero, configuration: this.configuration }],
+          configurations: [{ from: this.#from, configuration: this.configuration }],
         },
         ...(this.#compare === undefined ? {} : { compare: this.#compare }),
       },

@@ -360,7 +360,10 @@ export class Replica {
 
   /** Instances that no cell reaches are nobody's business: one absurd number must not send this replica after it. */
   #isInReach(message: Message): boolean {
-    const limit = this.#context.log.chosenUpTo + this.#context.limits.instanceStepMax;
+    const { configurations, limits, log } = this.#context;
+    // Who is let in into a later generation begins with nothing, and numbers there begin far above.
+    const known = Math.max(log.chosenUpTo, configurations.latest.from);
+    const limit = known + limits.instanceStepMax;
     const within = (n: number): boolean => n >= 0 && n <= limit;
     if ('chosenUpTo' in message && !within(message.chosenUpTo)) return false;
     if ('from' in message && !within(message.from)) return false;

@@ -46,6 +46,26 @@ describe('P29: catching up', () => {
     expect(c.of('fetch-snapshot')).toMatchObject([{ provider: 'd#1', above: 0 }]);
   });
 
+  test.each([1, 3])(
+    'whoever is let in after %d new generations, with nothing, learns how far the cell is',
+    (generations) => {
+      // Numbers of a generation begin at a multiple of 2^40: all that is said to a new member, or to one whose disk was lost, is far ahead.
+      const begun = generations * 2 ** 40;
+      const fetched = (c: LoneReplica): unknown[] => c.of('fetch-snapshot').map(({ above }) => above);
+      const [chosenUpTo, firstRetained] = [(begun + 200) as never, (begun + 1) as never];
+      const inquiring = new LoneReplica({ self: 'd', from: begun + 1 });
+      inquiring.wait(5_000);
+      const { nonce } = inquiring.lastSent('catch-up');
+      inquiring.deliver('a', { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo, firstRetained });
+      expect(fetched(inquiring)).toEqual([0]);
+      const told = new LoneReplica({ self: 'd', from: begun + 1 });
+      told.deliver('a', commit({ ballot: '9.a', chosen: begun + 200 }));
+      expect(told.core.behind).toBe(begun + 200);
+      told.deliver('a', commit({ ballot: '9.a', chosen: begun + 2 ** 40 }));
+      expect(told.core.behind).toBe(begun + 200);
+    },
+  );
+
   test('a snapshot is not asked of the master, unless whoever was asked first could not help', () => {
     // The master has the writes of all to serve; the third member has the same file.
     const c = new LoneReplica();
