@@ -11,6 +11,21 @@ const blind = {
 
 export const generations: readonly Mutant[] = [
   {
+    id: 'restore-priced-by-the-last-generation',
+    pitfalls: [],
+    title: 'of a file of what was given up, only the present generation is counted against it',
+    wrong: 'What was written in the ones before is given up with a price of 0, and nobody types anything.',
+    edits: [
+      {
+        file: 'src/operator/restore/price.ts',
+        find: 'return Math.max(ownAtLeast, writtenApart(report, backup));',
+        replace: 'return Math.max(ownAtLeast, 0 * writtenApart(report, backup));',
+      },
+    ],
+    killedBy: ['test/operator/restore-price.test.ts'],
+    blind,
+  },
+  {
     id: 'a-later-generation-is-out-of-reach',
     pitfalls: [],
     title: 'how far ahead anything may be counts from what is chosen here, and nothing is at a new member',

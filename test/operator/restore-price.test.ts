@@ -88,6 +88,31 @@ describe('the price of going back', () => {
     expect(priceOf(later, [{ ...seen, by: 'this tool' }]).revisionsAtLeast).toBe(17 + 6);
   });
 
+  it('counts all that was written since a file of what was given up, in every generation that it knows nothing of', () => {
+    // The file goes on in generation 1 beyond instance 21, from which generation 2 went on: it wrote 2, and generation 3 has written `own`.
+    const began = (numbers: number, instance: number, revision: number) => {
+      const id = `began ${numbers}`;
+      return { epoch: numbers, instance, id, revision };
+    };
+    const second = began(apart, 22, 21);
+    const third = began(2 * apart, apart + 9, apart + 2);
+    const present = (own: number, generations: readonly (typeof second)[], epoch: number) =>
+      all(0, {
+        generation: generations.length + 1,
+        epochs: [...epochs, ...generations],
+        generations,
+        applied: { instance: epoch + 9, epoch, epochId: `began ${epoch}`, revision: epoch + own },
+      });
+    expect(priceOf(present(2, [second], apart)).revisionsAtLeast).toBe(2);
+    expect(priceOf(present(0, [second, third], 2 * apart)).revisionsAtLeast).toBe(2);
+    expect(priceOf(present(5, [second, third], 2 * apart)).revisionsAtLeast).toBe(2 + 5);
+    // A file of generation 2, further than where generation 3 went on from.
+    const later = { ...backup, generation: 2, epochs: [...epochs, second], epoch: apart, epochId: second.id };
+    const file = { ...later, instance: apart + 30, revision: apart + 4 };
+    expect(priceOf(present(0, [second, third], 2 * apart), [], file).revisionsAtLeast).toBe(0);
+    expect(priceOf(present(5, [second, third], 2 * apart), [], file).revisionsAtLeast).toBe(5);
+  });
+
   it('counts what a mark proves where the members know nothing any more', () => {
     const mark = { generation: 1, epoch: 2, epochId: 'two', instance: 60, revision: 58, by: 'this tool' };
     const blank = all(0, { epochs: [], applied: { instance: 3, epoch: 1, epochId: 'of another cell', revision: 0 } });

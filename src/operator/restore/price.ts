@@ -189,7 +189,18 @@ const isIn = (backup: Backup, { generation, applied }: RecoverReport): boolean =
 function revisionsBeyond(report: RecoverReport, backup: Backup): number {
   if (isIn(backup, report)) return 0;
   if (historyContains(report, backup)) return Math.max(0, counted(report, backup, 'revision'));
-  return lostAtLeast({ generation: report.generation, ...report.applied }, historyOfBackup(backup));
+  const ownAtLeast = lostAtLeast({ generation: report.generation, ...report.applied }, historyOfBackup(backup));
+  return Math.max(ownAtLeast, writtenApart(report, backup));
+}
+
+/** In the generations that the file knows nothing of. Each counts on from its multiple, and up to where the next one begins. */
+function writtenApart({ generations, applied }: RecoverReport, { epochs }: Backup): number {
+  let sum = 0;
+  for (const [at, { epoch, id }] of generations.entries()) {
+    if (epochs.some((it) => it.epoch === epoch && it.id === id)) continue;
+    sum += Math.max(0, (generations[at + 1]?.revision ?? applied.revision) - epoch);
+  }
+  return sum;
 }
 
 /** From the file to the member's point, over all generations that began in between: each counts on from a multiple. */
