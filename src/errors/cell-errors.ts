@@ -12,10 +12,13 @@ export class UsageError extends OperatorError {
 /** Exit 3: the cell cannot answer: no master, no quorum, nobody reachable. Nothing was done. */
 export class UnreachableError extends OperatorError {
   constructor(message: string, options?: OperatorErrorOptions & { readonly code?: ErrorCode }) {
+    // A master whose disk is nearly full is waited for in vain; one with room may take its place meanwhile.
+    const next =
+      options?.code === 'PAXOS_READ_ONLY' ? 'paxosctl master transfer' : 'paxosctl wait master --timeout 30s';
     super(options?.code ?? 'PAXOS_UNREACHABLE', message, {
       ...options,
       exitCode: 3,
-      suggestions: options?.suggestions ?? ['paxosctl status', 'paxosctl wait master --timeout 30s'],
+      suggestions: options?.suggestions ?? ['paxosctl status', next],
     });
   }
 }

@@ -205,13 +205,15 @@ export class WitnessUnusableError extends OperatorError {
   }
 }
 
-/** Exit 26. */
+/** Exit 26. `cause` says what there was no room for. */
 export class DiskFullError extends OperatorError {
-  constructor(facts: { directory: string; freeBytes?: number; neededBytes?: number }, cause?: unknown) {
-    super('PAXOS_DISK_FULL', `The disk of ${facts.directory} is full.`, {
+  constructor(facts: { directory: string }, cause?: unknown) {
+    const { directory } = facts;
+    const what = cause instanceof Error ? `: ${cause.message.replace(/\.$/, '')}` : '';
+    super('PAXOS_DISK_FULL', `The disk of ${directory} is full${what}.`, {
       facts,
       cause,
-      suggestions: [`df -h ${facts.directory}`],
+      suggestions: [`df -h ${directory}`],
     });
   }
 }

@@ -18,6 +18,8 @@ export interface CellFlags {
   readonly timeout: number;
   /** What was seen in generations before this one is not held against the cell any more, if this is its generation. */
   readonly 'accept-generation'?: number | undefined;
+  /** What is there now is asked for, whatever was seen before; nothing of it is remembered. */
+  readonly unmarked?: boolean;
 }
 
 export interface ConnectOptions {
@@ -29,11 +31,15 @@ export interface ConnectOptions {
 
 /** Runs `work` with a client; what was seen of the cell is remembered afterwards, also when `work` failed. */
 export async function withCell<Result>(
-  { endpoints, timeout, 'accept-generation': accepted }: CellFlags,
+  { endpoints, timeout, 'accept-generation': accepted, unmarked = false }: CellFlags,
   work: (cell: PaxosClient) => Promise<Result>,
   { connections = 8, batch = false }: ConnectOptions = {},
 ): Promise<Result> {
   const { PaxosClient } = await import('../client/client.ts');
+  if (unmarked) {
+    const client = new PaxosClient({ endpoints, timeoutMs: timeout, connections, batch });
+    return work(client).finally(() => client.close());
+  }
   const state = new StateFile();
   const marks = await StoredMarks.load(state, endpoints, accepted ?? 0);
   const cell = await state.cellMetAt(endpoints);

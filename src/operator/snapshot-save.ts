@@ -12,6 +12,7 @@ import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  CellRolledBackError,
   errorFromProblem,
   OperatorError,
   problemFrom,
@@ -21,7 +22,7 @@ import {
 } from '../errors/index.ts';
 import type { SnapshotDocument } from '../formats/http-body.ts';
 import { type Told, tellOfBackup, whereOf } from './backups.ts';
-import type { CellFlags } from './connect.ts';
+import { type CellFlags, withCell } from './connect.ts';
 import { flushFolder } from './flush-folder.ts';
 import { inWords, jsonOrNull, openReplica, readAll } from './replica-http.ts';
 import { type AnsweringMember, membersOf, type SilentMember } from './snapshots.ts';
@@ -70,6 +71,8 @@ export interface SavedSnapshot {
 const stallMsDefault = 10_000;
 const roundsMax = 2;
 const pollMs = 100;
+/** A cell that serves says so at once. */
+const judgeMsMax = 5_000;
 
 /**
  * @throws {UsageError} when the file exists, or cannot be written; {UnreachableError} (exit 3) when no member gave one, or nobody is
@@ -80,6 +83,7 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
   const deadline = started + flags.timeout;
   if (!options.overwrite) await refusePresent(options.file);
   const { answering, askedMs, confirmed, floor, silent } = await floorOf(flags, options, deadline);
+  if (confirmed) await refuseRolledBack(flags);
   const failed: { name: string; why: string }[] = [...silent];
   // Only from this one: it catches up.
   const waits = (): boolean => options.member !== undefined && confirmed && performance.now() < deadline;
@@ -104,6 +108,18 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
   }
   const why = failed.map((it) => `${it.name}: ${it.why}`).join(' ');
   throw new UnreachableError(`No member gave a whole snapshot. ${why}`, { facts: { failed } });
+}
+
+/**
+ * The master of a cell that went back knows of nothing newer: what this tool has seen is held against it before its state is called a
+ * backup. @throws {CellRolledBackError} the cell is frozen from then on, and what it holds may be saved all the same.
+ */
+async function refuseRolledBack(flags: CellFlags): Promise<void> {
+  try {
+    await withCell({ ...flags, timeout: Math.min(flags.timeout, judgeMsMax) }, (client) => client.putDryRun('a', ''));
+  } catch (error) {
+    if (error instanceof CellRolledBackError) throw error;
+  }
 }
 
 interface Floor {

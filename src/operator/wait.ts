@@ -1,10 +1,11 @@
 /** Waits for a condition of the cell: ends when it holds, when it can no longer come to hold, or when time is up. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  CellRolledBackError,
   CheckFailedError,
   CheckIncompleteError,
   DegradedError,
-  type OperatorError,
+  OperatorError,
   RefusedError,
   UnreachableError,
   UsageError,
@@ -54,7 +55,7 @@ export interface WaitOptions {
 }
 
 /**
- * @throws {OperatorError} when it cannot come to hold (exit 4 or 5), or when time is up: 3 when it does not serve, 9 when the cell
+ * @throws {OperatorError} when it cannot come to hold (exit 4, 5 or 13), or when time is up: 3 when it does not serve, 9 when the cell
  *   serves but is not as asked for, 8 when checksums could not be compared.
  */
 export async function waitFor(
@@ -88,7 +89,7 @@ export async function waitFor(
     if (asked) {
       const status = statusOf(asked);
       serves = status.cell.health !== 'unavailable';
-      let verdict = judge(asked, status);
+      let verdict = (condition.kind === 'version' ? null : frozenForGood(status)) ?? judge(asked, status);
       // The running sums agree, which do not see what rots in memory: now what is stored.
       if (verdict.kind === 'holds' && condition.kind === 'checksums-agree') {
         verdict = await fullCheck({ endpoints, timeout: Math.max(1, timeoutMs - (performance.now() - started)) });
@@ -157,6 +158,18 @@ async function fullCheck(cell: CellFlags): Promise<Verdict> {
   if (verdict === 'differ') return { kind: 'never', error: differError(odd, instance) };
   const missing = members.filter((it) => it.verdict !== 'agrees').map(({ name, detail }) => `${name} ${detail ?? ''}`);
   return notYet(`not checked at instance ${instance}: ${missing.join(', ')}`);
+}
+
+/** Nobody is left who may go on: only an operator ends that. While a new generation begins, some answer as its members already. */
+function frozenForGood({ cell: { frozen }, members }: CellStatus): Verdict | null {
+  const there = members.filter(({ answered }) => answered);
+  if (frozen === null || !there.every(({ role }) => role === 'frozen')) return null;
+  const message = `The cell is frozen since ${frozen.seenAt}: ${frozen.text}`;
+  const error =
+    frozen.cause === 'log-fork'
+      ? new OperatorError('PAXOS_CELL_FROZEN', message, { facts: { frozen } })
+      : new CellRolledBackError(message, { facts: { frozen } });
+  return { kind: 'never', error };
 }
 
 const notYet = (why: string): Verdict => ({ kind: 'not-yet', why });

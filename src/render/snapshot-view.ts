@@ -163,5 +163,5 @@ function unconfirmedText(
     mayHaveMore.length === 0
       ? 'Every member answered'
       : `${mayHaveMore.map(printable).join(', ')} did not answer and may have more`;
-  return `.\nNobody is master: what was acknowledged above instance ${instance === undefined ? '0' : grouped(instance)}, if anything was, is not in it. ${who}`;
+  return `. Nobody is master: what was acknowledged above instance ${instance === undefined ? '0' : grouped(instance)}, if anything was, is not in it. ${who}`;
 }

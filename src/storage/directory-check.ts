@@ -5,6 +5,7 @@
  * as a start needs: what one would refuse, repair or get by without is all said, and nothing is changed.
  */
 import { type BadItem, endless } from '../core/consensus/bad-item.ts';
+import { isSupported } from '../formats/levels.ts';
 import { type Manifest, manifestOwner, type SnapshotEntry } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
 import type { DigestPort } from '../ports/digest.ts';
@@ -258,7 +259,10 @@ class DirectoryCheck {
     this.#say('log', 'ok', `complete from instance ${from + 1} to ${Math.max(from, log.chosenUpTo)}`);
   }
 
-  #flags({ flags, received, rolledBack }: Manifest, newest: number): void {
+  #flags({ flags, level, received, rolledBack }: Manifest, newest: number): void {
+    if (!isSupported(level)) {
+      this.#say('state', 'note', `of level ${level}: this version will not start on it (exit 22)`);
+    }
     if (rolledBack !== '') {
       const evidence = rolledBack.replace(/\.$/, '');
       this.#say('state', 'bad', `older than what it acknowledged: ${evidence}; it will not start (exit 20)`);
@@ -278,11 +282,20 @@ class DirectoryCheck {
     return unknown;
   }
 
+  /** What an attempt leaves that went through is its empty folder. */
+  async #attempts(): Promise<number> {
+    let left = 0;
+    for (const { name, kind } of await this.#disk.list('attempts')) {
+      if (kind !== 'directory' || (await this.#disk.list(`attempts/${name}`)).length > 0) left++;
+    }
+    return left;
+  }
+
   /** Folders whose content is nobody's data. */
   async #folders(): Promise<void> {
     for (const { name, kind } of await this.#disk.list(root)) {
       if (kind !== 'directory') continue;
-      const inside = (await this.#disk.list(name)).length;
+      const inside = name === 'attempts' ? await this.#attempts() : (await this.#disk.list(name)).length;
       if (inside === 0) continue;
       if (name === scratch)
         this.#say(name, 'note', `${inside} unfinished files, never read and removed at the next start`);

@@ -666,4 +666,6 @@ it('a cell that does not serve ends with 3, and one that is frozen says by what 
   expect(frozen.report.exitCode).toBe(3);
   const text = JSON.stringify(frozen.report.checks.filter(({ level }) => level === 'fail'));
   expect(text).toContain('it went back');
+  // Waiting ends no freeze.
+  expect(text).not.toContain('wait master');
 });

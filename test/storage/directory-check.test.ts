@@ -86,6 +86,28 @@ describe('the check of a data directory', () => {
     ]);
   });
 
+  it('says of one of a level that this version does not speak that it will not start on it', async () => {
+    const disk = await formedDisk();
+    const storage = await open(disk);
+    await storage.setLevel(99);
+    await storage.close();
+    expect((await check(disk)).checks).toContainEqual({
+      what: 'state',
+      verdict: 'note',
+      detail: 'of level 99: this version will not start on it (exit 22)',
+    });
+  });
+
+  it('makes nothing of the empty folder that an attempt leaves which went through', async () => {
+    const disk = await formedDisk();
+    await disk.makeDirectory('attempts');
+    await disk.makeDirectory('attempts/done');
+    const whats = async (): Promise<string[]> => (await check(disk)).checks.map(({ what }) => what);
+    expect(await whats()).not.toContain('attempts');
+    disk.plant('attempts/done/state', Buffer.from('left'));
+    expect(await whats()).toContain('attempts');
+  });
+
   it('changes nothing, whatever it finds', async () => {
     const disk = await stopped();
     disk.plant('snapshot-00000099', Buffer.from('PXSN and an old state'));

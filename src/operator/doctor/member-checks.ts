@@ -6,6 +6,12 @@ import { type Check, type Finding, fail, notChecked, warn } from './check.ts';
 import { startCommand } from './commands.ts';
 import type { LiveFacts } from './live-facts.ts';
 
+/** Waiting ends no freeze. */
+const frozenCure = {
+  advice: 'keep every data directory: both histories are still there',
+  fix: 'paxosctl recover plan --keep-present',
+};
+
 export const memberChecks: readonly Check<LiveFacts>[] = [
   {
     id: 'serving',
@@ -13,6 +19,7 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
     look: ({ status: { cell }, own }) => {
       if (cell.health !== 'unavailable') return [];
       const [reason = 'nobody serves'] = cell.why;
+      if (cell.frozen !== null) return [fail({ text: reason, ...frozenCure })];
       if (!own.every((it) => missesState(it) || it.role === 'rebuilding'))
         return [fail({ text: reason, fix: 'paxosctl wait master --timeout 2m' })];
       const advice = 'keep every data directory, and rebuild nobody: nothing is left to rebuild from';
@@ -28,8 +35,7 @@ export const memberChecks: readonly Check<LiveFacts>[] = [
         : [
             fail({
               text: `${cell.frozen.seenBy} saw at ${cell.frozen.seenAt}: ${cell.frozen.text}`,
-              advice: 'keep every data directory: both histories are still there',
-              fix: 'paxosctl recover plan --keep-present',
+              ...frozenCure,
             }),
           ],
   },

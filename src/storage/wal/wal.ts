@@ -312,7 +312,7 @@ export class Wal {
     const segment = Math.max(directory.manifest.nextSegment, this.#reserved + 1);
     this.#preparingNumber = segment;
     const name = segmentName(segment);
-    if (!(await hasRoom(this.#options, size))) throw new DiskError('full', name, 'no room for another log segment');
+    if (!(await hasRoom(this.#options, size))) throw new DiskError('full', name, await noRoomText(this.#options, size));
     const header = { owner: directory.owner, segment, bytes: size, boot: this.#boot, continues: null, until: null };
     await prepareSegment(directory.disk, header);
     await directory.update(
@@ -347,6 +347,12 @@ const lastOf = (item: LogItem): number => (isBadItem(item) ? item.upTo : item.in
 /** Room for `bytes` and as much again, which is left to the manifest and to snapshots. */
 async function hasRoom({ directory, segmentBytes }: WalOptions, bytes: number): Promise<boolean> {
   return (await directory.disk.freeBytes()) >= bytes + segmentBytes;
+}
+
+/** It is not for the last byte that the log ends. */
+async function noRoomText({ directory, segmentBytes }: WalOptions, bytes: number): Promise<string> {
+  const free = await directory.disk.freeBytes();
+  return `another log segment wants ${bytes + segmentBytes} bytes free, and ${free} are`;
 }
 
 const asDiskError = (error: unknown): DiskError =>
