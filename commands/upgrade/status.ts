@@ -15,7 +15,7 @@ export default class UpgradeStatus extends CellCommand {
     const { documentOf, showUpgrade } = await import('../../src/render/upgrade-view.ts');
     const { journal, stale } = await readJournal(flags);
     const { claim } = journal;
-    const driver = claim === null ? null : { name: claim.claim.driver, heardMsAgo: claim.ageMs };
+    const driver = claim === null ? null : { name: claim.claim.driver, heardMsAgo: stale ? null : claim.ageMs };
     const document = { stale, ...documentOf(journal.current?.attempt ?? null, journal.level, driver) };
     if (!this.jsonEnabled()) await showUpgrade(document, { stale });
     return document;

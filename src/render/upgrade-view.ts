@@ -22,7 +22,8 @@ export interface UpgradeDocument {
   readonly backup: Attempt['backup'];
   readonly stop: Attempt['stop'];
   readonly members: readonly { readonly name: string; readonly state: string; readonly doubt: string | null }[];
-  readonly driver: { readonly name: string; readonly heardMsAgo: number } | null;
+  /** When it was heard last nobody knows without a master. */
+  readonly driver: { readonly name: string; readonly heardMsAgo: number | null } | null;
   readonly steps: readonly Step[];
   readonly next: readonly string[];
 }
@@ -99,6 +100,9 @@ const textOf = ({ member, step, detail }: Step): string =>
 
 const lineOf = (step: Step): string => `${marks[step.state]} ${textOf(step)}`;
 
+const heardText = (msAgo: number | null): string =>
+  msAgo === null ? ', heard when a master was there' : `, heard ${Math.round(msAgo / 1000)} s ago`;
+
 /** Of what is shown then, "no upgrade is open" included. */
 const tellStale = (stale: boolean): void => {
   if (!stale) return;
@@ -112,7 +116,7 @@ export async function showUpgrade(document: UpgradeDocument, { stale = false } =
   const lines = [
     `upgrade  ${attempt}  ${from} -> ${to}  ${state.toUpperCase()}  level ${level ?? 'unknown'}`,
     `begun    by ${startedBy} at ${startedAt}`,
-    ...(driver === null ? [] : [`driver   ${driver.name}, heard ${Math.round(driver.heardMsAgo / 1000)} s ago`]),
+    ...(driver === null ? [] : [`driver   ${driver.name}${heardText(driver.heardMsAgo)}`]),
     ...(document.mark === null ? [] : [`mark     instance ${document.mark.instance}, epoch ${document.mark.epoch}`]),
     ...(document.backup === null ? [] : [`backup   ${document.backup.file}, instance ${document.backup.instance}`]),
     ...(stop === null ? [] : [`stopped  ${stop.member ?? 'the cell'}: ${stop.reason}`]),

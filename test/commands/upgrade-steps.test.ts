@@ -32,7 +32,7 @@ describe.each([
 });
 
 it.each([
-  ['status', () => showUpgrade(documentOf(null, 1, null), { stale: true })],
+  ['status', () => showUpgrade(documentOf(null, 1, { name: 'alice', heardMsAgo: null }), { stale: true })],
   ['history', () => showHistory([], { stale: true })],
 ])('%s says that nobody is master, and that it may be old what is shown', async (_, show) => {
   const told: string[] = [];
