@@ -129,6 +129,9 @@ export async function rememberMembers(endpoints: readonly string[], cell: KnownC
   if (known?.id === cell.id) await state.keepCell(cell).catch(() => {});
 }
 
+/** Whether anything was ever seen that a cell can be held to. */
+export const remembersAny = (): Promise<boolean> => new StateFile().knowsAny().catch(() => false);
+
 /** What is remembered of the cell that was met at one of these endpoints; null also when nothing can be read. */
 export const rememberedCell = (endpoints: readonly string[]): Promise<KnownCell | null> =>
   new StateFile().cellMetAt(endpoints).catch(() => null);

@@ -22,7 +22,7 @@ import {
 } from '../errors/index.ts';
 import type { SnapshotDocument } from '../formats/http-body.ts';
 import { type Told, tellOfBackup, whereOf } from './backups.ts';
-import { type CellFlags, withCell } from './connect.ts';
+import { type CellFlags, remembersAny, withCell } from './connect.ts';
 import { flushFolder } from './flush-folder.ts';
 import { inWords, jsonOrNull, openReplica, readAll } from './replica-http.ts';
 import { type AnsweringMember, membersOf, type SilentMember } from './snapshots.ts';
@@ -71,8 +71,6 @@ export interface SavedSnapshot {
 const stallMsDefault = 10_000;
 const roundsMax = 2;
 const pollMs = 100;
-/** A cell that serves says so at once. */
-const judgeMsMax = 5_000;
 
 /**
  * @throws {UsageError} when the file exists, or cannot be written; {UnreachableError} (exit 3) when no member gave one, or nobody is
@@ -112,13 +110,15 @@ export async function saveSnapshot(flags: CellFlags, options: SaveOptions): Prom
 
 /**
  * The master of a cell that went back knows of nothing newer: what this tool has seen is held against it before its state is called a
- * backup. @throws {CellRolledBackError} the cell is frozen from then on, and what it holds may be saved all the same.
+ * backup. @throws {UnreachableError} when no master judges it; {CellRolledBackError} the cell is frozen from then on, and what it holds may be saved all the same.
  */
 async function refuseRolledBack(flags: CellFlags): Promise<void> {
+  if (!(await remembersAny())) return;
   try {
-    await withCell({ ...flags, timeout: Math.min(flags.timeout, judgeMsMax) }, (client) => client.putDryRun('a', ''));
+    await withCell(flags, (client) => client.putDryRun('a', ''));
   } catch (error) {
-    if (error instanceof CellRolledBackError) throw error;
+    // That it is of a newer generation, say, is no reason not to save what it has.
+    if (error instanceof CellRolledBackError || error instanceof UnreachableError) throw error;
   }
 }
 

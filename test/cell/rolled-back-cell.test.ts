@@ -105,6 +105,7 @@ describe('a cell whose members were all put back to an older state', () => {
       const backup = await backUp(cell);
       for (const value of ['second', 'third']) await paxosctl('kv', 'put', 'order', value);
       await putBack(cell, backup);
+      await cell.master();
       // What it has is no backup of what was acknowledged. Once that is known it may be kept, as what it is.
       const backups = ['late', 'kept'].map((name) => path.join(cell.folder, name));
       expect((await paxosctl('snapshot', 'save', `${backups[0]}`)).code).toBe(13);
