@@ -18,11 +18,26 @@ export const generations: readonly Mutant[] = [
     edits: [
       {
         file: 'src/operator/restore/price.ts',
-        find: 'return Math.max(ownAtLeast, writtenApart(report, backup));',
-        replace: 'return Math.max(ownAtLeast, 0 * writtenApart(report, backup));',
+        find: 'return Math.max(ownAtLeast, writtenApart(report, backup.epochs));',
+        replace: 'return ownAtLeast;',
       },
     ],
     killedBy: ['test/operator/restore-price.test.ts'],
+    blind,
+  },
+  {
+    id: 'branch-priced-by-its-last-generation',
+    pitfalls: [],
+    title: 'of a branch that is not gone on from, only its last generation is counted',
+    wrong: 'What the generations before it have written is given up at a lower price than the members tell.',
+    edits: [
+      {
+        file: 'src/operator/recovery/decide.ts',
+        find: 'Math.max(lostAtLeast(point, history), apart)',
+        replace: 'Math.max(lostAtLeast(point, history), 0 * apart)',
+      },
+    ],
+    killedBy: [decideTests],
     blind,
   },
   {

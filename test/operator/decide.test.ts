@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { CellTimeMs, Epoch } from '../../src/core/consensus/identity.ts';
+import { numbersApart as apart } from '../../src/formats/history-points.ts';
 import { chained } from '../../src/formats/log-chain.ts';
 import type { AcceptedDocument, RecoverReport } from '../../src/formats/recovery.ts';
 import { decodeValue, encodeValue } from '../../src/formats/value.ts';
@@ -146,6 +147,19 @@ describe('members that hold different histories', () => {
     // The other left it in epoch 1, which ends here at revision 12.
     expect(price.revisionsAtLeast).toBe(50 - 12);
     expect(decided([report('n1', 40), forked], [], 'n3').decision.base).toBe('n3');
+  });
+
+  it('count against the chosen one with every generation that they went through, and not with their last alone', () => {
+    // Generation 2 went on from before where n1 is; n2 and n3 have two revisions of it, and one of generation 3.
+    const [second, third] = [
+      { epoch: apart, instance: 31, id: 'second', revision: 30 },
+      { epoch: 2 * apart, instance: apart + 9, id: 'third', revision: apart + 2 },
+    ] as const;
+    const generations = [second, third];
+    const applied = { instance: 2 * apart + 3, epoch: 2 * apart, epochId: 'third', revision: 2 * apart + 1 };
+    const later = { generation: 3, generations, epochs: [...epochs, ...generations], applied };
+    const reports = [report('n1', 40), report('n2', 0, later), report('n3', 0, later)];
+    expect(decided(reports, [], 'n1').price.revisionsAtLeast).toBe(2 + 1);
   });
 });
 

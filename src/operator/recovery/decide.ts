@@ -12,7 +12,7 @@ import type { AcceptedDocument, GenerationDecision, GenerationId, RecoverReport 
 import { decodeValue, encodeValue } from '../../formats/value.ts';
 import { notAskedOf, readyElsewhere } from './asked.ts';
 import { type Candidate, type CollectedCopy, candidatesOf } from './candidates.ts';
-import { historyContains, historyOf } from './history.ts';
+import { historyContains, historyOf, writtenApart } from './history.ts';
 import { takesPart } from './takes-part.ts';
 
 /** Somebody has seen this; if it is not in the history that is gone on from, it is lost. */
@@ -235,16 +235,20 @@ function priceOf(
     return sum + (value.kind === 'submitted' ? value.items.length : 0);
   }, 0);
   const history = { ...own, revision: own.revision + kept };
-  const branches = all.map(({ member, generation, applied }): Witnessed => ({ ...applied, generation, by: member }));
+  // A mark is of its own generation alone; a report tells what those before it have written, too.
+  const branches = all.map((it) => ({
+    ...{ ...it.applied, generation: it.generation, by: it.member },
+    apart: writtenApart(it, [...base.epochs, ...base.generations]),
+  }));
   const because: string[] = [];
   let revisionsAtLeast = 0;
   // What an older generation had beyond was given up when the next one began, if it did.
   const present = Math.max(...reports.map(({ generation }) => generation));
   const goneOnFrom = mayHaveBegun ? base.generation : Math.min(base.generation, present);
-  for (const point of [...witnessed, ...branches]) {
+  for (const { apart, ...point } of [...witnessed.map((it) => ({ ...it, apart: 0 })), ...branches]) {
     if (contains(history, base.applied.instance, point) || point.instance === 0) continue;
     if (point.generation < goneOnFrom) continue;
-    const lost = lostAtLeast(point, history);
+    const lost = Math.max(lostAtLeast(point, history), apart);
     revisionsAtLeast = Math.max(revisionsAtLeast, lost);
     because.push(
       `${point.by} has seen epoch ${point.epoch}, instance ${point.instance}, revision ${point.revision}: at least ${lost} revisions more`,

@@ -16,7 +16,7 @@ import {
   tailOf,
   type Witnessed,
 } from '../recovery/decide.ts';
-import { historyContains, historyOf } from '../recovery/history.ts';
+import { historyContains, historyOf, writtenApart } from '../recovery/history.ts';
 
 /** What a verified backup file stands for. */
 export interface Backup {
@@ -190,17 +190,7 @@ function revisionsBeyond(report: RecoverReport, backup: Backup): number {
   if (isIn(backup, report)) return 0;
   if (historyContains(report, backup)) return Math.max(0, counted(report, backup, 'revision'));
   const ownAtLeast = lostAtLeast({ generation: report.generation, ...report.applied }, historyOfBackup(backup));
-  return Math.max(ownAtLeast, writtenApart(report, backup));
-}
-
-/** In the generations that the file knows nothing of. Each counts on from its multiple, and up to where the next one begins. */
-function writtenApart({ generations, applied }: RecoverReport, { epochs }: Backup): number {
-  let sum = 0;
-  for (const [at, { epoch, id }] of generations.entries()) {
-    if (epochs.some((it) => it.epoch === epoch && it.id === id)) continue;
-    sum += Math.max(0, (generations[at + 1]?.revision ?? applied.revision) - epoch);
-  }
-  return sum;
+  return Math.max(ownAtLeast, writtenApart(report, backup.epochs));
 }
 
 /** From the file to the member's point, over all generations that began in between: each counts on from a multiple. */
