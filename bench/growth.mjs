@@ -27,7 +27,7 @@ const usual = { replicas: 3, connections: 64, valueBytes: smallBytes, keys: 0 };
 
 /** `values` with `--quick` only show that it works. */
 export const dimensions = [
-  { id: 'connections', label: 'connections', values: [1, 4, 16, 64, 256, 1024], quick: [1, 16] },
+  { id: 'connections', label: 'connections', values: [1, 4, 16, 64, 256, 900], quick: [1, 16] },
   {
     id: 'valueBytes',
     label: 'bytes of a value',
@@ -36,7 +36,12 @@ export const dimensions = [
     connections: 16,
   },
   { id: 'replicas', label: 'replicas', values: [1, 3, 5, 7], quick: [1, 3] },
-  { id: 'keys', label: 'keys in the database', values: [10_000, 100_000, 1_000_000], quick: [1_000, 2_000] },
+  {
+    id: 'keys',
+    label: 'keys in the database',
+    values: [10_000, 100_000, 1_000_000, 10_000_000],
+    quick: [1_000, 2_000],
+  },
 ];
 
 /**
@@ -50,6 +55,7 @@ export async function runGrowthProfile(options, say) {
   const table = growthTable(results);
   process.stdout.write(`${options.markdown ? drawMarkdown(table) : drawText(table)}\n`);
   const folder = options.quick ? options.directory : plotsFolder;
+  fs.mkdirSync(folder, { recursive: true });
   for (const [name, svg] of Object.entries(plotsOf(results))) {
     fs.writeFileSync(path.join(folder, name), svg);
     say(`drawn: ${path.relative(process.cwd(), path.join(folder, name))}`);

@@ -28,8 +28,8 @@ const settleMs = 1000;
 const restartPatienceMs = 600_000;
 /** For garbage collectors to come to rest before memory is read. */
 const memorySettleMs = 2000;
-/** More than the 8,192 requests that a replica has in flight, so that it is the cell that says no. */
-const overloadConnections = 9000;
+/** As many as a replica lets in before it is crowded and closes those that it has answered; each has one request in flight. */
+const overloadConnections = 1_800;
 const capacityConnections = 256;
 const snapshotWriters = 64;
 /** JIT compilers reach full speed only under load. */

@@ -62,7 +62,7 @@ export function violationLines({ property, means, message, facts, trace, replay,
  * @returns {Promise<{ passed: number, failed: number }>} as one test.
  */
 export async function freshSeeds() {
-  const { PAXOSCTL_SIMULATION_SEEDS: wanted = '300', PAXOSCTL_SIMULATION_TIME: time = '130s' } = process.env;
+  const { PAXOSCTL_SIMULATION_SEEDS: wanted = '300', PAXOSCTL_SIMULATION_TIME: time = '90s' } = process.env;
   if (wanted === '0') return { passed: 0, failed: 0 };
   const seed = process.env.PAXOSCTL_SIMULATION_SEED ?? String(seedOfCommit());
   say(`Fresh seeds: ${wanted} from ${seed} on, for at most ${time} …`);

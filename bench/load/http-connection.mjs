@@ -83,12 +83,13 @@ export class HttpConnection {
   #closed = false;
 
   /** @throws {Error} when nobody listens, or not within `timeoutMs`. */
-  static connect({ host, port, timeoutMs = 5000 }) {
+  static connect({ host, port, timeoutMs = 5000, localAddress }) {
     return new Promise((resolve, reject) => {
       const connection = new HttpConnection();
       const socket = net.connect({
         host,
         port,
+        localAddress,
         noDelay: true,
         onread: {
           buffer: Buffer.allocUnsafeSlow(readBufferBytes),

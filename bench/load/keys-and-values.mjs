@@ -1,6 +1,7 @@
 /** Keys and values of the load. A long enough value begins with its key, so that any read can be checked. */
 
-const filler = Array.from({ length: 64 * 1024 }, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join(
+/** As long as the largest value that a replica takes. */
+const filler = Array.from({ length: 256 * 1024 }, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join(
   '',
 );
 

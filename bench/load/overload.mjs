@@ -9,11 +9,13 @@ import { keyName, makeValue } from './keys-and-values.mjs';
 const valueBytes = 100;
 const tickMs = 2;
 const connectAtOnce = 200;
+/** A replica bounds the connections of one address. */
+const addresses = ['127.0.0.2', '127.0.0.3'];
 const connectMsMax = 20_000;
 const drainMsMax = 15_000;
 
 /** Not done, for sure, and said so: too much to do, or no master just now, which the changes of master tell. Anything else fails the row. */
-const isRefusal = (error) => /answered 503:.*"code":"PAXOS_/s.test(error.message);
+const isRefusal = (error) => /answered 503:.*"urn:paxosctl:PAXOS_/s.test(error.message);
 
 /** The replica gave up an idle connection before anything was asked on it. */
 const neverSent = (error) => error.message === 'the connection is closed';
@@ -25,13 +27,21 @@ const neverSent = (error) => error.message === 'the connection is closed';
 export async function runOverload({ cell, target, rate, connections, letter, seconds }) {
   const idle = [];
   const all = [];
+  const connect = (address) => cell.connect(target, connectMsMax, address);
   try {
     // Many at a time: a replica does not wait long for the first request of a connection.
     for (let i = 0; i < connections; i += connectAtOnce) {
       const count = Math.min(connectAtOnce, connections - i);
-      const opened = await Promise.all(Array.from({ length: count }, () => cell.connect(target, connectMsMax)));
+      const opened = await Promise.all(
+        Array.from({ length: count }, (_, at) => connect(addresses[at % addresses.length])),
+      );
       for (const connection of opened) {
-        idle.push({ connection, key: keyName(letter, all.length), sequence: 0 });
+        idle.push({
+          connection,
+          key: keyName(letter, all.length),
+          sequence: 0,
+          address: addresses[all.length % addresses.length],
+        });
         all.push(connection);
       }
     }
@@ -63,7 +73,7 @@ export async function runOverload({ cell, target, rate, connections, letter, sec
     const renew = async (worker) => {
       worker.connection.close();
       try {
-        worker.connection = await cell.connect(target);
+        worker.connection = await connect(worker.address);
         all.push(worker.connection);
         idle.push(worker);
       } catch {

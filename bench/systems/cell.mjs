@@ -32,8 +32,9 @@ export class Cell {
     for (const member of this.members) member.start();
   }
 
-  connect(member, timeoutMs = 5000) {
-    return this.#system.connect({ host: member.host, port: member.port, timeoutMs });
+  /** `localAddress`: of which client; absent, the system chooses. */
+  connect(member, timeoutMs = 5000, localAddress = undefined) {
+    return this.#system.connect({ host: member.host, port: member.port, timeoutMs, localAddress });
   }
 
   /** The member that leads now, or null. */
