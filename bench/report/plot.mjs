@@ -57,5 +57,8 @@ export function drawPlot({ title, x, y, values, points, logarithmic = false }) {
     ],
   });
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const name = document.createElement('title');
+  name.textContent = title;
+  svg.prepend(name);
   return `${svg.outerHTML}\n`;
 }
