@@ -44,8 +44,8 @@ export function attemptsFolder(dataDir: string): AttemptsPort {
 async function describe(root: string, name: string): Promise<AttemptFolderDocument> {
   const folder = path.join(root, name);
   const isFolder = (await fs.lstat(folder)).isDirectory();
-  const entries = isFolder ? fs.readdir(folder, { recursive: true, withFileTypes: true }).catch(() => null) : null;
-  const found = await entries;
+  const read = () => fs.readdir(folder, { recursive: true, withFileTypes: true }).catch(() => null);
+  const found = isFolder ? await read() : null;
   // No folder that can be read: it belongs to nobody, and is listed all the same.
   const paths =
     found === null
