@@ -120,11 +120,12 @@ describe('the generation', () => {
   });
 
   it('has a number above all that members and marks know of: a cell that was rolled back whole was further', () => {
+    const world = { newId: () => 'y' };
     const before = { generation: 5, generationId: 'x', step: 'ready' as const, decision: '', source: '', state: null };
     const attempt = { ...before, generation: 6, step: 'fenced' as const, before };
-    expect(nextId([report('n1', 40, { generation: 2 })], [{ generation: 3 }]).generation).toBe(4);
-    expect(nextId([report('n1', 40, { attempt })], [{ generation: 3 }]).generation).toBe(7);
-    expect(nextId([report('n1', 40)], [], 8).generation).toBe(9);
+    expect(nextId([report('n1', 40, { generation: 2 })], { witnessed: [{ generation: 3 }], world }).generation).toBe(4);
+    expect(nextId([report('n1', 40, { attempt })], { witnessed: [{ generation: 3 }], world }).generation).toBe(7);
+    expect(nextId([report('n1', 40)], { witnessed: [], atLeast: 8, world }).generation).toBe(9);
   });
 });
 

@@ -3,12 +3,12 @@
  */
 import { RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
-import { getStatus } from './ask.ts';
 import { type Decided, decide } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
 import type { RecoverPlan } from './plan.ts';
 import { askSettled } from './signs-of-life.ts';
 import { type Acceptance, refuseDearer, Steps } from './steps.ts';
+import { type GenerationWorld, realWorld } from './world.ts';
 
 export interface ApplyOptions extends Acceptance {
   readonly confirm: string;
@@ -18,6 +18,8 @@ export interface ApplyOptions extends Acceptance {
   readonly onStep: (what: string) => void;
   /** Where the plan lies, for the commands that are suggested. */
   readonly planFile?: string;
+  /** The real one where absent. */
+  readonly world?: GenerationWorld;
 }
 
 export interface ApplyResult {
@@ -103,15 +105,19 @@ async function refuseNotGone(
   plan: RecoverPlan,
   steps: Steps,
   taking: readonly RecoverReport[],
-  { timeoutMs }: ApplyOptions,
+  { timeoutMs, world = realWorld }: ApplyOptions,
 ): Promise<void> {
   if (steps.allReady(taking)) return;
   const away = plan.members.map(({ name }) => name).filter((name) => !taking.some(({ member }) => member === name));
   if (plan.kind === 'lost-majority') {
-    const { asked } = await askSettled(plan.lost, async () => {
-      const statuses = await Promise.all(plan.members.map(({ url }) => getStatus(url, timeoutMs)));
-      return { statuses: statuses.flatMap((it) => it ?? []), reports: await steps.reports() };
-    });
+    const { asked } = await askSettled(
+      plan.lost,
+      async () => {
+        const statuses = await Promise.all(plan.members.map(({ url }) => world.status(url, timeoutMs)));
+        return { statuses: statuses.flatMap((it) => it ?? []), reports: await steps.reports() };
+      },
+      world,
+    );
     refuseNotLost({ ...plan, ...asked });
   }
   await steps.refuseAlive(taking, away);

@@ -1,14 +1,10 @@
 /** `recover plan`: what going on from what is there costs, and the document that `recover apply` carries out. */
-import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { StateFile } from '../../client/state-file.ts';
 import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import { readPositionMark } from '../../formats/position-mark.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
-import { currentMaster, survey } from '../cell-status.ts';
+import { currentMaster } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
-import { askReport } from './ask.ts';
 import { newestOf } from './candidates.ts';
 import { type CollectedFile, readCollected } from './collected.ts';
 import { type Decided, decide, type Price, type Witnessed } from './decide.ts';
@@ -16,6 +12,7 @@ import { refuseNotLost } from './lost-majority.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
 import { askSettled, refuseAlive } from './signs-of-life.ts';
 import { isSameMember } from './takes-part.ts';
+import { type GenerationWorld, realWorld } from './world.ts';
 
 export interface RecoverPlan {
   /** A frozen cell as it stands, or what is left when a majority is lost. */
@@ -75,11 +72,12 @@ const askEveryMs = 100;
 export async function makePlan(
   cell: CellFlags,
   { branch, lost = null, cannotStart = [], collected: folder = null }: PlanOptions,
+  world: GenerationWorld = realWorld,
 ): Promise<RecoverPlan> {
-  const { asked } = await askSettled(lost ?? [], () => askAll(cell));
+  const { asked } = await askSettled(lost ?? [], () => askAll(cell, world), world);
   const { statuses } = asked;
   refuseServing(statuses);
-  const reports = await compared(asked);
+  const reports = await compared(asked, world);
   const first = reports[0];
   if (first === undefined)
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
@@ -96,10 +94,10 @@ export async function makePlan(
   else refuseNotLost({ lost, cannotStart, collected, reports, statuses });
   const same = collected.map(({ report }) => report).filter(({ generation }) => generation === first.generation);
   const newest = newestOf([...reports, ...same]);
-  await refuseAway(cell, newest, reports, lost);
+  await refuseAway(cell, { newest, reports, lost }, world);
   const ids = new Set([first.cell.id, ...reports.flatMap((it) => it.ready.map(({ report }) => report.cell.id))]);
-  const witnessed = (await Promise.all([...ids].map((id) => witnessedBy(reports, id)))).flat();
-  const to = nextId([...reports, ...all.map(({ report }) => report)], witnessed);
+  const witnessed = (await Promise.all([...ids].map((id) => witnessedBy(reports, id, world)))).flat();
+  const to = nextId([...reports, ...all.map(({ report }) => report)], { witnessed, world });
   const decided = decide({ to, reports, collected, witnessed, branch });
   return sealed({
     kind: lost === null ? ('keep-present' as const) : ('lost-majority' as const),
@@ -128,20 +126,23 @@ interface AskedCell {
   readonly timeoutMs: number;
 }
 
-async function askAll(cell: CellFlags): Promise<AskedCell> {
-  const { answers } = await survey(cell.endpoints, cell.timeout);
+async function askAll(cell: CellFlags, world: GenerationWorld): Promise<AskedCell> {
+  const { answers } = await world.survey(cell);
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
-  return { statuses, urls, reports: await reportsFrom(urls, cell.timeout), timeoutMs: cell.timeout };
+  return { statuses, urls, reports: await reportsFrom(urls, cell.timeout, world), timeoutMs: cell.timeout };
 }
 
 /** Members that were just started are given a while to compare their disks. */
-async function compared({ reports: first, urls, timeoutMs }: AskedCell): Promise<readonly RecoverReport[]> {
-  const deadline = performance.now() + Math.min(compareMsMax, timeoutMs);
+async function compared(
+  { reports: first, urls, timeoutMs }: AskedCell,
+  world: GenerationWorld,
+): Promise<readonly RecoverReport[]> {
+  const deadline = world.nowMs() + Math.min(compareMsMax, timeoutMs);
   let reports = first;
-  while (reports.some(({ disk }) => disk === 'not-compared') && performance.now() < deadline) {
-    await sleep(askEveryMs);
-    reports = await reportsFrom(urls, timeoutMs);
+  while (reports.some(({ disk }) => disk === 'not-compared') && world.nowMs() < deadline) {
+    await world.sleep(askEveryMs);
+    reports = await reportsFrom(urls, timeoutMs, world);
   }
   return reports;
 }
@@ -149,9 +150,16 @@ async function compared({ reports: first, urls, timeoutMs }: AskedCell): Promise
 /** Members that would be left out, and that somebody is connected to. */
 async function refuseAway(
   cell: CellFlags,
-  newest: RecoverReport,
-  reports: readonly RecoverReport[],
-  lost: readonly string[] | null,
+  {
+    newest,
+    reports,
+    lost,
+  }: {
+    readonly newest: RecoverReport;
+    readonly reports: readonly RecoverReport[];
+    readonly lost: readonly string[] | null;
+  },
+  world: GenerationWorld,
 ): Promise<void> {
   const away = newest.members.filter((it) => !reports.some((report) => isSameMember(it, report)));
   await refuseAlive({
@@ -161,6 +169,7 @@ async function refuseAway(
     cells: [newest.cell.id],
     timeoutMs: cell.timeout,
     again: lost === null ? 'paxosctl recover plan --keep-present' : `paxosctl recover plan --lost ${lost.join(',')}`,
+    world,
   });
 }
 
@@ -182,8 +191,15 @@ function baseOf(
 /** Above every generation that anybody knows of: a number that comes a second time is another history to who has seen the first. */
 export const nextId = (
   reports: readonly RecoverReport[],
-  witnessed: readonly Pick<Witnessed, 'generation'>[],
-  atLeast = 0,
+  {
+    witnessed,
+    atLeast = 0,
+    world,
+  }: {
+    readonly witnessed: readonly Pick<Witnessed, 'generation'>[];
+    readonly atLeast?: number;
+    readonly world: Pick<GenerationWorld, 'newId'>;
+  },
 ): GenerationId => ({
   generation:
     Math.max(
@@ -195,7 +211,7 @@ export const nextId = (
       ]),
       ...witnessed.map(({ generation }) => generation),
     ) + 1,
-  generationId: randomBytes(16).toString('hex'),
+  generationId: world.newId(),
 });
 
 function refuseServing(statuses: readonly ReplicaStatusDocument[]): void {
@@ -232,9 +248,13 @@ function refuseNotFrozen(reports: readonly RecoverReport[], statuses: readonly R
 }
 
 /** Of the newest generation among those that answer: members that were left out of it have no say. */
-export async function reportsFrom(urls: readonly string[], timeoutMs: number): Promise<RecoverReport[]> {
+export async function reportsFrom(
+  urls: readonly string[],
+  timeoutMs: number,
+  world: Pick<GenerationWorld, 'report'>,
+): Promise<RecoverReport[]> {
   const limit = Math.min(timeoutMs, reportMsMax);
-  const answers = (await Promise.all(urls.map((url) => askReport(url, limit)))).flatMap((it) => it ?? []);
+  const answers = (await Promise.all(urls.map((url) => world.report(url, limit)))).flatMap((it) => it ?? []);
   refuseOtherCells(answers);
   const newest = Math.max(0, ...answers.map(({ generation }) => generation));
   return answers.filter(({ generation }) => generation === newest);
@@ -257,10 +277,11 @@ function refuseOtherCells(reports: readonly RecoverReport[]): void {
 }
 
 /** What is remembered outside of the state that is gone on from. */
-export const witnessedBy = async (reports: readonly RecoverReport[], cellId: string): Promise<Witnessed[]> => [
-  ...frozenMarks(reports),
-  ...(await ownMark(cellId)),
-];
+export const witnessedBy = async (
+  reports: readonly RecoverReport[],
+  cellId: string,
+  world: Pick<GenerationWorld, 'newestMark'>,
+): Promise<Witnessed[]> => [...frozenMarks(reports), ...(await ownMark(cellId, world))];
 
 /** The marks that froze members. */
 function frozenMarks(reports: readonly RecoverReport[]): Witnessed[] {
@@ -276,8 +297,8 @@ function frozenMarks(reports: readonly RecoverReport[]): Witnessed[] {
 }
 
 /** The newest mark that this tool remembers of the cell. */
-async function ownMark(cellId: string): Promise<Witnessed[]> {
-  const mark = await new StateFile().newestMark(cellId).catch(() => null);
+async function ownMark(cellId: string, world: Pick<GenerationWorld, 'newestMark'>): Promise<Witnessed[]> {
+  const mark = await world.newestMark(cellId);
   const point = mark === null ? null : readPositionMark(mark);
   if (point === null) return [];
   const { generation, epoch, epochId, instance, revision } = point;

@@ -5,11 +5,10 @@
  *
  * Keeps: nothing here finds that a member is lost; it only finds what speaks against it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusedError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
-import { getStatus } from './ask.ts';
+import type { GenerationWorld } from './world.ts';
 
 /** What one member says of itself and the others. */
 export type Heard = Pick<ReplicaStatusDocument, 'name' | 'role' | 'master' | 'peers' | 'links' | 'leaseMs'>;
@@ -71,6 +70,7 @@ export const nameOf = (peer: string): string => peer.split('#')[0] ?? peer;
 export async function askSettled<Answers extends Asked>(
   lost: readonly string[],
   ask: () => Promise<Answers>,
+  { sleep }: Pick<GenerationWorld, 'sleep'>,
 ): Promise<{ readonly asked: Answers; readonly signs: readonly SignOfLife[] }> {
   for (let tries = 0; ; tries++) {
     const asked = await ask();
@@ -90,17 +90,23 @@ export interface AliveOptions {
   readonly timeoutMs: number;
   /** The command to run again once that is settled. */
   readonly again: string;
+  readonly world: Pick<GenerationWorld, 'status' | 'sleep'>;
 }
 
 /** @throws {RefusedError} (exit 5) with who heard which of them, and when. */
-export async function refuseAlive({ members, lost, reports, cells, timeoutMs, again }: AliveOptions): Promise<void> {
+export async function refuseAlive(options: AliveOptions): Promise<void> {
+  const { members, lost, reports, cells, timeoutMs, again, world } = options;
   if (lost.length === 0) return;
-  const { signs } = await askSettled(lost, async () => {
-    const answers = await Promise.all(members.map(({ url }) => getStatus(url, timeoutMs)));
-    // One that opens its directory cannot say yet of which cell it is.
-    const statuses = answers.flatMap((it) => (it !== null && [...cells, null].includes(it.cell.id) ? [it] : []));
-    return { statuses, reports: await reports() };
-  });
+  const { signs } = await askSettled(
+    lost,
+    async () => {
+      const answers = await Promise.all(members.map(({ url }) => world.status(url, timeoutMs)));
+      // One that opens its directory cannot say yet of which cell it is.
+      const statuses = answers.flatMap((it) => (it !== null && [...cells, null].includes(it.cell.id) ? [it] : []));
+      return { statuses, reports: await reports() };
+    },
+    world,
+  );
   if (signs.length > 0) throw notLost(signs, members, again);
 }
 

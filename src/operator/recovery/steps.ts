@@ -2,13 +2,11 @@
  * The steps of making a new generation, as an operator's program asks them of the members: fence, offer, build, take, active (design
  * §3 "Generations"). Each is found done when it was, so that a program that was killed is simply run again.
  */
-import { open } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError, RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { GenerationId, OfferedState, RecoverAnswer, RecoverReport, RecoverStep } from '../../formats/recovery.ts';
-import { askReport, askStep } from './ask.ts';
 import type { Decided, Price } from './decide.ts';
 import { refuseAlive } from './signs-of-life.ts';
+import { type GenerationWorld, realWorld } from './world.ts';
 
 const stepMsMax = 10_000;
 const pollMs = 100;
@@ -37,6 +35,8 @@ export interface StepsOptions {
   readonly anew: string;
   /** Before each step. What it throws ends the program there. */
   readonly onStep: (what: string) => void;
+  /** The real one where absent. */
+  readonly world?: GenerationWorld;
 }
 
 export interface Source {
@@ -46,18 +46,20 @@ export interface Source {
 
 export class Steps {
   readonly #options: StepsOptions;
+  readonly #world: GenerationWorld;
   /** As whom each member reported itself. */
   readonly #known = new Map<string, RecoverReport>();
 
   constructor(options: StepsOptions) {
     this.#options = options;
+    this.#world = options.world ?? realWorld;
   }
 
   /** Of the members of this cell that answer now. */
   async reports(): Promise<RecoverReport[]> {
     const { members, cell, becomes, timeoutMs } = this.#options;
     const limit = Math.min(timeoutMs, stepMsMax);
-    const all = await Promise.all(members.map(({ url }) => askReport(url, limit)));
+    const all = await Promise.all(members.map(({ url }) => this.#world.report(url, limit)));
     const reports = all.flatMap((it) =>
       it === null || (it.cell.id !== cell.id && it.cell.id !== becomes) ? [] : [it],
     );
@@ -67,10 +69,10 @@ export class Steps {
 
   /** The same, given a while to compare their disks where they were just started. `first`: what they said already. */
   async compared(first: readonly RecoverReport[]): Promise<readonly RecoverReport[]> {
-    const deadline = performance.now() + Math.min(compareMsMax, this.#options.timeoutMs);
+    const deadline = this.#world.nowMs() + Math.min(compareMsMax, this.#options.timeoutMs);
     let reports = first;
-    while (reports.some(({ disk }) => disk === 'not-compared') && performance.now() < deadline) {
-      await sleep(pollMs);
+    while (reports.some(({ disk }) => disk === 'not-compared') && this.#world.nowMs() < deadline) {
+      await this.#world.sleep(pollMs);
       const now = await this.reports();
       reports = first.map((it) => now.find(({ member }) => member === it.member) ?? it);
     }
@@ -99,6 +101,7 @@ export class Steps {
       cells: [cell.id, becomes],
       timeoutMs,
       again,
+      world: this.#world,
     });
   }
 
@@ -175,15 +178,15 @@ export class Steps {
   /** It may be opening its directory, as one does that was ready and begins the generation, or end what an earlier attempt began. */
   async #askPatiently(member: string, step: RecoverStep): Promise<RecoverAnswer> {
     const { timeoutMs } = this.#options;
-    const deadline = performance.now() + Math.min(timeoutMs, stepMsMax);
+    const deadline = this.#world.nowMs() + Math.min(timeoutMs, stepMsMax);
     for (;;) {
       try {
         return await this.#ask(member, step);
       } catch (error) {
         const opening = error instanceof OperatorError && error.code === 'PAXOS_NOT_SERVING';
-        if (!opening || performance.now() >= deadline) throw error;
+        if (!opening || this.#world.nowMs() >= deadline) throw error;
       }
-      await sleep(pollMs);
+      await this.#world.sleep(pollMs);
     }
   }
 
@@ -265,7 +268,7 @@ export class Steps {
   /** In pieces; gone on with where the member is, from the beginning when it was restarted. */
   async #offer(name: string, offered: OfferedState, file: string): Promise<void> {
     const { to } = this.#options;
-    const handle = await open(file, 'r');
+    const handle = await this.#world.openFile(file);
     try {
       const piece = Buffer.alloc(pieceBytes);
       // At most so often is more than one piece sent for each that the file has.
@@ -291,9 +294,9 @@ export class Steps {
     offerAgain: () => Promise<void> = async () => undefined,
   ): Promise<NonNullable<RecoverAnswer['state']>> {
     const { timeoutMs, again } = this.#options;
-    const deadline = performance.now() + timeoutMs;
+    const deadline = this.#world.nowMs() + timeoutMs;
     let why = 'it is at work';
-    while (performance.now() < deadline) {
+    while (this.#world.nowMs() < deadline) {
       try {
         const { state } = await this.#ask(name, step);
         if (state !== null) return state;
@@ -302,7 +305,7 @@ export class Steps {
         else if (error.facts.notOffered === true) await offerAgain();
         else throw error;
       }
-      await sleep(pollMs);
+      await this.#world.sleep(pollMs);
     }
     throw new UnreachableError(
       `${name} is not ready for the new generation within ${timeoutMs} ms (${why}). Run it again.`,
@@ -313,13 +316,13 @@ export class Steps {
   /** They become active by themselves, once all are ready. */
   async allActive(wanted: readonly string[]): Promise<string[]> {
     const { to, timeoutMs } = this.#options;
-    const deadline = performance.now() + timeoutMs;
-    while (performance.now() < deadline) {
+    const deadline = this.#world.nowMs() + timeoutMs;
+    while (this.#world.nowMs() < deadline) {
       const active = (await this.reports()).filter(
         (it) => it.generation === to.generation && it.generationId === to.generationId && wanted.includes(it.member),
       );
       if (active.length === wanted.length) return [...wanted].sort();
-      await sleep(pollMs);
+      await this.#world.sleep(pollMs);
     }
     throw new UnreachableError(
       `Not all of ${wanted.join(', ')} are active within ${timeoutMs} ms; they go on by themselves.`,
@@ -336,7 +339,7 @@ export class Steps {
     if (known === undefined) throw new UnreachableError(`${name} does not answer.`, { facts: { member: name } });
     const { cell, member, incarnation } = known;
     const request = { ...step, cell: cell.id, member, incarnation };
-    const answer = await askStep(this.urlOf(name), request, Math.min(this.#options.timeoutMs, stepMsMax));
+    const answer = await this.#world.step(this.urlOf(name), request, Math.min(this.#options.timeoutMs, stepMsMax));
     this.#known.set(name, answer.report);
     return answer;
   }

@@ -4,15 +4,13 @@
  * Keeps: no file that was there before is ever written to, the backup least of all; an earlier run's file counts only when it holds
  * the very state that is to be saved.
  */
-import { createHash } from 'node:crypto';
-import { rm, stat } from 'node:fs/promises';
 import { OperatorError, RefusedError, UsageError } from '../../errors/index.ts';
 import { chained } from '../../formats/log-chain.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue } from '../../formats/value.ts';
 import type { CellFlags } from '../connect.ts';
-import { writeState } from '../recovery/collected.ts';
-import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
+import { type GenerationWorld, realWorld } from '../recovery/world.ts';
+import type { SaveOptions } from '../snapshot-save.ts';
 import { type Backup, furthestOf, isBlank, type RestoreDecided } from './price.ts';
 
 type Found = Awaited<ReturnType<SaveOptions['verify']>> & { readonly cell?: string; readonly logChain?: string };
@@ -30,10 +28,11 @@ export async function refuseInTheWay(
   file: string,
   { cell, generation, applied }: RecoverReport,
   { backup, verify }: PresentOptions,
+  world: GenerationWorld = realWorld,
 ): Promise<void> {
-  const there = await stat(file).catch(() => null);
+  const there = await world.identity(file);
   if (there === null) return;
-  const own = await stat(backup.file).catch(() => null);
+  const own = await world.identity(backup.file);
   if (own !== null && own.dev === there.dev && own.ino === there.ino) throw inTheWay(file, 'it is the backup itself');
   const found = await verify(file).catch(() => null);
   if (found === null) throw inTheWay(file, 'it is no whole snapshot');
@@ -58,14 +57,15 @@ export async function savePresent(
   cell: CellFlags,
   { fenced, beyond, file }: Present,
   { verify, extend }: PresentOptions,
+  world: GenerationWorld = realWorld,
 ): Promise<string | null> {
   const furthest = furthestOf(fenced);
   if ((furthest.applied.instance === 0 && beyond.length === 0) || fenced.every(isBlank)) return null;
   const holds = (found: Found): boolean =>
     found.generation === furthest.generation &&
     found.instance === furthest.applied.instance + beyond.length &&
-    found.logChain === chainAfter(furthest, beyond);
-  if ((await stat(file).catch(() => null)) !== null) {
+    found.logChain === chainAfter(furthest, beyond, world);
+  if ((await world.identity(file)) !== null) {
     const found = await verify(file).catch(() => null);
     if (found !== null && holds(found)) return file;
     throw inTheWay(file, 'it does not hold the present state');
@@ -74,34 +74,26 @@ export async function savePresent(
   const target = beyond.length === 0 ? file : held;
   try {
     const { member } = furthest;
-    await saveSnapshot(cell, {
-      file: target,
-      member,
-      overwrite: false,
-      verify,
-      unconfirmed: 'as-it-is',
-      onProgress: () => undefined,
-    });
-    if (target !== file) await writeState(file, await extend(held, beyond));
+    await world.saveHeld(cell, { file: target, member, verify });
+    if (target !== file) await world.writeFile(file, await extend(held, beyond));
     if (holds(await verify(file))) return file;
     // Not what is named in the result: nobody would look for the difference later.
-    await rm(file, { force: true });
+    await world.removeFile(file);
     throw new RefusedError(`${member} gave another state than it reports.`, { facts: { member } });
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     const why = `The present state could not be saved to ${file}, so nothing was done: ${error.message}`;
     throw new RefusedError(why, { facts: { file, ...error.facts }, suggestions: error.suggestions, cause: error });
   } finally {
-    await rm(held, { force: true });
+    await world.removeFile(held);
   }
 }
 
-function chainAfter({ logChain }: RecoverReport, beyond: Present['beyond']): string {
-  const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
-    const hash = createHash('sha256');
-    for (const part of parts) hash.update(part);
-    return hash.digest();
-  };
+function chainAfter(
+  { logChain }: RecoverReport,
+  beyond: Present['beyond'],
+  { sha256 }: Pick<GenerationWorld, 'sha256'>,
+): string {
   let chain: Uint8Array = Buffer.from(logChain, 'hex');
   for (const { instance, valueBase64 } of beyond) {
     const value = decodeValue(Buffer.from(valueBase64, 'base64'));

@@ -5,17 +5,15 @@
  * Keeps: until the loss was typed nothing is changed; above what was typed the fence is lifted; what the cell holds when it is
  * fenced lies in a file of its own, and in every member's former/, before anything else is done.
  */
-import { StateFile } from '../../client/state-file.ts';
 import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
-import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
-import { getStatus } from '../recovery/ask.ts';
 import { newestOf } from '../recovery/candidates.ts';
 import type { Witnessed } from '../recovery/decide.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
 import { isMemberOf } from '../recovery/takes-part.ts';
+import { type GenerationWorld, realWorld } from '../recovery/world.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
 import { type Backup, beganWith, decideRestore, isBlank, type RestoreDecided, type RestorePrice } from './price.ts';
 
@@ -52,18 +50,22 @@ export interface RestoreResult {
 const aliveMsMax = 2_000;
 
 /** @throws {RefusedError} (exit 5) when more would be lost than was accepted: the cell is then as it was before. */
-export async function restoreCell(cell: CellFlags, options: RestoreOptions): Promise<RestoreResult> {
+export async function restoreCell(
+  cell: CellFlags,
+  options: RestoreOptions,
+  world: GenerationWorld = realWorld,
+): Promise<RestoreResult> {
   const { backup, onStep } = options;
-  const { answers } = await survey(cell.endpoints, cell.timeout);
+  const { answers } = await world.survey(cell);
   const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
-  const answering = await reportsFrom(urls, cell.timeout);
+  const answering = await reportsFrom(urls, cell.timeout, world);
   if (answering.length === 0) {
     throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
   }
   const newest = newestOf(answering);
   // Who was removed, or is an older life of a member, may answer still, and has no part in it.
   const reports = answering.filter((it) => isMemberOf(newest, it));
-  await refuseForeign(backup, reports, options);
+  await refuseForeign(backup, reports, { ...options, world });
   refuseLevel(
     backup,
     answers.flatMap(({ status }) => status ?? []),
@@ -83,14 +85,15 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
       again: command,
       anew: `${once} --again`,
       onStep,
+      world,
     });
   const [first] = done;
   if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
 
-  const witnessed = await witnessedBy(reports, backup.cell);
+  const witnessed = await witnessedBy(reports, backup.cell, world);
   const decideFor = (id: GenerationId, now: readonly RecoverReport[]): RestoreDecided =>
     decideRestore({ to: id, backup, reports: now, witnessed });
-  const { to, isOther } = attemptFor({ reports, witnessed, decideFor }, options);
+  const { to, isOther } = attemptFor({ reports, witnessed, decideFor, world }, options);
   const steps = stepsFor(to);
   const decide = (now: readonly RecoverReport[]): RestoreDecided => decideFor(to, now);
   const asking = { what: `Going back to ${backup.file}`, command };
@@ -110,7 +113,7 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
   });
   const saveTo = options.saveTo ?? saveNameOf(newest, to);
   if (options.dryRun) return result(before.price, null, namesOf(before));
-  await refuseInTheWay(saveTo, newest, options);
+  await refuseInTheWay(saveTo, newest, options, world);
 
   const fenced = await steps.fence(reports);
   const begun = steps.begunBy(fenced);
@@ -130,7 +133,7 @@ export async function restoreCell(cell: CellFlags, options: RestoreOptions): Pro
     return now;
   });
   onStep('saving the present state');
-  const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options));
+  const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options, world));
   // Somebody may have come back meanwhile; and again when the file lies there: from then on the members go on by themselves.
   const look = (): Promise<void> => orLift(() => steps.refuseAlive(fenced, away));
   await look();
@@ -159,6 +162,7 @@ interface AttemptFacts {
   readonly reports: readonly RecoverReport[];
   readonly witnessed: readonly Witnessed[];
   readonly decideFor: (id: GenerationId, reports: readonly RecoverReport[]) => RestoreDecided;
+  readonly world: GenerationWorld;
 }
 
 /**
@@ -166,7 +170,7 @@ interface AttemptFacts {
  * takes the place of none unasked. `isOther`: why it is refused.
  */
 function attemptFor(
-  { reports, witnessed, decideFor }: AttemptFacts,
+  { reports, witnessed, decideFor, world }: AttemptFacts,
   { backup, again }: RestoreOptions,
 ): { readonly to: GenerationId; readonly isOther: RefusedError | null } {
   const open = reports
@@ -174,7 +178,7 @@ function attemptFor(
     .filter(({ attempt, generation }) => attempt.generation > Math.max(generation, backup.generation))
     .sort((a, b) => b.attempt.generation - a.attempt.generation);
   const own = open.find(({ attempt }) => attempt.source === backup.digest);
-  const fresh = nextId(reports, witnessed, backup.generation);
+  const fresh = nextId(reports, { witnessed, atLeast: backup.generation, world });
   if (own !== undefined) {
     const to = { generation: own.attempt.generation, generationId: own.attempt.generationId };
     const isOther = otherDecision(reports, to, decideFor(to, reports)) ?? otherAttempt(open, to.generation);
@@ -188,7 +192,7 @@ function attemptFor(
 async function refuseForeign(
   backup: Backup,
   reports: readonly RecoverReport[],
-  { inPlaceOf }: RestoreOptions,
+  { inPlaceOf, world }: Pick<RestoreOptions, 'inPlaceOf'> & { readonly world: GenerationWorld },
 ): Promise<void> {
   const [first] = reports;
   if (first === undefined || backup.cell === first.cell.id) return;
@@ -211,7 +215,7 @@ async function refuseForeign(
   if (inPlaceOf !== backup.cell) {
     throw new UsageError(`The backup is of cell ${backup.cell}; --in-place-of says ${inPlaceOf}.`, { facts });
   }
-  const alive = await aliveElsewhere(backup.cell);
+  const alive = await aliveElsewhere(backup.cell, world);
   if (alive.length === 0) return;
   throw new RefusedError(`Cell ${backup.cell} is not lost: it answers at ${alive.join(', ')}.`, {
     facts: { ...facts, alive },
@@ -220,10 +224,10 @@ async function refuseForeign(
 }
 
 /** Where this tool has met its members before. */
-async function aliveElsewhere(cellId: string): Promise<readonly string[]> {
-  const known = await new StateFile().knownCell(cellId).catch(() => null);
+async function aliveElsewhere(cellId: string, world: GenerationWorld): Promise<readonly string[]> {
+  const known = await world.knownCell(cellId);
   const urls = known?.members ?? [];
-  const statuses = await Promise.all(urls.map((url) => getStatus(url, aliveMsMax)));
+  const statuses = await Promise.all(urls.map((url) => world.status(url, aliveMsMax)));
   return urls.filter((_, at) => statuses[at]?.cell.id === cellId);
 }
 
