@@ -304,7 +304,7 @@ export class SimulatedCell {
 
   #workload(): Workload {
     const scheduler = this.#scheduler;
-    const { leaseMs, clients, thinkMs } = this.#profile;
+    const { leaseMs, clients, sessionTtlMs, thinkMs } = this.#profile;
     return new Workload({
       scheduler,
       random: this.#random.fork('clients'),
@@ -315,7 +315,7 @@ export class SimulatedCell {
       thinkMs,
       timeoutMs: Math.max(2 * leaseMs, 50),
       deadlineMs: Math.max(10 * leaseMs, 500),
-      sessionTtlMs: 60_000,
+      sessionTtlMs,
       driftPpm: this.#profile.driftPpm,
       send: (_client, replica, request, reply) => {
         const machine = this.#machines.find(({ name }) => name === replica) as Machine;

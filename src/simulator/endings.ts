@@ -5,8 +5,9 @@
  * Source: PML §6.3 (liveness); pitfalls §2 rule 3, §4 "Liveness".
  */
 import { memberId } from '../core/consensus/configuration.ts';
+import { defaultLimits } from '../core/consensus/limits.ts';
 import type { Random } from '../core/random.ts';
-import { checkRedundancyTold, checkStability } from './checkers/calm.ts';
+import { checkRedundancyTold, checkRepaired, checkStability } from './checkers/calm.ts';
 import { Violation } from './checkers/violation.ts';
 import type { ClientNetwork } from './client-network.ts';
 import type { FaultAtlas } from './faults/atlas.ts';
@@ -209,11 +210,26 @@ export class Endings {
     if (!workload.idle) throw new Violation('liveness', 'an operation never ended');
     await this.#operatorsRemedy();
     await this.#runFor(patienceMs, () => this.#converged());
-    if (this.#converged()) return;
-    throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
-      replicas: this.#machines.map((machine) => machine.state()),
-      chosenUpTo: this.#observer.chosenUpTo,
-    });
+    if (!this.#converged()) {
+      throw new Violation('liveness', `replicas did not come together within ${Math.round(patienceMs)} ms`, {
+        replicas: this.#machines.map((machine) => machine.state()),
+        chosenUpTo: this.#observer.chosenUpTo,
+      });
+    }
+    // What was lost behind the end of a log is settled by a ballot of later than that, which a calm master draws now and then.
+    const { boostEveryMs } = { ...defaultLimits, ...this.#profile.limits };
+    await this.#runFor(patienceMs + 2 * boostEveryMs, () => this.#unrepaired().length === 0);
+    checkRepaired(this.#unrepaired());
+  }
+
+  /** Members whose log still has gaps that a disk has made. */
+  #unrepaired(): readonly string[] {
+    return this.#good().flatMap(({ name, log }) => (log !== null && log.core.bad.length > 0 ? [name] : []));
+  }
+
+  #good(): readonly Machine[] {
+    const members = new Set(this.#observer.configuration.members.map(memberId));
+    return this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
   }
 
   /** Operators bring to its end what they began, and rebuild who has ended: all members run. */
@@ -247,8 +263,7 @@ export class Endings {
 
   #converged(): boolean {
     const chosen = this.#observer.chosenUpTo;
-    const members = new Set(this.#observer.configuration.members.map(memberId));
-    const good = this.#machines.filter(({ halted, vacant, id }) => halted === null && !vacant && members.has(id));
+    const good = this.#good();
     // Who knows that it is out ends by itself once the others know it, too, where whole processes run.
     const stays = this.#machines.some(({ log }) => log?.core.participation === 'removed');
     if (stays && this.#options.crew !== null) return false;

@@ -16,6 +16,7 @@ import type { FormationView, ListedMember } from '../runtime/formation.ts';
 import type { LogReplica } from '../runtime/log-replica.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { DatabaseService } from '../runtime/replica-service.ts';
+import { StorageClosedError } from '../storage/errors.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
 import { SimulatedAttempts } from './attempts.ts';
@@ -76,7 +77,13 @@ export interface NamedHalt {
 /** For a second process, which no checker takes for the first. */
 const unseen = (issued: Observer['issued']): LifeObserver => ({
   ...{ applied: nothing, durable: nothing, issued, mastership: nothing, measured: nothing, recovered: nothing },
-  ...{ restored: nothing, snapshotCounts: nothing, snapshotsStandFor: nothing, stepped: nothing },
+  ...{
+    restored: nothing,
+    snapshotCounts: nothing,
+    snapshotsKept: nothing,
+    snapshotsStandFor: nothing,
+    stepped: nothing,
+  },
   levelRaised: () => undefined,
 });
 const nothing = (): void => undefined;
@@ -435,6 +442,19 @@ export class Machine {
       return node !== undefined && node !== 'folder' && node.number === number;
     };
     this.#armed.arm({ operations: ['read'], path, fault: 'error', skip: 0, lasting });
+  }
+
+  /** Somebody asks for a deep check of the files here; what the disk refuses meanwhile is no finding of it. */
+  checkFiles(): void {
+    const process = this.#process;
+    const life = this.#life;
+    process?.enter('io', () => {
+      life?.checkFiles().catch((error: unknown) => {
+        const refused = error instanceof DiskError || error instanceof StorageClosedError;
+        if (process.alive && !refused) this.#options.onFatal(this, error as Error);
+      });
+      this.#options.scheduler.settle();
+    });
   }
 
   /** The replica refused its disk with a named error, and stays out. */

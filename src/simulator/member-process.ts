@@ -27,7 +27,16 @@ import { HostedPort } from './hosted-port.ts';
 import type { SimulatedPort } from './network-port.ts';
 import type { Observed } from './observer.ts';
 import type { Program } from './program.ts';
-import { identity, type Life, type LifeOptions, observe, simulatedCell, watch, watchSpace } from './replica-life.ts';
+import {
+  deepCheck,
+  identity,
+  type Life,
+  type LifeOptions,
+  observe,
+  simulatedCell,
+  watch,
+  watchSpace,
+} from './replica-life.ts';
 
 /** What the command line of `node start` says. */
 export interface StartFlags {
@@ -89,7 +98,7 @@ export class MemberProcess {
 
   /** Null when it was closed before it took part. `log.start()` is the caller's. @throws {OperatorError} why it cannot take part. */
   async run(): Promise<Life | null> {
-    const { attempts, process, program } = this.#options;
+    const { attempts, logger, process, program } = this.#options;
     const joined = await this.#member.join();
     const database = this.#database;
     if (joined === null || database === null) return null;
@@ -118,7 +127,8 @@ export class MemberProcess {
     });
     this.#selfCheck.start(log);
     watchSpace(storage, process, this.#options.profile.leaseMs / 2);
-    return { log, service: this.#service, database, storage, pending: new PendingRequests() };
+    const checkFiles = deepCheck({ storage, log, logger, process });
+    return { log, service: this.#service, database, storage, pending: new PendingRequests(), checkFiles };
   }
 
   /** A clean stop, as SIGTERM asks for it: mastership goes on first, and where it ended is recorded. */

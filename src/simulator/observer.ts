@@ -22,6 +22,7 @@ import { BallotDisciplineChecker } from './checkers/ballot-discipline.ts';
 import { checkBounds } from './checkers/bounds.ts';
 import { DurabilityChecker } from './checkers/durability.ts';
 import { EpochChecker } from './checkers/epoch.ts';
+import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
 import { ReplayChecker } from './checkers/replay.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
@@ -238,6 +239,11 @@ export class Observer {
   snapshotCounts({ name }: Observed, instance: number, sha256: string): void {
     this.#snapshotsTaken++;
     this.#snapshots.taken(name, instance, sha256);
+  }
+
+  /** A replica has taken or received one, and says that it stands for everything up to `standsFor`. @throws {Violation} */
+  snapshotsKept({ name }: Observed, kept: readonly KeptSnapshot[], standsFor: number): void {
+    checkKept(name, kept, standsFor);
   }
 
   /** The two newest snapshots of a replica stand for everything up to the older of them. */

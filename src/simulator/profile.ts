@@ -6,6 +6,7 @@
  * who change the members are one of these classes.
  */
 import type { Limits } from '../core/consensus/limits.ts';
+import { sessionTtlMsMin } from '../core/database/session-limits.ts';
 import type { Random } from '../core/random.ts';
 import { type FaultKind, faultKinds, operatedKinds, swarmKinds, upgradedKinds } from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
@@ -35,6 +36,8 @@ export interface Profile {
   readonly upgraded?: boolean;
   /** Numbers of the versions that its members run at first, in their order; 1 where absent. They decide at which level the cell is formed. */
   readonly programs?: readonly number[];
+  /** Of the clients' sessions. */
+  readonly sessionTtlMs: number;
   readonly clients: number;
   /** Mean pause of one client between operations. */
   readonly thinkMs: number;
@@ -193,6 +196,8 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
     clockStepMs: random.chance(0.2) && leaseMs >= 500 && !options.calm ? 16 : 0,
     timerLatenessMs: on() ? random.betweenLogarithmic(0.1, Math.min(1_000, leaseMs / 2)) : 0,
     checkEveryMs: checkEveryLeases * leaseMs,
+    // Short ones end, and are renewed at the last moment, again and again.
+    sessionTtlMs: Math.round(random.fork('sessions').betweenLogarithmic(sessionTtlMsMin, 60_000)),
     clients,
     thinkMs: 100 * clients,
   };

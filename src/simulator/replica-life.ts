@@ -16,8 +16,9 @@ import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Delivery, LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
 import { initialSnapshot } from '../runtime/database-rebuild.ts';
+import { type CheckedFiles, checkAndRepair } from '../runtime/file-repair.ts';
 import { LogReplica } from '../runtime/log-replica.ts';
-import type { LogStorage } from '../runtime/log-storage.ts';
+import type { LogStorage, SnapshotReceiver } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { fenceOf } from '../runtime/member-fence.ts';
 import { recoveredState } from '../runtime/recovered-state.ts';
@@ -56,6 +57,7 @@ export type LifeObserver = Pick<
   | 'recovered'
   | 'restored'
   | 'snapshotCounts'
+  | 'snapshotsKept'
   | 'snapshotsStandFor'
   | 'stepped'
 >;
@@ -89,6 +91,8 @@ export interface Life {
   readonly storage: ReplicaStorage;
   /** Requests of clients that were not answered yet. */
   readonly pending: PendingRequests;
+  /** `verify checksums --deep` of this replica's files. @throws {DiskError} */
+  readonly checkFiles: () => Promise<CheckedFiles>;
 }
 
 /** Reads the disk and puts the replica together. `log.start()` is the caller's. */
@@ -199,8 +203,15 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   });
   selfCheck.start(log);
   watchSpace(storage, process, profile.leaseMs / 2);
-  return { log, service, database, storage, pending: new PendingRequests() };
+  const checkFiles = deepCheck({ storage, log, logger, process });
+  return { log, service, database, storage, pending: new PendingRequests(), checkFiles };
 }
+
+/** As the process around a real replica has it. */
+export const deepCheck =
+  ({ storage, log, logger, process }: Pick<Life, 'storage' | 'log'> & Pick<LifeOptions, 'logger' | 'process'>) =>
+  (): Promise<CheckedFiles> =>
+    checkAndRepair(storage, log, logger, () => new Promise((resolve) => process.nextTurn(resolve)));
 
 /** As the process around a real replica does, only sooner: simulated leases are short. */
 export function watchSpace(storage: ReplicaStorage, process: SimulatedProcess, everyMs: number): void {
@@ -222,18 +233,35 @@ const formationHandle = (formation: Configuration): SnapshotHandle => ({
 
 /** The storage itself, with the observer told what it was asked and what it said. */
 export function observe(
-  { observed, observer, onSnapshot }: Pick<LifeOptions, 'observed' | 'observer' | 'onSnapshot'>,
+  { observed, observer, onSnapshot, onFatal }: Pick<LifeOptions, 'observed' | 'observer' | 'onSnapshot' | 'onFatal'>,
   whole: ReplicaStorage,
   storage: LogStorage,
 ): LogStorage {
   const issued: Parameters<LogStorage['persist']>[0][] = [];
   const snapshots = [0, 0];
-  const stands = (at: number): void => {
-    snapshots.unshift(at);
-    observer.snapshotsStandFor(observed, snapshots[1] ?? 0);
+  /** The replica takes what is thrown at it here for a snapshot that failed, and goes on. */
+  const told = (tell: () => void): void => {
+    try {
+      tell();
+    } catch (error) {
+      onFatal(error as Error);
+    }
+  };
+  const kept = (standsFor: number): void => {
+    observer.snapshotsKept(observed, whole.snapshots(), standsFor);
     const newest = whole.snapshots()[0];
     if (newest?.verified === true) observer.snapshotCounts(observed, newest.instance, newest.sha256);
   };
+  const received = (receiver: SnapshotReceiver): SnapshotReceiver => ({
+    append: (chunk) => receiver.append(chunk),
+    rewind: () => receiver.rewind(),
+    abort: () => receiver.abort(),
+    finish: async (digest) => {
+      const loaded = await receiver.finish(digest);
+      told(() => kept(loaded.handle.instance));
+      return loaded;
+    },
+  });
   return {
     ...storage,
     persist: (request) => {
@@ -248,14 +276,22 @@ export function observe(
         }
         callback(write);
       }),
-    receiveSnapshot: (announced) => {
+    receiveSnapshot: async (announced) => {
       onSnapshot();
-      return storage.receiveSnapshot(announced);
+      return received(await storage.receiveSnapshot(announced));
+    },
+    resumeSnapshot: async () => {
+      const receiver = await storage.resumeSnapshot();
+      return receiver && received(receiver);
     },
     takeSnapshot: async (wanted) => {
       onSnapshot();
       const taken = await storage.takeSnapshot(wanted);
-      stands(taken.instance);
+      told(() => {
+        kept(taken.instance);
+        snapshots.unshift(taken.instance);
+        observer.snapshotsStandFor(observed, snapshots[1] ?? 0);
+      });
       return taken;
     },
   };

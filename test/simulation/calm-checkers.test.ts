@@ -5,8 +5,9 @@ import { replicaId } from '../../src/core/consensus/identity.ts';
 import type { Input } from '../../src/core/consensus/input.ts';
 import { noop } from '../../src/core/consensus/value.ts';
 import { checkBounds, openFilesMax } from '../../src/simulator/checkers/bounds.ts';
-import { checkRedundancyTold, checkStability } from '../../src/simulator/checkers/calm.ts';
+import { checkRedundancyTold, checkRepaired, checkStability } from '../../src/simulator/checkers/calm.ts';
 import { checkGroupChange } from '../../src/simulator/checkers/group.ts';
+import { checkKept } from '../../src/simulator/checkers/kept-snapshots.ts';
 import { PendingRequests } from '../../src/simulator/checkers/pending-requests.ts';
 import { checkExpiry } from '../../src/simulator/checkers/session-terms.ts';
 import { SnapshotBytesChecker } from '../../src/simulator/checkers/snapshot-bytes.ts';
@@ -130,5 +131,29 @@ describe('the atlas of damage', () => {
     atlas.damaged('a', 'promise-copies-bad');
     atlas.halted('a', 'PAXOS_DATA_CORRUPT', '');
     expect(() => atlas.wentOn('a')).toThrow('goes on from a disk that was struck by promise-copies-bad');
+  });
+});
+
+describe('snapshots that are kept', () => {
+  const kept = (...instances: readonly number[]) => instances.map((instance) => ({ instance, verified: true }));
+
+  test('hold what the log was cut for (P24)', () => {
+    checkKept('a', kept(9, 4), 9);
+    checkKept('a', [{ instance: 9, verified: false }, ...kept(4)], 9);
+    expect(() => checkKept('a', kept(4), 9)).toThrow('no snapshot of 9');
+    expect(() => checkKept('a', [], 1)).toThrow('no snapshot of 1');
+  });
+
+  test('are never replaced by older ones (P25)', () => {
+    checkKept('a', [...kept(9, 4), { instance: 12, verified: false }], 9);
+    expect(() => checkKept('a', kept(4, 9), 4)).toThrow('an older snapshot over a newer one');
+    expect(() => checkKept('a', kept(9, 9), 9)).toThrow('an older snapshot over a newer one');
+  });
+});
+
+describe('what a disk has lost', () => {
+  test('comes back once nothing goes wrong any more', () => {
+    checkRepaired([]);
+    expect(() => checkRepaired(['b'])).toThrow('disk of b');
   });
 });

@@ -56,6 +56,15 @@ describe('damage to disks', () => {
   }, 60_000);
 });
 
+describe('damage where it costs evidence', () => {
+  test('is repaired from the others, or waits for them', async () => {
+    const kinds: FaultKind[] = ['bare-majority', 'lost-write', 'deep-check'];
+    const report = await struckBy([...kinds, 'bit-rot'], 10, { seed: 3, hours: 0.4 / 60 });
+    expect(explain(report)).toBe('sound');
+    for (const kind of kinds) expect(report.faults[kind] ?? 0, kind).toBeGreaterThan(0);
+  }, 60_000);
+});
+
 describe('mistakes of operators', () => {
   test('are refused by name, and change nothing', async () => {
     const kinds = [...ofClass('operator'), ...ofClass('upgrade')];

@@ -36,7 +36,7 @@ type Victim = {
 /** A new disk, on which a data directory is only about to be made, has nothing that could be damaged. */
 const holdsData = (machine: Machine | undefined): boolean => machine?.halted === null && !machine.vacant;
 
-function drawVictim(world: FaultWorld, random: Random, alive = random.chance(0.5)): Victim | null {
+export function drawVictim(world: FaultWorld, random: Random, alive = random.chance(0.5)): Victim | null {
   const candidates = world.names.filter((name) => world.atlas.allows(name) && holdsData(world.machine(name)));
   if (candidates.length === 0) return null;
   return {
@@ -48,7 +48,7 @@ function drawVictim(world: FaultWorld, random: Random, alive = random.chance(0.5
 }
 
 /** Damages the disk and sees to it that a process reads it. `false`: there was nothing to damage. */
-function strikeDisk(
+export function strikeDisk(
   world: FaultWorld,
   { member, how, downMs, aliveMs }: Victim,
   {
@@ -93,13 +93,24 @@ const roles = [
 ] as const satisfies readonly FileRole[];
 
 type Place = { readonly role: FileRole; readonly file: number; readonly at: number };
-const drawPlace = (random: Random): Place => ({
-  role: random.pick(roles),
-  file: random.next(),
-  at: oftenNearTheEnd(random.next()),
-});
-/** What was written last is where damage and a crash look most alike (P17): a third of it falls there. */
-const oftenNearTheEnd = (share: number): number => (share < 1 / 3 ? 1 - share / 10 : (share - 1 / 3) * 1.4999);
+/**
+ * What was written last is where damage and a crash look most alike (P17), and where what nobody has a snapshot of lies: a half of it
+ * falls there, from the last bytes on.
+ */
+const drawPlace = (random: Random): Place => {
+  const role = random.pick(roles);
+  return random.chance(0.5)
+    ? {
+        role,
+        file: random.chance(0.7) ? lastShare : random.next(),
+        at: Math.min(lastShare, 1 - random.betweenLogarithmic(nearestShare, 1)),
+      }
+    : { role, file: random.next(), at: random.next() };
+};
+/** Of all files of a role, or of all bytes of one, this is the last. */
+export const lastShare = 1 - Number.EPSILON;
+/** Some bytes of what a segment holds. */
+export const nearestShare = 1e-4;
 const isItem = ({ role }: Place): boolean => role === 'log' || role === 'snapshot';
 const fileOf = (machine: Machine, { role, file }: Place): DamagedFile | undefined => fileAt(machine.disk, role, file);
 

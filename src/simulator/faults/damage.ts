@@ -78,6 +78,12 @@ function everySectorIsUsed(bytes: Buffer): boolean {
   return bytes.length > 0;
 }
 
+/** Sectors from the first up to before the other are empty (D6); that of the header stays. */
+export function zeroSectors({ inode }: DamagedFile, first: number, end: number): void {
+  const from = Math.max(1, first);
+  if (end > from) inode.overwrite(from * sectorBytes, Buffer.alloc((end - from) * sectorBytes));
+}
+
 /** D12: what became of a file's size. */
 export type WrongSize = 'empty' | 'short' | 'long' | 'zero-tail';
 

@@ -6,6 +6,7 @@ import type { FaultDefinition, Parameters } from './definition.ts';
 import { destructionFaults } from './destruction-faults.ts';
 import { directoryFaults } from './directory-faults.ts';
 import { diskFaults } from './disk-faults.ts';
+import { evidenceFaults } from './evidence-faults.ts';
 import { linkFaults } from './link-faults.ts';
 import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
@@ -22,6 +23,7 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...linkFaults,
   ...diskFaults,
   ...damageFaults,
+  ...evidenceFaults,
   ...clockFaults,
   ...membershipFaults,
   ...operatorFaults,

@@ -81,6 +81,26 @@ export const diskFaults = {
     },
   }),
 
+  /**
+   * An operator has files read again and repaired while the replica works (`verify checksums --deep`); as often as not the process dies
+   * in the middle of it.
+   */
+  'deep-check': fault({
+    draw: (world, random) => ({
+      member: world.anyone(random),
+      effects: random.chance(0.5) ? random.below(20) : null,
+      how: world.drawCrash(random),
+      downMs: world.leases(random, 0.05, 20),
+    }),
+    strike: (world, { member, effects, how, downMs }, random) => {
+      const machine = world.machine(member);
+      if (machine === undefined || machine.log === null) return false;
+      world.note(member, 'deep-check', effects ?? '');
+      machine.checkFiles();
+      if (effects !== null) machine.process?.armCrash(effects, () => world.crash(machine, how, downMs, random));
+    },
+  }),
+
   /** From now on nothing can be written; after a while the file system is mounted again. */
   'read-only-disk': fault({
     draw: (world, random) => ({

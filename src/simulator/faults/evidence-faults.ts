@@ -1,0 +1,159 @@
+/**
+ * Damage to the log where it costs most: what a bare majority holds, or what only its place in the order of writes betrays.
+ *
+ * Source: pitfalls §2, D3, D6, D18; P16, P17, P29; PAR §3. Only copies of which a good majority is left (the atlas); a lost write only where
+ * something that was written later shows that it is missing.
+ */
+import type { Random } from '../../core/random.ts';
+import { decodeManifest } from '../../formats/manifest.ts';
+import { sectorBytes } from '../disk-image.ts';
+import type { Machine } from '../machine.ts';
+import { bytesOf, fileAt, filesOf, flipBit, zeroSectors } from './damage.ts';
+import { drawVictim, lastShare, nearestShare, strikeDisk } from './damage-faults.ts';
+import { type FaultWorld, fault } from './world.ts';
+
+/** The last file of the log, and how far it is written. */
+interface Reach {
+  readonly process: string;
+  readonly file: string;
+  readonly used: number;
+  readonly flush: number;
+}
+
+function reachOf(machine: Machine | undefined): Reach | null {
+  if (machine === undefined) return null;
+  const { disk, process, storage } = machine;
+  const last = filesOf(disk, 'log').findLast(({ used }) => used > 0);
+  if (last === undefined || process === null || storage === null) return null;
+  return { process: process.name, file: last.name, used: last.used, flush: storage.flushNumber };
+}
+
+/** A flush that is over was of neither the last group then, nor the one that was on its way. */
+const isLater = (flush: number, then: Reach): boolean => flush > then.flush + 1;
+
+/** What a file beside the log says was acknowledged; 0 where it does not read. */
+function acknowledged({ disk }: Machine): number {
+  const [manifest] = filesOf(disk, 'manifest');
+  try {
+    return manifest === undefined ? 0 : decodeManifest(bytesOf(manifest.inode)).flush;
+  } catch {
+    return 0;
+  }
+}
+
+/** A bit of what was written last, or of what lies not far before it. */
+function damageEnd(machine: Machine, at: number, bit: number): string | null {
+  const file = fileAt(machine.disk, 'log', lastShare);
+  if (file === undefined) return null;
+  flipBit(file, at, bit);
+  return `${file.name} ${Math.floor(at * file.used)}`;
+}
+
+function separate({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
+  for (const one of some) {
+    for (const other of others) {
+      network.cut(one, other);
+      network.cut(other, one);
+    }
+  }
+}
+
+function join({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
+  for (const one of some) {
+    for (const other of others) {
+      network.mend(one, other);
+      network.mend(other, one);
+    }
+  }
+}
+
+export const evidenceFaults = {
+  /**
+   * What is chosen while some are cut off lies on a bare majority; all of that goes down, and one comes back to those who were cut off
+   * with the end of its log damaged. Nothing may be chosen again by what those two have, before the others are back.
+   */
+  'bare-majority': fault({
+    draw: (world, random) => {
+      const { names } = world;
+      const victim = drawVictim(world, random, false);
+      if (victim === null || names.length < 3) return null;
+      const master = world.master(random);
+      // Who was master and is cut off has accepted what nobody else has.
+      const others = random.shuffle(names.filter((name) => name !== victim.member && name !== master));
+      const candidates =
+        master === victim.member ? others : random.chance(0.5) ? [master, ...others] : [...others, master];
+      const absent = candidates.slice(0, Math.ceil(names.length / 2) - 1);
+      return {
+        ...victim,
+        absent,
+        cutMs: world.leases(random, 0.5, 6),
+        at: drawNearTheEnd(random),
+        bit: random.below(8),
+        // What it says of its damage is damaged, too.
+        again: random.chance(0.3) ? drawNearTheEnd(random) : null,
+        awayMs: world.leases(random, 2, 10),
+        how: world.drawCrash(random),
+      };
+    },
+    strike: (world, { absent, cutMs, at, bit, again, awayMs, ...victim }, random) => {
+      const present = world.names.filter((name) => !absent.includes(name));
+      separate(world, absent, present);
+      world.note(victim.member, 'bare-majority', ...absent);
+      world.later(cutMs, () => {
+        join(world, absent, present);
+        for (const name of present) {
+          const machine = world.machine(name);
+          if (name !== victim.member && machine !== undefined)
+            world.crash(machine, victim.how, awayMs, random.fork(name));
+        }
+        const act = (machine: Machine): string | null => damageEnd(machine, at, bit);
+        if (!strikeDisk(world, victim, { kind: 'bare-majority', random, items: true, act })) return;
+        world.count('bare-majority');
+        if (again === null) return;
+        world.later(victim.downMs + awayMs / 4, () => {
+          const second = { ...victim, downMs: victim.downMs / 4 };
+          const more = (machine: Machine): string | null => damageEnd(machine, again, bit);
+          strikeDisk(world, second, { kind: 'bare-majority', random: random.fork('again'), items: true, act: more });
+        });
+      });
+      // Counted when the disk is hit.
+      return false;
+    },
+  }),
+
+  /** The disk said that a write was there; what it has there is nothing (D6). Later writes are there, or another file knows of them. */
+  'lost-write': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      return (
+        victim && {
+          ...victim,
+          sectors: 1 + random.below(6),
+          rest: random.chance(0.3),
+          afterMs: world.leases(random, 0.01, 4),
+        }
+      );
+    },
+    strike: (world, { sectors, rest, afterMs, ...victim }, random) => {
+      const before = reachOf(world.machine(victim.member));
+      if (before === null) return false;
+      world.later(afterMs, () => {
+        const now = reachOf(world.machine(victim.member));
+        if (now?.process !== before.process || now.file !== before.file || !isLater(now.flush, before)) return;
+        const act = (machine: Machine): string | null => {
+          const file = filesOf(machine.disk, 'log').find(({ name }) => name === before.file);
+          if (file === undefined || (rest && !isLater(acknowledged(machine), before))) return null;
+          const end = Math.ceil(before.used / sectorBytes);
+          if (rest) zeroSectors(file, end, Math.ceil(file.used / sectorBytes));
+          else zeroSectors(file, end - sectors, end);
+          return `${file.name} ${rest ? 'from' : 'before'} ${before.used}`;
+        };
+        if (strikeDisk(world, victim, { kind: 'lost-write', random, items: true, act })) world.count('lost-write');
+      });
+      // Counted when it comes about.
+      return false;
+    },
+  }),
+};
+
+const drawNearTheEnd = (random: Random): number => 1 - random.betweenLogarithmic(nearestShare, 0.3);
