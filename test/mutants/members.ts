@@ -9,7 +9,6 @@ const workflows = 'src/operator/members/workflows.ts';
 const commands = 'test/operator/members.test.ts';
 
 const blind = { explorer: 'not in the core of consensus' } as const;
-const noUpgrade = { ...blind, simulator: 'nobody upgrades there' } as const;
 
 export const members: readonly Mutant[] = [
   {
@@ -137,7 +136,7 @@ export const members: readonly Mutant[] = [
       { file: service, find: 'if (isSupported(level, levels)) return null;', replace: 'if (level > 0) return null;' },
     ],
     killedBy: [asked],
-    blind: { ...blind, simulator: 'one program there, at one level' },
+    blind,
   },
   {
     id: 'P50-intended-without-the-rebuilt',
@@ -167,7 +166,7 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: [planned],
-    blind: noUpgrade,
+    blind,
   },
   {
     id: 'upgrade-begins-in-a-change',
@@ -182,6 +181,6 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/runtime/open-upgrade.test.ts'],
-    blind: noUpgrade,
+    blind,
   },
 ];

@@ -9,8 +9,10 @@ const routes = 'test/runtime/http/upgrade-routes.test.ts';
 const levelRule = 'test/core/database/level-rule.test.ts';
 const generation = 'test/runtime/next-generation.test.ts';
 
-/** Hunters have no operator who finalizes. */
-const blind = { explorer: 'not in the core of consensus', simulator: 'its operators raise no level' } as const;
+const blind = { explorer: 'not in the core of consensus' } as const;
+/** In the simulator the commands themselves are typed (`--operators upgrades`), and nobody sends what they would not. */
+const onlyCommands = { ...blind, simulator: 'its operators type the commands, which send no such request' } as const;
+const noBackups = { ...blind, simulator: 'nobody keeps backups in its world' } as const;
 
 export const upgrades: readonly Mutant[] = [
   {
@@ -20,7 +22,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'The trip-wire is gone: an older version starts on data that it does not know.',
     edits: [{ file: rule, find: "if (level <= present) return 'not-higher';", replace: '' }],
     killedBy: [levelRule],
-    blind,
+    blind: onlyCommands,
   },
   {
     id: 'level-unannounced',
@@ -29,7 +31,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'One request raises the cell beyond what its members speak: all of them end, at every start.',
     edits: [{ file: rule, find: "return 'unannounced';", replace: 'return null;' }],
     killedBy: [levelRule],
-    blind,
+    blind: onlyCommands,
   },
   {
     id: 'level-unguarded',
@@ -38,7 +40,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'A driver that was taken for dead raises it on what it saw long ago.',
     edits: [{ file: rule, find: "return 'unguarded';", replace: 'continue;' }],
     killedBy: [levelRule],
-    blind,
+    blind: onlyCommands,
   },
   {
     id: 'level-members-not-asked',
@@ -69,7 +71,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [routes],
-    blind,
+    blind: onlyCommands,
   },
   {
     id: 'P51-status-throws',
@@ -84,7 +86,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [routes],
-    blind,
+    blind: onlyCommands,
   },
   {
     id: 'finalize-level-by-who-is-there',
@@ -161,7 +163,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [generation],
-    blind,
+    blind: { ...blind, simulator: 'no generation is made in its world' },
   },
   {
     id: 'upgraded-by-the-journal',
@@ -207,7 +209,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [driver],
-    blind,
+    blind: { ...blind, simulator: 'its members keep their addresses' },
   },
   {
     id: 'judged-by-the-boot-of-before',
@@ -253,7 +255,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/runtime/backups/backup-keeper.test.ts'],
-    blind,
+    blind: noBackups,
   },
   {
     id: 'backup-failed-by-an-older-one',
@@ -268,7 +270,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/runtime/backups/backup-folder.test.ts'],
-    blind,
+    blind: noBackups,
   },
   {
     id: 'saved-without-a-master',
@@ -283,7 +285,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/operator/snapshot-save.test.ts'],
-    blind,
+    blind: { ...blind, simulator: 'nobody saves snapshots in its world' },
   },
   {
     id: 'rehearsal-of-nothing',
@@ -298,6 +300,6 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/operator/upgrade/rehearse.test.ts'],
-    blind,
+    blind: { ...blind, simulator: 'it has a twin of what asks members over HTTP' },
   },
 ];
