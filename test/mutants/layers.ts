@@ -35,6 +35,8 @@ export interface Verdict {
   readonly seed?: number;
   /** How much operators did in simulated cells, where that was not left to chance. */
   readonly operators?: string;
+  /** Of the simulated runs, where it was not all of them in turn. */
+  readonly mode?: string;
 }
 
 /** Everything that this process started and that still runs. */
@@ -142,15 +144,17 @@ export interface Hunt {
   readonly seeds?: number;
   /** Of the simulator; `drawn` where absent. */
   readonly operators?: string;
+  /** Of the simulator; all in turn where absent. */
+  readonly mode?: string;
 }
 
 /** Tries seed after seed until one fails or the time is over. */
-export async function runHunt({ bundle, first, seconds, seeds, operators }: Hunt): Promise<Verdict> {
+export async function runHunt({ bundle, first, seconds, seeds, operators, mode }: Hunt): Promise<Verdict> {
   const child = start([
     '--max-old-space-size=1500',
     '--enable-source-maps',
     bundle,
-    ...[first, seconds, seeds ?? Number.MAX_SAFE_INTEGER, operators ?? 'drawn'].map(String),
+    ...[first, seconds, seeds ?? Number.MAX_SAFE_INTEGER, operators ?? 'drawn', mode ?? ''].map(String),
   ]);
   let errors = '';
   child.stderr?.on('data', (data: Buffer) => (errors = (errors + data).slice(-4000)));
@@ -201,7 +205,10 @@ export async function huntDown(
   let spent = 0;
   for (;;) {
     const verdict = await runHunt({ ...hunt, first, seconds: hunt.seconds - spent });
-    const how = hunt.operators === undefined ? {} : { operators: hunt.operators };
+    const how = {
+      ...(hunt.operators === undefined ? {} : { operators: hunt.operators }),
+      ...(hunt.mode === undefined ? {} : { mode: hunt.mode }),
+    };
     const result = {
       ...verdict,
       ...how,

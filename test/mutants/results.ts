@@ -103,16 +103,17 @@ function directedText(verdict: Verdict | undefined): string {
 function hunterText(mutant: Mutant, hunter: Hunter, verdict: Verdict | undefined): string {
   if (verdict?.killed === true) {
     const what = hunter === 'explorer' ? 'schedule' : 'seed';
-    return `${what} ${verdict.tried}${withOperators(verdict)}, ${took(verdict)}: ${cell(verdict.by)}`;
+    return `${what} ${verdict.tried}${how(verdict)}, ${took(verdict)}: ${cell(verdict.by)}`;
   }
   const reason = blindness(mutant, hunter);
   if (reason !== null) return `– ${cell(reason)}`;
   if (verdict === undefined) return 'not run';
-  return `survives ${verdict.tried}${withOperators(verdict)} (${took(verdict)})`;
+  return `survives ${verdict.tried}${how(verdict)} (${took(verdict)})`;
 }
 
-const withOperators = ({ operators }: Verdict): string =>
-  operators === undefined ? '' : ` with operators \`${operators}\``;
+const how = ({ operators, mode }: Verdict): string =>
+  (operators === undefined ? '' : ` with operators \`${operators}\``) +
+  (mode === undefined ? '' : ` in mode \`${mode}\``);
 
 function document(results: Results): string {
   const { all, seen } = huntersScore(results);
@@ -158,6 +159,8 @@ npm run mutants -- --only P02,P34 --layer explorer --seconds 300
 npm run mutants -- --survivors --missing --seconds 600 --jobs 2 --write
 npm run mutants -- --only P22-rolled --layer simulator --seed 6          # from that seed on
 npm run mutants -- --only P45,P49 --layer simulator --operators often    # members are changed all the time
+npm run mutants -- --only P18-damaged --layer simulator --mode beyond-repair
+npm run mutants -- --help
 PAXOSCTL_MUTANT=P02-accept-does-not-raise-the-promise npx vitest run test/core
 \`\`\`
 

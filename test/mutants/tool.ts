@@ -1,10 +1,7 @@
 /**
  * `npm run mutants`: puts each known bug back, one at a time, and says which layer of the tests finds it.
  *
- * Options: `--only P02,P34` (beginnings of names), `--layer directed|explorer|simulator` (may be repeated), `--seconds N` a hunt,
- * `--seed N` the first seed, `--operators often` (simulator: as in `paxosctl simulate`), `--jobs N` mutants at a time,
- * `--survivors` (those that no hunter has killed yet), `--missing` (only what was not found before, nor looked for as long),
- * `--write` (keeps what was found: test/mutants/results.json and docs/MUTANTS.md), `--json`. Exit code 1 when a directed test is missing.
+ * Exit code 1 when a directed test is missing. `--help` lists the options.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,6 +23,23 @@ import {
   write,
 } from './results.ts';
 
+const help = `Puts each known bug back, one at a time, and says which layer of the tests finds it.
+
+npm run mutants -- [OPTIONS]
+
+  --only P02,P34      mutants whose names begin so
+  --layer LAYER       directed, explorer or simulator; may be repeated (all)
+  --seconds N         of one core, a hunt (60)
+  --seed N            the first one tried (1)
+  --operators HOW     simulator: never, drawn, often or upgrades, as in paxosctl simulate (drawn)
+  --mode MODE         simulator: safety, liveness or beyond-repair, as in paxosctl simulate (safety, healing, liveness in turn)
+  --jobs N            mutants at a time (2)
+  --survivors         those that no hunter has killed yet
+  --missing           only what was not found before, nor looked for as long
+  --write             keeps what was found: test/mutants/results.json and docs/MUTANTS.md
+  --json              everything that is kept, on standard output
+`;
+
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -33,6 +47,8 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     operators: { type: 'string' },
+    mode: { type: 'string' },
+    help: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
     survivors: { type: 'boolean', default: false },
     missing: { type: 'boolean', default: false },
@@ -40,6 +56,11 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
+
+if (options.help) {
+  process.stdout.write(help);
+  process.exit(0);
+}
 
 const root = path.resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -84,6 +105,7 @@ async function verdictOf(mutant: Mutant, layer: Layer): Promise<Verdict | null> 
     {
       ...{ bundle, first: Number(options.seed), seconds: Number(options.seconds) },
       ...(layer === 'simulator' && options.operators !== undefined ? { operators: options.operators } : {}),
+      ...(layer === 'simulator' && options.mode !== undefined ? { mode: options.mode } : {}),
     },
     await cleanBundle(layer),
     (seed, by) => say(`! ${layer} seed ${seed} fails without any mutant: ${by}`),
