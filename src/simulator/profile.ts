@@ -177,6 +177,7 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
     limits: {
       acceptWindowInstances: Math.round(random.betweenLogarithmic(1, 32)),
       eagerWindowInstances: 1 + random.below(4),
+      commitDelayMs: random.below(3) * 10,
       batchItemsMax: Math.round(random.betweenLogarithmic(1, 64)),
       pendingItemsMax: Math.round(random.betweenLogarithmic(4, 1024)),
       pageBytesMax: Math.round(random.betweenLogarithmic(100, 100_000)),

@@ -90,6 +90,7 @@ export function drawProfile(random: Random, seed: string): Profile {
     limits: {
       acceptWindowInstances: random.pick([1, 4, 16]),
       eagerWindowInstances: random.pick([1, 4]),
+      commitDelayMs: random.pick([0, 10]),
       batchItemsMax: random.pick([1, 3]),
       pageBytesMax: random.pick([1, 1024 * 1024]),
       retainBehindSnapshotInstances: theme.retain ?? random.pick([0, 0, 1024]),

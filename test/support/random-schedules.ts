@@ -84,6 +84,7 @@ class Explorer {
       limits: {
         acceptWindowInstances: this.random.pick([1, 4, 16]),
         eagerWindowInstances: this.random.pick([1, 2, 4]),
+        commitDelayMs: this.random.pick([0, 10, 40]),
         batchItemsMax: this.random.pick([1, 3, 1024]),
         pageBytesMax: this.random.pick([1, 600, 1024 * 1024]),
         retainBehindSnapshotInstances: this.random.pick([0, 5, 1024]),

@@ -444,7 +444,8 @@ export class Coordinator {
   endStep(): void {
     this.#checkOpened();
     // During a boost they wait: told now, they would put the others ahead of the prepare that is on its way.
-    if (isProposing(this.#state) && this.#state !== 'boosting') this.#proposer.tellChosen();
+    if (this.#state === 'serving') this.#proposer.tellChosenWhenDue();
+    else if (isProposing(this.#state) && this.#state !== 'boosting') this.#proposer.tellChosen();
   }
 
   /** When `tick` has something to do next. */

@@ -4,6 +4,8 @@ export interface Limits {
   readonly acceptWindowInstances: number;
   /** With at least this many in flight, a new one waits until it is worth it: what arrives meanwhile shares one instance. */
   readonly eagerWindowInstances: number;
+  /** While requests come at intervals below this, what is chosen is told with the next accept, not in a message of its own. */
+  readonly commitDelayMs: number;
   readonly batchItemsMax: number;
   readonly batchBytesMax: number;
   /** Submissions waiting to be proposed; more are refused as overloaded. */
@@ -28,6 +30,7 @@ export interface Limits {
 export const defaultLimits: Limits = {
   acceptWindowInstances: 16,
   eagerWindowInstances: 2,
+  commitDelayMs: 10,
   batchItemsMax: 1024,
   batchBytesMax: 1024 * 1024,
   pendingItemsMax: 16_384,

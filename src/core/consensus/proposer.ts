@@ -58,6 +58,8 @@ export class Proposer {
   #lastProposedMs = 0;
   /** How far the others were last told of chosen values. */
   #toldUpTo = 0;
+  /** When requests were last proposed: as long as that is a moment ago, the next accept is near. */
+  #lastSubmittedMs = Number.NEGATIVE_INFINITY;
   /** Phase 1 is needed again: somebody promised more, or a new configuration has promised too little. */
   roundNeeded = false;
   readonly #cellClock = new CellClock();
@@ -234,6 +236,7 @@ export class Proposer {
     const { items, requests } = this.#pending.take();
     const cellTimeMs = this.#cellClock.stamp(now.monotonicMs);
     this.#propose(next, { kind: 'submitted', epoch, cellTimeMs, items }, requests);
+    this.#lastSubmittedMs = now.monotonicMs;
     return true;
   }
 
@@ -359,13 +362,13 @@ export class Proposer {
     }
   }
 
-  /** When the next heartbeat or repetition is due. */
+  /** When the next heartbeat, repetition or commit is due. */
   nextDueMs(): number {
     const now = this.#nowMs;
     // When the windows are full, the resending below is what there is to do.
     const renew = this.#lastProposedMs + this.#renewMs;
     const resend = this.#proposals.open > 0 || renew <= now ? now + resendMs(this.#context) : Number.POSITIVE_INFINITY;
-    return Math.min(renew > now ? renew : resend, resend);
+    return Math.min(renew > now ? renew : resend, resend, this.#tellAtMs);
   }
 
   /** Who is in no configuration from `instance` on gets no accept any more: the last word is what makes it know that. */
@@ -376,6 +379,19 @@ export class Proposer {
       if (configurations.isMemberFrom(instance, to)) continue;
       outbox.send(to, { kind: 'commit', ballot: this.#ballot, chosenUpTo: log.chosenUpTo });
     }
+  }
+
+  /** Up to when what is chosen waits for an accept to ride on. A change of the membership does not wait. */
+  get #tellAtMs(): number {
+    const { configurations, limits, log } = this.#context;
+    if (this.#toldUpTo >= log.chosenUpTo) return Number.POSITIVE_INFINITY;
+    if (configurations.at(this.#toldUpTo + 1) !== configurations.latest.configuration) return this.#nowMs;
+    return this.#lastSubmittedMs + limits.commitDelayMs;
+  }
+
+  /** Tells what no accept has told, once none is to be expected any more. */
+  tellChosenWhenDue(): void {
+    if (this.#tellAtMs <= this.#nowMs) this.tellChosen();
   }
 
   /** Commits ride on accepts; only what none has told is told alone, also to those who are out with it. */
