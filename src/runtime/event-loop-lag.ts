@@ -1,7 +1,8 @@
 /** How late this process's event loop runs: measured and shown, since a late loop is a late lease (PML §7 no. 1). */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-const resolutionMs = 10;
+/** Each is a wake-up of an idle process. */
+const resolutionMs = 20;
 /** Figures are of the last one to two windows. */
 const windowMs = 30_000;
 
