@@ -95,7 +95,7 @@ export const damage: readonly Mutant[] = [
     wrong: 'Its replica counts as no evidence for ever: tolerance is silently gone.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('reception'),
         find: 'this.#context.log.forgetBadAbove(above);\n    this.#context.outbox',
         replace: 'this.#context.outbox',
       },

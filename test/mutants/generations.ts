@@ -48,7 +48,7 @@ export const generations: readonly Mutant[] = [
       'After a restore or a recovery nobody is ever let in or rebuilt: all that is said to it is absurdly far ahead.',
     edits: [
       {
-        file: 'src/core/consensus/replica.ts',
+        file: 'src/core/consensus/reception.ts',
         find: 'Math.max(log.chosenUpTo, configurations.latest.from)',
         replace: 'Math.max(log.chosenUpTo, configurations.latest.from * 0)',
       },

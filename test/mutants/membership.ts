@@ -193,7 +193,7 @@ export const membership: readonly Mutant[] = [
     wrong: 'A removed replica deposes the master and is granted leases.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('reception'),
         find: 'if (!configurations.isMemberFrom(log.chosenUpTo + 1, from)) return this.#onStranger(from, message);',
         replace: 'void configurations;\n    void log;\n    void this.#onStranger;',
       },
@@ -208,9 +208,9 @@ export const membership: readonly Mutant[] = [
     wrong: 'It never learns that it is out, and asks for ever.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('reception'),
         find: 'return this.#onStranger(from, message);',
-        replace: 'return void this.#ignored++;\n    void this.#onStranger;',
+        replace: 'return void this.ignored++;\n    void this.#onStranger;',
       },
     ],
     killedBy: [directed],
@@ -264,9 +264,9 @@ export const membership: readonly Mutant[] = [
     wrong: 'They say what is in memory, and the removed member ends too early.',
     edits: [
       {
-        file: consensus('replica'),
-        find: 'if (message.nonce === partingNonce) this.#participation.heardOf',
-        replace: 'if (message.nonce >= partingNonce) this.#participation.heardOf',
+        file: consensus('reception'),
+        find: 'if (message.nonce === partingNonce) this.#parts.participation.heardOf',
+        replace: 'if (message.nonce >= partingNonce) this.#parts.participation.heardOf',
       },
     ],
     killedBy: ['test/core/consensus/parting.test.ts'],

@@ -27,7 +27,7 @@ export const recovery: readonly Mutant[] = [
     wrong: 'A value of an old ballot is applied where another one was chosen.',
     edits: [
       {
-        file: consensus('replica'),
+        file: consensus('reception'),
         find: 'if (entry === undefined || !ballotsEqual(entry.ballot, ballot)) break;',
         replace: 'if (entry === undefined) break;',
       },

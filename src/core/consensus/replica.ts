@@ -3,15 +3,15 @@
  * effects, byte for byte.
  *
  * Source: PML §3-§5; PMS. The parts: `acceptor.ts` (promises, grants), `coordinator.ts` (mastership), `proposer.ts`,
- * `catch-up.ts` (missed values), `chosen-log.ts` (the log), `applying.ts`, `participation.ts` (member or not, voting or not). This file
- * dispatches and learns commits.
+ * `catch-up.ts` (missed values), `chosen-log.ts` (the log), `applying.ts`, `participation.ts` (member or not, voting or not), `reception.ts` (whose messages
+ * count for what). This file dispatches.
  */
 import { invariant, unreachable } from '../invariant.ts';
 import type { Random } from '../random.ts';
 import { Acceptor } from './acceptor.ts';
 import { Applying } from './applying.ts';
 import type { BadItem, DigestOfValue, ValueDigest } from './bad-item.ts';
-import { type Ballot, ballotOwner, ballotsEqual, compareBallots } from './ballot.ts';
+import type { Ballot } from './ballot.ts';
 import { CatchUp } from './catch-up.ts';
 import { ChosenLog } from './chosen-log.ts';
 import type { ComparisonRule } from './comparison.ts';
@@ -25,16 +25,13 @@ import type { Effect, PromiseRecord } from './effect.ts';
 import type { CellTimeMs, Epoch, Instance, MonotonicMs, ReplicaId, WriteId } from './identity.ts';
 import type { Clocks, Input, SnapshotHandle } from './input.ts';
 import { defaultLimits, type Limits } from './limits.ts';
-import type { AcceptedEntry, Message } from './message.ts';
+import type { AcceptedEntry } from './message.ts';
 import { Outbox } from './outbox.ts';
 import { Participation } from './participation.ts';
 import type { ParticipationState } from './participation-machine.ts';
-import { partingNonce } from './parting.ts';
 import { voters } from './quorum.ts';
+import { Reception } from './reception.ts';
 import type { Value } from './value.ts';
-
-/** A lost end waits so long for an answer before it is said again. */
-const settleEveryMs = 1_000;
 
 const noDigest = (): ValueDigest => [0, 0, 0, 0];
 
@@ -77,18 +74,13 @@ export class Replica {
   readonly #catchUp: CatchUp;
   readonly #databases: DatabaseComparison;
   readonly #participation: Participation;
-  /** Whom this replica accepted from last, live. */
-  #heard: { readonly from: ReplicaId; readonly ballot: Ballot; readonly atMs: number } | null = null;
+  readonly #reception: Reception;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #bootLeadMs = Number.NEGATIVE_INFINITY;
-  #ignored = 0;
   /** How far the last check of the invariants has found the log present, and after how many removals from it. */
   #presentUpTo = 0;
   #presentRemovals = -1;
-  /** Whatever the disk lost was accepted at or below this ballot. */
-  readonly #damagedBelow: Ballot;
   #lost: BadItem | null = null;
-  #settleAskedMs = Number.NEGATIVE_INFINITY;
   /** How far this disk knew values as chosen at the start, read or not. */
   #startedUpTo = 0;
 
@@ -124,7 +116,6 @@ export class Replica {
       onBehind: (from, chosenUpTo) => this.#catchUp.learn(from, chosenUpTo),
       onLost: (item) => this.#halt(item),
     });
-    this.#damagedBelow = recovered.promise.ballot;
     this.#catchUp = new CatchUp(this.#context, {
       master: () => this.master(this.#context.now),
       mustInquire: () => this.#participation.mustInquire,
@@ -138,6 +129,18 @@ export class Replica {
       setAside: (evidence) => this.#setAside(evidence),
       takeBack: (instance) => this.#takeBack(instance),
     });
+    this.#reception = new Reception(
+      this.#context,
+      {
+        acceptor: this.#acceptor,
+        applying: this.#applying,
+        coordinator: this.#coordinator,
+        catchUp: this.#catchUp,
+        databases: this.#databases,
+        participation: this.#participation,
+      },
+      recovered.promise.ballot,
+    );
     this.#loadEntries(recovered);
     if (options.frozen === true) this.#freeze();
     else {
@@ -221,7 +224,7 @@ export class Replica {
       case 'submit':
         return this.#coordinator.submit(input.submissions);
       case 'message':
-        return this.#onMessage(input.from, input.message);
+        return this.#reception.onMessage(input.from, input.message);
       case 'persisted':
         outbox.persisted(input.write);
         return this.#coordinator.onPersisted();
@@ -260,159 +263,7 @@ export class Replica {
     }
   }
 
-  #onMessage(from: ReplicaId, message: Message): void {
-    const { configurations, log, outbox, self } = this.#context;
-    if (from === self || !this.#isInReach(message)) {
-      this.#ignored++;
-      return;
-    }
-    if (!configurations.isMemberFrom(log.chosenUpTo + 1, from)) return this.#onStranger(from, message);
-    if (this.#context.silent) return this.#onlyLearn(from, message);
-    switch (message.kind) {
-      case 'pre-vote':
-        outbox.send(from, this.#acceptor.onPreVote(from, message));
-        return this.#catchUp.learn(from, message.chosenUpTo);
-      case 'pre-vote-reply':
-        return this.#coordinator.onPreVoteReply(from, message);
-      case 'prepare':
-        return this.#acceptor.onPrepare(from, message);
-      case 'promise':
-        return this.#coordinator.onPromise(from, message);
-      case 'reject':
-        return this.#coordinator.onReject(from, message);
-      case 'accept':
-        return this.#onAccept(from, message);
-      case 'accepted':
-        return this.#coordinator.onAccepted(from, message);
-      case 'commit':
-        return this.#onCommit(from, message.ballot, message.chosenUpTo);
-      case 'catch-up':
-        return this.#catchUp.onRequest(from, message);
-      case 'catch-up-reply':
-        return this.#onCatchUpReply(from, message);
-      case 'item-request':
-        return this.#catchUp.onItemRequest(from, message);
-      case 'item':
-        return this.#coordinator.onItem(from, message);
-      case 'unsettled':
-        return this.#coordinator.onUnsettled(from, message.ballot);
-      case 'settled':
-        return this.#onSettled(from, message);
-      case 'release':
-        return this.#coordinator.onRelease(from, message.release);
-      case 'digests':
-        return this.#databases.onDigests(from, message);
-      case 'check-wanted':
-        return this.#onCheckWanted();
-      case 'frozen':
-        return;
-      default:
-        return unreachable(message);
-    }
-  }
-
-  /** Neither promises nor accepts: what is chosen is learned, and whoever misses something is helped. */
-  #onlyLearn(from: ReplicaId, message: Message): void {
-    switch (message.kind) {
-      case 'accept':
-        this.#heard = { from, ballot: message.ballot, atMs: this.#context.now.monotonicMs };
-        return this.#onCommit(from, message.ballot, message.chosenUpTo);
-      case 'commit':
-        return this.#onCommit(from, message.ballot, message.chosenUpTo);
-      default:
-        this.#onStranger(from, message);
-    }
-  }
-
-  /**
-   * Strangers, removed members and dead incarnations have no say here (pitfalls P05, P47, P48): no vote, no promise, no
-   * lease. What is chosen is chosen whoever says so: a removed member is told, so that it learns that it is out, and a
-   * replica that missed changes of the membership, of all members that it knows perhaps, finds out whom to ask.
-   */
-  #onStranger(from: ReplicaId, message: Message): void {
-    this.#ignored++;
-    switch (message.kind) {
-      case 'pre-vote':
-        this.#context.outbox.send(from, { ...this.#acceptor.onPreVote(from, message), granted: false });
-        return this.#catchUp.learn(from, message.chosenUpTo);
-      case 'catch-up':
-        return this.#catchUp.onRequest(from, message);
-      case 'catch-up-reply':
-        return this.#onCatchUpReply(from, message);
-      case 'accept':
-      case 'commit':
-        return this.#catchUp.learn(from, message.chosenUpTo);
-      default:
-        return;
-    }
-  }
-
-  #onCatchUpReply(from: ReplicaId, message: Extract<Message, { kind: 'catch-up-reply' }>): void {
-    if (message.nonce === partingNonce) this.#participation.heardOf(from, message.chosenUpTo);
-    this.#catchUp.onReply(from, message);
-    this.#applying.apply();
-    this.#coordinator.onCaughtUp();
-  }
-
-  #onCheckWanted(): void {
-    if (this.#coordinator.isServing(this.#context.now)) this.#context.outbox.push({ kind: 'check-wanted' });
-  }
-
-  /** Instances that no cell reaches are nobody's business: one absurd number must not send this replica after it. */
-  #isInReach(message: Message): boolean {
-    const { configurations, limits, log } = this.#context;
-    // Who is let in into a later generation begins with nothing, and numbers there begin far above.
-    const known = Math.max(log.chosenUpTo, configurations.latest.from);
-    const limit = known + limits.instanceStepMax;
-    const within = (n: number): boolean => n >= 0 && n <= limit;
-    if ('chosenUpTo' in message && !within(message.chosenUpTo)) return false;
-    if ('from' in message && !within(message.from)) return false;
-    if (message.kind === 'digests') return within(message.digests.instance);
-    return !('instance' in message) || within(message.instance);
-  }
-
-  #onAccept(from: ReplicaId, message: Extract<Message, { kind: 'accept' }>): void {
-    if (!this.#acceptor.onAccept(from, message)) return;
-    this.#heard = { from, ballot: message.ballot, atMs: this.#context.now.monotonicMs };
-    this.#catchUp.heard();
-    this.#coordinator.onMasterHeard();
-    this.#onCommit(from, message.ballot, message.chosenUpTo);
-    this.#askToSettle(from);
-  }
-
-  /** A log whose end is gone is no evidence of anything until a master says from where on it does not matter. */
-  #askToSettle(master: ReplicaId): void {
-    const { log, now, outbox } = this.#context;
-    if (!log.hasLostEnd || now.monotonicMs < this.#settleAskedMs + settleEveryMs) return;
-    this.#settleAskedMs = now.monotonicMs;
-    outbox.send(master, { kind: 'unsettled', ballot: this.#damagedBelow });
-  }
-
-  /**
-   * Everything up to `chosenUpTo` is chosen, says the owner of `ballot`. Only what was accepted here in exactly that
-   * ballot is known to be the chosen value; anything else is fetched (pitfall P08).
-   */
-  #onCommit(from: ReplicaId, ballot: Ballot, chosenUpTo: Instance): void {
-    if (ballotOwner(ballot) !== from) return;
-    const { log } = this.#context;
-    while (log.chosenUpTo < chosenUpTo) {
-      const entry = log.get(log.chosenUpTo + 1);
-      if (entry === undefined || !ballotsEqual(entry.ballot, ballot)) break;
-      log.advance();
-    }
-    this.#coordinator.onLearned();
-    this.#applying.apply();
-    this.#catchUp.learn(from, chosenUpTo);
-  }
-
   // --- damage -------------------------------------------------------------------------------------------------------
-
-  /** What was lost here was of a ballot promised before this start: no value of it is chosen there any more. */
-  #onSettled(from: ReplicaId, { ballot, above }: Extract<Message, { kind: 'settled' }>): void {
-    if (ballotOwner(ballot) !== from || compareBallots(ballot, this.#damagedBelow) <= 0) return;
-    this.#context.log.forgetBadAbove(above);
-    this.#context.outbox.push({ kind: 'bad-settled', above });
-  }
 
   /** Nobody can tell what was accepted at `item`, and any guess could undo a write that was acknowledged (PAR). */
   #halt(item: BadItem): void {
@@ -484,7 +335,7 @@ export class Replica {
   /** The replica that this one takes for master at `now`, itself included. */
   master(now: Clocks): ReplicaId | null {
     if (this.#coordinator.isMaster) return this.#coordinator.leaseRemainingMs(now) > 0 ? this.#context.self : null;
-    const heard = this.#heard;
+    const { heard } = this.#reception;
     if (heard === null || now.monotonicMs > heard.atMs + this.#context.configurations.latest.configuration.leaseMs)
       return null;
     return heard.from;
@@ -635,7 +486,7 @@ export class Replica {
 
   /** Messages dropped because their sender is no member, is dead, or is this replica. */
   get ignoredMessages(): number {
-    return this.#ignored;
+    return this.#reception.ignored;
   }
 
   /** Verifies the whole state. The simulator calls it after every step, production after every snapshot. */
