@@ -6,7 +6,8 @@ export const usage = `Side-by-side benchmark: paxosctl, etcd and ZooKeeper on th
 
 usage: npm run bench -- [options]
 
-  --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped)
+  --systems LIST     of paxosctl,etcd,zookeeper (default: all; what is not installed is skipped) and bare: Node.js processes that
+                     flush and answer, without a protocol
   --profile NAME     peers (default): the rows of docs/PERFORMANCE.md; paper: Table 1 of Paxos Made Live, five replicas;
                      simulator: how fast simulated time passes on one core;
                      repair: what a repair of a damaged log holds up;
@@ -36,7 +37,7 @@ const profiles = ['peers', 'paper', 'simulator', 'million', 'repair', 'growth'];
 
 export class UsageError extends Error {}
 
-const systemNames = ['paxosctl', 'etcd', 'zookeeper'];
+const systemNames = ['paxosctl', 'etcd', 'zookeeper', 'bare'];
 
 /** @throws {UsageError} */
 export function parseOptions(args) {
@@ -82,7 +83,7 @@ export function parseOptions(args) {
   const { quick, full } = values;
   return {
     help: values.help,
-    systems: list('--systems', values.systems, systemNames) ?? systemNames,
+    systems: list('--systems', values.systems, systemNames) ?? systemNames.filter((name) => name !== 'bare'),
     profile: values.profile,
     only: values.only === undefined ? null : values.only.split(','),
     rounds: positive('--rounds', values.rounds, quick ? 1 : values.profile === 'million' ? 3 : 5, Number.isInteger),

@@ -32,6 +32,8 @@ const memorySettleMs = 2000;
 const overloadConnections = 1_800;
 const capacityConnections = 256;
 const snapshotWriters = 64;
+/** A replica of paxosctl that is not the master only says who is, so there is nothing to spread. */
+const toMasterOnly = new Set(['paxosctl', 'bare']);
 /** JIT compilers reach full speed only under load. */
 const warmUpSeconds = 3;
 
@@ -322,8 +324,7 @@ async function warmUp({ cell, rows, options, say }) {
 
 async function measureLoad({ cell, row, options, round }) {
   const leader = await cell.ready();
-  // A replica of paxosctl that is not the master only says who is, so there is nothing to spread.
-  const spread = options.connections === 'spread' && cell.system.name !== 'paxosctl';
+  const spread = options.connections === 'spread' && !toMasterOnly.has(cell.system.name);
   // Another member comes first in each round, so that a single connection meets all of them in turn.
   const targets = spread ? inTurn(cell.members, round) : [leader];
   return runClosedLoop({ cell, targets, seconds: options.seconds, ...row.load });

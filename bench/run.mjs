@@ -18,11 +18,12 @@ import { drawFacts, drawText } from './report/text.mjs';
 import { Results } from './results.mjs';
 import { callersRow, failoverRow, idleRow, keysRow, loadRows, overloadRow, snapshotRow, startupRow } from './rows.mjs';
 import { runSimulatorProfile } from './simulator.mjs';
+import { bare } from './systems/bare.mjs';
 import { etcd } from './systems/etcd.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
 import { zookeeper } from './systems/zookeeper.mjs';
 
-const allSystems = [paxosctl, etcd, zookeeper];
+const allSystems = [paxosctl, etcd, zookeeper, bare];
 const peerReplicas = 3;
 const peerRows = [...loadRows, failoverRow, idleRow, callersRow, overloadRow, keysRow, snapshotRow, startupRow];
 
