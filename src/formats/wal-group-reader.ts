@@ -139,7 +139,7 @@ function fromTail(segment: Buffer, place: GroupPlace, { header, headerCopy, reco
 function tailAt(segment: Buffer, place: GroupPlace, at: number): Tail | null {
   try {
     const tail = readTail(segment, { ...place, offset: at });
-    return tail.header.tailStart === at - place.offset ? tail : null;
+    return tail?.header.tailStart === at - place.offset ? tail : null;
   } catch (error) {
     if (error instanceof FormatError) return null;
     throw error;
@@ -234,17 +234,14 @@ interface Tail {
   readonly records: readonly { readonly at: number; readonly checksum: Buffer; readonly identity: RecordIdentity }[];
 }
 
-function readTail(segment: Buffer, place: GroupPlace): Tail {
+/** Null where there is none: every sector behind a damaged group is tried. @throws {FormatError} for one that only its checksum calls good. */
+function readTail(segment: Buffer, place: GroupPlace): Tail | null {
   const { offset } = place;
-  if (offset + tailHeaderBytes > segment.length) throw new FormatError('a tail beyond the segment');
+  if (offset + tailHeaderBytes > segment.length) return null;
   const bytes = segment.readUInt32BE(offset + 4);
-  if (bytes < tailHeaderBytes + groupHeaderBytes || offset + bytes > segment.length) {
-    throw new FormatError('a tail of an impossible length');
-  }
+  if (bytes < tailHeaderBytes + groupHeaderBytes || offset + bytes > segment.length) return null;
   const seed = placeSeed(place.ownerSeed, place.segment, offset);
-  if (crc32Of(segment, offset + 4, offset + bytes, seed) !== segment.readUInt32BE(offset)) {
-    throw new FormatError('a tail with a bad checksum');
-  }
+  if (crc32Of(segment, offset + 4, offset + bytes, seed) !== segment.readUInt32BE(offset)) return null;
   const headerAt = offset + tailHeaderBytes;
   const headerCopy = segment.subarray(headerAt, headerAt + groupHeaderBytes);
   const header = decodeHeader(segment, headerAt + 8);

@@ -64,15 +64,27 @@ export class Content {
 
   /** A copy of what there is of these bytes. */
   get(offset: number, length: number): Buffer {
-    const end = Math.min(offset + length, this.size);
-    if (offset >= end) return Buffer.alloc(0);
-    const found = Buffer.alloc(end - offset);
+    const found = Buffer.alloc(Math.max(0, Math.min(length, this.size - offset)));
+    if (found.length > 0) this.#copyPages(offset, found);
+    return found;
+  }
+
+  /** As {@link get}, into memory that is there already; gives the part of it that was filled. */
+  read(offset: number, length: number, into: Uint8Array): Uint8Array {
+    const found = into.subarray(0, Math.max(0, Math.min(length, this.size - offset)));
+    found.fill(0);
+    if (found.length > 0) this.#copyPages(offset, found);
+    return found;
+  }
+
+  /** Holes are left as they are. */
+  #copyPages(offset: number, to: Uint8Array): void {
+    const end = offset + to.length;
     for (let index = Math.floor(offset / pageBytes); index * pageBytes < end; index++) {
       const start = index * pageBytes;
       const bytes = this.#pages[index]?.bytes;
-      bytes?.copy(found, Math.max(0, start - offset), Math.max(0, offset - start), Math.min(pageBytes, end - start));
+      bytes?.copy(to, Math.max(0, start - offset), Math.max(0, offset - start), Math.min(pageBytes, end - start));
     }
-    return found;
   }
 
   /** Up to the last byte that is not zero. */

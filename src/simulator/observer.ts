@@ -278,12 +278,13 @@ export class Observer {
   /** After the same step: what is in use of everything that is limited. */
   measured(
     { name }: Observed,
-    { replica, ...limits }: { readonly replica: Replica; readonly pendingItemsMax: number; readonly openFiles: number },
+    limits: { readonly replica: Replica; readonly pendingItemsMax: number; readonly openFiles: number },
     effects: readonly Effect[],
   ): void {
+    const { replica, pendingItemsMax, openFiles } = limits;
     const { appliedUpTo, pendingItems } = replica;
     const { alpha } = replica.configuration;
-    checkBounds(name, { appliedUpTo, pendingItems, alpha, ...limits }, effects);
+    checkBounds(name, { appliedUpTo, alpha, pendingItems, pendingItemsMax, openFiles }, effects);
   }
 
   /** @throws {Violation} when a replica takes for chosen what no majority holds. */

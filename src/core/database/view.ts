@@ -8,7 +8,7 @@ import { type EntryView, isKeptDigest, type StoredEntry } from './entry-store.ts
 import { unpackEntry } from './entry-table.ts';
 import type { EpochTable } from './epoch-table.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
-import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord } from './record.ts';
+import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord, RecordCodec } from './record.ts';
 import type { Session } from './session.ts';
 import { answerRecord, sessionRecord } from './session-table.ts';
 import type { StateView } from './state-store.ts';
@@ -93,7 +93,7 @@ export class DatabaseView {
    */
   *records(): IterableIterator<Uint8Array> {
     const { codec } = this.#open().ports;
-    for (const record of this.systemContents()) yield new Uint8Array(codec.encode(record));
+    yield* copiesOf(this.systemContents(), codec);
     for (const stored of this.soundEntries()) yield stored.encoded;
   }
 
@@ -157,6 +157,25 @@ export class DatabaseView {
 }
 
 export const epochRecord = (epoch: EpochRecord): DatabaseRecord => ({ kind: 'epoch', epoch });
+
+const copyBlockBytes = 4096;
+
+/** They are many and small: a part of a block for each takes a fraction of the time that memory of its own would. */
+function* copiesOf(records: Iterable<DatabaseRecord>, codec: RecordCodec): IterableIterator<Uint8Array> {
+  let block = new Uint8Array(0);
+  let used = 0;
+  for (const record of records) {
+    const encoded = codec.encode(record);
+    if (used + encoded.length > block.length) {
+      block = new Uint8Array(Math.max(copyBlockBytes, encoded.length));
+      used = 0;
+    }
+    const copy = block.subarray(used, used + encoded.length);
+    copy.set(encoded);
+    used += encoded.length;
+    yield copy;
+  }
+}
 
 const entryRecord = (stored: StoredEntry): DatabaseRecord => ({
   kind: 'entry',
