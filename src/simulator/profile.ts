@@ -189,7 +189,8 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
       Math.round(random.betweenLogarithmic(4_000, 500_000)),
       Math.round((groupBytes * renewalsPerLease * snapshotEveryMsMin) / leaseMs),
     ),
-    segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 1024 * 1024) / 4096) * 4096,
+    // Every start reads whole segments, and what a larger one has more of is mostly zeros.
+    segmentBytes: Math.round(random.betweenLogarithmic(64 * 1024, 256 * 1024) / 4096) * 4096,
     // A start takes some hundred operations of the disk, and many must be over within a lease.
     flushMeanMs: random.betweenLogarithmic(0.05, Math.max(0.1, leaseMs / 250)),
     network,
