@@ -18,8 +18,23 @@ export const generations: readonly Mutant[] = [
     edits: [
       {
         file: 'src/operator/restore/price.ts',
-        find: 'return Math.max(ownAtLeast, writtenApart(report, backup.epochs));',
+        find: 'return Math.max(ownAtLeast, writtenApart(toldBy(report), toldByFile(backup)));',
         replace: 'return ownAtLeast;',
+      },
+    ],
+    killedBy: ['test/operator/restore-price.test.ts'],
+    blind,
+  },
+  {
+    id: 'restore-priced-by-whole-generations',
+    pitfalls: [],
+    title: 'of two histories that parted within a generation, what one wrote there is counted by nobody',
+    wrong: 'What an earlier restore has brought back is given up again for the price of what was written since.',
+    edits: [
+      {
+        file: 'src/operator/recovery/history.ts',
+        find: 'if (isParting) sum += Math.max(0, end - parted);',
+        replace: 'if (isParting) sum += 0;',
       },
     ],
     killedBy: ['test/operator/restore-price.test.ts'],

@@ -145,8 +145,8 @@ describe('members that hold different histories', () => {
     const { decision, price } = decided([report('n1', 40), report('n2', 42), forked], [], 'n1');
     // Whoever has all of the chosen history and more of it.
     expect(decision).toMatchObject({ base: 'n2', baseApplied: 42, tail: [] });
-    // The other left it in epoch 1, which ends here at revision 12.
-    expect(price.revisionsAtLeast).toBe(50 - 12);
+    // The other left it in epoch 1, which ends there at revision 9.
+    expect(price.revisionsAtLeast).toBe(50 - 9);
     expect(decided([report('n1', 40), forked], [], 'n3').decision.base).toBe('n3');
   });
 

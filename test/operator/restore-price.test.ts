@@ -113,6 +113,24 @@ describe('the price of going back', () => {
     expect(priceOf(present(5, [second, third], 2 * apart), [], file).revisionsAtLeast).toBe(5);
   });
 
+  it('counts what came back with an earlier restore, and is not in the file', () => {
+    // Generation 2 went on from instance 21, and was saved; generation 3 went on from where generation 1 had come to: 30.
+    const began = (numbers: number, instance: number, revision: number) => ({
+      ...{ epoch: numbers, instance, id: `began ${numbers}`, revision },
+    });
+    const second = began(apart, 22, 21);
+    const file = { ...backup, generation: 2, epochs: [...epochs, second], epoch: apart, epochId: second.id };
+    const saved = { ...file, instance: apart + 9, revision: apart + 2 };
+    const third = began(2 * apart, 31, 30);
+    const present = all(0, {
+      generation: 3,
+      epochs: [...epochs, third],
+      generations: [third],
+      applied: { instance: 2 * apart + 9, epoch: 2 * apart, epochId: third.id, revision: 2 * apart + 5 },
+    });
+    expect(priceOf(present, [], saved).revisionsAtLeast).toBe(30 - 21 + 5);
+  });
+
   it('counts what a mark proves where the members know nothing any more', () => {
     const mark = { generation: 1, epoch: 2, epochId: 'two', instance: 60, revision: 58, by: 'this tool' };
     const blank = all(0, { epochs: [], applied: { instance: 3, epoch: 1, epochId: 'of another cell', revision: 0 } });

@@ -12,7 +12,7 @@ import type { AcceptedDocument, GenerationDecision, GenerationId, RecoverReport 
 import { decodeValue, encodeValue } from '../../formats/value.ts';
 import { notAskedOf, readyElsewhere } from './asked.ts';
 import { type Candidate, type CollectedCopy, candidatesOf } from './candidates.ts';
-import { historyContains, historyOf, writtenApart } from './history.ts';
+import { historyContains, historyOf, toldBy, writtenApart } from './history.ts';
 import { takesPart } from './takes-part.ts';
 
 /** Somebody has seen this; if it is not in the history that is gone on from, it is lost. */
@@ -238,7 +238,7 @@ function priceOf(
   // A mark is of its own generation alone; a report tells what those before it have written, too.
   const branches = all.map((it) => ({
     ...{ ...it.applied, generation: it.generation, by: it.member },
-    apart: writtenApart(it, [...base.epochs, ...base.generations]),
+    apart: writtenApart(toldBy(it), { ...toldBy(base), revision: history.revision }),
   }));
   const because: string[] = [];
   let revisionsAtLeast = 0;

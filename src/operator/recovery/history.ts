@@ -1,5 +1,5 @@
 /** The past that a report tells, as the runtime judges marks by it. Pure. */
-import { contains, type KnownHistory } from '../../formats/history-points.ts';
+import { contains, type KnownHistory, numbersApart } from '../../formats/history-points.ts';
 import type { EpochDocument, RecoverReport } from '../../formats/recovery.ts';
 
 export function historyOf(report: Pick<RecoverReport, 'epochs' | 'generation' | 'applied'>): KnownHistory {
@@ -15,18 +15,54 @@ export function historyOf(report: Pick<RecoverReport, 'epochs' | 'generation' | 
 export const historyContains = (report: RecoverReport, point: RecoverReport['applied']): boolean =>
   point.instance === 0 || contains(historyOf(report), report.applied.instance, { generation: 0, ...point });
 
+/** How one history came about: where its epochs began, and where it stands. */
+export interface ToldHistory {
+  /** Rising; the newest of them where there are very many. */
+  readonly epochs: readonly EpochDocument[];
+  /** Of those all with which a generation began. */
+  readonly generations: readonly EpochDocument[];
+  /** Of the last point. */
+  readonly revision: number;
+}
+
+export const toldBy = ({ epochs, generations, applied }: RecoverReport): ToldHistory => ({
+  ...{ epochs, generations },
+  revision: applied.revision,
+});
+
+/** Those of them with which a generation began. */
+export const beginnings = (epochs: readonly EpochDocument[]): readonly EpochDocument[] =>
+  epochs.filter(({ epoch }) => epoch % numbersApart === 0);
+
 /**
- * Revisions that a report counts in generations of which `known`, the epochs of another history, has none. Each generation counts on from
- * its multiple, and up to where the next one begins. Never too many: what another history holds cannot be of a generation that it never was in.
+ * Revisions of `own` that come after the last point that it has in common with `other`: each generation counts on from its multiple, and up
+ * to where the next one begins. Never too many: behind the earlier of the two next epochs nothing is in common any more. Where no epoch
+ * is known to be in both, the generations count that only `own` was in.
  */
-export function writtenApart(
-  { generations, applied }: Pick<RecoverReport, 'generations' | 'applied'>,
-  known: readonly EpochDocument[],
-): number {
+export function writtenApart(own: ToldHistory, other: ToldHistory): number {
+  const { generations, revision } = own;
+  const [points, others] = [commonlyTold(own, other), commonlyTold(other, own)];
+  const isShared = ({ epoch, id }: EpochDocument): boolean => others.some((it) => it.epoch === epoch && it.id === id);
+  const last = points.findLast(isShared);
+  const after = (its: readonly EpochDocument[]): number | undefined =>
+    its.find(({ epoch }) => epoch > (last?.epoch ?? 0))?.revision;
+  const parted = Math.min(after(points) ?? revision, after(others) ?? other.revision);
   let sum = 0;
-  for (const [at, { epoch, id }] of generations.entries()) {
-    if (known.some((it) => it.epoch === epoch && it.id === id)) continue;
-    sum += Math.max(0, (generations[at + 1]?.revision ?? applied.revision) - epoch);
+  for (const [at, first] of [null, ...generations].entries()) {
+    const end = generations[at]?.revision ?? revision;
+    const isLater = first !== null && first.epoch > (last?.epoch ?? 0);
+    // In this one they parted.
+    const isParting =
+      last !== undefined && !isLater && (generations[at]?.epoch ?? Number.POSITIVE_INFINITY) > last.epoch;
+    if (isParting) sum += Math.max(0, end - parted);
+    else if (isLater && !isShared(first)) sum += Math.max(0, end - first.epoch);
   }
   return sum;
+}
+
+/** Epochs that `other` would tell as well if it had them; with which a generation began, all do. */
+function commonlyTold({ epochs, generations }: ToldHistory, other: ToldHistory): readonly EpochDocument[] {
+  const from = Math.max(epochs[0]?.epoch ?? 0, other.epochs[0]?.epoch ?? 0);
+  const older = generations.filter(({ epoch }) => epoch < from);
+  return [...older, ...epochs.filter(({ epoch }) => epoch >= from)];
 }

@@ -16,7 +16,7 @@ import {
   tailOf,
   type Witnessed,
 } from '../recovery/decide.ts';
-import { historyContains, historyOf, writtenApart } from '../recovery/history.ts';
+import { beginnings, historyContains, historyOf, type ToldHistory, toldBy, writtenApart } from '../recovery/history.ts';
 
 /** What a verified backup file stands for. */
 export interface Backup {
@@ -181,6 +181,13 @@ function priceOf(
 const historyOfBackup = ({ epochs, generation, revision }: Backup): KnownHistory =>
   historyOf({ epochs, generation, applied: { instance: 0, epoch: 0, epochId: '', revision } });
 
+/** A file has all of its epochs. */
+const toldByFile = ({ epochs, revision }: Backup): ToldHistory => ({
+  epochs,
+  generations: beginnings(epochs),
+  revision,
+});
+
 /** The member holds nothing that the file has not. */
 const isIn = (backup: Backup, { generation, applied }: RecoverReport): boolean =>
   applied.instance === 0 || contains(historyOfBackup(backup), backup.instance, { generation, ...applied });
@@ -190,7 +197,7 @@ function revisionsBeyond(report: RecoverReport, backup: Backup): number {
   if (isIn(backup, report)) return 0;
   if (historyContains(report, backup)) return Math.max(0, counted(report, backup, 'revision'));
   const ownAtLeast = lostAtLeast({ generation: report.generation, ...report.applied }, historyOfBackup(backup));
-  return Math.max(ownAtLeast, writtenApart(report, backup.epochs));
+  return Math.max(ownAtLeast, writtenApart(toldBy(report), toldByFile(backup)));
 }
 
 /** From the file to the member's point, over all generations that began in between: each counts on from a multiple. */
