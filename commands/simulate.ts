@@ -46,9 +46,9 @@ jobs changes how long it takes, and nothing else.
       description: 'Only this part. [default: safety, healing, liveness in turn]',
     })(),
     operators: Flags.option({
-      options: ['never', 'drawn', 'often', 'upgrades'] as const,
+      options: ['never', 'drawn', 'often', 'upgrades', 'generations'] as const,
       description:
-        'Cells in which operators change the members: none, about every second one, or all, often; or all are upgraded. [default: drawn]',
+        'Cells in which operators change the members: none, about every second one, or all, often; or all are upgraded, or made anew from backups. [default: drawn]',
     })(),
     replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),
     hours: Flags.string({ description: 'Simulated hours of each run. [default: 0.05]' }),

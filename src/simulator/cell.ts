@@ -21,6 +21,7 @@ import { Machine, type NamedHalt } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { Observer } from './observer.ts';
 import { Crew, type CrewOptions } from './operators/crew.ts';
+import { GenerationCrew } from './operators/generation-crew.ts';
 import { UpgradeCrew } from './operators/upgrade-crew.ts';
 import { drawProfile, type Operators, type Profile } from './profile.ts';
 import { programOf } from './program.ts';
@@ -130,6 +131,7 @@ export class SimulatedCell {
   readonly #atlas: FaultAtlas;
   readonly #crew: Crew | null;
   readonly #upgrades: UpgradeCrew | null;
+  readonly #generations: GenerationCrew | null;
   #violation: Error | null = null;
   #healedAfterMs: number | null = null;
 
@@ -173,6 +175,7 @@ export class SimulatedCell {
       formation,
       formedLevel,
       history: this.#history,
+      generations: this.#profile.restored === true,
       trace: this.#trace,
       now: () => scheduler.nowMs,
       believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
@@ -216,6 +219,8 @@ export class SimulatedCell {
     };
     this.#crew = operated ? new Crew(atWork) : null;
     this.#upgrades = operated && this.#profile.upgraded === true ? new UpgradeCrew(atWork) : null;
+    const restored = operated && this.#profile.restored === true;
+    this.#generations = restored ? new GenerationCrew(atWork, this.#random.fork('generations')) : null;
     this.#faults = new Faults({
       scheduler,
       seed: `${options.seed}/faults`,
@@ -227,6 +232,7 @@ export class SimulatedCell {
       atlas: this.#atlas,
       crew: this.#crew,
       upgrades: this.#upgrades,
+      generations: this.#generations,
       observer: this.#observer,
       note,
       fail: (violation) => this.#fail(violation),
@@ -310,6 +316,7 @@ export class SimulatedCell {
       random: this.#random.fork('clients'),
       history: this.#history,
       replay: this.#observer.replay,
+      isGivenUp: (instance) => this.#observer.lineage.isGivenUp(instance),
       replicas: this.#machines.map(({ name }) => name),
       clients,
       thinkMs,
@@ -333,18 +340,23 @@ export class SimulatedCell {
       ...{ scheduler: this.#scheduler, trace: this.#trace, profile: this.#profile, history: this.#history },
       ...{ observer: this.#observer, machines: this.#machines, faults: this.#faults, atlas: this.#atlas },
       ...{ network: this.#network, clientNetwork: this.#clientNetwork, crew: this.#crew },
-      ...{ upgrades: this.#upgrades, random: this.#random.fork('upgrades at last') },
+      ...{ upgrades: this.#upgrades, generations: this.#generations, random: this.#random.fork('upgrades at last') },
       runFor: (ms, done) => this.#runFor(ms, done),
     });
   }
 
   /** The second way to check linearizability; the first went along with the run. */
   #checkHistory(): void {
-    const verdict = checkLinearizable(this.#history.operations, 200_000);
-    if (verdict.kind !== 'impossible') return;
-    throw new Violation('linearizability', `no order explains what clients saw of ${verdict.object}`, {
-      stuckAt: verdict.stuckAt,
-    });
+    const { lineage, replay } = this.#observer;
+    for (const branch of lineage.branches) {
+      const verdict = checkLinearizable(replay.seenIn(branch), 200_000);
+      if (verdict.kind !== 'impossible') continue;
+      throw new Violation('linearizability', `no order explains what clients saw of ${verdict.object}`, {
+        generation: branch.generation,
+        stuckAt: verdict.stuckAt,
+      });
+    }
+    this.#generations?.prices.check(lineage, replay, this.#history);
   }
 
   get #answered(): number {
@@ -361,6 +373,7 @@ export class SimulatedCell {
       case 'halt':
         if (this.#crew?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
         if (this.#upgrades?.excuses(machine, end.why) === true) return machine.halt(end.why);
+        if (this.#generations?.excuses(machine, end.why.code) === true) return machine.halt(end.why);
         try {
           this.#atlas.halted(machine.name, end.why.code, end.why.message);
         } catch (violation) {

@@ -18,6 +18,7 @@ import type { SimulatedNetwork } from './network.ts';
 import { calmNetwork } from './network-faults.ts';
 import type { Observer } from './observer.ts';
 import type { Crew } from './operators/crew.ts';
+import type { GenerationCrew } from './operators/generation-crew.ts';
 import type { UpgradeCrew } from './operators/upgrade-crew.ts';
 import type { Profile } from './profile.ts';
 import type { Trace } from './trace.ts';
@@ -40,6 +41,7 @@ export interface EndingsOptions {
   readonly clientNetwork: ClientNetwork;
   readonly crew: Crew | null;
   readonly upgrades: UpgradeCrew | null;
+  readonly generations: GenerationCrew | null;
   /** For what the last commands draw. */
   readonly random: Random;
   /** True time, or until `done`. Throws the first violation. */
@@ -72,6 +74,7 @@ export class Endings {
   /** L1: after the last fault a write succeeds within three leases and ten round trips. Returns after how long. */
   async heal(): Promise<number> {
     this.#calm();
+    await this.#generationsEnd();
     const healedAt = this.#scheduler.nowMs;
     this.#options.trace.note(healedAt, '', 'healed');
     const revisionBefore = this.#observer.replay.reference.revision;
@@ -95,6 +98,15 @@ export class Endings {
       });
     }
     return this.#scheduler.nowMs - healedAt;
+  }
+
+  /** A new generation that was begun is one that stops the cell: what was typed is typed again, and comes to its end. */
+  async #generationsEnd(): Promise<void> {
+    const { generations } = this.#options;
+    if (generations === null) return;
+    // Whoever was down may know of it.
+    await this.#runFor(3 * this.#profile.leaseMs + this.#startMs());
+    await this.#done('a generation that was begun does not come to its end', () => generations.finish());
   }
 
   /** Nothing goes wrong, and so nobody changes, every request is answered, and status says who is missing. */
@@ -236,13 +248,18 @@ export class Endings {
   async #operatorsRemedy(): Promise<void> {
     const { crew, random, upgrades } = this.#options;
     if (crew === null) return;
-    const done: { left: readonly string[] | null } = { left: null };
     const remedy = async (): Promise<readonly string[]> => {
       upgrades?.straighten();
       const left = await crew.finish();
       return left.length > 0 ? left : ((await upgrades?.finish(random, () => crew.finish())) ?? []);
     };
-    remedy().then(
+    await this.#done('not all members run after everybody was helped', remedy);
+  }
+
+  /** What operators do at last, which must leave nothing undone. */
+  async #done(what: string, work: () => Promise<readonly string[]>): Promise<void> {
+    const done: { left: readonly string[] | null } = { left: null };
+    work().then(
       (left) => {
         done.left = left;
       },
@@ -254,7 +271,7 @@ export class Endings {
     const patienceMs = 20 * Math.max(20 * this.#profile.leaseMs, 10_000);
     await this.#runFor(patienceMs, () => done.left !== null);
     if (done.left !== null && done.left.length === 0) return;
-    throw new Violation('operator', 'not all members run after everybody was helped', {
+    throw new Violation('operator', what, {
       left: done.left,
       replicas: this.#machines.map((machine) => machine.state()),
       members: this.#observer.configuration.members.map((member) => `${memberId(member)} ${member.role}`),

@@ -12,6 +12,7 @@ const refusals: ReadonlySet<string> = new Set([
   'PAXOS_LEFTOVER_FILES',
   'PAXOS_VERSION_REFUSED',
   'PAXOS_MEMBER_REMOVED',
+  'PAXOS_GENERATION_OVER',
 ]);
 
 /** `restart`: a supervisor starts it again, and it goes on once its disk lets it. `bug`: nothing excuses it. */

@@ -3,6 +3,7 @@ import {
   commandEffects,
   type FaultClass,
   faultCatalogue,
+  restoreEffects,
   sideEffects,
   swarmKinds,
   upgradeEffects,
@@ -28,10 +29,14 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   upgrade: of('upgrade'),
   upgrades: of('upgraded'),
   'their upgrades': Object.keys(upgradeEffects),
+  generations: of('restored'),
+  'their restores': Object.keys(restoreEffects),
   'with others': Object.keys(sideEffects),
 };
 
 /** Of what happens only where operators are at work. */
 export const operatedClasses: readonly string[] = ['operators', 'their commands'];
+/** Of what happens only where somebody goes back to backups. */
+export const restoredClasses: readonly string[] = ['generations', 'their restores'];
 /** Of what happens only where somebody upgrades. */
 export const upgradedClasses: readonly string[] = ['upgrades', 'their upgrades'];

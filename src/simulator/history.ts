@@ -7,6 +7,7 @@
  */
 import type { Epoch } from '../core/consensus/identity.ts';
 import type { Command, MultiOp, SessionNumber, Test } from '../core/database/command.ts';
+import { numbersApart } from '../formats/history-points.ts';
 
 /** One step of a change; the revision-free view of what a client asked for. */
 export type Step =
@@ -52,6 +53,8 @@ export interface OperationRecord {
   /** `open` until answered. `none`: it had no effect, says the cell. `unknown`: it may have had one, now or later. */
   outcome: 'open' | 'ok' | 'none' | 'unknown';
   answer: Answer | null;
+  /** Where it stands in the log, of an answer that has such a place. */
+  position: number | null;
 }
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'utf8');
@@ -137,6 +140,7 @@ export class History {
       returnedMs: null,
       outcome: 'open',
       answer: null,
+      position: null,
     };
     this.#operations.push(record);
     this.#byId.set(record.id, record);
@@ -154,6 +158,7 @@ export class History {
     record.returnedMs = returnedMs;
     record.outcome = outcome;
     record.answer = answer;
+    record.position = position;
     if (outcome === 'ok') this.#answered++;
     if (position !== null && position > this.#floor) this.#floor = position;
   }
@@ -162,9 +167,17 @@ export class History {
 /** Items of one instance stay below this many. */
 const itemsMax = 65_536;
 
+/** No run comes so far in one generation: its instances are counted on from here in the next, so that a place stays a safe number. */
+const instancesMax = 2 ** 24;
+const dense = (instance: number): number =>
+  Math.floor(instance / numbersApart) * instancesMax + (instance % numbersApart);
+
 /** Where item `index` of `instance` stands in the one order of all operations. */
-export const changePosition = (instance: number, index: number): number => instance * itemsMax + index;
+export const changePosition = (instance: number, index: number): number => dense(instance) * itemsMax + index;
 /** A read of the state after `instance`: behind all of its items, before those of the next. */
-export const readPosition = (instance: number): number => instance * itemsMax + itemsMax - 1;
+export const readPosition = (instance: number): number => dense(instance) * itemsMax + itemsMax - 1;
 /** The instance that a place lies in. */
-export const instanceAt = (position: number): number => Math.floor(position / itemsMax);
+export const instanceAt = (position: number): number => {
+  const at = Math.floor(position / itemsMax);
+  return Math.floor(at / instancesMax) * numbersApart + (at % instancesMax);
+};

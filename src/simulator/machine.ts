@@ -16,6 +16,7 @@ import type { FormationView, ListedMember } from '../runtime/formation.ts';
 import type { LogReplica } from '../runtime/log-replica.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { DatabaseService } from '../runtime/replica-service.ts';
+import type { WaitingService } from '../runtime/waiting-service.ts';
 import { StorageClosedError } from '../storage/errors.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import { type ArmedDiskFault, ArmedDiskFaults } from './armed-disk-faults.ts';
@@ -78,6 +79,7 @@ export interface NamedHalt {
 const unseen = (issued: Observer['issued']): LifeObserver => ({
   ...{ applied: nothing, durable: nothing, issued, mastership: nothing, measured: nothing, recovered: nothing },
   ...{
+    generationBegun: nothing,
     restored: nothing,
     snapshotCounts: nothing,
     snapshotsKept: nothing,
@@ -169,6 +171,11 @@ export class Machine {
 
   get log(): LogReplica<CommandResult> | null {
     return this.#life?.log ?? null;
+  }
+
+  /** That its replica is in; null where none runs. */
+  get generation(): number | null {
+    return this.#life?.generation ?? null;
   }
 
   get storage(): ReplicaStorage | null {
@@ -311,11 +318,9 @@ export class Machine {
       onRemoved: (error) => process.alive && onEnd(error),
       onRecovered: () => undefined,
       onSnapshot: () => undefined,
+      onLife: () => undefined,
     });
-    twin.run().then(
-      (life) => process.alive && life?.log.start(),
-      (error: unknown) => process.alive && onEnd(error as Error),
-    );
+    twin.run().catch((error: unknown) => process.alive && onEnd(error as Error));
     scheduler.settle();
     const end = (): void => {
       process.kill();
@@ -564,12 +569,12 @@ export class Machine {
       onRemoved: (error) => void process.promise(removedLingerMs, () => onFatal(this, error)),
       onRecovered: () => onRecovered(this),
       onSnapshot: () => this.#snapshotBegins(),
+      onLife: (life) => {
+        if (process.alive) this.#life = life;
+      },
     });
     this.#member = member;
-    const life = await member.run();
-    if (life === null || !process.alive) return;
-    this.#life = life;
-    life.log.start();
+    await member.run();
   }
 
   /** The disk is gone. `node start` asks the others, who know better. */
@@ -620,7 +625,8 @@ export class Machine {
           service,
           appliedUpTo: () => log.appliedUpTo,
           observed: (epoch) => {
-            const believer = { name: this.name, serving: { ballot: log.core.ballot } };
+            const { generation } = life;
+            const believer = { name: this.name, generation, serving: { ballot: log.core.ballot } };
             observer.looked(this.#observed(process), epoch === null ? null : { epoch, believer });
           },
           waitMs: profile.leaseMs,
@@ -640,17 +646,19 @@ export class Machine {
 
   /**
    * An operator's request has arrived; answered with null where no replica serves. `broken`: the process ended before it had answered.
+   * `opening`: what is answered while the directory is being opened.
    */
   operate<Result>(
     ask: (service: DatabaseService) => Promise<Result>,
     reply: (result: Result | null) => void,
     broken: () => void,
+    opening: (waiting: WaitingService) => Result | null = () => null,
   ): void {
     const process = this.#process;
     if (process === null) return reply(null);
     process.enter('io', () => {
       const service = this.#life?.service;
-      if (service === undefined) return reply(null);
+      if (service === undefined) return reply(this.#member === null ? null : opening(this.#member.waiting));
       this.operatorRequests++;
       this.#operating.add(broken);
       const answered = (result: Result | null): void => {
@@ -695,6 +703,7 @@ export class Machine {
     return {
       name: this.name,
       process: process.name,
+      generation: this.#life?.generation ?? 1,
       serving: log.isServing() ? { ballot: log.core.ballot } : null,
     };
   }

@@ -15,10 +15,14 @@ import type { NetworkOptions, World } from '../ports/world.ts';
 import type { LogApplication } from '../runtime/application.ts';
 import { DatabaseApplication } from '../runtime/database-application.ts';
 import type { ListedMember } from '../runtime/formation.ts';
-import { Member } from '../runtime/member.ts';
+import { type JoinedMember, Member } from '../runtime/member.ts';
+import { Recovery } from '../runtime/recovery.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
+import { ReplicaSnapshots } from '../runtime/replica-snapshots.ts';
 import { SelfCheck } from '../runtime/self-check.ts';
 import { ReplicaUpgrade } from '../runtime/upgrade-service.ts';
+import { WaitingService } from '../runtime/waiting-service.ts';
+import { numbersOf } from './checkers/lineage.ts';
 import { PendingRequests } from './checkers/pending-requests.ts';
 import { Violation } from './checkers/violation.ts';
 import { simulatedDigest } from './digest.ts';
@@ -62,12 +66,19 @@ export interface MemberProcessOptions extends Omit<LifeOptions, 'observed' | 'pr
   /** The directory says who it is; called before anything of it counts. */
   readonly onEntered: (id: ReplicaId) => void;
   readonly onRemoved: (error: Error) => void;
+  /** It takes part, right before its log starts; or, with null, does so no more, and begins anew from the same disk. */
+  readonly onLife: (life: Life | null) => void;
 }
 
 export class MemberProcess {
   readonly #options: MemberProcessOptions;
-  readonly #member: Member<CommandResult, LogApplication<CommandResult>>;
-  readonly #selfCheck: SelfCheck;
+  /** Of the present life: a new generation begins with the next, in the same process. */
+  #member: Member<CommandResult, LogApplication<CommandResult>>;
+  #selfCheck: SelfCheck;
+  #recovery: Recovery | null = null;
+  #closing = false;
+  /** Answers for it while its directory is being opened. */
+  readonly waiting: WaitingService;
   #observed: Observed | null = null;
   #database: DatabaseApplication | null = null;
   #service: DatabaseService | null = null;
@@ -79,9 +90,24 @@ export class MemberProcess {
 
   constructor(options: MemberProcessOptions) {
     this.#options = options;
-    const { name, flags, process, profile, logger, program } = options;
-    this.#selfCheck = new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
-    this.#member = new Member(
+    const { name, flags, program } = options;
+    this.#selfCheck = this.#makeSelfCheck();
+    this.#member = this.#makeMember();
+    this.waiting = new WaitingService({
+      ...{ name, cellName: simulatedCell.name, version: program.version, members: flags.cell, uptimeMs: () => 0 },
+      reason: () => this.#member.waitingFor,
+      rebuilds: () => this.#member.rebuilds,
+    });
+  }
+
+  #makeSelfCheck(): SelfCheck {
+    const { process, profile, logger } = this.#options;
+    return new SelfCheck({ clocks: process, logger, everyMs: profile.checkEveryMs ?? 0 });
+  }
+
+  #makeMember(): Member<CommandResult, LogApplication<CommandResult>> {
+    const { name, flags, profile, logger, program } = this.#options;
+    return new Member(
       {
         ...{ name, dataDir: 'data', cell: flags.cell, cellName: simulatedCell.name, expectCell: null, secret: null },
         ...{ quarantineLeftovers: flags.quarantine ?? false, ...program, limits: profile.limits },
@@ -96,24 +122,34 @@ export class MemberProcess {
     );
   }
 
-  /** Null when it was closed before it took part. `log.start()` is the caller's. @throws {OperatorError} why it cannot take part. */
-  async run(): Promise<Life | null> {
-    const { attempts, logger, process, program } = this.#options;
+  /** Resolves when it takes part, or was closed before. @throws {OperatorError} why it cannot take part. */
+  async run(): Promise<void> {
     const joined = await this.#member.join();
-    const database = this.#database;
-    if (joined === null || database === null) return null;
-    const { log, storage, network, membership, questions } = joined;
-    this.#levelKept = joined.manifest.level;
+    if (joined !== null && this.#database !== null) this.#serve(joined, this.#database);
+  }
+
+  #serve(joined: JoinedMember<CommandResult, LogApplication<CommandResult>>, database: DatabaseApplication): void {
+    const { attempts, logger, onLife, process, program } = this.#options;
+    if (!process.alive) return;
+    const { log, manifest, storage, network, membership, questions } = joined;
+    const { id, name, generation } = manifest.cell;
+    this.#levelKept = manifest.level;
+    this.#recovery = new Recovery({
+      ...{ joined: { ...joined, application: database }, world: this.#world(), logger },
+      askGeneration: (url) => this.#member.askGeneration(url),
+      reopen: () => void this.#reopen(),
+      onLeftBehind: (newer) => this.#member.leftBehind(newer),
+    });
     this.#service = new DatabaseService({
       ...{ self: log.self, log, database, selfCheck: this.#selfCheck, clocks: process, membership },
-      ...{ snapshots: null, recovery: null },
+      ...{ snapshots: new ReplicaSnapshots({ log, storage, clocks: process }), recovery: this.#recovery },
       upgrade: new ReplicaUpgrade({
         ...{ log, database, clocks: process, version: program.version, boot: storage.recovered.boot, attempts },
         ...{ levels: program.levels, questions },
       }),
       host: {
         ...program,
-        cell: simulatedCell,
+        cell: { id, name, generation },
         boot: storage.recovered.boot,
         uptimeMs: () => 0,
         eventLoopLagMsP99: () => 0,
@@ -128,14 +164,44 @@ export class MemberProcess {
     this.#selfCheck.start(log);
     watchSpace(storage, process, this.#options.profile.leaseMs / 2);
     const checkFiles = deepCheck({ storage, log, logger, process });
-    return { log, service: this.#service, database, storage, pending: new PendingRequests(), checkFiles };
+    onLife({
+      ...{ log, service: this.#service, database, storage, pending: new PendingRequests() },
+      ...{ generation, checkFiles },
+    });
+    log.start();
+  }
+
+  /** As the process around a real member does: this life ends, and the next one begins from the disk. */
+  async #reopen(): Promise<void> {
+    const { onFatal, onLife, process } = this.#options;
+    if (this.#closing || !process.alive) return;
+    try {
+      onLife(null);
+      await this.#closeService();
+      await this.#member.close();
+      if (this.#closing || !process.alive) return;
+      this.#opened = false;
+      this.#selfCheck = this.#makeSelfCheck();
+      this.#member = this.#makeMember();
+      await this.run();
+    } catch (error) {
+      if (process.alive) onFatal(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #closeService(): Promise<void> {
+    this.#recovery?.close();
+    this.#recovery = null;
+    this.#service?.close();
+    this.#service = null;
   }
 
   /** A clean stop, as SIGTERM asks for it: mastership goes on first, and where it ended is recorded. */
   async stop(handOverMs: number): Promise<void> {
     await this.#member.handOver(handOverMs, this.#service?.successor() ?? null);
+    this.#closing = true;
     this.#service?.drain();
-    this.#service?.close();
+    await this.#closeService();
     await this.#member.close();
   }
 
@@ -193,9 +259,10 @@ export class MemberProcess {
 
   #connect(options: NetworkOptions): HostedPort {
     const { network, process, twin } = this.#options;
-    const { boot, generation, programVersion, admit, flushNumber, testimony, self } = options;
+    const { boot, generation, otherGeneration, programVersion, admit, flushNumber, testimony, self } = options;
     const port = network.port(self, {
       ...{ boot, generation, programVersion, flushNumber, testimony },
+      ...(otherGeneration === undefined ? {} : { otherGeneration }),
       ...(twin === undefined ? {} : { twin }),
       // A process that is gone admits nobody; the network notices later.
       admit: (hello) => (process.alive ? admit(hello) : { ok: false, status: 503, code: '', message: '' }),
@@ -207,7 +274,6 @@ export class MemberProcess {
 
   #hooks(): ConstructorParameters<typeof Member<CommandResult, LogApplication<CommandResult>>>[3] {
     const { observer, onFatal, onRemoved } = this.#options;
-    const check = this.#selfCheck;
     return {
       makeApplication: (manifest) => this.#makeApplication(manifest),
       makeRehearsal: (manifest) => this.#makeRehearsal(manifest),
@@ -215,6 +281,7 @@ export class MemberProcess {
         const observed = this.#observed as Observed;
         const { recovered } = whole;
         const { snapshot } = recovered;
+        this.#begins(whole.manifest);
         this.#opened = true;
         this.#options.onRecovered();
         observer.recovered(observed, {
@@ -225,13 +292,14 @@ export class MemberProcess {
       },
       onFatal: (error) => onFatal(error instanceof Error ? error : new Error(String(error))),
       onRemoved,
-      onCompared: (comparison) => check.onCompared(comparison),
-      onSetAside: (evidence) => check.onSetAside(evidence),
-      onCheckWanted: () => check.onCheckWanted(),
+      onCompared: (comparison) => this.#selfCheck.onCompared(comparison),
+      onSetAside: (evidence) => this.#selfCheck.onSetAside(evidence),
+      onCheckWanted: () => this.#selfCheck.onCheckWanted(),
       onMastership: (event) => {
         observer.mastership(this.#observed as Observed, event.role, event.cause);
         this.#service?.onMastership(event);
       },
+      generationView: () => this.#recovery?.view() ?? null,
       openUpgrade: () => this.#service?.openUpgrade() ?? null,
       onEpoch: (epoch, owner) => this.#service?.onEpoch(epoch, owner),
       onDelivered: (items) => {
@@ -248,6 +316,21 @@ export class MemberProcess {
         if (lost !== null) this.#options.process.nextTurn(() => onFatal(new ItemLost(lost.instance)));
       },
     };
+  }
+
+  /** The observer hears of a later generation from the first that is in it. */
+  #begins({ cell, configurations }: Manifest): void {
+    const identity = this.#database?.identity;
+    const [first] = configurations;
+    // Who is let in knows nothing yet.
+    if (identity == null || identity.generation !== cell.generation || first === undefined) return;
+    const { generation, generationId, generationStart } = identity;
+    if (generation === simulatedCell.generation) return;
+    const numbers = numbersOf(first.from);
+    this.#options.observer.generationBegun(
+      { generation, generationId, numbers, start: generationStart.instance },
+      first.configuration,
+    );
   }
 
   #makeRehearsal({ formedLevel, level: raisedTo }: Manifest): LogApplication<CommandResult> {

@@ -17,6 +17,8 @@ import type { SimulatedNetwork } from './network.ts';
 export interface PortOptions {
   readonly boot?: { readonly number: number; readonly id: string };
   readonly generation?: number;
+  /** A member of another generation was met. */
+  readonly otherGeneration?: (generation: number) => void;
   readonly programVersion?: string;
   readonly flushNumber?: () => number;
   readonly promiseFlush?: () => number;
@@ -79,7 +81,7 @@ export class SimulatedPort implements AttestedNetworkPort {
       id: this.id,
       direction,
       purpose,
-      generation: this.#options.generation ?? 0,
+      generation: this.generation,
       boot: this.boot,
       flush: this.mark().flush,
       programVersion: this.#options.programVersion ?? '0.0.0',
@@ -184,6 +186,19 @@ export class SimulatedPort implements AttestedNetworkPort {
   /** For the network: somebody says to be `id`, and the connection lets it through, as a real one would not. */
   receiveFrom(id: ReplicaId, message: Message): void {
     if (this.#state === 'alive') this.#onMessage(id, message);
+  }
+
+  get generation(): number {
+    return this.#options.generation ?? 0;
+  }
+
+  /** Both sides learn of it, whoever has called. True when they are of two generations, and have no more to say to each other. */
+  meetsOtherGeneration(other: SimulatedPort): boolean {
+    if (this.generation === other.generation) return false;
+    if (this.#state !== 'alive' || other.#state !== 'alive' || !this.awake || !other.awake) return true;
+    other.#options.otherGeneration?.(this.generation);
+    this.#options.otherGeneration?.(other.generation);
+    return true;
   }
 
   /** The first word of a life: both sides hear what the other says of itself, and either may refuse. */

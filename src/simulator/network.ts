@@ -184,11 +184,19 @@ export class SimulatedNetwork {
     const { delayMsMin, delayMsMean } = this.#faults;
     this.#scheduler.schedule(2 * (delayMsMin + delayMsMean) + afterMs, () => {
       if (!port.wants(id)) return;
-      const other = this.#ports.get(id);
+      const other = this.#ports.get(id) ?? this.#atHostOf(id);
       const clogged = this.#link(port.host, hostOf(id)).clogged || this.#link(hostOf(id), port.host).clogged;
-      if (other !== undefined && !clogged && this.reachable(port, id) && port.meets(other)) return;
+      const reached = other !== undefined && !clogged && this.reaches(port.host, other.host);
+      if (reached && !port.meetsOtherGeneration(other) && other.id === id && port.meets(other)) return;
       this.dial(port, id, Math.min(2 * afterMs, redialMsMax));
     });
+  }
+
+  /** Whoever has that address by now: in a later generation the same member has another id. */
+  #atHostOf(id: ReplicaId): SimulatedPort | undefined {
+    const host = hostOf(id);
+    for (const port of this.#ports.values()) if (port.host === host) return port;
+    return undefined;
   }
 
   /** For ports: a live replica at the other end, and no cut in either direction. */

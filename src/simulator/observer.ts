@@ -20,11 +20,12 @@ import { AgreementChecker, type Choice } from './checkers/agreement.ts';
 import { AppliedPrefixChecker } from './checkers/applied-prefix.ts';
 import { BallotDisciplineChecker } from './checkers/ballot-discipline.ts';
 import { checkBounds } from './checkers/bounds.ts';
+import { BranchedReplay } from './checkers/branched-replay.ts';
 import { DurabilityChecker } from './checkers/durability.ts';
 import { EpochChecker } from './checkers/epoch.ts';
 import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
-import { ReplayChecker } from './checkers/replay.ts';
+import { type Begun, type Branch, Lineage } from './checkers/lineage.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
 import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
@@ -43,12 +44,14 @@ export interface Observed {
 }
 
 export class Observer {
-  readonly replay: ReplayChecker;
+  /** Of the generations. */
+  readonly lineage = new Lineage();
+  readonly replay: BranchedReplay;
   readonly transitions = new TransitionCounts();
   readonly #now: () => number;
   readonly #trace: Trace;
   readonly #believers: () => Iterable<Believer & { readonly process: string }>;
-  readonly #agreement: AgreementChecker;
+  readonly #agreements: Map<Branch, AgreementChecker>;
   readonly #ballots = new BallotDisciplineChecker();
   readonly #prefix = new AppliedPrefixChecker();
   readonly #lease = new LeaseExclusionChecker();
@@ -62,7 +65,8 @@ export class Observer {
   readonly formedLevel: number;
   #level: number;
   #snapshotsTaken = 0;
-  #replayed = 0;
+  /** By branch: the last that was replayed. */
+  readonly #replayed = new Map<Branch, number>();
   #masterships = 0;
 
   constructor(options: {
@@ -70,6 +74,8 @@ export class Observer {
     /** 1 where absent. */
     readonly formedLevel?: number;
     readonly history: History;
+    /** Others may follow; false where absent. */
+    readonly generations?: boolean;
     readonly trace: Trace;
     readonly now: () => number;
     /** Every live process, asked what it would do now. */
@@ -77,8 +83,8 @@ export class Observer {
   }) {
     this.formedLevel = options.formedLevel ?? firstLevel;
     this.#level = this.formedLevel;
-    this.#agreement = new AgreementChecker(options.formation);
-    this.replay = new ReplayChecker(options.history);
+    this.#agreements = new Map([[this.lineage.newest, new AgreementChecker(options.formation)]]);
+    this.replay = new BranchedReplay(options.history, this.lineage, options.generations === true);
     this.#trace = options.trace;
     this.#now = options.now;
     this.#believers = options.believers;
@@ -103,8 +109,33 @@ export class Observer {
     return this.#masterships;
   }
 
+  /** In the newest generation. */
   get chosenUpTo(): number {
     return this.#agreement.chosenUpTo;
+  }
+
+  /** Of the newest generation. */
+  get #agreement(): AgreementChecker {
+    return this.#agreementOf(this.lineage.newest);
+  }
+
+  #agreementOf(branch: Branch): AgreementChecker {
+    return this.#agreements.get(branch) as AgreementChecker;
+  }
+
+  #agreementAt(instance: number): AgreementChecker {
+    return this.#agreementOf(this.lineage.of(instance));
+  }
+
+  /** A member has opened its directory in a later generation, which these are to decide in. */
+  generationBegun(begun: Begun, configuration: Configuration): void {
+    const { acquaintances } = this.#agreement;
+    const branch = this.lineage.begins(begun, this.#now());
+    if (branch === null) return;
+    this.#note('', 'generation begins', branch.generation, branch.generationId, branch.numbers, branch.start);
+    this.#agreements.set(branch, new AgreementChecker(configuration, branch.numbers, acquaintances));
+    this.#replayed.set(branch, branch.numbers);
+    this.replay.begins(branch);
   }
 
   /** The newest one that was chosen, in force or not yet. */
@@ -162,7 +193,7 @@ export class Observer {
       id,
       snapshot?.instance ?? 0,
       identified,
-      (instance, digest) => instance <= chosenUpTo && this.#agreement.choice(instance)?.digest === digest,
+      (instance, digest) => instance <= chosenUpTo && this.#agreementAt(instance).choice(instance)?.digest === digest,
       found,
     );
     for (const entry of entries) this.#durable(id, entry, chosenUpTo);
@@ -184,7 +215,13 @@ export class Observer {
     this.#note(name, 'twin votes', request.promise === null ? '' : formatBallot(request.promise.ballot));
     for (const { instance, ballot, value } of request.entries) {
       if (instance <= request.chosenUpTo) continue;
-      const choice = this.#agreement.accepted({ replica: id, instance, ballot, value, digest: this.#digest(value) });
+      const choice = this.#agreementAt(instance).accepted({
+        replica: id,
+        instance,
+        ballot,
+        value,
+        digest: this.#digest(value),
+      });
       if (choice !== null) this.#chosen(choice);
     }
   }
@@ -215,13 +252,13 @@ export class Observer {
     this.#durability.flushed(id, instance, ballot, digest);
     // What was learned as chosen is no vote: it may stand there in any ballot.
     if (instance <= chosenUpTo) return;
-    const choice = this.#agreement.accepted({ replica: id, instance, ballot, value, digest });
+    const choice = this.#agreementAt(instance).accepted({ replica: id, instance, ballot, value, digest });
     if (choice !== null) this.#chosen(choice);
   }
 
   #chosen({ instance, ballot, digest }: Choice): void {
     this.#note('', 'chosen', instance, formatBallot(ballot), digest);
-    if (!this.#lease.chosen(ballot)) return;
+    if (!this.#lease.chosen(ballot, this.lineage.of(instance).generation)) return;
     const believers = [...this.#believers()];
     this.#lease.check(believers);
     for (const { name, process } of believers) if (name !== ballot.name) this.#epochs.broken(process);
@@ -289,12 +326,13 @@ export class Observer {
 
   /** @throws {Violation} when a replica takes for chosen what no majority holds. */
   #claims(name: string, chosenUpTo: number): void {
-    if (chosenUpTo <= this.#agreement.chosenUpTo) return;
-    throw new Violation('agreement', `${name} takes ${chosenUpTo} as chosen; only ${this.chosenUpTo} are`);
+    const known = this.#agreementAt(chosenUpTo).chosenUpTo;
+    if (chosenUpTo <= known) return;
+    throw new Violation('agreement', `${name} takes ${chosenUpTo} as chosen; only ${known} are`);
   }
 
   #isChosen(name: string, instance: number, value: Value): void {
-    const choice = this.#agreement.choice(instance);
+    const choice = this.#agreementAt(instance).choice(instance);
     if (choice?.digest === this.#digest(value)) return;
     throw new Violation('agreement', `${name} takes another value as chosen at ${instance} than was chosen`, {
       chosen: choice?.digest ?? null,
@@ -313,8 +351,9 @@ export class Observer {
     this.#note(name, 'applies', instance, value.kind, epoch, checksum);
     this.#prefix.applied(id, instance, this.#digest(value), epoch);
     this.#prefix.checksum(id, instance, checksum);
-    if (instance !== this.#replayed + 1) return;
-    this.#replayed = instance;
+    const branch = this.lineage.of(instance);
+    if (instance !== (this.#replayed.get(branch) ?? 0) + 1) return;
+    this.#replayed.set(branch, instance);
     const items = value.kind === 'submitted' ? value.items : [];
     this.replay.applied({ instance, epoch, current, items, results });
   }
@@ -342,7 +381,7 @@ export class Observer {
 
   /** A replica answers a write. @throws {Violation} unless a majority holds it. */
   acknowledges({ name }: Observed, instance: number): void {
-    this.#durability.acknowledged(name, instance, this.#agreement.choice(instance) !== undefined);
+    this.#durability.acknowledged(name, instance, this.#agreementAt(instance).choice(instance) !== undefined);
   }
 
   checksumAt(observed: Observed, instance: number, checksum: string): void {

@@ -8,7 +8,14 @@
 import type { Limits } from '../core/consensus/limits.ts';
 import { sessionTtlMsMin } from '../core/database/session-limits.ts';
 import type { Random } from '../core/random.ts';
-import { type FaultKind, faultKinds, operatedKinds, swarmKinds, upgradedKinds } from './faults/catalogue.ts';
+import {
+  type FaultKind,
+  faultKinds,
+  operatedKinds,
+  restoredKinds,
+  swarmKinds,
+  upgradedKinds,
+} from './faults/catalogue.ts';
 import { calmNetwork, type NetworkFaults } from './network-faults.ts';
 
 export interface Profile {
@@ -34,6 +41,8 @@ export interface Profile {
   readonly operated?: boolean;
   /** Somebody upgrades it. */
   readonly upgraded?: boolean;
+  /** Somebody goes back to backups of it: it has one generation after another. */
+  readonly restored?: boolean;
   /** Numbers of the versions that its members run at first, in their order; 1 where absent. They decide at which level the cell is formed. */
   readonly programs?: readonly number[];
   /** Of the clients' sessions. */
@@ -72,15 +81,16 @@ export function drawProfile(
   const own = random.fork('operators');
   if (profile.replicas < 3 || options.calm) return profile;
   if (operators === 'upgrades') return withUpgrades(profile, own);
+  if (operators === 'generations') return withGenerations(profile, own);
   const operated = operators === 'often' || (operators === 'drawn' && own.chance(0.5));
   return operated ? withOperators(profile, own, operators) : profile;
 }
 
 /**
  * Whether operators act on a cell: in none, in every second one, each as often as is drawn, or in all of them and very often; or all are
- * upgraded.
+ * upgraded, or made anew from backups.
  */
-export type Operators = 'never' | 'drawn' | 'often' | 'upgrades';
+export type Operators = 'never' | 'drawn' | 'often' | 'upgrades' | 'generations';
 
 /** Half of them are changed by others meanwhile. */
 function withUpgrades(profile: Profile, random: Random): Profile {
@@ -100,6 +110,22 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   return { ...changed, network, upgraded: true, faultEveryMs, ...drawPrograms(profile, random.fork('programs')) };
 }
 
+/** Half of them are changed by others meanwhile. */
+function withGenerations(profile: Profile, random: Random): Profile {
+  const changed = random.chance(0.5) ? withOperators(profile, random, 'generations') : { ...profile, operated: true };
+  const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
+  delete faultEveryMs['replace-member'];
+  // A generation needs all its members for a while.
+  const rarer = random.betweenLogarithmic(0.5, 20);
+  for (const kind of faultKinds) {
+    const everyMs = faultEveryMs[kind];
+    if (everyMs !== undefined) faultEveryMs[kind] = rarer * everyMs;
+  }
+  faultEveryMs['backup-sequence'] = random.betweenLogarithmic(500, 10_000);
+  faultEveryMs['restore-sequence'] = random.betweenLogarithmic(1_000, 20_000);
+  return { ...changed, restored: true, faultEveryMs };
+}
+
 /** Some cells are formed by later versions, or by two of them: at a level from which other versions are refused. */
 function drawPrograms({ replicas }: Profile, random: Random): Pick<Profile, 'programs'> {
   if (random.chance(0.5)) return {};
@@ -115,6 +141,7 @@ const sequenceEveryMs: Readonly<Record<Operators, readonly [number, number]>> = 
   often: [250, 4_000],
   // An upgrade stops at whatever it doubts.
   upgrades: [2_000, 30_000],
+  generations: [2_000, 30_000],
 };
 
 /** Nobody else changes members then; leases are short enough for many commands. */
@@ -163,7 +190,7 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
   };
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of swarmKinds) {
-    if (operatedKinds.includes(kind) || upgradedKinds.includes(kind)) continue;
+    if (operatedKinds.includes(kind) || upgradedKinds.includes(kind) || restoredKinds.includes(kind)) continue;
     const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
     if (on()) faultEveryMs[kind] = every;
   }

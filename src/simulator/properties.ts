@@ -28,6 +28,8 @@ const meanings: Readonly<Record<string, string>> = {
   invariant: 'An assertion of the product itself failed.',
   liveness: 'With all faults ended the cell must make progress within a bounded time, and did not.',
   operator: 'A command of an operator was wrong and obeyed, said what is not so, or could not be brought to its end.',
+  generation: 'One generation of a cell follows another, each made once, and none by itself.',
+  price: 'A generation begins without more than the operator was shown and accepted, or more was shown than there was.',
   'time-travel': 'A replica whose disk was put back to an older state must have no vote.',
   'fault-coverage': 'In a run this long every kind of fault must strike, or it proves nothing about the missing ones.',
   bug: 'Something was thrown that nobody expected.',

@@ -50,6 +50,7 @@ export type LifeObserver = Pick<
   Observer,
   | 'applied'
   | 'durable'
+  | 'generationBegun'
   | 'issued'
   | 'levelRaised'
   | 'mastership'
@@ -93,6 +94,8 @@ export interface Life {
   readonly pending: PendingRequests;
   /** `verify checksums --deep` of this replica's files. @throws {DiskError} */
   readonly checkFiles: () => Promise<CheckedFiles>;
+  /** That it is in. */
+  readonly generation: number;
 }
 
 /** Reads the disk and puts the replica together. `log.start()` is the caller's. */
@@ -204,7 +207,8 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   selfCheck.start(log);
   watchSpace(storage, process, profile.leaseMs / 2);
   const checkFiles = deepCheck({ storage, log, logger, process });
-  return { log, service, database, storage, pending: new PendingRequests(), checkFiles };
+  const { generation } = simulatedCell;
+  return { log, service, database, storage, pending: new PendingRequests(), generation, checkFiles };
 }
 
 /** As the process around a real replica has it. */

@@ -5,7 +5,7 @@
  * seeds, and what a seed behind the first violation found is left out, as if it had never been begun.
  */
 import type { CellOptions, CellReport, CellViolation, SimulationMode } from './cell.ts';
-import { faultClasses, operatedClasses, upgradedClasses } from './fault-classes.ts';
+import { faultClasses, operatedClasses, restoredClasses, upgradedClasses } from './fault-classes.ts';
 import { destructionKinds, sequenceKind } from './faults/catalogue.ts';
 import type { Operators } from './profile.ts';
 import { meaningOf } from './properties.ts';
@@ -103,6 +103,7 @@ export const faultKindsOf = (mode: SimulationMode | null, operators: Operators =
     // What is destroyed for good is judged by the members that there were.
     .filter(([name]) => (operators !== 'never' && mode !== 'beyond-repair') || !operatedClasses.includes(name))
     .filter(([name]) => operators === 'upgrades' || !upgradedClasses.includes(name))
+    .filter(([name]) => operators === 'generations' || !restoredClasses.includes(name))
     .flatMap(([, kinds]) => kinds)
     .filter((kind) => mode === 'beyond-repair' || !(destructionKinds as readonly string[]).includes(kind))
     .sort();

@@ -7,7 +7,7 @@
 import type { Epoch } from '../core/consensus/identity.ts';
 import type { CommandResult, SessionNumber } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
-import type { ReplayChecker } from './checkers/replay.ts';
+import type { BranchedReplay } from './checkers/branched-replay.ts';
 import { checkExpiry } from './checkers/session-terms.ts';
 import { Violation } from './checkers/violation.ts';
 import type { ClientReply, ClientRequest } from './front.ts';
@@ -31,7 +31,9 @@ export interface WorkloadOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly history: History;
-  readonly replay: ReplayChecker;
+  readonly replay: BranchedReplay;
+  /** That instance of the log was given up when a later generation began. */
+  readonly isGivenUp: (instance: number) => boolean;
   readonly replicas: readonly string[];
   readonly clients: number;
   /** Mean true time between two operations of one client. */
@@ -286,9 +288,11 @@ class Client {
   }
 
   #sessionEnded(): void {
-    const { driftPpm, fail, scheduler, sessionTtlMs } = this.#options;
+    const { driftPpm, fail, isGivenUp, scheduler, sessionTtlMs } = this.#options;
     const term = { session: `${this.#session} of ${this.#name}`, ttlMs: sessionTtlMs, aliveMs: this.#renewedMs };
+    const bornAt = Number(/^s(\d+)-/.exec(this.#session ?? '')?.[1] ?? 0);
     this.#session = null;
+    if (isGivenUp(bornAt)) return;
     try {
       checkExpiry(term, scheduler.nowMs, driftPpm);
     } catch (violation) {
@@ -361,11 +365,20 @@ class Client {
         if (current.repeatable) return this.#again(current, 10);
         return this.#end(current, reply);
       case 'mark-refused':
-        this.#options.fail(new Violation('position', `${this.#master} refused a mark of this cell: ${reply.code}`));
+        this.#markRefused(reply.code);
         return this.#end(current, { kind: 'unknown' });
       default:
         return this.#end(current, reply);
     }
+  }
+
+  /** Only what a later generation has given up; the client goes on without it, as its user has decided. */
+  #markRefused(code: string): void {
+    const { fail, isGivenUp } = this.#options;
+    if (code !== 'PAXOS_GENERATION_CHANGED' || this.#mark === null || !isGivenUp(this.#mark.instance)) {
+      fail(new Violation('position', `${this.#master} refused a mark of this cell: ${code}`));
+    }
+    this.#mark = null;
   }
 
   #again(current: Attempting, afterMs: number): void {

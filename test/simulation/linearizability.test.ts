@@ -35,6 +35,7 @@ const verdict = (...lines: Line[]): string =>
         returnedMs,
         outcome: answer === undefined ? 'unknown' : answer === 'none' ? 'none' : 'ok',
         answer: answer === undefined || answer === 'none' ? null : answer,
+        position: null,
       }),
     ),
   ).kind;

@@ -56,12 +56,14 @@ export class AgreementChecker {
   #chosenUpTo = 0;
 
   /** Everybody who was ever a member. */
-  readonly acquaintances = new Acquaintances();
+  readonly acquaintances: Acquaintances;
 
-  /** `formation` governs from instance 1. */
-  constructor(formation: Configuration) {
-    this.acquaintances.add(formation.members.map(memberId));
-    this.#configurations = [{ from: 1, configuration: formation }];
+  /** `formation` governs from the instance after `above`: 1, or the first of a later generation. */
+  constructor(formation: Configuration, above = 0, acquaintances = new Acquaintances()) {
+    this.acquaintances = acquaintances;
+    acquaintances.add(formation.members.map(memberId));
+    this.#configurations = [{ from: above + 1, configuration: formation }];
+    this.#chosenUpTo = above;
   }
 
   /** Every instance up to here was chosen. */

@@ -24,6 +24,11 @@ export class ReferenceDatabase {
     return this.#revision;
   }
 
+  /** A new generation counts on from here. */
+  countFrom(revision: number): void {
+    this.#revision = revision;
+  }
+
   get(key: string): Entry | null {
     return this.#entries.get(key) ?? null;
   }

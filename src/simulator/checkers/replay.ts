@@ -5,6 +5,7 @@
  *
  * Linear in the length of the history. It trusts the places that answers name; `linearizability.ts` does not.
  */
+import type { Value } from '../../core/consensus/value.ts';
 import type { Command, CommandResult } from '../../core/database/command.ts';
 import { changePosition, type History, instanceAt, readPosition, tagIn, valueText } from '../history.ts';
 import { ExactlyOnceChecker } from './exactly-once.ts';
@@ -21,6 +22,21 @@ export interface AppliedItems {
   readonly results: readonly CommandResult[];
 }
 
+/** A value that nobody has applied, and that a later generation has kept. */
+export interface KeptValue {
+  readonly instance: number;
+  readonly value: Value;
+}
+
+/** What one generation has given to a later one. */
+export interface Segment {
+  /** Where its numbers begin. */
+  readonly numbers: number;
+  readonly applied: readonly AppliedItems[];
+  /** What follows that. */
+  readonly kept: readonly KeptValue[];
+}
+
 interface Version {
   readonly instance: number;
   readonly value: string | null;
@@ -32,13 +48,53 @@ export class ReplayChecker {
   readonly #history: History;
   readonly #reference = new ReferenceDatabase();
   readonly #once = new ExactlyOnceChecker();
-  readonly #honest = new HonestAnswersChecker();
+  /** Of all branches: what took effect in any of them was not without effect. */
+  readonly #honest: HonestAnswersChecker;
   /** What each key held after each instance that changed it, rising. */
   readonly #versions = new Map<string, Version[]>();
+  readonly #changes = new Map<number, number>();
   #appliedUpTo = 0;
 
-  constructor(history: History) {
+  constructor(history: History, honest = new HonestAnswersChecker()) {
     this.#history = history;
+    this.#honest = honest;
+  }
+
+  /** A branch of its own: what each generation before it has given it, the first one first, and its numbers from there on. */
+  branch(earlier: readonly Segment[], numbers: number): ReplayChecker {
+    const branch = new ReplayChecker(this.#history, this.#honest);
+    for (const { numbers: first, applied, kept } of earlier) {
+      branch.#countFrom(first);
+      for (const delivery of applied) branch.applied(delivery);
+      let epoch: number = applied.at(-1)?.epoch ?? first;
+      for (const value of kept) epoch = branch.#adopt(value, epoch);
+    }
+    branch.#countFrom(numbers);
+    return branch;
+  }
+
+  /** What stands in a log and nobody has applied, and was kept all the same: it takes effect, and what it answers nobody has been told. */
+  #adopt({ instance, value }: KeptValue, epoch: number): number {
+    this.#appliedUpTo = instance;
+    if (value.kind === 'mastership') return epoch + 1;
+    if (value.kind !== 'submitted' || value.epoch !== epoch) return epoch;
+    for (const item of value.items) {
+      const id = tagIn(item);
+      const command = id === null ? null : this.#history.find(id)?.command;
+      if (id === null || command?.kind !== 'multiop' || this.#reference.remembered(command) !== null) continue;
+      this.#effect(id, command, { instance, epoch });
+    }
+    return epoch;
+  }
+
+  #countFrom(numbers: number): void {
+    this.#reference.countFrom(numbers);
+    this.#appliedUpTo = numbers;
+  }
+
+  /** Operations that changed the database here, and so have a revision of their own, with their instances. */
+  get changes(): ReadonlyMap<number, number> {
+    return this.#changes;
   }
 
   /** The database as the log so far makes it. */
@@ -77,14 +133,25 @@ export class ReplayChecker {
       }
     }
     if (result.kind === 'session-expired' || this.#reference.remembered(command) !== null) return;
-    const expected = this.#reference.apply(command, { instance, epoch } as Parameters<ReferenceDatabase['apply']>[1]);
+    const expected = this.#effect(id, command, { instance, epoch });
     if (answerText(expected) !== answerText(result)) {
       throw new Violation('replay', `operation ${id} at ${instance} was answered wrongly`, {
         expected: answerText(expected),
         answered: answerText(result),
       });
     }
-    this.#remember(command, instance);
+  }
+
+  #effect(
+    id: number,
+    command: MultiOpCommand,
+    place: { readonly instance: number; readonly epoch: number },
+  ): CommandResult {
+    const { revision } = this.#reference;
+    const result = this.#reference.apply(command, place as Parameters<ReferenceDatabase['apply']>[1]);
+    if (this.#reference.revision !== revision) this.#changes.set(id, place.instance);
+    this.#remember(command, place.instance);
+    return result;
   }
 
   #remember(command: MultiOpCommand, instance: number): void {

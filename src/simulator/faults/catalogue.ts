@@ -22,7 +22,8 @@ export type FaultClass =
   | 'operated'
   | 'membership'
   | 'upgrade'
-  | 'upgraded';
+  | 'upgraded'
+  | 'restored';
 
 export interface FaultFacts {
   /** Row of the catalogue. */
@@ -108,6 +109,8 @@ export const faultCatalogue = {
   'leftover-files': facts('U3', 'upgrade', 'refused'),
   'upgrade-sequence': facts('U3', 'upgraded', 'survives or halts'),
   'wrong-version': facts('U4', 'upgraded', 'refused'),
+  'backup-sequence': facts('design §3', 'restored'),
+  'restore-sequence': facts('O11', 'restored', 'survives or halts'),
   'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },
   'all-logs-damaged': { ...facts('D3', 'disk', 'survives or halts'), only: 'beyond-repair' },
   'all-manifests-lost': { ...facts('D11', 'disk', 'halts'), only: 'beyond-repair' },
@@ -124,6 +127,8 @@ export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === und
 export const operatedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'operated');
 /** What is done to cells that somebody upgrades. */
 export const upgradedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'upgraded');
+/** What is done to cells that somebody goes back to backups of. */
+export const restoredKinds = faultKinds.filter((kind) => factsOf(kind).class === 'restored');
 /** What no cell comes back from. */
 export const destructionKinds = faultKinds.filter((kind) => factsOf(kind).only === 'beyond-repair');
 
@@ -177,5 +182,25 @@ export const upgradeEffects = {
   'restart-lies': 'design §6',
 } as const;
 
-export type SideEffect = keyof typeof sideEffects | keyof typeof commandEffects | keyof typeof upgradeEffects;
+/** What comes of `cell restore`, and of what is saved for it. */
+export const restoreEffects = {
+  'backup-saved': 'design §3',
+  /** A new generation has begun on all its members. */
+  'restore-done': 'design §3',
+  /** By a run that was killed, and the members alone. */
+  'restore-found-done': 'O11',
+  /** It has named a price that nobody had accepted. */
+  'restore-priced': 'design §3',
+  'restore-refused': 'design §3',
+  /** At one of its calls to the cell. */
+  'restore-killed': 'O11',
+  /** What was open when the faults ended, and was brought to its end. */
+  'restore-at-last': 'O11',
+} as const;
+
+export type SideEffect =
+  | keyof typeof sideEffects
+  | keyof typeof commandEffects
+  | keyof typeof upgradeEffects
+  | keyof typeof restoreEffects;
 export type CountedKind = FaultKind | SideEffect;

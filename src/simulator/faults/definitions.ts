@@ -7,6 +7,7 @@ import { destructionFaults } from './destruction-faults.ts';
 import { directoryFaults } from './directory-faults.ts';
 import { diskFaults } from './disk-faults.ts';
 import { evidenceFaults } from './evidence-faults.ts';
+import { generationFaults } from './generation-faults.ts';
 import { linkFaults } from './link-faults.ts';
 import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
@@ -30,6 +31,7 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...directoryFaults,
   ...sequenceFaults,
   ...upgradeFaults,
+  ...generationFaults,
   ...destructionFaults,
 };
 

@@ -58,6 +58,7 @@ export class Faults {
     this.#world.stop();
     this.#world.crew?.stop(new Random(`${this.#options.seed}/operators`));
     this.#world.upgrades?.stop();
+    this.#world.generations?.stop();
     const { machines, network, clientNetwork, seed } = this.#options;
     network.heal();
     for (const machine of machines) {

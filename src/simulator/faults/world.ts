@@ -6,6 +6,7 @@ import type { Machine } from '../machine.ts';
 import type { SimulatedNetwork } from '../network.ts';
 import type { Observer } from '../observer.ts';
 import type { Crew } from '../operators/crew.ts';
+import type { GenerationCrew } from '../operators/generation-crew.ts';
 import type { UpgradeCrew } from '../operators/upgrade-crew.ts';
 import type { Profile } from '../profile.ts';
 import type { Scheduler } from '../virtual-clock.ts';
@@ -24,6 +25,7 @@ export interface FaultWorldOptions {
   readonly crew: Crew | null;
   /** Who may upgrade it; null where nobody does. */
   readonly upgrades: UpgradeCrew | null;
+  readonly generations: GenerationCrew | null;
   readonly observer: Observer;
   readonly note: (who: string, what: string, ...parts: readonly (string | number)[]) => void;
   readonly fail: (violation: Error) => void;
@@ -45,6 +47,7 @@ export class FaultWorld {
   readonly atlas: FaultAtlas;
   readonly crew: Crew | null;
   readonly upgrades: UpgradeCrew | null;
+  readonly generations: GenerationCrew | null;
   readonly observer: Observer;
   /** How often each kind has struck something. */
   readonly counts = new Map<CountedKind, number>();
@@ -62,6 +65,7 @@ export class FaultWorld {
     this.atlas = options.atlas;
     this.crew = options.crew;
     this.upgrades = options.upgrades;
+    this.generations = options.generations;
     this.observer = options.observer;
   }
 
@@ -92,9 +96,7 @@ export class FaultWorld {
   }
 
   /** Something that must not be has come of a fault. */
-  fail(violation: Error): void {
-    this.#options.fail(violation);
-  }
+  readonly fail = (violation: Error): void => this.#options.fail(violation);
 
   get names(): readonly string[] {
     return this.machines.map(({ name }) => name);

@@ -438,8 +438,10 @@ export class Crew {
       const up = machine?.log != null && machine.halted === null;
       if (machine === undefined || (up && role !== 'rebuilding')) continue;
       const flags = { ...this.joinFlags(name), rebuild: true, quarantine: hasLeftovers(machine) };
-      if (!up && machine.hasBadSectors) this.#wipe(name);
-      if (!up) machine.restart(flags, machine.hasBadSectors ? 'empty' : 'kept', machine.restartRandom());
+      // What was left out of a later generation is of no use to it.
+      const isUseless = machine.hasBadSectors || machine.halted?.code === 'PAXOS_GENERATION_OVER';
+      if (!up && isUseless) this.#wipe(name);
+      if (!up) machine.restart(flags, isUseless ? 'empty' : 'kept', machine.restartRandom());
       const ending = await this.#finishOrder(remedyFor(name));
       note(name, 'operator: rebuilds at last', ending);
     }

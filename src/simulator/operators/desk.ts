@@ -13,6 +13,7 @@ import { membersChangeDocument, membersRequestOf } from '../../runtime/http/memb
 import type { MembersAnswer } from '../../runtime/http/service.ts';
 import type { MemberRequest } from '../../runtime/membership/plan.ts';
 import type { DatabaseService } from '../../runtime/replica-service.ts';
+import type { WaitingService } from '../../runtime/waiting-service.ts';
 import type { ClientNetwork } from '../client-network.ts';
 import type { Machine } from '../machine.ts';
 import type { Scheduler } from '../virtual-clock.ts';
@@ -120,11 +121,18 @@ export class Desk implements MembersPort {
     return this.#call(() => this.#atMaster(ask));
   }
 
-  /** One that a certain replica answers; null where it does not serve, or its answer was lost. */
-  at<Result>(url: string, ask: (service: DatabaseService) => Promise<Result>): Promise<Result | null> {
+  /**
+   * One that a certain replica answers; null where it does not serve, or its answer was lost. `opening`: what is answered while it is
+   * opening its directory.
+   */
+  at<Result>(
+    url: string,
+    ask: (service: DatabaseService) => Promise<Result>,
+    opening?: (waiting: WaitingService) => Result | null,
+  ): Promise<Result | null> {
     const machine = this.#options.machines.find((candidate) => candidate.url === url);
     return this.#call(async () => {
-      const answer = machine === undefined ? null : await this.#request(machine, ask);
+      const answer = machine === undefined ? null : await this.#request(machine, ask, attemptMsMax, opening);
       return answer === 'silent' ? null : answer;
     });
   }
@@ -197,6 +205,7 @@ export class Desk implements MembersPort {
     machine: Machine,
     ask: (service: DatabaseService) => Promise<Result>,
     timeoutMs = attemptMsMax,
+    opening?: (waiting: WaitingService) => Result | null,
   ): Promise<Result | 'silent' | null> {
     const { scheduler, clientNetwork } = this.#options;
     return new Promise((resolve) => {
@@ -213,7 +222,7 @@ export class Desk implements MembersPort {
       };
       clientNetwork.send('request', machine.name, () => {
         // Its end breaks the connection.
-        machine.operate(ask, reply, () => reply('silent'));
+        machine.operate(ask, reply, () => reply('silent'), opening);
       });
     });
   }

@@ -35,6 +35,7 @@ export class Journal {
       returnedMs: null,
       outcome: 'open',
       answer: null,
+      position: null,
     };
     this.operations.push(record);
     return record;
