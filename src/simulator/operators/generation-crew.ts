@@ -23,7 +23,7 @@ import { OperatorFiles } from './operator-files.ts';
 /** What stands behind the name of the file on the command line. */
 interface Typed {
   loss: number | null;
-  /** What was shown last. */
+  /** What was shown last as written for certain. */
   shown: number;
   unknown: readonly string[];
   again: boolean;
@@ -135,8 +135,8 @@ export class GenerationCrew {
     if (price !== undefined) {
       count('restore-priced');
       if (this.#mayAccept(price)) {
-        typed.shown = price.revisionsAtLeast;
-        typed.loss = Math.max(typed.loss ?? 0, typed.shown + margin);
+        typed.shown = price.revisionsAtLeast - perhapsIn(price);
+        typed.loss = Math.max(typed.loss ?? 0, price.revisionsAtLeast + margin);
         typed.unknown = price.notAsked;
       }
     } else {
@@ -269,3 +269,7 @@ export class GenerationCrew {
     throw new Violation('generation', 'members have stopped for a file that nobody has', { source });
   }
 }
+
+/** Items that were accepted and perhaps chosen, of whatever kind: each of them is shown as a revision that may be lost. */
+const perhapsIn = ({ because }: Price): number =>
+  Math.max(0, ...because.map((text) => Number(/(\d+) of them accepted and perhaps chosen/.exec(text)?.[1] ?? 0)));
