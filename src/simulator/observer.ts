@@ -64,6 +64,9 @@ export class Observer {
   /** Of the cell when it was formed. */
   readonly formedLevel: number;
   #level: number;
+  /** Called once, when the next change of the membership is chosen, or begins to govern. */
+  atChange: { readonly when: 'chosen' | 'governs'; readonly strike: () => void } | null = null;
+  #changes = { chosen: 1, governs: 1 };
   #snapshotsTaken = 0;
   /** By branch: the last that was replayed. */
   readonly #replayed = new Map<Branch, number>();
@@ -258,10 +261,24 @@ export class Observer {
 
   #chosen({ instance, ballot, digest }: Choice): void {
     this.#note('', 'chosen', instance, formatBallot(ballot), digest);
+    this.#tellChanges();
     if (!this.#lease.chosen(ballot, this.lineage.of(instance).generation)) return;
     const believers = [...this.#believers()];
     this.#lease.check(believers);
     for (const { name, process } of believers) if (name !== ballot.name) this.#epochs.broken(process);
+  }
+
+  /** By where the newest one governs from, and whether everything before that is chosen. */
+  #tellChanges(): void {
+    const { from } = this.#agreement.lastConfigurations[1];
+    const before = this.#changes;
+    const governs = this.#agreement.chosenUpTo >= from - 1;
+    if (from === before.chosen && (from === before.governs || !governs)) return;
+    this.#changes = { chosen: from, governs: governs ? from : before.governs };
+    const { atChange } = this;
+    if (atChange === null || this.#changes[atChange.when] === before[atChange.when]) return;
+    this.atChange = null;
+    atChange.strike();
   }
 
   #votesNoMore(name: string, { promise, entries, chosenUpTo }: WriteRequest): void {

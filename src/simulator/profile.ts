@@ -58,7 +58,8 @@ export function loadOf(operationsPerSecond: number): Pick<Profile, 'clients' | '
   return { clients, thinkMs: (1_000 * clients) / operationsPerSecond };
 }
 
-const replicaCounts = [1, 3, 3, 5, 5, 7] as const;
+/** Even ones, too: what is wrong with majorities shows there first. */
+const replicaCounts = [1, 2, 3, 3, 3, 4, 5, 5, 7] as const;
 
 /** What the log takes for one instance, and how many instances renew one lease: roughly. */
 const groupBytes = 1_024;
@@ -79,9 +80,11 @@ export function drawProfile(
   const profile = drawUntouched(random, options);
   const { operators = 'drawn' } = options;
   const own = random.fork('operators');
-  if (profile.replicas < 3 || options.calm) return profile;
-  if (operators === 'upgrades') return withUpgrades(profile, own);
-  if (operators === 'generations') return withGenerations(profile, own);
+  if (profile.replicas < 2 || options.calm) return profile;
+  // Who upgrades a cell, or makes a generation of it, can do without one member.
+  const large = profile.replicas >= 3;
+  if (operators === 'upgrades' && large) return withUpgrades(profile, own);
+  if (operators === 'generations' && large) return withGenerations(profile, own);
   const operated = operators === 'often' || (operators === 'drawn' && own.chance(0.5));
   return operated ? withOperators(profile, own, operators) : profile;
 }

@@ -6,9 +6,15 @@ const yearMs = 365 * 86_400_000;
 export const clockFaults = {
   /** Any two machines stay within the promised bound of each other: each within half of it of true time. */
   'clock-drift': fault({
-    draw: ({ names, profile }, random) => ({
-      drifts: names.map((member) => ({ member, ppm: random.between(-profile.driftPpm / 2, profile.driftPpm / 2) })),
-    }),
+    draw: (world, random) => {
+      const bound = world.profile.driftPpm / 2;
+      const between = (): number => random.between(-bound, bound);
+      if (random.chance(0.5)) return { drifts: world.names.map((member) => ({ member, ppm: between() })) };
+      // One against all others, as far apart as they may be.
+      const one = world.someone(random);
+      const ppm = random.chance(0.5) ? -bound : bound;
+      return { drifts: world.names.map((member) => ({ member, ppm: member === one ? ppm : -ppm })) };
+    },
     strike: (world, { drifts }) => {
       for (const { member, ppm } of drifts) world.machine(member)?.clock.setDrift(ppm);
       world.note('', 'clock-drift');

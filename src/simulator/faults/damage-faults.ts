@@ -17,6 +17,7 @@ import {
   fileAt,
   filesOf,
   flipBit,
+  lastShare,
   removeFile,
   resize,
   restoreFile,
@@ -107,8 +108,6 @@ const drawPlace = (random: Random): Place => {
       }
     : { role, file: random.next(), at: random.next() };
 };
-/** Of all files of a role, or of all bytes of one, this is the last. */
-export const lastShare = 1 - Number.EPSILON;
 /** Some bytes of what a segment holds. */
 export const nearestShare = 1e-4;
 const isItem = ({ role }: Place): boolean => role === 'log' || role === 'snapshot';
@@ -248,6 +247,8 @@ export const damageFaults = {
         kind: 'promise-copies-bad',
         random,
         act: (machine) => {
+          // The same bit again would make them good.
+          if (world.atlas.mustHalt(machine.name)) return null;
           // One that was about to take the place of a lost copy is as good as the copy.
           const roles = ['promise-a', 'promise-b', 'promise-to-be'] as const;
           const copies = roles.flatMap((role) => filesOf(machine.disk, role));

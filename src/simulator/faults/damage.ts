@@ -32,10 +32,17 @@ export function filesOf(disk: SimulatedDisk, role: FileRole): readonly DamagedFi
   return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The file that lies at this share of the list; undefined when there is none with anything in it. */
+/** Of all files of a role, or of all bytes of one, this is the last. */
+export const lastShare = 1 - Number.EPSILON;
+
+/**
+ * The file that lies at this share of the list; undefined when there is none with anything in it. The last is the last that was written
+ * to: a segment of the log is made before it is needed, with nothing in it but its header.
+ */
 export function fileAt(disk: SimulatedDisk, role: FileRole, share: number): DamagedFile | undefined {
   const files = filesOf(disk, role).filter(({ used }) => used > 0);
-  return files[Math.floor(share * files.length)];
+  const written = share === lastShare ? files.findLast(({ used }) => used > sectorBytes) : undefined;
+  return written ?? files[Math.floor(share * files.length)];
 }
 
 export const bytesOf = (inode: Inode): Buffer => inode.cached.get(0, inode.cached.size);

@@ -8,8 +8,8 @@ import type { Random } from '../../core/random.ts';
 import { decodeManifest } from '../../formats/manifest.ts';
 import { sectorBytes } from '../disk-image.ts';
 import type { Machine } from '../machine.ts';
-import { bytesOf, fileAt, filesOf, flipBit, zeroSectors } from './damage.ts';
-import { drawVictim, lastShare, nearestShare, strikeDisk } from './damage-faults.ts';
+import { bytesOf, fileAt, filesOf, flipBit, lastShare, zeroSectors } from './damage.ts';
+import { drawVictim, nearestShare, strikeDisk } from './damage-faults.ts';
 import { type FaultWorld, fault } from './world.ts';
 
 /** The last file of the log, and how far it is written. */
@@ -23,7 +23,7 @@ interface Reach {
 function reachOf(machine: Machine | undefined): Reach | null {
   if (machine === undefined) return null;
   const { disk, process, storage } = machine;
-  const last = filesOf(disk, 'log').findLast(({ used }) => used > 0);
+  const last = fileAt(disk, 'log', lastShare);
   if (last === undefined || process === null || storage === null) return null;
   return { process: process.name, file: last.name, used: last.used, flush: storage.flushNumber };
 }
@@ -40,6 +40,25 @@ function acknowledged({ disk }: Machine): number {
     return 0;
   }
 }
+
+function receivedFile({ disk }: Machine): string | null {
+  const [manifest] = filesOf(disk, 'manifest');
+  try {
+    return manifest === undefined ? null : (decodeManifest(bytesOf(manifest.inode)).received?.file ?? null);
+  } catch {
+    return null;
+  }
+}
+
+/** Nobody who runs has what it needs next in its log. */
+function isLeftBehind(world: FaultWorld, member: string): boolean {
+  const next = (world.machine(member)?.log?.appliedUpTo ?? 0) + 1;
+  const logs = world.machines.flatMap(({ name, log }) => (name !== member && log !== null ? [log] : []));
+  return logs.length > 0 && logs.every(({ core }) => core.firstRetained > next);
+}
+
+/** How often it is looked whether it has come to that. */
+const patience = 40;
 
 /** A bit of what was written last, or of what lies not far before it. */
 function damageEnd(machine: Machine, at: number, bit: number): string | null {
@@ -74,9 +93,10 @@ export const evidenceFaults = {
    */
   'bare-majority': fault({
     draw: (world, random) => {
-      const { names } = world;
       const victim = drawVictim(world, random, false);
-      if (victim === null || names.length < 3) return null;
+      const { members } = world.observer.configuration;
+      const names = members.filter(({ role }) => role === 'voter').map(({ name }) => name);
+      if (victim === null || names.length < 3 || !names.includes(victim.member)) return null;
       const master = world.master(random);
       // Who was master and is cut off has accepted what nobody else has.
       const others = random.shuffle(names.filter((name) => name !== victim.member && name !== master));
@@ -117,6 +137,64 @@ export const evidenceFaults = {
         });
       });
       // Counted when the disk is hit.
+      return false;
+    },
+  }),
+
+  /**
+   * One is cut off, with proposals of its own under way, until the others have cut their logs, and gets a snapshot from them. That is
+   * damaged: what its own log holds below may never have been chosen (P25).
+   */
+  'left-behind': fault({
+    draw: (world, random) => {
+      const victim = drawVictim(world, random, false);
+      if (victim === null || world.names.length < 3) return null;
+      const master = world.master(random);
+      const member = random.chance(0.7) && world.atlas.allows(master) ? master : victim.member;
+      const lookMs = world.leases(random, 0.5, 2);
+      return {
+        ...victim,
+        member,
+        lookMs,
+        at: random.next(),
+        bit: random.below(8),
+        afterMs: world.leases(random, 0.01, 2),
+      };
+    },
+    strike: (world, { lookMs, at, bit, afterMs, ...victim }, random) => {
+      const { member } = victim;
+      const others = world.names.filter((name) => name !== member);
+      const receivedAt = (): number => world.machine(member)?.storage?.manifest.received?.instance ?? 0;
+      const before = receivedAt();
+      let looks = 0;
+      const whenTrue = (isSo: () => boolean, then: (isSo: boolean) => void): void => {
+        const so = isSo();
+        if (so || ++looks > patience) then(so);
+        else world.later(lookMs, () => whenTrue(isSo, then));
+      };
+      const damage = (): void => {
+        const act = (machine: Machine): string | null => {
+          const file = filesOf(machine.disk, 'snapshot').find(({ name }) => name === receivedFile(machine));
+          if (file === undefined) return null;
+          flipBit(file, at, bit);
+          return file.name;
+        };
+        if (strikeDisk(world, victim, { kind: 'left-behind', random, items: true, act })) world.count('left-behind');
+      };
+      separate(world, [member], others);
+      world.note(member, 'left-behind');
+      whenTrue(
+        () => isLeftBehind(world, member),
+        () => {
+          join(world, [member], others);
+          looks = 0;
+          whenTrue(
+            () => receivedAt() > before,
+            (received) => received && world.later(afterMs, damage),
+          );
+        },
+      );
+      // Counted when the snapshot is hit.
       return false;
     },
   }),

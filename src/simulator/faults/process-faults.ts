@@ -58,6 +58,31 @@ export const processFaults = {
     strike: (world, crashes, random) => crashAll(world, crashes, random, 'crash-all'),
   }),
 
+  /**
+   * Just after a change of the membership was chosen, or as it begins to govern: what a few know of it is not on their disks yet, and who
+   * went may be gone (P39, P47).
+   */
+  'crash-at-change': fault({
+    draw: (world, random) => {
+      const most = world.machines.length;
+      const count = random.chance(0.5) ? most : 1 + random.below(most);
+      const afterMs = random.chance(0.3) ? 0 : world.leases(random, 0.001, 0.5);
+      return { when: random.pick(['chosen', 'governs'] as const), afterMs, ...drawCrashes(world, random, count) };
+    },
+    strike: (world, { when, afterMs, crashes }, random) => {
+      world.observer.atChange = {
+        when,
+        strike: () =>
+          world.later(afterMs, () => {
+            world.count('crash-at-change');
+            crashAll(world, { crashes }, random, 'crash-at-change');
+          }),
+      };
+      // Counted when there is such a change.
+      return false;
+    },
+  }),
+
   /** One replica after another, every 0.5 to 3 leases. */
   'restart-storm': fault({
     draw: (world, random) => ({ left: 5 + random.below(20), member: world.anyone(random), ...crashOf(world, random) }),

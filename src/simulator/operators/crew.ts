@@ -349,13 +349,17 @@ export class Crew {
     this.#options.fail(new Violation('operator', text, { members }));
   }
 
-  /** Nobody gives up a member that is well while those that are left could not decide. */
+  /**
+   * Nobody gives up a member that is well while of those that are left too many are damaged and do not know it. Who has ended for good
+   * is for the product to see.
+   */
   #isPrudent({ command, member, old, wrong }: Order): boolean {
     if (wrong !== '' || (command !== 'remove' && command !== 'replace' && command !== 'rebuild')) return true;
     const gone = command === 'replace' ? old : member;
     if (!this.isVoter(gone)) return true;
     const left = this.#voters.filter((name) => name !== gone);
-    return 2 * left.filter((name) => this.#isWhole(name)).length > left.length;
+    const unaware = left.filter((name) => this.machine(name)?.halted == null && !this.#isWhole(name));
+    return 2 * (left.length - unaware.length) > left.length;
   }
 
   /** Its vote is lost for now, but still counts: a majority is to be left all the same. */

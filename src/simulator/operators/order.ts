@@ -116,7 +116,8 @@ function drawOrder(scene: Scene, random: Random): Order {
     // Of one that is well, which changes nothing.
     { ...plain, command: 'rebuild' },
   ];
-  const allowNoSpare = random.chance(0.2);
+  // Down to two, and to one, the last spare must be given up.
+  const allowNoSpare = random.chance(voters.length <= 3 ? 0.5 : 0.2);
   if (spares.length > 0 && voters.length < votersMax) {
     const add: Order = { ...plain, command: 'add', member: random.pick(spares), start, spare: random.chance(0.3) };
     possible.push(add, add);
