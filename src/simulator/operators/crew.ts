@@ -65,6 +65,8 @@ export class Crew {
   #busy = false;
   #desk: Desk | null = null;
   #stopped = false;
+  /** Counts the times at which everybody was told to stop: who began before goes on with nothing after it. */
+  #age = 0;
   /** What was killed, and not typed again. */
   #unfinished: Order | null = null;
   /** Machines that run with each other's directories. */
@@ -131,8 +133,9 @@ export class Crew {
   /** Carries them out, one after the other. Resolves when the last has ended, however it did. */
   async perform(orders: readonly Order[], random: Random): Promise<void> {
     this.#busy = true;
+    const age = this.#age;
     for (const [i, order] of orders.entries()) {
-      if (this.#stopped) break;
+      if (this.#age !== age) break;
       await this.#repeat(order, random.fork(`order ${i}`));
     }
     this.#busy = false;
@@ -142,6 +145,7 @@ export class Crew {
   /** Nobody types anything any more; what was being typed is killed, and what must not be is undone. */
   stop(random: Random): void {
     this.#stopped = true;
+    this.#age++;
     this.#desk?.kill();
     for (const end of [...this.#twins]) end();
     this.swapBack(random);
@@ -241,7 +245,8 @@ export class Crew {
     const { count, note } = this.#options;
     let kill: Kill | null = order.kill;
     let typed = false;
-    for (let run = 0; run < order.runs && !this.#stopped; run++) {
+    const age = this.#age;
+    for (let run = 0; run < order.runs && this.#age === age; run++) {
       if (run > 0) count('command-again');
       const ending = await this.#once(order, kill, random.fork(`run ${run}`));
       note(order.member, `operator: ${order.command} ${order.old}`, ending);
@@ -254,7 +259,7 @@ export class Crew {
       await this.#pause(order.pauseMs);
     }
     // What the end of all faults cut short was not played.
-    if (typed && !this.#stopped) count('command-sequence');
+    if (typed && this.#age === age) count('command-sequence');
   }
 
   #pause(ms: number): Promise<void> {

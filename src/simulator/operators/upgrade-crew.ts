@@ -49,6 +49,8 @@ export class UpgradeCrew {
   readonly #options: CrewOptions;
   #busy = false;
   #stopped = false;
+  /** Counts the times at which everybody was told to stop: who began before goes on with nothing after it. */
+  #age = 0;
   #desk: Desk | null = null;
   #typed = 0;
   /** Of the directories, from before the first upgrade of this sequence. */
@@ -87,9 +89,10 @@ export class UpgradeCrew {
 
   async perform(orders: readonly UpgradeOrder[], random: Random, world: FaultWorld): Promise<void> {
     this.#busy = true;
+    const age = this.#age;
     if (random.chance(0.5) || this.#copies.size === 0) this.#copyDirectories();
     for (const [i, order] of orders.entries()) {
-      if (this.#stopped) break;
+      if (this.#age !== age) break;
       await this.#repeat(order, random.fork(`order ${i}`), world);
     }
     this.#busy = false;
@@ -99,7 +102,8 @@ export class UpgradeCrew {
   /** What is refused because somebody is not well just now is typed again. */
   async #repeat(order: UpgradeOrder, random: Random, world: FaultWorld): Promise<void> {
     const { count, note, leaseMs } = this.#options;
-    for (let tries = 0; tries < order.tries && !this.#stopped; tries++) {
+    const age = this.#age;
+    for (let tries = 0; tries < order.tries && this.#age === age; tries++) {
       const ending = await this.#type(tries === 0 ? order : { ...order, kill: null }, random.fork(`${tries}`), world);
       note('', `operator: upgrade ${order.command}`, textOf(ending));
       if (ending === 'killed') count('upgrade-killed');
@@ -114,6 +118,7 @@ export class UpgradeCrew {
   /** Nobody types anything any more. */
   stop(): void {
     this.#stopped = true;
+    this.#age++;
     this.#desk?.kill();
   }
 
