@@ -7,6 +7,9 @@ const torn = 'test/storage/torn-group.test.ts';
 const crash = 'test/storage/crash.test.ts';
 const snapshots = 'test/storage/snapshots.test.ts';
 
+/** Of the part of a snapshot that is half here. */
+const fetchedAnew = 'what comes of it is refused by its digest, and fetched anew: nothing but time is lost';
+
 export const durability: readonly Mutant[] = [
   {
     id: 'P13-flush-vouches-for-later-writes',
@@ -358,6 +361,7 @@ export const durability: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/storage/resumed-snapshot.test.ts'],
+    blind: { simulator: fetchedAnew },
   },
   {
     id: 'P55-resumed-with-another-snapshot',
@@ -372,6 +376,7 @@ export const durability: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/runtime/snapshot-intake.test.ts'],
+    blind: { simulator: fetchedAnew },
   },
   {
     id: 'P55-resumed-file-not-held-to-its-digest',
@@ -386,6 +391,7 @@ export const durability: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/storage/resumed-snapshot.test.ts'],
+    blind: { simulator: 'nobody there puts a whole file of another state in the place of a half one' },
   },
   {
     id: 'P26-place-not-checked',

@@ -25,7 +25,11 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: [asked],
-    blind,
+    blind: {
+      ...blind,
+      simulator:
+        'whoever makes nothing durable for two leases is refused as unheard; a disk that hangs for less could as well begin to hang a moment later',
+    },
   },
   {
     id: 'D10-unheard-is-well',
@@ -56,7 +60,7 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: [asked],
-    blind,
+    blind: { ...blind, simulator: 'a change that is refused is never wrong there: somebody may just have been slow' },
   },
   {
     id: 'O9-replaced-by-itself',
@@ -151,7 +155,7 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/client/cell-status.test.ts'],
-    blind,
+    blind: { ...blind, simulator: 'it changes what people are told alone, which nobody there reads' },
   },
   {
     id: 'members-change-in-an-upgrade',
