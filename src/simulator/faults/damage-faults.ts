@@ -109,7 +109,7 @@ const drawPlace = (random: Random): Place => {
     : { role, file: random.next(), at: random.next() };
 };
 /** Some bytes of what a segment holds. */
-export const nearestShare = 1e-4;
+const nearestShare = 1e-4;
 const isItem = ({ role }: Place): boolean => role === 'log' || role === 'snapshot';
 const fileOf = (machine: Machine, { role, file }: Place): DamagedFile | undefined => fileAt(machine.disk, role, file);
 

@@ -9,7 +9,7 @@ import { decodeManifest } from '../../formats/manifest.ts';
 import { sectorBytes } from '../disk-image.ts';
 import type { Machine } from '../machine.ts';
 import { bytesOf, fileAt, filesOf, flipBit, lastShare, zeroSectors } from './damage.ts';
-import { drawVictim, nearestShare, strikeDisk } from './damage-faults.ts';
+import { drawVictim, strikeDisk } from './damage-faults.ts';
 import { type FaultWorld, fault } from './world.ts';
 
 /** The last file of the log, and how far it is written. */
@@ -60,12 +60,13 @@ function isLeftBehind(world: FaultWorld, member: string): boolean {
 /** How often it is looked whether it has come to that. */
 const patience = 40;
 
-/** A bit of what was written last, or of what lies not far before it. */
-function damageEnd(machine: Machine, at: number, bit: number): string | null {
+/** A bit of what was written last: so many bytes before the end of the log. */
+function damageEnd(machine: Machine, bytes: number, bit: number): string | null {
   const file = fileAt(machine.disk, 'log', lastShare);
   if (file === undefined) return null;
-  flipBit(file, at, bit);
-  return `${file.name} ${Math.floor(at * file.used)}`;
+  const at = Math.max(0, file.used - bytes);
+  flipBit(file, at / file.used, bit);
+  return `${file.name} ${at} of ${file.used}`;
 }
 
 function separate({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
@@ -107,15 +108,15 @@ export const evidenceFaults = {
         ...victim,
         absent,
         cutMs: world.leases(random, 0.5, 6),
-        at: drawNearTheEnd(random),
+        fromEnd: drawFromEnd(random),
         bit: random.below(8),
         // What it says of its damage is damaged, too.
-        again: random.chance(0.3) ? drawNearTheEnd(random) : null,
+        again: random.chance(0.3) ? drawFromEnd(random) : null,
         awayMs: world.leases(random, 2, 10),
         how: world.drawCrash(random),
       };
     },
-    strike: (world, { absent, cutMs, at, bit, again, awayMs, ...victim }, random) => {
+    strike: (world, { absent, cutMs, fromEnd, bit, again, awayMs, ...victim }, random) => {
       const present = world.names.filter((name) => !absent.includes(name));
       separate(world, absent, present);
       world.note(victim.member, 'bare-majority', ...absent);
@@ -126,7 +127,7 @@ export const evidenceFaults = {
           if (name !== victim.member && machine !== undefined)
             world.crash(machine, victim.how, awayMs, random.fork(name));
         }
-        const act = (machine: Machine): string | null => damageEnd(machine, at, bit);
+        const act = (machine: Machine): string | null => damageEnd(machine, fromEnd, bit);
         if (!strikeDisk(world, victim, { kind: 'bare-majority', random, items: true, act })) return;
         world.count('bare-majority');
         if (again === null) return;
@@ -234,4 +235,5 @@ export const evidenceFaults = {
   }),
 };
 
-const drawNearTheEnd = (random: Random): number => 1 - random.betweenLogarithmic(nearestShare, 0.3);
+/** In bytes: what closes a group is its last sector, and its records lie before that. */
+const drawFromEnd = (random: Random): number => Math.round(random.betweenLogarithmic(200, 2_000));
