@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DataDirectoryInUseError, UsageError } from '../errors/index.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { OfflineWorld } from '../ports/world.ts';
-import { checkDirectory } from '../storage/directory-check.ts';
+import { type CheckRemedy, checkDirectory } from '../storage/directory-check.ts';
 
 /** The JSON document of `verify data-dir`. */
 export interface DataDirectoryReport {
@@ -29,6 +29,7 @@ export interface DataDirectoryReport {
     readonly what: string;
     readonly verdict: 'ok' | 'note' | 'bad';
     readonly detail: string;
+    readonly remedy?: CheckRemedy;
   }[];
   readonly leftovers: readonly {
     readonly name: string;

@@ -31,11 +31,16 @@ import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
 /** `bad`: damage, or a file that does not belong. `note`: worth knowing, and no reason not to start. */
 export type CheckVerdict = 'ok' | 'note' | 'bad';
 
+/** `members`: the others have what is missing here. `newest-directory`: this is an older copy, and the newest may still be there. */
+export type CheckRemedy = 'members' | 'newest-directory';
+
 export interface CheckLine {
   /** A file, or what several files say together. */
   readonly what: string;
   readonly verdict: CheckVerdict;
   readonly detail: string;
+  /** Of what is bad, where known: where what is missing can come from. */
+  readonly remedy?: CheckRemedy;
 }
 
 export interface DirectoryReport {
@@ -66,8 +71,8 @@ class DirectoryCheck {
     this.#digest = digest;
   }
 
-  #say(what: string, verdict: CheckVerdict, detail: string): void {
-    this.#lines.push({ what, verdict, detail });
+  #say(what: string, verdict: CheckVerdict, detail: string, remedy?: CheckRemedy): void {
+    this.#lines.push({ what, verdict, detail, ...(remedy === undefined ? {} : { remedy }) });
   }
 
   async run(): Promise<DirectoryReport> {
@@ -212,7 +217,9 @@ class DirectoryCheck {
       for (const { file, offset, problem } of log.damage) {
         this.#say(file, 'bad', `damaged at offset ${offset}: ${problem}`);
       }
-      if (log.bad.length > 0) this.#say('log', 'bad', `${badText(log.bad)}: to be repaired from the other members`);
+      if (log.bad.length > 0) {
+        this.#say('log', 'bad', `${badText(log.bad)}: to be repaired from the other members`, 'members');
+      }
       if (log.torn !== null) {
         const { file, offset } = log.torn;
         this.#say(
@@ -253,6 +260,7 @@ class DirectoryCheck {
         'log',
         'bad',
         `${what}: the state has to come from the other members, or from a good copy of a snapshot file`,
+        'members',
       );
       return;
     }
@@ -265,7 +273,8 @@ class DirectoryCheck {
     }
     if (rolledBack !== '') {
       const evidence = rolledBack.replace(/\.$/, '');
-      this.#say('state', 'bad', `older than what it acknowledged: ${evidence}; it will not start (exit 20)`);
+      const detail = `older than what it acknowledged: ${evidence}; it will not start (exit 20)`;
+      this.#say('state', 'bad', detail, 'newest-directory');
     }
     if (flags.frozen) this.#say('state', 'note', 'frozen: it neither votes nor serves until an operator decides');
     if (flags.quarantined) this.#say('state', 'note', 'quarantined: its database differed from the others’');

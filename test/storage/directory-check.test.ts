@@ -81,9 +81,11 @@ describe('the check of a data directory', () => {
     const storage = await open(disk);
     await storage.setRolledBack('n2 remembers flush 9.');
     await storage.close();
-    expect(bad(await check(disk))).toEqual([
+    const report = await check(disk);
+    expect(bad(report)).toEqual([
       'state: older than what it acknowledged: n2 remembers flush 9; it will not start (exit 20)',
     ]);
+    expect(report.checks.find(({ verdict }) => verdict === 'bad')?.remedy).toBe('newest-directory');
   });
 
   it('says of one of a level that this version does not speak that it will not start on it', async () => {

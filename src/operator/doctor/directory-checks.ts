@@ -13,6 +13,8 @@ export interface DirectoryFacts {
     readonly what: string;
     readonly verdict: 'ok' | 'note' | 'bad';
     readonly detail: string;
+    /** Of what is bad: the other members have what is missing, or the newest directory of this one has. */
+    readonly remedy?: 'members' | 'newest-directory';
   }[];
   readonly leftovers: readonly { readonly name: string; readonly what: string }[];
   /** Null where the system does not tell. */
@@ -58,14 +60,14 @@ export const directoryChecks: readonly Check<DirectoryFacts>[] = [
     look: ({ directory, checks, leftovers, member }) =>
       checks
         .filter(({ what, verdict }) => verdict === 'bad' && !leftovers.some(({ name }) => name === what))
-        .map(({ what, detail }) => {
+        .map(({ what, detail, remedy }) => {
           const text = `${what}: ${detail}`;
-          if (/from the other members/.test(detail)) {
+          if (remedy === 'members') {
             const advice =
               'start it as ever, and see whether any member has what it lacks; don’t rebuild it before that';
             return fail({ text, advice, fix: 'paxosctl status' });
           }
-          if (/exit 20/.test(detail)) {
+          if (remedy === 'newest-directory') {
             const advice = 'put the newest directory of this member back, if there is one; else it is rebuilt';
             return fail({ text, advice, fix: `paxosctl members rebuild ${member?.name ?? 'NAME'}` });
           }
