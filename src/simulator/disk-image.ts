@@ -20,11 +20,14 @@ export class Inode {
   cached = new Content();
   durable = new Content();
   pending: PendingWrite[] = [];
+  /** Bits that have rotted, counted from the beginning. */
+  readonly flipped: Set<number>;
   modifiedMs: number;
 
-  constructor(number: number, modifiedMs: number) {
+  constructor(number: number, modifiedMs: number, flipped: Iterable<number> = []) {
     this.number = number;
     this.modifiedMs = modifiedMs;
+    this.flipped = new Set(flipped);
   }
 
   /** `bytes` must not change any more. */
@@ -215,7 +218,7 @@ export class DiskImage {
     const copyOf = (node: Inode): Inode => {
       const known = copies.get(node);
       if (known !== undefined) return known;
-      const copy = new Inode(node.number + shift, node.modifiedMs);
+      const copy = new Inode(node.number + shift, node.modifiedMs, node.flipped);
       copy.cached = node.cached.copy();
       copy.durable = node.durable.copy();
       copy.pending = [...node.pending];

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
 import { catalogue } from '../../src/errors/catalogue.ts';
 import { type CellOptions, type CellReport, SimulatedCell } from '../../src/simulator/cell.ts';
+import { SimulatedDisk } from '../../src/simulator/disk.ts';
 import { faultClasses } from '../../src/simulator/fault-classes.ts';
 import { type FaultKind, faultCatalogue, faultKinds, swarmKinds } from '../../src/simulator/faults/catalogue.ts';
+import { bytesOf, filesOf, flipBit } from '../../src/simulator/faults/damage.ts';
 import { definitionOf } from '../../src/simulator/faults/definitions.ts';
 
 const explain = ({ violation }: CellReport): string =>
@@ -38,6 +41,20 @@ describe('the catalogue of faults', () => {
 });
 
 describe('damage to disks', () => {
+  test('mends nothing: what has rotted stays rotten when the same place is hit again, also after a loss of power', () => {
+    const random = new Random('rot');
+    let disk = new SimulatedDisk({ schedule: () => undefined, random });
+    const good = Buffer.from('a promise');
+    disk.plant('promise-a', good);
+    for (let times = 1; times <= 4; times++) {
+      for (const file of filesOf(disk, 'promise-a')) {
+        flipBit(file, 0.5, 2);
+        expect(bytesOf(file.inode).equals(good), `${times}`).toBe(false);
+      }
+      disk = disk.crash({ writes: 'lost' });
+    }
+  });
+
   test('ends in a named error or in nothing at all, and the rest of the cell goes on', async () => {
     const damage = faultKinds.filter((kind) => faultCatalogue[kind].expects === 'survives or halts');
     const kinds: FaultKind[] = [...damage, 'promise-copies-bad', 'promise-copy-bad', 'newest-snapshot-bad', 'crash'];

@@ -247,8 +247,6 @@ export const damageFaults = {
         kind: 'promise-copies-bad',
         random,
         act: (machine) => {
-          // The same bit again would make them good.
-          if (world.atlas.mustHalt(machine.name)) return null;
           // One that was about to take the place of a lost copy is as good as the copy.
           const roles = ['promise-a', 'promise-b', 'promise-to-be'] as const;
           const copies = roles.flatMap((role) => filesOf(machine.disk, role));

@@ -53,11 +53,14 @@ function usedBytes(bytes: Buffer): number {
   return end;
 }
 
-/** One bit of one byte (D3). */
+/** One bit of one byte (D3), or the next that was not flipped before: a second time would mend it. */
 export function flipBit({ inode, used }: DamagedFile, share: number, bit: number): void {
-  const at = Math.floor(share * used);
+  let place = Math.floor(share * used) * 8 + bit;
+  while (inode.flipped.has(place)) place++;
+  inode.flipped.add(place);
+  const at = Math.floor(place / 8);
   const byte = inode.cached.get(at, 1)[0] ?? 0;
-  inode.overwrite(at, Buffer.of(byte ^ (1 << bit)));
+  inode.overwrite(at, Buffer.of(byte ^ (1 << (place % 8))));
 }
 
 /** Whole sectors from one place over those of another (D5). False when that would change nothing. */
