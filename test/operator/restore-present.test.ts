@@ -1,8 +1,9 @@
 /** Where `cell restore` saves what the cell holds: never over a file that somebody may need, the backup least of all. */
-import { linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { realWorld } from '../../src/operator/recovery/world.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from '../../src/operator/restore/present.ts';
 import type { Backup } from '../../src/operator/restore/price.ts';
 import { report } from '../support/recover-report.ts';
@@ -23,9 +24,16 @@ const options = (): PresentOptions => ({
 });
 const holds = (more: object = {}): string =>
   JSON.stringify({ cell: 'cell-1', generation: 1, instance: 40, logChain: present.logChain, ...more });
+const contentOf = (file: string): string | null => (existsSync(at(file)) ? readFileSync(at(file), 'utf8') : null);
 const refused = { exitCode: 2, message: expect.stringMatching(/in the way/) };
 const nobody = { endpoints: ['http://127.0.0.1:1'], timeout: 50 };
-const save = (file: string) => savePresent(nobody, { fenced: [present], beyond: [], file: at(file) }, options());
+/** Somebody gives what it holds. */
+const world = {
+  ...realWorld,
+  saveHeld: async (_cell: unknown, { file }: { readonly file: string }) => writeFileSync(file, holds()),
+};
+const save = (...files: readonly string[]) =>
+  savePresent(nobody, { fenced: [present], beyond: [], files: files.map(at) }, options(), world);
 
 describe('the file for the present state', () => {
   it('is not the backup itself, under whatever name', async () => {
@@ -55,5 +63,13 @@ describe('the file for the present state', () => {
       await expect(save('saved')).rejects.toMatchObject(refused);
       expect(readFileSync(at('saved'), 'utf8')).toBe(other);
     }
+  });
+
+  it('is the next one where an earlier run has saved what the cell held then, and the same again for who comes back', async () => {
+    const earlier = holds({ instance: 30 });
+    for (const file of ['saved', 'saved-2']) writeFileSync(at(file), earlier);
+    const files = ['saved', 'saved-2', 'saved-3', 'saved-4'];
+    for (let times = 0; times < 2; times++) expect(await save(...files)).toBe(at('saved-3'));
+    expect(files.map(contentOf)).toEqual([earlier, earlier, holds(), null]);
   });
 });

@@ -23,7 +23,7 @@ export interface PresentOptions {
   readonly extend: (file: string, tail: RestoreDecided['beyond']) => Promise<Generator<Uint8Array, string>>;
 }
 
-/** Before anything is stopped: a file that is in the way would be found too late. @throws {UsageError} (exit 2) */
+/** Before anything is stopped: a file that was named and is in the way would be found too late. @throws {UsageError} (exit 2) */
 export async function refuseInTheWay(
   file: string,
   { cell, generation, applied }: RecoverReport,
@@ -44,18 +44,19 @@ export async function refuseInTheWay(
 export interface Present {
   readonly fenced: readonly RecoverReport[];
   readonly beyond: RestoreDecided['beyond'];
-  readonly file: string;
+  /** Where it may lie: in the first that is free, or holds it already. */
+  readonly files: Iterable<string>;
 }
 
 /**
  * The state of the furthest, with all that may have been chosen after it: members that were restarted since they were fenced know
  * less as chosen than was acknowledged. Every member keeps its own files besides.
  * @returns the file; null where there is nothing to save.
- * @throws {UsageError} (exit 2) for a file that holds anything else; {RefusedError} when it could not be written.
+ * @throws {UsageError} (exit 2) when all the files hold something else; {RefusedError} when it could not be written.
  */
 export async function savePresent(
   cell: CellFlags,
-  { fenced, beyond, file }: Present,
+  { fenced, beyond, files }: Present,
   { verify, extend }: PresentOptions,
   world: GenerationWorld = realWorld,
 ): Promise<string | null> {
@@ -65,11 +66,8 @@ export async function savePresent(
     found.generation === furthest.generation &&
     found.instance === furthest.applied.instance + beyond.length &&
     found.logChain === chainAfter(furthest, beyond, world);
-  if ((await world.identity(file)) !== null) {
-    const found = await verify(file).catch(() => null);
-    if (found !== null && holds(found)) return file;
-    throw inTheWay(file, 'it does not hold the present state');
-  }
+  const { file, isThere } = await placeIn(files, { verify, holds, world });
+  if (isThere) return file;
   const held = `${file}.held-${process.pid}`;
   const target = beyond.length === 0 ? file : held;
   try {
@@ -87,6 +85,24 @@ export async function savePresent(
   } finally {
     await world.removeFile(held);
   }
+}
+
+async function placeIn(
+  files: Iterable<string>,
+  {
+    verify,
+    holds,
+    world,
+  }: Pick<PresentOptions, 'verify'> & { readonly holds: (found: Found) => boolean; readonly world: GenerationWorld },
+): Promise<{ readonly file: string; readonly isThere: boolean }> {
+  let last = '';
+  for (const file of files) {
+    if ((await world.identity(file)) === null) return { file, isThere: false };
+    const found = await verify(file).catch(() => null);
+    if (found !== null && holds(found)) return { file, isThere: true };
+    last = file;
+  }
+  throw inTheWay(last, 'it does not hold the present state');
 }
 
 function chainAfter(

@@ -25,7 +25,7 @@ export interface RestoreOptions extends Acceptance, PresentOptions {
   readonly again: boolean;
   /** The id, typed, of a cell that was lost whole, and whose place this one is to take; null without. */
   readonly inPlaceOf: string | null;
-  /** Where the present state is saved; null for a name of its own in the present folder. */
+  /** Where the present state is saved; null for names of its own in the present folder. */
   readonly saveTo: string | null;
   /** With each price, before it is judged. */
   readonly onPrice: (price: RestorePrice) => void | Promise<void>;
@@ -111,9 +111,10 @@ export async function restoreCell(
     price,
     saved,
   });
-  const saveTo = options.saveTo ?? saveNameOf(newest, to);
   if (options.dryRun) return result(before.price, null, namesOf(before));
-  await refuseInTheWay(saveTo, newest, options, world);
+  const { saveTo } = options;
+  if (saveTo !== null) await refuseInTheWay(saveTo, newest, options, world);
+  const files = saveTo === null ? saveNamesOf(newest, to) : [saveTo];
 
   const fenced = await steps.fence(reports);
   const begun = steps.begunBy(fenced);
@@ -133,7 +134,7 @@ export async function restoreCell(
     return now;
   });
   onStep('saving the present state');
-  const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, file: saveTo }, options, world));
+  const saved = await orLift(() => savePresent(cell, { fenced, beyond: decided.beyond, files }, options, world));
   // Somebody may have come back meanwhile; and again when the file lies there: from then on the members go on by themselves.
   const look = (): Promise<void> => orLift(() => steps.refuseAlive(fenced, away));
   await look();
@@ -294,5 +295,9 @@ function otherAttempt(
   );
 }
 
-const saveNameOf = ({ cell, generation }: RecoverReport, to: GenerationId): string =>
-  `${cell.name}-generation-${generation}-before-${to.generationId.slice(0, 8)}.snapshot`;
+/** An earlier run of the attempt may have saved what the cell held then, and was given up: what it has saved stays. */
+function* saveNamesOf({ cell, generation }: RecoverReport, to: GenerationId): Generator<string> {
+  const name = `${cell.name}-generation-${generation}-before-${to.generationId.slice(0, 8)}`;
+  yield `${name}.snapshot`;
+  for (let more = 2; ; more++) yield `${name}-${more}.snapshot`;
+}

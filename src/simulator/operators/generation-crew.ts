@@ -27,8 +27,6 @@ interface Typed {
   shown: number;
   unknown: readonly string[];
   again: boolean;
-  /** Of the present state; null for the name that it is given. */
-  saveTo: string | null;
 }
 
 type Ending = RestoreResult | 'killed' | OperatorError;
@@ -109,7 +107,7 @@ export class GenerationCrew {
 
   /** Typed until it is done, by somebody who reads what it says. */
   async #repeat(file: string, { kills, pauseMs, tries }: GenerationOrder, random: Random): Promise<void> {
-    const typed: Typed = { loss: null, shown: 0, unknown: [], again: false, saveTo: null };
+    const typed: Typed = { loss: null, shown: 0, unknown: [], again: false };
     const left = [...kills];
     for (let run = 0; run < tries && !this.#stopped; run++) {
       // One that only asks for the price changes nothing.
@@ -143,7 +141,6 @@ export class GenerationCrew {
       count('restore-refused');
       if (/with another state|another recovery|another generation|for another file/.test(ending.message))
         typed.again = true;
-      if (/in the way of the present state/.test(ending.message)) typed.saveTo = `saved-${++this.#saved}.snapshot`;
     }
     return false;
   }
@@ -166,7 +163,7 @@ export class GenerationCrew {
 
   async #type(
     file: string,
-    { loss, shown, unknown, again, saveTo }: Typed,
+    { loss, shown, unknown, again }: Typed,
     { kill, random }: { readonly kill: Kill | null; readonly random: Random },
   ): Promise<Ending> {
     const { leaseMs, machines, note } = this.#options;
@@ -186,7 +183,7 @@ export class GenerationCrew {
           {
             backup: await this.#files.backup(file),
             ...{ confirm: loss === null ? null : simulatedCell.name, acceptLoss: loss, acceptUnknownLoss: unknown },
-            ...{ again, dryRun: false, inPlaceOf: null, saveTo },
+            ...{ again, dryRun: false, inPlaceOf: null, saveTo: null },
             verify: this.#files.verify,
             extend: (held, tail) => {
               for (const { instance, valueBase64 } of tail) {
@@ -249,7 +246,7 @@ export class GenerationCrew {
       }
       any = true;
       const file = await this.#fileOf(source);
-      const typed: Typed = { loss: null, shown: 0, unknown: [], again: run >= sameTries, saveTo: null };
+      const typed: Typed = { loss: null, shown: 0, unknown: [], again: run >= sameTries };
       for (let left = 3; left > 0; left--) {
         const ending = await this.#type(file, typed, {
           kill: null,
