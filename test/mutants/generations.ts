@@ -5,8 +5,14 @@ const recovery = 'src/runtime/recovery.ts';
 const memberTests = 'test/runtime/recovery.test.ts';
 const decideTests = 'test/operator/decide.test.ts';
 const lostTests = 'test/operator/named-as-lost.test.ts';
-const blind = {
-  simulator: 'no generation is made in its world',
+const onlyRestore = {
+  simulator: 'its operators go back to backups, and do not recover what is left',
+};
+const oneAtATime = {
+  simulator: 'its operators type one restore at a time, each under an id of its own',
+};
+const noMajorityGivenUp = {
+  simulator: 'its operators go on without members only where a whole majority answers',
 };
 
 export const generations: readonly Mutant[] = [
@@ -23,7 +29,6 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/operator/restore-price.test.ts'],
-    blind,
   },
   {
     id: 'restore-priced-by-whole-generations',
@@ -38,7 +43,6 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/operator/restore-price.test.ts'],
-    blind,
   },
   {
     id: 'branch-priced-by-its-last-generation',
@@ -53,7 +57,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [decideTests],
-    blind,
+    blind: onlyRestore,
   },
   {
     id: 'a-later-generation-is-out-of-reach',
@@ -69,7 +73,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/catch-up.test.ts'],
-    blind: { ...blind, explorer: 'its members all begin in the first generation' },
+    blind: { explorer: 'its members all begin in the first generation' },
   },
   {
     id: 'generation-lost-by-word-alone',
@@ -84,7 +88,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [lostTests],
-    blind,
+    blind: noMajorityGivenUp,
   },
   {
     id: 'generation-lost-looked-for-once',
@@ -99,7 +103,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [lostTests],
-    blind,
+    blind: noMajorityGivenUp,
   },
   {
     id: 'generation-members-by-name',
@@ -114,7 +118,6 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [decideTests],
-    blind,
   },
   {
     id: 'generation-old-disk-believed',
@@ -129,7 +132,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [decideTests],
-    blind,
+    blind: noMajorityGivenUp,
   },
   {
     id: 'generation-attempt-of-any-file',
@@ -138,7 +141,7 @@ export const generations: readonly Mutant[] = [
     wrong: 'Two operators restore two files under one id, each with the other one’s consent.',
     edits: [{ file: recovery, find: 'if (attempt.source === source) return;', replace: 'return;' }],
     killedBy: [memberTests],
-    blind,
+    blind: oneAtATime,
   },
   {
     id: 'generation-fence-over-a-fence',
@@ -153,7 +156,6 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [memberTests],
-    blind,
   },
   {
     id: 'generation-state-placed-late',
@@ -164,7 +166,6 @@ export const generations: readonly Mutant[] = [
       { file: 'src/storage/generation.ts', find: '  if (!isPresent()) {', replace: '  if (isPresent === undefined) {' },
     ],
     killedBy: [memberTests],
-    blind,
   },
   {
     id: 'generation-step-for-another',
@@ -179,7 +180,6 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: [memberTests],
-    blind,
   },
   {
     id: 'generation-ready-state-forgotten',
@@ -194,7 +194,7 @@ export const generations: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/operator/ready-elsewhere.test.ts'],
-    blind,
+    blind: onlyRestore,
   },
   {
     id: 'generation-begun-behind-a-ready-one',
@@ -203,6 +203,5 @@ export const generations: readonly Mutant[] = [
     wrong: 'It waits for ever, and nobody is told that it was left behind.',
     edits: [{ file: recovery, find: '      if (passed != null) {', replace: '      if (passed === null) {' }],
     killedBy: [memberTests],
-    blind,
   },
 ];

@@ -10,7 +10,7 @@ import { hunt } from './hunt.ts';
 const operators = (process.argv[5] ?? 'drawn') as Operators;
 const mode = (process.argv[6] || null) as SimulationMode | null;
 /** Of the phase under faults, in simulated hours; with operators that leave a cell no peace more happens in less. */
-const hours = operators === 'often' ? 0.01 : 0.03;
+const hours = operators === 'often' || operators === 'generations' ? 0.01 : 0.03;
 
 // A mutant may leave a promise behind that nobody waits for; the simulator reports it, or it says nothing.
 process.on('unhandledRejection', () => undefined);

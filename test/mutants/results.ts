@@ -159,6 +159,7 @@ npm run mutants -- --only P02,P34 --layer explorer --seconds 300
 npm run mutants -- --survivors --missing --seconds 600 --jobs 2 --write
 npm run mutants -- --only P22-rolled --layer simulator --seed 6          # from that seed on
 npm run mutants -- --only P45,P49 --layer simulator --operators often    # members are changed all the time
+npm run mutants -- --only restore-priced --layer simulator --operators generations
 npm run mutants -- --only P18-damaged --layer simulator --mode beyond-repair
 npm run mutants -- --help
 PAXOSCTL_MUTANT=P02-accept-does-not-raise-the-promise npx vitest run test/core

@@ -31,7 +31,7 @@ npm run mutants -- [OPTIONS]
   --layer LAYER       directed, explorer or simulator; may be repeated (all)
   --seconds N         of one core, a hunt (60)
   --seed N            the first one tried (1)
-  --operators HOW     simulator: never, drawn, often or upgrades, as in paxosctl simulate (drawn)
+  --operators HOW     simulator: never, drawn, often, upgrades or generations, as in paxosctl simulate (drawn)
   --mode MODE         simulator: safety, liveness or beyond-repair, as in paxosctl simulate (safety, healing, liveness in turn)
   --jobs N            mutants at a time (2)
   --survivors         those that no hunter has killed yet

@@ -163,7 +163,7 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [generation],
-    blind: { ...blind, simulator: 'no generation is made in its world' },
+    blind: { ...blind, simulator: 'nobody upgrades there what others go back to backups of' },
   },
   {
     id: 'upgraded-by-the-journal',
