@@ -14,7 +14,10 @@ const begins = (lineage: Lineage, generation: number, start: number): Branch =>
 describe('cells that go back to backups', () => {
   test('lose what was accepted and nothing else, and end in one generation', async () => {
     const options = { seed: 'generations/1', replicas: 3, hours: 0.004, mode: null, operators: 'generations' } as const;
-    const profile = { leaseMs: 300, faultEveryMs: { crash: 5_000, 'backup-sequence': 700, 'restore-sequence': 1_500 } };
+    const profile = {
+      ...{ leaseMs: 300, clockStepMs: 0, timerLatenessMs: 0, flushMeanMs: 0.2 },
+      faultEveryMs: { crash: 5_000, 'backup-sequence': 700, 'restore-sequence': 1_000 },
+    };
     const { violation, faults } = await new SimulatedCell({ ...options, profile }).run();
     expect(violation === null ? null : { ...violation, trace: [] }).toBeNull();
     expect((faults['restore-done'] ?? 0) + (faults['restore-found-done'] ?? 0)).toBeGreaterThan(1);
