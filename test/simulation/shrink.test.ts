@@ -149,7 +149,7 @@ describe('a sabotaged cell', () => {
   };
 
   /** A failure of more events takes too long to be shown again and again. */
-  const eventsMax = 4_000;
+  const eventsMax = 2_500;
 
   /** The first that fails after more than `above` strikes, up to `most`; which one that is changes with every fault kind. */
   const seedThatFails = async (sabotage: Sabotage, above: number, most: number): Promise<number> => {
