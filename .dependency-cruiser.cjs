@@ -142,7 +142,8 @@ module.exports = {
       to: [
         ...src('core', 'storage', 'ports', 'runtime', 'formats', 'errors'),
         // What operators run, against a twin of their port, and who of several answers they take for master.
-        '^src/operator/(members|upgrade)/',
+        '^src/operator/(members|upgrade|restore)/',
+        '^src/operator/recovery/(?!real-world)',
         '^src/client/cell-status\\.ts$',
         '^worker_threads$',
       ],

@@ -3,7 +3,7 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { realWorld } from '../../src/operator/recovery/world.ts';
+import { realWorld } from '../../src/operator/recovery/real-world.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from '../../src/operator/restore/present.ts';
 import type { Backup } from '../../src/operator/restore/price.ts';
 import { report } from '../support/recover-report.ts';

@@ -6,9 +6,10 @@ import type { RecoverReport } from '../../formats/recovery.ts';
 import { type Decided, decide } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
 import type { RecoverPlan } from './plan.ts';
+import { realWorld } from './real-world.ts';
 import { askSettled } from './signs-of-life.ts';
 import { type Acceptance, refuseDearer, Steps } from './steps.ts';
-import { type GenerationWorld, realWorld } from './world.ts';
+import type { GenerationWorld } from './world.ts';
 
 export interface ApplyOptions extends Acceptance {
   readonly confirm: string;

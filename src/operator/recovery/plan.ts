@@ -9,10 +9,11 @@ import { newestOf } from './candidates.ts';
 import { type CollectedFile, readCollected } from './collected.ts';
 import { type Decided, decide, type Price, type Witnessed } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
+import { realWorld } from './real-world.ts';
 import { readSealed, sealed, writeSealed } from './sealed.ts';
 import { askSettled, refuseAlive } from './signs-of-life.ts';
 import { isSameMember } from './takes-part.ts';
-import { type GenerationWorld, realWorld } from './world.ts';
+import type { GenerationWorld } from './world.ts';
 
 export interface RecoverPlan {
   /** A frozen cell as it stands, or what is left when a majority is lost. */

@@ -5,8 +5,9 @@
 import { OperatorError, RefusedError, UnreachableError } from '../../errors/index.ts';
 import type { GenerationId, OfferedState, RecoverAnswer, RecoverReport, RecoverStep } from '../../formats/recovery.ts';
 import type { Decided, Price } from './decide.ts';
+import { realWorld } from './real-world.ts';
 import { refuseAlive } from './signs-of-life.ts';
-import { type GenerationWorld, realWorld } from './world.ts';
+import type { GenerationWorld } from './world.ts';
 
 const stepMsMax = 10_000;
 const pollMs = 100;

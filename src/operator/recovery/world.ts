@@ -3,19 +3,12 @@
  * files of the operator's machine, its clock and its chance. All else, the whole of what is decided, stands above it, and runs the same
  * above a simulated cell.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { open, rm, stat } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KnownCell } from '../../client/find-master.ts';
-import { StateFile } from '../../client/state-file.ts';
 import type { Survey } from '../../client/survey.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { RecoverAnswer, RecoverReport, RecoverRequest } from '../../formats/recovery.ts';
-import { survey } from '../cell-status.ts';
 import type { CellFlags } from '../connect.ts';
-import { type SaveOptions, saveSnapshot } from '../snapshot-save.ts';
-import { askReport, askStep, getStatus } from './ask.ts';
-import { writeState } from './collected.ts';
+import type { SaveOptions } from '../snapshot-save.ts';
 
 /** A file to be read in pieces. */
 export interface OpenFile {
@@ -57,27 +50,3 @@ export interface GenerationWorld {
   nowMs(): number;
   sleep(ms: number): Promise<void>;
 }
-
-/** The members over HTTP, and this machine. */
-export const realWorld: GenerationWorld = {
-  survey: ({ endpoints, timeout }) => survey(endpoints, timeout),
-  report: askReport,
-  status: getStatus,
-  step: askStep,
-  knownCell: (cellId) => new StateFile().knownCell(cellId).catch(() => null),
-  newestMark: (cellId) => new StateFile().newestMark(cellId).catch(() => null),
-  identity: (file) => stat(file).catch(() => null),
-  openFile: (file) => open(file, 'r'),
-  writeFile: writeState,
-  removeFile: (file) => rm(file, { force: true }),
-  saveHeld: (cell, held) =>
-    saveSnapshot(cell, { ...held, overwrite: false, unconfirmed: 'as-it-is', onProgress: () => undefined }),
-  sha256: (...parts) => {
-    const hash = createHash('sha256');
-    for (const part of parts) hash.update(part);
-    return hash.digest();
-  },
-  newId: () => randomBytes(16).toString('hex'),
-  nowMs: () => performance.now(),
-  sleep: (ms) => sleep(ms),
-};

@@ -9,7 +9,8 @@ import { chained } from '../../formats/log-chain.ts';
 import type { RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue } from '../../formats/value.ts';
 import type { CellFlags } from '../connect.ts';
-import { type GenerationWorld, realWorld } from '../recovery/world.ts';
+import { realWorld } from '../recovery/real-world.ts';
+import type { GenerationWorld } from '../recovery/world.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
 import { type Backup, furthestOf, isBlank, type RestoreDecided } from './price.ts';
 

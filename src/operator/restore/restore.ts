@@ -11,9 +11,10 @@ import type { CellFlags } from '../connect.ts';
 import { newestOf } from '../recovery/candidates.ts';
 import type { Witnessed } from '../recovery/decide.ts';
 import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
+import { realWorld } from '../recovery/real-world.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
 import { isMemberOf } from '../recovery/takes-part.ts';
-import { type GenerationWorld, realWorld } from '../recovery/world.ts';
+import type { GenerationWorld } from '../recovery/world.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
 import { type Backup, beganWith, decideRestore, isBlank, type RestoreDecided, type RestorePrice } from './price.ts';
 
