@@ -220,7 +220,7 @@ export class Crew {
       end();
       note(name, 'second process ends');
       // Who let it in, cut off from the first, remembers it, and the first is the old one from then on.
-      if (this.#isTold(machine)) this.#twinned.add(id);
+      if (this.#isDisplaced(machine)) this.#twinned.add(id);
       if (machine.halted === null && !this.#twinned.has(id)) atlas.undamaged(name, 'second-process');
     };
     const end = machine.startTwin(
