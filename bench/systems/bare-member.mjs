@@ -65,7 +65,7 @@ const followers = [];
 function propose() {
   if (pending.length === 0 || open.size >= windowBatches) return;
   const number = ++batches;
-  const batch = { puts: pending, flushed: 0, done: false };
+  const batch = { puts: pending, flushed: 0 };
   pending = [];
   open.set(number, batch);
   const bytes = Buffer.concat(

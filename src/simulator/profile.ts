@@ -95,17 +95,27 @@ export function drawProfile(
  */
 export type Operators = 'never' | 'drawn' | 'often' | 'upgrades' | 'generations';
 
-/** Half of them are changed by others meanwhile. */
-function withUpgrades(profile: Profile, random: Random): Profile {
-  const changed = random.chance(0.5) ? withOperators(profile, random, 'upgrades') : { ...profile, operated: true };
+/** What else strikes a cell in which `operators` have long work: half of them are changed by others meanwhile, and faults leave room for some steps. */
+function besides(
+  operators: 'upgrades' | 'generations',
+  profile: Profile,
+  random: Random,
+  [rarerMin, rarerMax]: readonly [number, number],
+): { readonly changed: Profile; readonly faultEveryMs: Partial<Record<FaultKind, number>> } {
+  const changed = random.chance(0.5) ? withOperators(profile, random, operators) : { ...profile, operated: true };
   const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
   delete faultEveryMs['replace-member'];
-  // Between faults there must be time for some steps: an upgrade stops at whatever it doubts.
-  const rarer = random.betweenLogarithmic(1, 30);
+  const rarer = random.betweenLogarithmic(rarerMin, rarerMax);
   for (const kind of faultKinds) {
     const everyMs = faultEveryMs[kind];
     if (everyMs !== undefined) faultEveryMs[kind] = rarer * everyMs;
   }
+  return { changed, faultEveryMs };
+}
+
+function withUpgrades(profile: Profile, random: Random): Profile {
+  // An upgrade stops at whatever it doubts.
+  const { changed, faultEveryMs } = besides('upgrades', profile, random, [1, 30]);
   faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, 10_000);
   if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
   const { delayMsMin } = profile.network;
@@ -113,17 +123,9 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   return { ...changed, network, upgraded: true, faultEveryMs, ...drawPrograms(profile, random.fork('programs')) };
 }
 
-/** Half of them are changed by others meanwhile. */
 function withGenerations(profile: Profile, random: Random): Profile {
-  const changed = random.chance(0.5) ? withOperators(profile, random, 'generations') : { ...profile, operated: true };
-  const faultEveryMs: Partial<Record<FaultKind, number>> = { ...changed.faultEveryMs };
-  delete faultEveryMs['replace-member'];
   // A generation needs all its members for a while.
-  const rarer = random.betweenLogarithmic(0.5, 20);
-  for (const kind of faultKinds) {
-    const everyMs = faultEveryMs[kind];
-    if (everyMs !== undefined) faultEveryMs[kind] = rarer * everyMs;
-  }
+  const { changed, faultEveryMs } = besides('generations', profile, random, [0.5, 20]);
   faultEveryMs['backup-sequence'] = random.betweenLogarithmic(500, 10_000);
   faultEveryMs['restore-sequence'] = random.betweenLogarithmic(1_000, 20_000);
   return { ...changed, restored: true, faultEveryMs };
