@@ -5,30 +5,12 @@ import type { RecoverReport } from '../../src/formats/recovery.ts';
 import { encodeValue } from '../../src/formats/value.ts';
 import type { Witnessed } from '../../src/operator/recovery/decide.ts';
 import { type Backup, beganWith, decideRestore } from '../../src/operator/restore/price.ts';
-import { epochsOfReport as epochs, report } from '../support/recover-report.ts';
+import { backupOfReports as backup, epochsOfReport as epochs, report } from '../support/recover-report.ts';
 
 const apart = 2 ** 40;
 const to = { generation: 2, generationId: 'ab'.repeat(16) };
 const all = (instance: number, more: Partial<RecoverReport> = {}): RecoverReport[] =>
   ['n1', 'n2', 'n3'].map((name) => report(name, instance, more));
-
-/** At instance and revision 25, in epoch 2. */
-const backup: Backup = {
-  file: 'old.snapshot',
-  cell: 'cell-1',
-  generation: 1,
-  instance: 25,
-  epoch: 2,
-  epochId: 'two',
-  revision: 25,
-  epochs,
-  entries: 20,
-  cellTimeMs: 25_000,
-  level: 1,
-  logChain: 'cd'.repeat(32),
-  digest: 'ef'.repeat(32),
-  bytes: 700,
-};
 
 const priceOf = (reports: readonly RecoverReport[], witnessed: readonly Witnessed[] = [], of: Backup = backup) =>
   decideRestore({ to, backup: of, reports, witnessed }).price;

@@ -16,6 +16,8 @@ export class FakeRecoveryMember {
   /** Over what it reports otherwise. */
   more: Partial<RecoverReport> = {};
   status: Partial<ReplicaStatusDocument> = {};
+  /** How often it cannot say yet what it holds, as one that opens its directory. */
+  opensFor = 0;
   /** Called with each step before it is done. */
   onStep: (request: RecoverRequest) => void = () => undefined;
   #server: Server | null = null;
@@ -45,14 +47,14 @@ export class FakeRecoveryMember {
     let text = '';
     for await (const chunk of request) text += chunk;
     if (request.url === '/v1/status') return send(response, 200, this.#statusDocument());
-    if (text === '') return send(response, 200, this.report());
+    if (text === '') {
+      if (this.opensFor-- > 0) return send(response, 503, problem('PAXOS_NOT_SERVING', 503, 'it opens its directory'));
+      return send(response, 200, this.report());
+    }
     const step = JSON.parse(text) as RecoverRequest;
     this.asked.push(step.op);
     this.onStep(step);
-    if (step.op === this.refuses) {
-      const detail = 'the disk is full';
-      return send(response, 422, { type: '', title: '', status: 422, detail, code: 'PAXOS_REFUSED', outcome: 'none' });
-    }
+    if (step.op === this.refuses) return send(response, 422, problem('PAXOS_REFUSED', 422, 'the disk is full'));
     if (step.op === 'fence') {
       const { generation, generationId, source } = step;
       this.attempt = { generation, generationId, step: 'fenced', decision: '', source, state: null, before: null };
@@ -85,6 +87,10 @@ export class FakeRecoveryMember {
     return new Promise((resolve) => (this.#server === null ? resolve(null) : this.#server.close(resolve)));
   }
 }
+
+const problem = (code: string, status: number, detail: string): object => {
+  return { type: '', title: '', status, detail, code, outcome: 'none' };
+};
 
 function send(response: ServerResponse, status: number, document: object): void {
   const type = status === 200 ? 'application/json' : 'application/problem+json';

@@ -1,6 +1,7 @@
 /** What members of a cell of three report, for decisions and prices of new generations. */
 import { createHash } from 'node:crypto';
 import type { RecoverReport } from '../../src/formats/recovery.ts';
+import type { Backup } from '../../src/operator/restore/price.ts';
 
 const settings = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
 const names = ['n1', 'n2', 'n3'];
@@ -37,3 +38,21 @@ export const report = (member: string, instance: number, more: Partial<RecoverRe
   ready: [],
   ...more,
 });
+
+/** Of their cell, at instance and revision 25, in epoch 2. */
+export const backupOfReports: Backup = {
+  file: 'old.snapshot',
+  cell: 'cell-1',
+  generation: 1,
+  instance: 25,
+  epoch: 2,
+  epochId: 'two',
+  revision: 25,
+  epochs: epochsOfReport,
+  entries: 20,
+  cellTimeMs: 25_000,
+  level: 1,
+  logChain: 'cd'.repeat(32),
+  digest: 'ef'.repeat(32),
+  bytes: 700,
+};

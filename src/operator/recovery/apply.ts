@@ -7,8 +7,9 @@ import { type Decided, decide } from './decide.ts';
 import { refuseNotLost } from './lost-majority.ts';
 import type { RecoverPlan } from './plan.ts';
 import { realWorld } from './real-world.ts';
-import { askSettled } from './signs-of-life.ts';
+import { askSettled, askWhileMoving } from './signs-of-life.ts';
 import { type Acceptance, refuseDearer, Steps } from './steps.ts';
+import { isReadyFor } from './takes-part.ts';
 import type { GenerationWorld } from './world.ts';
 
 export interface ApplyOptions extends Acceptance {
@@ -46,7 +47,14 @@ export async function applyPlan(plan: RecoverPlan, options: ApplyOptions): Promi
     dryRun: options.dryRun,
     price,
   });
-  const before = await steps.reports();
+  const before = await askWhileMoving(
+    () => steps.reports(),
+    (reports) => movingOf(plan, reports),
+    {
+      world: realWorld,
+      ...options,
+    },
+  );
   const active = activeOf(plan, before);
   if (options.dryRun && active.length > 0) return result(names(active), plan.price);
   const begunBefore = steps.begunBy(active);
@@ -96,6 +104,13 @@ function activeOf(plan: RecoverPlan, reports: readonly RecoverReport[]): readonl
   throw new RefusedError(`The cell is in generation ${begun[0]?.generation} already, which this plan did not begin.`, {
     suggestions: ['paxosctl status', 'paxosctl recover plan --keep-present'],
   });
+}
+
+/** Who took part when somebody was made ready, and does not say now how far it is. */
+function movingOf({ to, takesPart }: RecoverPlan, reports: readonly RecoverReport[]): readonly string[] {
+  const begun = reports.some(({ generationId }) => generationId === to.generationId);
+  if (begun || !reports.some((it) => isReadyFor(it, to.generationId))) return [];
+  return takesPart.filter((name) => !reports.some(({ member }) => member === name));
 }
 
 /**

@@ -81,6 +81,34 @@ export async function askSettled<Answers extends Asked>(
   }
 }
 
+export interface MovingOptions {
+  readonly timeoutMs: number;
+  readonly onStep: (what: string) => void;
+  readonly world: Pick<GenerationWorld, 'nowMs' | 'sleep'>;
+}
+
+/**
+ * Members that are ready for a generation begin it by themselves: they open their directories anew, one after the other, and report
+ * nothing meanwhile. Asks until nobody is missed any more, or has had its time.
+ * @param missed who is on the way, of these answers.
+ */
+export async function askWhileMoving<Answers>(
+  ask: () => Promise<Answers>,
+  missed: (answers: Answers) => readonly string[],
+  { timeoutMs, onStep, world }: MovingOptions,
+): Promise<Answers> {
+  const deadline = world.nowMs() + Math.min(timeoutMs, settleMsMax);
+  let waitsFor = '';
+  for (;;) {
+    const answers = await ask();
+    const names = missed(answers).join(', ');
+    if (names === '' || world.nowMs() >= deadline) return answers;
+    if (names !== waitsFor) onStep(`waiting for ${names}, which may be about to begin the new generation`);
+    waitsFor = names;
+    await world.sleep(askEveryMs);
+  }
+}
+
 export interface AliveOptions {
   readonly members: readonly { readonly name: string; readonly url: string }[];
   readonly lost: readonly string[];

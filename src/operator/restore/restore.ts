@@ -5,16 +5,13 @@
  * Keeps: until the loss was typed nothing is changed; above what was typed the fence is lifted; what the cell holds when it is
  * fenced lies in a file of its own, and in every member's former/, before anything else is done.
  */
-import { NotAllowedError, RefusedError, UnreachableError, UsageError } from '../../errors/index.ts';
+import { NotAllowedError, RefusedError, UsageError } from '../../errors/index.ts';
 import type { GenerationId, RecoverReport } from '../../formats/recovery.ts';
 import type { CellFlags } from '../connect.ts';
-import { newestOf } from '../recovery/candidates.ts';
-import type { Witnessed } from '../recovery/decide.ts';
-import { nextId, reportsFrom, witnessedBy } from '../recovery/plan.ts';
 import { realWorld } from '../recovery/real-world.ts';
 import { type Acceptance, acceptingFlags, refuseDearer, Steps } from '../recovery/steps.ts';
-import { isMemberOf } from '../recovery/takes-part.ts';
 import type { GenerationWorld } from '../recovery/world.ts';
+import { askMembers, attemptFor, awayOf } from './attempt.ts';
 import { type PresentOptions, refuseInTheWay, savePresent } from './present.ts';
 import { type Backup, beganWith, decideRestore, isBlank, type RestoreDecided, type RestorePrice } from './price.ts';
 
@@ -57,20 +54,10 @@ export async function restoreCell(
   world: GenerationWorld = realWorld,
 ): Promise<RestoreResult> {
   const { backup, onStep } = options;
-  const { answers } = await world.survey(cell);
-  const urls = answers.flatMap(({ url, status }) => (status === null ? [] : [url]));
-  const answering = await reportsFrom(urls, cell.timeout, world);
-  if (answering.length === 0) {
-    throw new UnreachableError('No member can say yet what it holds.', { suggestions: ['paxosctl status'] });
-  }
-  const newest = newestOf(answering);
-  // Who was removed, or is an older life of a member, may answer still, and has no part in it.
-  const reports = answering.filter((it) => isMemberOf(newest, it));
+  const asked = await askMembers(cell, options, world);
+  const { newest, reports, witnessed } = asked;
   await refuseForeign(backup, reports, { ...options, world });
-  refuseLevel(
-    backup,
-    answers.flatMap(({ status }) => status ?? []),
-  );
+  refuseLevel(backup, asked.statuses);
   refuseName(newest, options);
   const done = reports.filter((it) => beganWith(it, backup));
   const once = `paxosctl cell restore ${backup.file} --confirm ${newest.cell.name}`;
@@ -91,12 +78,10 @@ export async function restoreCell(
   const [first] = done;
   if (first !== undefined && !options.again) return foundDone(first, stepsFor(idOf(first)), options);
 
-  const witnessed = await witnessedBy(reports, backup.cell, world);
-  const decideFor = (id: GenerationId, now: readonly RecoverReport[]): RestoreDecided =>
-    decideRestore({ to: id, backup, reports: now, witnessed });
-  const { to, isOther } = attemptFor({ reports, witnessed, decideFor, world }, options);
+  const { to, isOther } = attemptFor(asked, options, { command, world });
   const steps = stepsFor(to);
-  const decide = (now: readonly RecoverReport[]): RestoreDecided => decideFor(to, now);
+  const decide = (now: readonly RecoverReport[]): RestoreDecided =>
+    decideRestore({ to, backup, reports: now, witnessed });
   const asking = { what: `Going back to ${backup.file}`, command };
   const taking = await steps.compared(reports);
   const before = decide(taking);
@@ -104,7 +89,7 @@ export async function restoreCell(
   if (isOther !== null) throw isOther;
   refuseDearer(before.price, options, asking);
   refuseUnconfirmed(before.price, options, asking.command);
-  const away = newest.members.map(({ name }) => name).filter((name) => !taking.some(({ member }) => member === name));
+  const away = awayOf(newest, taking);
   await steps.refuseAlive(taking, away);
   const result = (price: RestorePrice, saved: string | null, members: readonly string[]): RestoreResult => ({
     ...resultOf(newest, to.generation, options),
@@ -159,35 +144,6 @@ const resultOf = ({ cell }: RecoverReport, generation: number, { dryRun, backup 
 
 const idOf = ({ generation, generationId }: RecoverReport): GenerationId => ({ generation, generationId });
 const namesOf = ({ decision }: RestoreDecided): readonly string[] => decision.members.map(({ name }) => name).sort();
-
-interface AttemptFacts {
-  readonly reports: readonly RecoverReport[];
-  readonly witnessed: readonly Witnessed[];
-  readonly decideFor: (id: GenerationId, reports: readonly RecoverReport[]) => RestoreDecided;
-  readonly world: GenerationWorld;
-}
-
-/**
- * An attempt that was begun for this very file is gone on with, whoever began it; one for anything else is another recovery, and
- * takes the place of none unasked. `isOther`: why it is refused.
- */
-function attemptFor(
-  { reports, witnessed, decideFor, world }: AttemptFacts,
-  { backup, again }: RestoreOptions,
-): { readonly to: GenerationId; readonly isOther: RefusedError | null } {
-  const open = reports
-    .flatMap(({ attempt, generation, member }) => (attempt === null ? [] : [{ attempt, generation, member }]))
-    .filter(({ attempt, generation }) => attempt.generation > Math.max(generation, backup.generation))
-    .sort((a, b) => b.attempt.generation - a.attempt.generation);
-  const own = open.find(({ attempt }) => attempt.source === backup.digest);
-  const fresh = nextId(reports, { witnessed, atLeast: backup.generation, world });
-  if (own !== undefined) {
-    const to = { generation: own.attempt.generation, generationId: own.attempt.generationId };
-    const isOther = otherDecision(reports, to, decideFor(to, reports)) ?? otherAttempt(open, to.generation);
-    return isOther !== null && again ? { to: fresh, isOther: null } : { to, isOther };
-  }
-  return { to: fresh, isOther: again ? null : otherAttempt(open, 0) };
-}
 
 // --- refusals -----------------------------------------------------------------------------------------------------------
 
@@ -260,40 +216,6 @@ function refuseUnconfirmed(price: RestorePrice, { confirm, backup }: RestoreOpti
     facts: { price },
     suggestions: [`${command}${acceptingFlags(price)}`],
   });
-}
-
-function otherDecision(
-  reports: readonly RecoverReport[],
-  to: GenerationId,
-  { digest }: RestoreDecided,
-): RefusedError | null {
-  const other = reports.find(
-    ({ attempt }) =>
-      attempt?.generationId === to.generationId && attempt.step !== 'fenced' && attempt.decision !== digest,
-  );
-  if (other === undefined) return null;
-  return new RefusedError(
-    `${other.member} is ready for generation ${to.generation} with another state: other members answer than when it was made.`,
-    {
-      facts: { member: other.member, attempt: other.attempt },
-      suggestions: ['paxosctl status', 'paxosctl cell restore FILE --again'],
-    },
-  );
-}
-
-/** Above `generation`. */
-function otherAttempt(
-  open: readonly { readonly attempt: NonNullable<RecoverReport['attempt']>; readonly member: string }[],
-  generation: number,
-): RefusedError | null {
-  const other = open.find(({ attempt }) => attempt.generation > generation);
-  if (other === undefined) return null;
-  const { attempt, member } = other;
-  return new RefusedError(
-    `${member} is ${attempt.step} for generation ${attempt.generation} by another recovery, of something else than this file: it is ` +
-      'under way, or was left where it was. Nothing was done.',
-    { facts: { member, attempt }, suggestions: ['paxosctl status', 'paxosctl cell restore FILE --again'] },
-  );
 }
 
 /** An earlier run of the attempt may have saved what the cell held then, and was given up: what it has saved stays. */
