@@ -1,16 +1,15 @@
 /** A member is added to a filled cell while 64 writers work: how long it takes, and what the writers feel of it. */
-import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runClosedLoop } from './load/closed-loop.mjs';
 import { MemberProcess } from './systems/member-process.mjs';
+import { executable, operatorCommand } from './systems/operator-command.mjs';
 import { freePorts } from './systems/ports.mjs';
 
 const writers = 64;
 const valueBytes = 100;
 /** After the command: the member that comes may still be busy, and the one that went. */
 const settleMs = 3_000;
-const executable = path.join(import.meta.dirname, '..', 'bin', 'run.js');
 const statusOf = async ({ host, port }) => (await fetch(`http://${host}:${port}/v1/status`)).json();
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 const loadOf = (cell, leader, more) => ({
@@ -18,26 +17,27 @@ const loadOf = (cell, leader, more) => ({
   ...more,
 });
 
-/** Resolves when the command has ended. @throws {Error} when it did not do what it was to. */
-function members(cell, ...words) {
-  const endpoints = cell.members.map(({ host, port }) => `http://${host}:${port}`).join(',');
-  const args = [executable, 'members', ...words, '--endpoints', endpoints, '--timeout', '120s'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const said = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => said.push(chunk));
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => {
-      const text = Buffer.concat(said).toString();
-      if (code === 0) resolve();
-      else reject(new Error(`members ${words.join(' ')} ended with ${code}: ${text.slice(0, 600)}`));
-    });
-  });
-}
-
 const figures = ({ latenciesMs, operations, seconds }) => ({
   ...{ p50: at(latenciesMs, 0.5), p99: at(latenciesMs, 0.99), max: latenciesMs.at(-1) },
   ...{ seconds, rate: operations / seconds },
 });
+
+/** A member that may be added to `cell`, by `members add NAME --url URL` once it was started. */
+export async function newcomerOf(cell, { directory, name }) {
+  const [port] = await freePorts(1);
+  const host = '127.0.0.1';
+  const { host: known, port: knownPort } = cell.members[0];
+  const plan = {
+    ...{ name, host, port, command: process.execPath },
+    args: [
+      [executable, 'node', 'start', '--name', name, '--data-dir', path.join(directory, name)],
+      ['--listen', `${host}:${port}`, '--join', `http://${known}:${knownPort}`],
+    ].flat(),
+  };
+  return new MemberProcess(plan, path.join(directory, `${name}.log`));
+}
+
+export const addCommand = ({ name, host, port }) => ['members', 'add', name, '--url', `http://${host}:${port}`];
 
 /**
  * The writers alone for `seconds`, then from the command `members add NAME` to its end; then the member goes again.
@@ -46,28 +46,16 @@ const figures = ({ latenciesMs, operations, seconds }) => ({
  * @throws {Error} when it was not added, or any write failed.
  */
 export async function addUnderLoad(cell, { directory, name, seconds }) {
-  const [port] = await freePorts(1);
-  const host = '127.0.0.1';
-  const { host: known, port: knownPort } = cell.members[0];
-  const member = new MemberProcess(
-    {
-      ...{ name, host, port, command: process.execPath },
-      args: [
-        [executable, 'node', 'start', '--name', name, '--data-dir', path.join(directory, name)],
-        ['--listen', `${host}:${port}`, '--join', `http://${known}:${knownPort}`],
-      ].flat(),
-    },
-    path.join(directory, `${name}.log`),
-  );
+  const member = await newcomerOf(cell, { directory, name });
   const leader = await cell.leader();
   const { epoch } = await statusOf(leader);
   const before = figures(await runClosedLoop(loadOf(cell, leader, { seconds })));
   member.start();
   try {
-    const add = () => members(cell, 'add', name, '--url', `http://${host}:${port}`);
+    const add = () => operatorCommand(cell, addCommand(member));
     const during = figures(await runClosedLoop(loadOf(cell, leader, { beside: add })));
     const masterChanges = (await statusOf(leader)).epoch - epoch;
-    await members(cell, 'remove', name);
+    await operatorCommand(cell, ['members', 'remove', name]);
     await sleep(settleMs);
     return { before, during, masterChanges };
   } finally {

@@ -13,9 +13,11 @@ usage: npm run bench -- [options]
                      repair: what a repair of a damaged log holds up;
                      million: memory, restarts, snapshots, deep checks and a member that is added, with a million keys, of
                      paxosctl alone;
+                     latency: puts and gets beside snapshots, deep checks, members that come back or are added, and upgrades;
                      growth: with connections, sizes, replicas and keys, kept in bench/results and drawn into docs/plots
   --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,idle,callers,overload,keys,snapshot,startup
-                     (paper: t1-1x5,t1-10x5,…; growth: connections,valueBytes,replicas,keys; million: work,adding)
+                     (paper: t1-1x5,t1-10x5,…; growth: connections,valueBytes,replicas,keys; million: work,adding;
+                     latency: 64,256)
   --draw             growth: measure nothing, draw the kept figures again
   --rounds N         rounds; the median is printed (default 5)
   --seconds S        measured time of a row in a round (default 3)
@@ -33,7 +35,7 @@ usage: npm run bench -- [options]
   --help
 `;
 
-const profiles = ['peers', 'paper', 'simulator', 'million', 'repair', 'growth'];
+const profiles = ['peers', 'paper', 'simulator', 'million', 'repair', 'latency', 'growth'];
 
 export class UsageError extends Error {}
 

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { dimensions, runGrowthProfile } from './growth.mjs';
+import { latencySizes, runLatencyProfile } from './latency.mjs';
 import { describeMachine, isInMemory } from './measure/machine.mjs';
 import { runMillionProfile } from './million.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
@@ -68,6 +69,10 @@ async function main(args) {
   if (options.profile === 'million') {
     chooseRows([{ id: 'work' }, { id: 'adding' }], options.only);
     return await runMillionProfile(options, say);
+  }
+  if (options.profile === 'latency') {
+    chooseRows(latencySizes, options.only);
+    return await runLatencyProfile(options, say);
   }
   const isPaper = options.profile === 'paper';
   const chosen = chooseRows(isPaper ? paperRows : peerRows, options.only);

@@ -65,6 +65,11 @@ export class MemberProcess {
     });
   }
 
+  /** The next start runs this script, with the same words behind it. */
+  useScript(script) {
+    this.#plan = { ...this.#plan, args: [script, ...this.#plan.args.slice(1)] };
+  }
+
   /** Sends `kill -9` and returns at once. */
   killNow() {
     const child = this.#child;
