@@ -113,6 +113,16 @@ describe('the price of going back', () => {
     expect(priceOf(present, [], saved).revisionsAtLeast).toBe(30 - 21 + 5);
   });
 
+  it('counts from the file on where so many epochs came after it that members tell none of its own', () => {
+    const ninth = { epoch: 9, instance: 50, id: 'nine', revision: 40 };
+    const second = { epoch: apart, instance: 81, id: 'second', revision: 70 };
+    const present = all(0, {
+      ...{ generation: 2, epochs: [ninth, second], generations: [second] },
+      applied: { instance: apart + 9, epoch: apart, epochId: second.id, revision: apart + 3 },
+    });
+    expect(priceOf(present).revisionsAtLeast).toBe(70 - 25 + 3);
+  });
+
   it('counts what a mark proves where the members know nothing any more', () => {
     const mark = { generation: 1, epoch: 2, epochId: 'two', instance: 60, revision: 58, by: 'this tool' };
     const blank = all(0, { epochs: [], applied: { instance: 3, epoch: 1, epochId: 'of another cell', revision: 0 } });

@@ -37,25 +37,20 @@ export const beginnings = (epochs: readonly EpochDocument[]): readonly EpochDocu
 /**
  * Revisions of `own` that come after the last point that it has in common with `other`: each generation counts on from its multiple, and up
  * to where the next one begins. Never too many: behind the earlier of the two next epochs nothing is in common any more. Where no epoch
- * is known to be in both, the generations count that only `own` was in.
+ * is known to be in both, they parted in the first generation, in which all histories begin.
  */
 export function writtenApart(own: ToldHistory, other: ToldHistory): number {
   const { generations, revision } = own;
   const [points, others] = [commonlyTold(own, other), commonlyTold(other, own)];
   const isShared = ({ epoch, id }: EpochDocument): boolean => others.some((it) => it.epoch === epoch && it.id === id);
-  const last = points.findLast(isShared);
-  const after = (its: readonly EpochDocument[]): number | undefined =>
-    its.find(({ epoch }) => epoch > (last?.epoch ?? 0))?.revision;
+  const last = points.findLast(isShared)?.epoch ?? 0;
+  const after = (its: readonly EpochDocument[]): number | undefined => its.find(({ epoch }) => epoch > last)?.revision;
   const parted = Math.min(after(points) ?? revision, after(others) ?? other.revision);
   let sum = 0;
-  for (const [at, first] of [null, ...generations].entries()) {
-    const end = generations[at]?.revision ?? revision;
-    const isLater = first !== null && first.epoch > (last?.epoch ?? 0);
-    // In this one they parted.
-    const isParting =
-      last !== undefined && !isLater && (generations[at]?.epoch ?? Number.POSITIVE_INFINITY) > last.epoch;
-    if (isParting) sum += Math.max(0, end - parted);
-    else if (isLater && !isShared(first)) sum += Math.max(0, end - first.epoch);
+  for (const [at, first] of [0, ...generations.map(({ epoch }) => epoch)].entries()) {
+    const next = generations[at];
+    if (next !== undefined && next.epoch <= last) continue;
+    sum += Math.max(0, (next?.revision ?? revision) - (first > last ? first : parted));
   }
   return sum;
 }
