@@ -61,10 +61,29 @@ describe('a generation', () => {
     replay.begins(begins(lineage, 2, 0));
     expect(() => new PriceChecker().check(lineage, replay, history)).toThrow(/nobody has asked/);
     const asked = new PriceChecker();
-    asked.accepted('g2', { typed: 0, shown: 0 });
+    asked.accepted('g2', { typed: 0, counted: 0, proven: 0 });
     asked.check(lineage, replay, history);
-    asked.accepted('g2', { typed: 3, shown: 3 });
+    asked.accepted('g2', { typed: 3, counted: 3, proven: 3 });
     expect(() => asked.check(lineage, replay, history)).toThrow(/a loss of 3 was shown/);
+  });
+
+  test('that costs more acknowledged writes than were typed, or than the program has counted, is a violation', () => {
+    const lineage = new Lineage();
+    begins(lineage, 2, 0);
+    const replay = { givenUpBy: () => [1, 2, 3], revisionsGivenUpBy: () => 3 } as unknown as BranchedReplay;
+    const priced = (typed: number, counted: number): PriceChecker => {
+      const checker = new PriceChecker();
+      checker.accepted('g2', { typed, counted, proven: counted });
+      return checker;
+    };
+    priced(3, 3).check(lineage, replay, new History());
+    for (const [typed, counted] of [
+      [2, 3],
+      [1_000, 2],
+    ] as const) {
+      const check = (): void => priced(typed, counted).check(lineage, replay, new History());
+      expect(check).toThrow(/lost 3 acknowledged writes for the price of 2/);
+    }
   });
 
   test('begins from nothing that nobody has applied or kept', () => {

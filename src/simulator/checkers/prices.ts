@@ -9,20 +9,25 @@ import { Violation } from './violation.ts';
 
 /** In revisions. */
 export interface AcceptedPrice {
+  /** More than was shown, by whoever rounds. */
   readonly typed: number;
-  readonly shown: number;
+  /** What the program has counted, and would have refused if it had been more than was typed. */
+  readonly counted: number;
+  /** Of that, what was written for certain. */
+  readonly proven: number;
 }
 
 export class PriceChecker {
-  /** By the id of a generation: the highest that was typed, and shown, to anybody who began or went on with it. */
+  /** By the id of a generation: the highest of anybody who began or went on with it. */
   readonly #accepted = new Map<string, AcceptedPrice>();
 
-  /** Members are asked to stop for that generation by somebody who has typed that loss. */
-  accepted(generationId: string, { typed, shown }: AcceptedPrice): void {
-    const before = this.#accepted.get(generationId);
+  /** Members are asked to stop for that generation, or were, by somebody who has typed that loss. */
+  accepted(generationId: string, price: AcceptedPrice): void {
+    const before = this.#accepted.get(generationId) ?? price;
     this.#accepted.set(generationId, {
-      typed: Math.max(typed, before?.typed ?? 0),
-      shown: Math.max(shown, before?.shown ?? 0),
+      typed: Math.max(price.typed, before.typed),
+      counted: Math.max(price.counted, before.counted),
+      proven: Math.max(price.proven, before.proven),
     });
   }
 
@@ -34,23 +39,18 @@ export class PriceChecker {
       const { generation, generationId } = branch;
       const lost = replay.givenUpBy(branch);
       const accepted = this.#accepted.get(generationId);
-      const facts = { generation, ...accepted, lost: lost.slice(0, 20) };
+      const most = replay.revisionsGivenUpBy(branch) + open;
+      const facts = { generation, ...accepted, lost: lost.slice(0, 20), most };
       if (accepted === undefined) throw new Violation('price', `nobody has asked for generation ${generation}`, facts);
-      const { typed, shown } = accepted;
-      if (lost.length > typed) {
-        const text = `generation ${generation} has lost ${lost.length} acknowledged writes; ${typed} were accepted`;
+      const { typed, counted, proven } = accepted;
+      const least = Math.min(typed, counted);
+      if (lost.length > least) {
+        const text = `generation ${generation} has lost ${lost.length} acknowledged writes for the price of ${least}`;
         throw new Violation('price', text, facts);
       }
-      const most = replay.revisionsGivenUpBy(branch) + open;
-      if (shown <= most) continue;
-      throw new Violation(
-        'price',
-        `a loss of ${shown} was shown for generation ${generation}, and ${most} were written`,
-        {
-          ...facts,
-          most,
-        },
-      );
+      if (proven <= most) continue;
+      const text = `a loss of ${proven} was shown for generation ${generation}, and ${most} were written`;
+      throw new Violation('price', text, facts);
     }
   }
 }

@@ -23,8 +23,6 @@ import { OperatorFiles } from './operator-files.ts';
 /** What stands behind the name of the file on the command line. */
 interface Typed {
   loss: number | null;
-  /** What was shown last as written for certain. */
-  shown: number;
   unknown: readonly string[];
   again: boolean;
 }
@@ -106,14 +104,14 @@ export class GenerationCrew {
   }
 
   /** Typed until it is done, by somebody who reads what it says. */
-  async #repeat(file: string, { kills, pauseMs, tries }: GenerationOrder, random: Random): Promise<void> {
-    const typed: Typed = { loss: null, shown: 0, unknown: [], again: false };
+  async #repeat(file: string, { kills, margin, pauseMs, tries }: GenerationOrder, random: Random): Promise<void> {
+    const typed: Typed = { loss: null, unknown: [], again: false };
     const left = [...kills];
     for (let run = 0; run < tries && !this.#stopped; run++) {
       // One that only asks for the price changes nothing.
       const kill = typed.loss === null ? null : (left.shift() ?? null);
       const ending = await this.#type(file, typed, { kill, random: random.fork(`run ${run}`) });
-      if (this.#reads(ending, typed, 0)) return;
+      if (this.#reads(ending, typed, margin)) return;
       await this.#pause(pauseMs);
     }
   }
@@ -133,7 +131,6 @@ export class GenerationCrew {
     if (price !== undefined) {
       count('restore-priced');
       if (this.#mayAccept(price)) {
-        typed.shown = price.revisionsAtLeast - perhapsIn(price);
         typed.loss = Math.max(typed.loss ?? 0, price.revisionsAtLeast + margin);
         typed.unknown = price.notAsked;
       }
@@ -163,17 +160,27 @@ export class GenerationCrew {
 
   async #type(
     file: string,
-    { loss, shown, unknown, again }: Typed,
+    { loss, unknown, again }: Typed,
     { kill, random }: { readonly kill: Kill | null; readonly random: Random },
   ): Promise<Ending> {
     const { leaseMs, machines, note } = this.#options;
     const desk = this.#newDesk(kill);
     this.#desk = desk;
+    let counted: Price | null = null;
+    let stoppedFor: string | null = null;
+    const accepted = (): void => {
+      if (counted === null || stoppedFor === null) return;
+      const { revisionsAtLeast } = counted;
+      const proven = revisionsAtLeast - perhapsIn(counted);
+      this.prices.accepted(stoppedFor, { typed: loss ?? 0, counted: revisionsAtLeast, proven });
+    };
     const world = simulatedGenerationWorld({
       ...{ desk, files: this.#files, machines },
       newId: () => Array.from({ length: 32 }, () => random.below(16).toString(16)).join(''),
       onStep: (step) => {
-        if (step.op === 'fence') this.prices.accepted(step.generationId, { typed: loss ?? 0, shown });
+        if (step.op !== 'fence') return;
+        stoppedFor = step.generationId;
+        accepted();
       },
     });
     try {
@@ -192,7 +199,10 @@ export class GenerationCrew {
               }
               return this.#files.extend(held, tail);
             },
-            onPrice: () => undefined,
+            onPrice: (price) => {
+              counted = price;
+              accepted();
+            },
             onStep: (what) => note('', 'operator: cell restore', what),
           },
           world,
@@ -237,16 +247,15 @@ export class GenerationCrew {
   async finish(): Promise<readonly string[]> {
     const { count, leaseMs } = this.#options;
     const problems: string[] = [];
-    let any = false;
-    for (let run = 0; run < lastTries; run++) {
+    for (let run = 0; ; run++) {
       const source = this.#openSource();
       if (source === null) {
-        if (any) count('restore-at-last');
+        if (run > 0) count('restore-at-last');
         return [];
       }
-      any = true;
+      if (run === lastTries) return [`members are still stopped for file ${source}`, ...problems.slice(-5)];
       const file = await this.#fileOf(source);
-      const typed: Typed = { loss: null, shown: 0, unknown: [], again: run >= sameTries };
+      const typed: Typed = { loss: null, unknown: [], again: run >= sameTries };
       for (let left = 3; left > 0; left--) {
         const ending = await this.#type(file, typed, {
           kill: null,
@@ -257,7 +266,6 @@ export class GenerationCrew {
         await this.#pause(leaseMs);
       }
     }
-    return problems.slice(-5);
   }
 
   async #fileOf(source: string): Promise<string> {

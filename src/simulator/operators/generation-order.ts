@@ -15,6 +15,8 @@ export type GenerationOrder = {
   /** Typed so often at the most; what is not done by then is left where it is. */
   readonly tries: number;
   readonly pauseMs: number;
+  /** Revisions that are typed beyond what was shown: clients go on writing until the cell is stopped. */
+  readonly margin: number;
 };
 
 /** One restore, or a few of different files after each other: what was left open by one is in the way of the next. */
@@ -27,6 +29,7 @@ export function drawGenerations(leaseMs: number, random: Random): readonly Gener
     })),
     tries: 1 + random.below(10),
     pauseMs: leaseMs * random.betweenLogarithmic(0.05, 5),
+    margin: random.chance(0.5) ? 0 : Math.round(random.betweenLogarithmic(1, 100)),
   });
   const orders = [one()];
   while (random.chance(0.3)) orders.push(one());
