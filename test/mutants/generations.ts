@@ -38,8 +38,8 @@ export const generations: readonly Mutant[] = [
     edits: [
       {
         file: 'src/operator/recovery/history.ts',
-        find: 'if (isParting) sum += Math.max(0, end - parted);',
-        replace: 'if (isParting) sum += 0;',
+        find: '(first > last ? first : parted)',
+        replace: '(first > last ? first : Math.max(parted, next?.revision ?? revision))',
       },
     ],
     killedBy: ['test/operator/restore-price.test.ts'],

@@ -148,6 +148,5 @@ export const marks: readonly Mutant[] = [
       },
     ],
     killedBy: [decided],
-    blind: { simulator: notSimulated },
   },
 ];

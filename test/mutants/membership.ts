@@ -187,6 +187,24 @@ export const membership: readonly Mutant[] = [
     killedBy: ['test/runtime/restored-state.test.ts'],
   },
   {
+    id: 'P47-change-is-told-with-the-next-accept',
+    pitfalls: ['P47'],
+    title: 'that a change of the membership is chosen waits for an accept to ride on, like everything else',
+    wrong: 'Who votes by now learns of it late, and so does who is out.',
+    edits: [
+      {
+        file: consensus('proposer'),
+        find: 'if (configurations.at(this.#toldUpTo + 1) !== configurations.latest.configuration) return this.#nowMs;',
+        replace: 'void configurations;',
+      },
+    ],
+    killedBy: ['test/core/consensus/commits.test.ts'],
+    blind: {
+      explorer: 'nothing but a few milliseconds is lost',
+      simulator: 'nothing but a few milliseconds is lost',
+    },
+  },
+  {
     id: 'P47-removed-members-have-a-say',
     pitfalls: ['P47', 'P05'],
     title: 'messages of replicas that are no members are taken like those of members',
