@@ -113,7 +113,7 @@ export class PatientClients {
 
   async #look() {
     for (;;) {
-      this.#leader = await this.#cell.leader();
+      this.#leader = await this.#cell.leaderAtOnce();
       if (this.#leader !== null || this.#stopped) return this.#leader;
       await sleep(lookAgainMs);
     }

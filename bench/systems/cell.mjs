@@ -43,6 +43,15 @@ export class Cell {
     return this.members.find((_, i) => roles[i] === 'leader') ?? null;
   }
 
+  /** As soon as one says that it leads, whatever the others do; null when none does. */
+  leaderAtOnce() {
+    const asked = this.members.map(async (member) => {
+      if ((await this.#system.roleOf(member)) !== 'leader') throw new Error(`${member.name} does not lead`);
+      return member;
+    });
+    return Promise.any(asked).catch(() => null);
+  }
+
   /**
    * Waits until one member leads and every other follows; gives the leader.
    * @throws {Error} after `patienceMs`, or as soon as a member has ended by itself.

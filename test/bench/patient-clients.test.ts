@@ -15,7 +15,7 @@ class FakeCell {
   value = (key: string): string => makeValue(key, 0, 100);
   readonly written: string[] = [];
 
-  leader = (): Promise<string | null> => Promise.resolve(this.master);
+  leaderAtOnce = (): Promise<string | null> => Promise.resolve(this.master);
 
   connect = (member: string) =>
     Promise.resolve({

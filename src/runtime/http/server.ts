@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '../../errors/catalogue.ts';
 import { AddressInUseError } from '../../errors/start-errors.ts';
 import { problemAnswer, writeText } from './answers.ts';
+import { Arrivals } from './arrivals.ts';
 import { answerClientError, answerOnSocket } from './client-error.ts';
 import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
@@ -54,6 +55,7 @@ export class HttpFront {
   readonly #state: FrontState;
   readonly #router: Router;
   readonly #connections: Connections;
+  readonly #arrivals = new Arrivals((req, res) => this.#handle(req, res));
   readonly #hosts: Hosts;
   readonly #limits: HttpLimits;
   readonly #options: HttpFrontOptions;
@@ -112,12 +114,15 @@ export class HttpFront {
         connectionsCheckingInterval: limits.checkIntervalMs,
         noDelay: true,
       },
-      (req, res) => this.#handle(req, res),
+      (req, res) => this.#arrive(req, res),
     );
     // Headers above this count would be dropped without a word, a condition among them; #handle counts them instead.
     server.maxHeadersCount = 0;
     server.timeout = limits.stalledTimeoutMs;
-    server.on('connection', (socket: Socket) => this.#connections.accept(socket));
+    server.on('connection', (socket: Socket) => {
+      this.#arrivals.connected();
+      this.#connections.accept(socket);
+    });
     server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(req, socket, head));
     server.on('connect', (_: IncomingMessage, socket: Duplex) => this.#connect(socket as Socket));
     server.on('clientError', (error, socket) => {
@@ -164,6 +169,7 @@ export class HttpFront {
     });
     await Promise.race([closed, grace]);
     clearTimeout(timer);
+    this.#arrivals.close();
     this.#connections.destroyAll();
     this.#server.closeAllConnections();
     clearInterval(this.#sweeper);
@@ -172,12 +178,13 @@ export class HttpFront {
     await closed;
   }
 
+  #arrive(req: IncomingMessage, res: ServerResponse): void {
+    if ((req.url as string).startsWith(peerPrefix)) this.#peer(req, res);
+    else this.#arrivals.take(req, res);
+  }
+
   #handle(req: IncomingMessage, res: ServerResponse): void {
     const url = req.url as string;
-    if (url.startsWith(peerPrefix)) {
-      this.#peer(req, res);
-      return;
-    }
     if (this.#stopping || this.#connections.crowded) res.shouldKeepAlive = false;
     if (this.#connections.onProbation(req.socket)) {
       res.shouldKeepAlive = false;
