@@ -228,6 +228,13 @@ export class Endings {
         chosenUpTo: this.#observer.chosenUpTo,
       });
     }
+    await this.#runFor(patienceMs, () => this.#strays().length === 0);
+    if (this.#strays().length > 0) {
+      throw new Violation('liveness', 'who is no member any more runs on, and does not know it', {
+        strays: this.#strays(),
+        members: this.#observer.configuration.members.map(memberId),
+      });
+    }
     // What was lost behind the end of a log is settled by a ballot of later than that, which a calm master draws now and then.
     const { boostEveryMs } = { ...defaultLimits, ...this.#profile.limits };
     await this.#runFor(patienceMs + 2 * boostEveryMs, () => this.#unrepaired().length === 0);
@@ -237,6 +244,15 @@ export class Endings {
   /** Members whose log still has gaps that a disk has made. */
   #unrepaired(): readonly string[] {
     return this.#good().flatMap(({ name, log }) => (log !== null && log.core.bad.length > 0 ? [name] : []));
+  }
+
+  /** Of lives that are over: where whole processes run they are told so, and end. */
+  #strays(): readonly string[] {
+    const { crew, observer } = this.#options;
+    if (crew === null) return [];
+    const members = new Set(observer.configuration.members.map(memberId));
+    const strays = this.#machines.filter(({ log, id }) => log !== null && !members.has(id));
+    return strays.map((machine) => machine.state());
   }
 
   #good(): readonly Machine[] {

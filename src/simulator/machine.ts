@@ -78,6 +78,7 @@ export interface NamedHalt {
 /** For a second process, which no checker takes for the first. */
 const unseen = (issued: Observer['issued']): LifeObserver => ({
   ...{ applied: nothing, durable: nothing, issued, mastership: nothing, measured: nothing, recovered: nothing },
+  proposes: nothing,
   ...{
     generationBegun: nothing,
     restored: nothing,
@@ -132,6 +133,8 @@ export class Machine {
   readonly #twins = new Set<() => void>();
   /** Operators whose requests were not answered yet: how they learn that the process is gone. */
   readonly #operating = new Set<() => void>();
+  /** The version of the process that runs, or ran last, and since when it is that one; null before the first. */
+  #runs: { readonly version: string; readonly sinceMs: number } | null = null;
   /** Requests of operators that have arrived so far. */
   operatorRequests = 0;
 
@@ -386,7 +389,14 @@ export class Machine {
       const answer = reached ? ((await peer?.answerPeer(path, body)) ?? null) : null;
       return process.promise(legMs, () => answer);
     };
-    return Promise.race([asked(), process.promise(askPeerMsMax, () => null)]);
+    const told = this.#options.observer.changes.asks(process.name, path, {
+      atMs: this.#options.scheduler.nowMs,
+      monotonicMs: process.now().monotonicMs,
+      appliedUpTo: this.#life?.log.appliedUpTo ?? 0,
+    });
+    const answer = await Promise.race([asked(), process.promise(askPeerMsMax, () => null)]);
+    told(answer);
+    return answer;
   }
 
   /** For people. */
@@ -411,6 +421,8 @@ export class Machine {
     const random = this.#random.fork(process.name);
     if (timerLatenessMs > 0) process.delayTimers(() => timerLatenessMs * random.next());
     this.#process = process;
+    const { version } = this.program;
+    if (this.#runs?.version !== version) this.#runs = { version, sinceMs: scheduler.nowMs };
     this.#disk = this.#disk.crash(
       { writes: 'process' },
       gatedDisk(process, scheduler, {
@@ -672,6 +684,11 @@ export class Machine {
   /** A request of an operator is being carried out. */
   get isOperating(): boolean {
     return this.#operating.size > 0;
+  }
+
+  /** The version of the replica that runs, and since when no other one ran here; null where none runs. */
+  get runs(): { readonly version: string; readonly sinceMs: number } | null {
+    return this.log === null ? null : this.#runs;
   }
 
   /** Of one more start by hand. */

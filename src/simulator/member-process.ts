@@ -22,6 +22,7 @@ import { ReplicaSnapshots } from '../runtime/replica-snapshots.ts';
 import { SelfCheck } from '../runtime/self-check.ts';
 import { ReplicaUpgrade } from '../runtime/upgrade-service.ts';
 import { WaitingService } from '../runtime/waiting-service.ts';
+import type { Proposing } from './checkers/changes.ts';
 import { numbersOf } from './checkers/lineage.ts';
 import { PendingRequests } from './checkers/pending-requests.ts';
 import { Violation } from './checkers/violation.ts';
@@ -312,10 +313,16 @@ export class MemberProcess {
         const pendingItemsMax = profile.limits.pendingItemsMax ?? defaultLimits.pendingItemsMax;
         observer.stepped(observed, input, effects, replica, () => this.#database?.checksumHex() ?? '');
         observer.measured(observed, { replica, pendingItemsMax, openFiles: disk.openFiles }, effects);
+        observer.proposes(observed, input, effects, { replica, proposing: () => this.#proposing() });
         const { lost } = replica;
         if (lost !== null) this.#options.process.nextTurn(() => onFatal(new ItemLost(lost.instance)));
       },
     };
+  }
+
+  /** What it knows of the cell, where it proposes a change of the members. */
+  #proposing(): Proposing {
+    return { level: this.#database?.level ?? 0, upgradeOpen: this.#service?.openUpgrade() != null };
   }
 
   /** The observer hears of a later generation from the first that is in it. */

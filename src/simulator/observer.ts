@@ -21,6 +21,7 @@ import { AppliedPrefixChecker } from './checkers/applied-prefix.ts';
 import { BallotDisciplineChecker } from './checkers/ballot-discipline.ts';
 import { checkBounds } from './checkers/bounds.ts';
 import { BranchedReplay } from './checkers/branched-replay.ts';
+import { ChangesChecker, type Proposing } from './checkers/changes.ts';
 import { DurabilityChecker } from './checkers/durability.ts';
 import { EpochChecker } from './checkers/epoch.ts';
 import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
@@ -48,6 +49,8 @@ export class Observer {
   readonly lineage = new Lineage();
   readonly replay: BranchedReplay;
   readonly transitions = new TransitionCounts();
+  /** Of the members, as masters propose them. */
+  readonly changes = new ChangesChecker();
   readonly #now: () => number;
   readonly #trace: Trace;
   readonly #believers: () => Iterable<Believer & { readonly process: string }>;
@@ -341,6 +344,16 @@ export class Observer {
     checkBounds(name, { appliedUpTo, alpha, pendingItems, pendingItemsMax, openFiles }, effects);
   }
 
+  /** After the same step of a member that operators may change: what it proposes of the members. */
+  proposes(
+    { id, process }: Observed,
+    input: Input,
+    effects: readonly Effect[],
+    core: { readonly replica: Replica; readonly proposing: () => Proposing },
+  ): void {
+    this.changes.stepped(process, input, effects, { self: id, ...core });
+  }
+
   /** @throws {Violation} when a replica takes for chosen what no majority holds. */
   #claims(name: string, chosenUpTo: number): void {
     const known = this.#agreementAt(chosenUpTo).chosenUpTo;
@@ -393,6 +406,7 @@ export class Observer {
 
   died({ name, process }: Observed, how: string): void {
     this.#note(name, 'dies', how);
+    this.changes.died(process);
     this.#epochs.broken(process);
   }
 

@@ -118,6 +118,8 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   const { changed, faultEveryMs } = besides('upgrades', profile, random, [1, 30]);
   faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, 10_000);
   if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
+  const others = random.fork('other-version');
+  if (others.chance(0.5)) faultEveryMs['other-version'] = others.betweenLogarithmic(2_000, 60_000);
   const { delayMsMin } = profile.network;
   const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin, delayMsMean: delayMsMin };
   return { ...changed, network, upgraded: true, faultEveryMs, ...drawPrograms(profile, random.fork('programs')) };

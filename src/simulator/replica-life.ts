@@ -55,6 +55,7 @@ export type LifeObserver = Pick<
   | 'levelRaised'
   | 'mastership'
   | 'measured'
+  | 'proposes'
   | 'recovered'
   | 'restored'
   | 'snapshotCounts'

@@ -111,6 +111,7 @@ export const faultCatalogue = {
   'leftover-files': facts('U3', 'upgrade', 'refused'),
   'upgrade-sequence': facts('U3', 'upgraded', 'survives or halts'),
   'wrong-version': facts('U4', 'upgraded', 'refused'),
+  'other-version': facts('U3', 'upgraded'),
   'backup-sequence': facts('design §3', 'restored'),
   'restore-sequence': facts('O11', 'restored', 'survives or halts'),
   'all-promises-lost': { ...facts('D14', 'disk', 'halts'), only: 'beyond-repair' },

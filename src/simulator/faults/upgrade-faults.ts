@@ -4,7 +4,7 @@
  */
 import { isSupported } from '../../formats/levels.ts';
 import { drawUpgrade, type UpgradeOrder } from '../operators/upgrade-order.ts';
-import { programOf } from '../program.ts';
+import { numberOf, programOf } from '../program.ts';
 import { fault } from './world.ts';
 
 export const upgradeFaults = {
@@ -51,4 +51,25 @@ export const upgradeFaults = {
       return false;
     },
   }),
+
+  /** While an upgrade is open somebody starts a member with the other of its two versions, whatever has become of it by then. */
+  'other-version': fault({
+    draw: (world, random) => ({ member: world.anyone(random) }),
+    strike: (world, { member }, random) => {
+      const machine = world.machine(member);
+      const open = machine?.service?.openUpgrade() ?? null;
+      if (machine === undefined || open === null || world.upgrades === null || !isVersion(open)) return false;
+      const other = programOf(numberOf(machine.program.version === open.to ? open.from : open.to));
+      if (!isSupported(world.upgrades.level, other.levels)) return false;
+      world.note(member, 'other-version', other.version);
+      machine.kill({ writes: 'process' }, random);
+      machine.program = other;
+      machine.restart(null, 'kept', random);
+      return true;
+    },
+  }),
 };
+
+/** Both are told: whoever has only just opened one says neither. */
+const isVersion = ({ from, to }: { readonly from: string; readonly to: string }): boolean =>
+  [from, to].every((version) => /^0\.\d+\.0$/.test(version));

@@ -16,6 +16,7 @@ import { type Attempt, endStates } from '../../operator/upgrade/journal.ts';
 import { preflightDefaults } from '../../operator/upgrade/preflight.ts';
 import { type Continue, finalize, goBack, resume, run } from '../../operator/upgrade/workflows.ts';
 import type { RestartRequest, UpgradeWorld } from '../../operator/upgrade/world.ts';
+import type { DatabaseService } from '../../runtime/replica-service.ts';
 import { Violation } from '../checkers/violation.ts';
 import type { DiskImage } from '../disk-image.ts';
 import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
@@ -139,10 +140,13 @@ export class UpgradeCrew {
         const at = restarts++;
         return this.#restart(request, order, { at, random: random.fork(`restart ${at}`), faults, desk });
       },
+      onRaise: (master, levels) => this.#raises(master, levels),
+      onOpened: (at) => this.#opens(at),
     });
+    const typedMs = scheduler.nowMs;
     try {
       const ended = await Promise.race([this.#carryOut(command, world), desk.death]);
-      if (ended !== 'killed') this.#judge(command, ended);
+      if (ended !== 'killed') this.#judge(command, ended, typedMs);
       return ended;
     } catch (error) {
       if (error instanceof OperatorError) return `${error.code}: ${error.message}`;
@@ -185,7 +189,7 @@ export class UpgradeCrew {
     return Math.max(...machines.filter(({ name }) => members.includes(name)).map(({ program }) => program.levels.max));
   }
 
-  #judge(command: UpgradeKind, { attempt, code }: Driven): void {
+  #judge(command: UpgradeKind, { attempt, code }: Driven, typedMs: number): void {
     const { machines, observer } = this.#options;
     const { members } = observer.configuration;
     const here = machines.filter(({ name }) => members.some((member) => member.name === name));
@@ -199,6 +203,41 @@ export class UpgradeCrew {
     }
     if (code === 0 && command === 'rollback' && attempt.state !== 'rolled-back' && !endStates.has(attempt.state)) {
       this.#violated('says that it is rolled back', { state: attempt.state });
+    }
+    if (code === 0) this.#judgeVersions(attempt, here, typedMs);
+  }
+
+  /** What is said of all members was seen at each of them since the command was typed. */
+  #judgeVersions({ from, raiseFrom, raiseTo, state, to }: Attempt, members: readonly Machine[], typedMs: number): void {
+    const { level } = this.#options.observer;
+    const raises = state === 'finalized' && (raiseTo ?? 0) > (raiseFrom ?? 0);
+    if (raises && level < (raiseTo ?? 0)) this.#violated('is final, and its level is not', { level, raiseTo });
+    // Behind a level that was raised nobody looks again: whoever does not speak it does not run.
+    if (raises) return;
+    const version = { upgraded: to, finalized: to, 'rolled-back': from, 'aborted-clean': from }[state as string];
+    if (version === undefined) return;
+    const astray = members.filter((it) => it.runs !== null && it.runs.version !== version && it.runs.sinceMs < typedMs);
+    if (astray.length === 0) return;
+    const runs = astray.map(({ name, runs: it }) => `${name} ${it?.version}`);
+    this.#violated(`is ${state}, and not all members run version ${version}`, { runs, since: typedMs });
+  }
+
+  #raises(master: DatabaseService, levels: readonly number[]): void {
+    const { fail, machines, observer } = this.#options;
+    const machine = machines.find(({ service }) => service === master);
+    if (machine?.process == null) return;
+    try {
+      observer.changes.raises(machine.process.name, machine.id, { configuration: observer.configuration, levels });
+    } catch (violation) {
+      fail(violation as Error);
+    }
+  }
+
+  /** An attempt counts on the members of its beginning: none begins between a change of them and its coming into force. */
+  #opens(at: number): void {
+    for (const { from, configuration } of this.#options.observer.lastConfigurations) {
+      if (from - configuration.alpha >= at || from <= at) continue;
+      this.#violated('begins while the members change', { at, from, members: configuration.members });
     }
   }
 

@@ -5,13 +5,16 @@
  * Driver, judge, preflight, claim and journal are those of `src/operator/upgrade`; what a member says and how the master carries a
  * write out is what stands behind the routes.
  */
+import { levelOf } from '../../core/database/system-entry.ts';
 import { CheckIncompleteError } from '../../errors/index.ts';
+import { levelKey, raiseKey } from '../../formats/levels.ts';
 import type { AttemptScanDocument, UpgradeStateDocument } from '../../formats/upgrade-body.ts';
 import { type Seen, seenIn } from '../../operator/upgrade/seen.ts';
 import { type Asked, verifiedScan } from '../../operator/upgrade/verified-scan.ts';
 import type { RestartRequest, UpgradeWorld } from '../../operator/upgrade/world.ts';
 import type { UpgradeService, WriteOutcome } from '../../runtime/http/service.ts';
 import { upgradeCommandOf, upgradeStateOf } from '../../runtime/http/upgrade-routes.ts';
+import { opens } from '../../runtime/open-upgrade.ts';
 import type { DatabaseService } from '../../runtime/replica-service.ts';
 import { numberOf, programOf } from '../program.ts';
 import type { Scheduler } from '../virtual-clock.ts';
@@ -23,6 +26,10 @@ export interface SimulatedUpgradeOptions {
   /** Drawn: a nonce of a scan. */
   readonly nonce: () => string;
   readonly restart: (request: RestartRequest) => Promise<string>;
+  /** The master lets that level come, having asked all members. */
+  readonly onRaise?: (master: DatabaseService, levels: readonly number[]) => void;
+  /** An attempt was opened by what was chosen there. */
+  readonly onOpened?: (instance: number) => void;
 }
 
 /** Between looks whether a check has been finished, and how long one is waited for. */
@@ -75,9 +82,15 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
         const command = upgradeCommandOf(body, upgrade.system().cellTimeMs, null);
         const why = await upgrade.levelProblem(command);
         if (why !== null) return { kind: 'refused', code: 'PAXOS_LEVEL_REFUSED', message: why };
+        const levels = command.writes.flatMap(({ key, value }) =>
+          (key === levelKey || key === raiseKey) && value !== null ? [levelOf(value)] : [],
+        );
+        if (levels.length > 0) options.onRaise?.(service, levels);
+        const opened = opens(command, upgrade.system().entries);
         const outcome = await submitted(scheduler, service, command);
         if (outcome.kind !== 'result') return movedOf(outcome);
-        const { result } = outcome;
+        const { instance, result } = outcome;
+        if (opened !== null && result.kind === 'system' && result.succeeded) options.onOpened?.(instance);
         return result.kind === 'system'
           ? { kind: 'done', done: result.succeeded }
           : { kind: 'refused', code: 'PAXOS_REFUSED', message: `a system write had the result ${result.kind}` };
