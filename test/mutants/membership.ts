@@ -353,6 +353,20 @@ export const membership: readonly Mutant[] = [
     killedBy: [directed],
   },
   {
+    id: 'P47-vote-to-come-does-not-ask',
+    pitfalls: ['P47'],
+    title: 'a replica whose vote is chosen and does not count yet asks nobody when it hears nothing',
+    wrong: 'Cut off right then and removed, it neither asks for votes nor what is chosen, and waits for ever.',
+    edits: [
+      {
+        file: consensus('participation'),
+        find: "return this.#state !== 'voting' || !voters(presentConfiguration(this.#context)).has(this.#context.self);",
+        replace: "void voters;\n    return this.#state !== 'voting';",
+      },
+    ],
+    killedBy: [directed],
+  },
+  {
     id: 'P47-asks-one-of-all',
     pitfalls: ['P47'],
     title: 'a replica that hears nothing asks one of those whom it knows, the same each time',

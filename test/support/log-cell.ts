@@ -42,6 +42,7 @@ export interface CellOptions {
   readonly learners?: readonly string[];
   readonly seed?: number | string;
   readonly leaseMs?: number;
+  readonly driftPpm?: number;
   readonly alpha?: number;
   readonly limits?: Partial<Limits>;
   /** Members that do not start at once. */
@@ -60,7 +61,8 @@ export const memberNamed = (name: string, role: Member['role'] = 'voter', incarn
 export function configurationOf(members: readonly (string | Member)[], options: CellOptions = {}): Configuration {
   const list = members.map((member) => (typeof member === 'string' ? memberNamed(member) : member));
   const byName = (a: Member, b: Member): number => (a.name < b.name ? -1 : 1);
-  return { members: list.sort(byName), alpha: options.alpha ?? 64, leaseMs: options.leaseMs ?? 500, driftPpm: 10_000 };
+  const { alpha = 64, leaseMs = 500, driftPpm = 10_000 } = options;
+  return { members: list.sort(byName), alpha, leaseMs, driftPpm };
 }
 
 const id = (name: string): ReplicaId => (name.includes('#') ? (name as ReplicaId) : replicaId(name, 1));

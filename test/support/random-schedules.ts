@@ -80,6 +80,7 @@ class Explorer {
       names: ['a', 'b', 'c', 'd', 'e'].slice(0, size),
       leaseMs: this.random.pick([100, 300, 500, 500, 1000]),
       alpha: this.random.pick([1, 3, 8, 64]),
+      driftPpm: this.random.fork('drift').pick([10_000, 100_000]),
       record: schedule.record === true,
       limits: {
         acceptWindowInstances: this.random.pick([1, 4, 16]),
@@ -113,7 +114,9 @@ class Explorer {
     cell.drop(() => random.chance(faults.loss));
     cell.duplicate(() => random.chance(faults.duplicates), 1, random.betweenLogarithmic(1, 1000));
     for (const member of cell.members) {
-      if (faults.clocks) member.rate = 1 + towardsTheEnds(random.between(-1, 1)) * 0.0099;
+      // A little less than what was promised.
+      const drift = (0.99 * cell.formation.driftPpm) / 1e6;
+      if (faults.clocks) member.rate = 1 + towardsTheEnds(random.between(-1, 1)) * drift;
       member.flushMs = () => (faults.disks && random.chance(0.05) ? random.between(10, 300) : random.between(0.1, 1));
     }
   }
@@ -134,7 +137,7 @@ class Explorer {
         if (faults.pauses && member.alive) member.pause(random.betweenLogarithmic(1, 2000));
         return;
       case 4:
-        if (faults.cuts) cell.isolate(random.chance(0.5) ? (cell.serving?.id ?? member.id) : member.id);
+        if (faults.cuts) this.#isolate(random.chance(0.5) ? (cell.serving?.id ?? member.id) : member.id);
         return;
       case 5:
         if (faults.cuts) cell.cutOneWay(member.id, random.pick(cell.members).id);
@@ -160,6 +163,13 @@ class Explorer {
       default:
         return this.#submit(random.chance(0.8) ? (cell.serving ?? member) : member);
     }
+  }
+
+  /** Now and then until a lease that was granted before has ended, and nothing else happens meanwhile. */
+  #isolate(id: LogMember['id']): void {
+    const { cell, random } = this;
+    cell.isolate(id);
+    if (random.chance(0.2)) cell.run(cell.formation.leaseMs * random.between(0.9, 1.6));
   }
 
   #hangDisk(member: LogMember): void {
@@ -196,8 +206,8 @@ class Explorer {
   #other(present: Configuration, name: string): Configuration {
     const known = present.members.find((member) => member.name === name);
     const rest = present.members.filter((member) => member.name !== name);
-    const { leaseMs } = present;
-    const options = { leaseMs, alpha: this.random.chance(0.2) ? this.random.pick([1, 3, 8]) : present.alpha };
+    const { driftPpm, leaseMs } = present;
+    const options = { driftPpm, leaseMs, alpha: this.random.chance(0.2) ? this.random.pick([1, 3, 8]) : present.alpha };
     if (known === undefined) {
       return configurationOf([...rest, memberNamed(name, this.random.pick(['voter', 'learner']))], options);
     }
@@ -273,8 +283,8 @@ class Explorer {
     );
     const outside = cell.members.filter(({ id }) => !ids.includes(id));
     cell.runUntil(
-      'voters that are out know it',
-      () => outside.every(({ core }) => core.participation !== 'voting'),
+      'members that are out know it',
+      () => outside.every(({ core }) => core.participation === 'removed' || core.participation === 'waiting'),
       limitMs,
     );
   }

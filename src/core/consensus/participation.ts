@@ -12,6 +12,7 @@ import { presentConfiguration, type ReplicaContext } from './context.ts';
 import type { Instance, ReplicaId } from './identity.ts';
 import { type ParticipationEvent, type ParticipationState, participationMove } from './participation-machine.ts';
 import { Parting } from './parting.ts';
+import { voters } from './quorum.ts';
 
 export class Participation {
   readonly #context: ReplicaContext;
@@ -33,9 +34,13 @@ export class Participation {
     return this.#state === 'frozen' || this.#state === 'halted';
   }
 
-  /** It asks what is chosen when it hears nothing: nobody may be sending it anything. */
+  /**
+   * It asks what is chosen when it hears nothing: nobody may be sending it anything. Whose vote counts asks for votes instead; a vote to come
+   * does not count yet.
+   */
   get mustInquire(): boolean {
-    return this.#state !== 'voting' && this.#state !== 'removed';
+    if (this.#state === 'removed') return false;
+    return this.#state !== 'voting' || !voters(presentConfiguration(this.#context)).has(this.#context.self);
   }
 
   /** False when the machine has nothing to say to it. */

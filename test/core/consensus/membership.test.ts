@@ -386,6 +386,26 @@ describe('P47: removed members', () => {
     expect(cell.sent.get('catch-up') ?? 0).toBe(0);
   });
 
+  test('a learner that was cut off between its promotion and the instances from which it counts asks, and learns that it is out', () => {
+    const cell = growing();
+    const a = cell.member('a');
+    const learning = configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha });
+    cell.runUntilOutcome(a, a.changeConfiguration(learning));
+    const d = cell.member('d');
+    cell.runUntil('d learns', () => d.core.participation === 'learner');
+    cell.run(400);
+    a.changeConfiguration(four);
+    cell.runUntil('d hears of its promotion', () => d.core.participation === 'voting');
+    cell.isolate('d');
+    expect(d.core.configuration).toEqual(learning);
+    cell.run(400);
+    cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b', 'c'], { alpha })));
+    cell.run(2000);
+    cell.mend();
+    cell.runUntil('d knows', () => d.core.participation === 'removed', 2000);
+    expect(cell.checker.masterChanges).toBe(1);
+  });
+
   test('who is removed is told with the last word that concerns it, and need not ask', () => {
     const cell = threeReplicaCell({ alpha });
     const a = cell.elect('a');
