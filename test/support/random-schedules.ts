@@ -4,6 +4,7 @@
  * Source: pitfalls §2 (swarm, two phases). The invariants are `LogChecker`'s; here is only what goes wrong when.
  */
 import type { Configuration } from '../../src/core/consensus/configuration.ts';
+import { parseReplicaId, type ReplicaId, replicaId } from '../../src/core/consensus/identity.ts';
 import { Random } from '../../src/core/random.ts';
 import { ConductChecker } from './conduct-checker.ts';
 import { configurationOf, LogCell, memberNamed } from './log-cell.ts';
@@ -69,6 +70,9 @@ class Explorer {
   readonly cell: LogCell;
   readonly memberships: boolean;
   #submitted = 0;
+  /** Removed, and wanted no more: their processes have ended for good. */
+  readonly #parted = new Set<LogMember>();
+  readonly #askedFor: Set<ReplicaId>;
 
   constructor(schedule: Schedule) {
     this.random = new Random(schedule.seed);
@@ -92,6 +96,7 @@ class Explorer {
         boostEveryMs: this.random.pick([50, 300, 20_000]),
       },
     });
+    this.#askedFor = new Set(this.cell.members.map(({ id }) => id));
     if (this.memberships) for (const name of ['d', 'e', 'f']) this.#spare(name);
     this.#setFaults();
     const { tail, duplicates, jitterMs } = this.faults;
@@ -131,7 +136,7 @@ class Explorer {
         return;
       case 1:
       case 2:
-        if (!member.alive) member.start();
+        if (!member.alive && !this.#parted.has(member)) member.start();
         return;
       case 3:
         if (faults.pauses && member.alive) member.pause(random.betweenLogarithmic(1, 2000));
@@ -199,8 +204,28 @@ class Explorer {
     const master = this.cell.serving;
     if (master === null) return;
     const present = master.core.configuration;
-    const member = this.random.pick(this.cell.members);
-    master.changeConfiguration(this.#other(present, member.id.slice(0, -2)));
+    const { name } = parseReplicaId(this.random.pick(this.cell.members).id);
+    master.changeConfiguration(this.#other(present, name));
+  }
+
+  /** A life is let in once: whoever was asked for before comes as another one, on an empty disk. */
+  #newLife(name: string): number {
+    const lives = this.cell.members.filter(({ id }) => parseReplicaId(id).name === name);
+    const { id } = lives.at(-1) as LogMember;
+    const { incarnation } = parseReplicaId(id);
+    const isNew = !this.#askedFor.has(id);
+    const life = replicaId(name, isNew ? incarnation : incarnation + 1);
+    if (!isNew) this.cell.addMember(life).start();
+    this.#askedFor.add(life);
+    return parseReplicaId(life).incarnation;
+  }
+
+  #endParted(): void {
+    for (const member of this.cell.members) {
+      if (!member.alive || !member.parted) continue;
+      member.crash();
+      this.#parted.add(member);
+    }
   }
 
   #other(present: Configuration, name: string): Configuration {
@@ -209,12 +234,13 @@ class Explorer {
     const { driftPpm, leaseMs } = present;
     const options = { driftPpm, leaseMs, alpha: this.random.chance(0.2) ? this.random.pick([1, 3, 8]) : present.alpha };
     if (known === undefined) {
-      return configurationOf([...rest, memberNamed(name, this.random.pick(['voter', 'learner']))], options);
+      const role = this.random.pick(['voter', 'learner'] as const);
+      return configurationOf([...rest, memberNamed(name, role, this.#newLife(name))], options);
     }
     if (known.role === 'learner' && this.random.chance(0.7)) {
-      return configurationOf([...rest, memberNamed(name, 'voter')], options);
+      return configurationOf([...rest, memberNamed(name, 'voter', known.incarnation)], options);
     }
-    if (present.members.filter(({ role }) => role === 'voter').length <= 2) return present;
+    if (present.members.filter(({ role }) => role === 'voter').length <= 1) return present;
     return configurationOf(rest, options);
   }
 
@@ -224,6 +250,7 @@ class Explorer {
       while (cell.nowMs < faultyMs) {
         this.#act();
         cell.run(random.betweenLogarithmic(0.2, 150));
+        this.#endParted();
       }
       return this.#mustRecover();
     } catch (error) {
@@ -240,7 +267,7 @@ class Explorer {
     for (const member of cell.members) {
       member.flushMs = () => 0.5;
       if (member.alive) member.releaseDisk();
-      else member.start();
+      else if (!this.#parted.has(member)) member.start();
     }
     const { leaseMs } = cell.formation;
     // A pause or a tail of the network may still have to pass.
@@ -281,7 +308,7 @@ class Explorer {
       () => inside.every(({ core }) => core.appliedUpTo >= target),
       limitMs,
     );
-    const outside = cell.members.filter(({ id }) => !ids.includes(id));
+    const outside = cell.members.filter((member) => !ids.includes(member.id) && !this.#parted.has(member));
     cell.runUntil(
       'members that are out know it',
       () => outside.every(({ core }) => core.participation === 'removed' || core.participation === 'waiting'),
