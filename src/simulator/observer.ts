@@ -10,6 +10,7 @@ import type { Effect, WriteRequest } from '../core/consensus/effect.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { Input } from '../core/consensus/input.ts';
 import type { AcceptedEntry } from '../core/consensus/message.ts';
+import { isQuorum, voters } from '../core/consensus/quorum.ts';
 import type { Replica } from '../core/consensus/replica.ts';
 import type { Value } from '../core/consensus/value.ts';
 import type { CommandResult } from '../core/database/command.ts';
@@ -26,7 +27,7 @@ import { DurabilityChecker } from './checkers/durability.ts';
 import { EpochChecker } from './checkers/epoch.ts';
 import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
-import { type Begun, type Branch, Lineage } from './checkers/lineage.ts';
+import { type Begun, type Branch, Lineage, numbersOf } from './checkers/lineage.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
 import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
@@ -147,6 +148,12 @@ export class Observer {
   /** The newest one that was chosen, in force or not yet. */
   get configuration(): Configuration {
     return this.#agreement.configurationAt(Number.POSITIVE_INFINITY);
+  }
+
+  /** As many as decide in `configuration` have applied everything up to `instance` at some time. */
+  wasAppliedByQuorum(configuration: Configuration, instance: number): boolean {
+    const knowing = [...voters(configuration)].filter((id) => this.#prefix.everAppliedUpTo(id) >= instance);
+    return isQuorum(configuration, new Set(knowing));
   }
 
   /** The two newest that were chosen, and from where each governs: of a formation that was never changed, the same twice. */
@@ -356,6 +363,8 @@ export class Observer {
 
   /** @throws {Violation} when a replica takes for chosen what no majority holds. */
   #claims(name: string, chosenUpTo: number): void {
+    // The state that a generation begins with is nobody's choice; whoever has lost it cannot tell where it began.
+    if (chosenUpTo === numbersOf(chosenUpTo)) return;
     const known = this.#agreementAt(chosenUpTo).chosenUpTo;
     if (chosenUpTo <= known) return;
     throw new Violation('agreement', `${name} takes ${chosenUpTo} as chosen; only ${known} are`);

@@ -39,6 +39,8 @@ export interface Profile {
   readonly checkEveryMs?: number;
   /** Operators change its members: its replicas are whole processes of `node start`, and there are machines to spare. */
   readonly operated?: boolean;
+  /** They keep it as small as it can be: down to one voter and up again. */
+  readonly keptSmall?: boolean;
   /** Somebody upgrades it. */
   readonly upgraded?: boolean;
   /** Somebody goes back to backups of it: it has one generation after another. */
@@ -141,6 +143,7 @@ function drawPrograms({ replicas }: Profile, random: Random): Pick<Profile, 'pro
   return { programs: Array.from({ length: replicas }, () => first + (mixed ? random.below(2) : 0)) };
 }
 
+const smallShare = 0.2;
 /** Mean time between two sequences, at least and at most. */
 const sequenceEveryMs: Readonly<Record<Operators, readonly [number, number]>> = {
   never: [60_000, 60_000],
@@ -161,7 +164,11 @@ function withOperators(profile: Profile, random: Random, operators: Operators): 
   }
   const [leastMs, mostMs] = sequenceEveryMs[operators];
   const sequencesMs = random.betweenLogarithmic(leastMs, mostMs);
-  return { ...profile, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
+  const small = random.fork('kept small');
+  const keptSmall = small.chance(smallShare);
+  // Where two decide, the crash of one as the other goes is the one that counts.
+  if (keptSmall) faultEveryMs['crash-at-change'] = small.betweenLogarithmic(500, 5_000);
+  return { ...profile, keptSmall, operated: true, faultEveryMs: { ...faultEveryMs, 'operator-sequence': sequencesMs } };
 }
 
 /** Shorter ones are drawn rarely: most of what such a cell does is to renew them, with no more faults in an hour than others see. */

@@ -10,13 +10,15 @@ import { Violation } from './violation.ts';
 export class AppliedPrefixChecker {
   /** Last instance applied, by replica; absent for one that is down. */
   readonly #applied = new Map<ReplicaId, number>();
+  /** The furthest that each was ever, whatever became of it since. */
+  readonly #furthest = new Map<ReplicaId, number>();
   /** What the first replica to apply an instance found. */
   readonly #digests = new Map<number, { readonly digest: string; readonly epoch: number; readonly by: ReplicaId }>();
   readonly #checksums = new Map<number, { readonly checksum: string; readonly by: ReplicaId }>();
 
   /** The state of `replica` now stands at `instance` (0: empty), because it started or installed a snapshot. */
   standsAt(replica: ReplicaId, instance: number, checksum: string | null): void {
-    this.#applied.set(replica, instance);
+    this.#stands(replica, instance);
     if (checksum !== null) this.checksum(replica, instance, checksum);
   }
 
@@ -26,7 +28,7 @@ export class AppliedPrefixChecker {
     if (instance !== before + 1) {
       throw new Violation('applied-prefix', `${replica} applied instance ${instance} after ${before}`);
     }
-    this.#applied.set(replica, instance);
+    this.#stands(replica, instance);
     const first = this.#digests.get(instance);
     if (first === undefined) this.#digests.set(instance, { digest, epoch, by: replica });
     else if (first.digest !== digest || first.epoch !== epoch) {
@@ -46,6 +48,16 @@ export class AppliedPrefixChecker {
         checksums: [checksum, first.checksum],
       });
     }
+  }
+
+  #stands(replica: ReplicaId, instance: number): void {
+    this.#applied.set(replica, instance);
+    if (instance > (this.#furthest.get(replica) ?? 0)) this.#furthest.set(replica, instance);
+  }
+
+  /** Also by a process that has ended. */
+  everAppliedUpTo(replica: ReplicaId): number {
+    return this.#furthest.get(replica) ?? 0;
   }
 
   appliedUpTo(replica: ReplicaId): number {

@@ -8,7 +8,10 @@ import { fault } from './world.ts';
 
 export const sequenceFaults = {
   'operator-sequence': fault({
-    draw: ({ crew }, random) => (crew === null || crew.busy ? null : { orders: drawOrders(crew.scene(), random) }),
+    draw: ({ crew, profile }, random) =>
+      crew === null || crew.busy
+        ? null
+        : { orders: drawOrders({ ...crew.scene(), keptSmall: profile.keptSmall === true }, random) },
     strike: (world, { orders }, random) => {
       const { crew } = world;
       if (crew === null || crew.busy) return false;

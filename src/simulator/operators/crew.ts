@@ -27,7 +27,7 @@ import type { CountedKind } from '../faults/catalogue.ts';
 import type { Machine } from '../machine.ts';
 import type { Observer } from '../observer.ts';
 import type { Scheduler } from '../virtual-clock.ts';
-import { Desk, type Kill } from './desk.ts';
+import { attemptMsMax, Desk, type Kill } from './desk.ts';
 import type { Order, Scene } from './order.ts';
 
 export interface CrewOptions {
@@ -272,7 +272,9 @@ export class Crew {
     this.look();
     if (!this.#isPrudent(order)) return 'skipped';
     this.#start(order, random);
-    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs: Math.max(2_000, 8 * leaseMs) });
+    const attemptMs = random.fork('patience').chance(0.5) ? attemptMsMax : 3 * attemptMsMax;
+    const timeoutMs = Math.max(2_000, 8 * leaseMs);
+    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs, attemptMs });
     this.#desk = desk;
     const before = this.#configuration;
     try {
@@ -330,7 +332,12 @@ export class Crew {
       if (wrong !== '') this.#violated(order, 'is obeyed');
       return;
     }
-    const { changed } = result as MembersResult;
+    const { changed, version } = result as MembersResult;
+    // Told as done is what governs, and is known to as many as decide.
+    const governing = this.#options.observer.lastConfigurations.find(({ from }) => from === version);
+    if (governing !== undefined && !this.#options.observer.wasAppliedByQuorum(governing.configuration, version - 1)) {
+      this.#violated(order, `is told as done, and no majority knows what governs from ${version}`);
+    }
     if (wrong !== '') {
       if (changed && this.#configuration !== before) this.#violated(order, 'changes the membership');
       return;

@@ -6,6 +6,7 @@
  * replica after another, follows redirections, and is sent again when its fate is not known.
  */
 import { currentMaster } from '../../client/cell-status.ts';
+import type { Random } from '../../core/random.ts';
 import { catalogued, errorFromProblem, OutcomeUnknownError, UnreachableError } from '../../errors/index.ts';
 import type { MembersChangeBody, MembersChangeDocument, ReplicaStatusDocument } from '../../formats/http-body.ts';
 import type { MembersPort } from '../../operator/members/port.ts';
@@ -18,8 +19,20 @@ import type { ClientNetwork } from '../client-network.ts';
 import type { Machine } from '../machine.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 
-/** Where the command is killed: at its nth call to the cell, before anything was sent or after all was done there. */
-export type Kill = { readonly call: number; readonly after: boolean };
+/** Where the command is killed: at its nth call to the cell, before anything was sent, after all was done there, or in between. */
+export type Kill = {
+  readonly call: number;
+  readonly after: boolean;
+  /** Instead: so long after it was begun, whatever has been answered by then. What was sent arrives all the same. */
+  readonly midwayMs?: number;
+};
+
+export function drawKill(call: number, leaseMs: number, random: Random): Kill {
+  const after = random.chance(0.5);
+  return random.chance(0.3)
+    ? { call, after, midwayMs: leaseMs * random.betweenLogarithmic(0.001, 0.5) }
+    : { call, after };
+}
 
 export interface DeskOptions {
   readonly scheduler: Scheduler;
@@ -28,6 +41,8 @@ export interface DeskOptions {
   readonly kill: Kill | null;
   /** For a call that is answered by nobody, as `--timeout` says. */
   readonly timeoutMs: number;
+  /** For one replica that answers a call by and by; {@link attemptMsMax} where absent. */
+  readonly attemptMs?: number;
 }
 
 type Refused = { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly facts?: object };
@@ -35,7 +50,7 @@ type Moved = { readonly kind: 'redirect'; readonly name: string } | { readonly k
 export type Answer<Done> = { readonly kind: 'done'; readonly done: Done } | Refused | Moved;
 
 /** How long one replica may take for a change, which waits until it governs. */
-const attemptMsMax = 4_000;
+export const attemptMsMax = 4_000;
 const againMs = 50;
 
 export class Desk implements MembersPort {
@@ -155,9 +170,11 @@ export class Desk implements MembersPort {
   async #call<Result>(work: () => Promise<Result>): Promise<Result> {
     const { kill } = this.#options;
     const here = kill?.call === this.#calls++;
-    if (here && kill?.after === false) this.kill();
+    const { midwayMs } = (here ? kill : null) ?? {};
+    if (midwayMs !== undefined) this.#options.scheduler.after(midwayMs, () => this.kill(), true);
+    if (here && midwayMs === undefined && kill?.after === false) this.kill();
     const result = this.#dead ? await this.#never : await settled(work());
-    if (here) this.kill();
+    if (here && midwayMs === undefined) this.kill();
     if (this.#dead) return this.#never;
     if (result.ok) return result.value;
     throw result.error;
@@ -173,14 +190,14 @@ export class Desk implements MembersPort {
 
   /** As the client does it: from one replica to the next until the master has answered, or the time is over. */
   async #atMaster<Done>(ask: (service: DatabaseService) => Promise<Answer<Done>>): Promise<Done> {
-    const { machines, scheduler, timeoutMs } = this.#options;
+    const { attemptMs, machines, scheduler, timeoutMs } = this.#options;
     const deadline = scheduler.nowMs + timeoutMs;
     let proposed = false;
     let next: Machine | undefined;
     for (let at = 0; !this.#dead; at++) {
       const machine: Machine = next ?? (machines[at % machines.length] as Machine);
       next = undefined;
-      const answer = await this.#request(machine, (service) => throughTheGate(service, ask));
+      const answer = await this.#request(machine, (service) => throughTheGate(service, ask), attemptMs);
       if (answer === 'silent') proposed = true;
       else if (answer?.kind === 'done') return answer.done;
       else if (answer?.kind === 'refused') throw errorOf(answer);

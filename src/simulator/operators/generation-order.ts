@@ -5,7 +5,7 @@
  * Source: design §3 "Generations"; pitfall O11; PML §7 (the rollback that lost 15 hours).
  */
 import type { Random } from '../../core/random.ts';
-import type { Kill } from './desk.ts';
+import { drawKill, type Kill } from './desk.ts';
 
 export type GenerationOrder = {
   /** Of the files that there are, by their age: 0 is the oldest, 1 the newest. */
@@ -23,10 +23,9 @@ export type GenerationOrder = {
 export function drawGenerations(leaseMs: number, random: Random): readonly GenerationOrder[] {
   const one = (): GenerationOrder => ({
     age: random.chance(0.5) ? 1 : random.next(),
-    kills: Array.from({ length: random.below(4) }, () => ({
-      call: random.below(random.pick([15, 40, 100] as const)),
-      after: random.chance(0.5),
-    })),
+    kills: Array.from({ length: random.below(4) }, () =>
+      drawKill(random.below(random.pick([15, 40, 100] as const)), leaseMs, random),
+    ),
     tries: 1 + random.below(10),
     pauseMs: leaseMs * random.betweenLogarithmic(0.05, 5),
     margin: random.chance(0.5) ? 0 : Math.round(random.betweenLogarithmic(1, 100)),

@@ -6,7 +6,7 @@
  * be another one, which is what operators meet too.
  */
 import type { Random } from '../../core/random.ts';
-import type { Kill } from './desk.ts';
+import { drawKill, type Kill } from './desk.ts';
 
 export type OrderKind = 'add' | 'remove' | 'replace' | 'promote' | 'rebuild' | 'drain' | 'transfer';
 
@@ -47,6 +47,8 @@ export interface Scene {
   /** Members whose replica has ended for good, and that an operator must help. */
   readonly broken: readonly string[];
   readonly leaseMs: number;
+  /** Voters go rather than come. */
+  readonly keptSmall?: boolean;
 }
 
 const votersMax = 7;
@@ -97,7 +99,7 @@ function drawOrder(scene: Scene, random: Random): Order {
       rebuild: false,
     },
     disk: random.chance(0.7) ? 'empty' : 'kept',
-    kill: random.chance(0.5) ? { call: random.below(random.chance(0.5) ? 4 : 20), after: random.chance(0.5) } : null,
+    kill: random.chance(0.5) ? drawKill(random.below(random.chance(0.5) ? 4 : 20), leaseMs, random) : null,
     runs: 1 + random.below(3),
     pauseMs: leaseMs * random.betweenLogarithmic(0.05, 10),
   };
@@ -129,6 +131,7 @@ function drawOrder(scene: Scene, random: Random): Order {
   const remove: Order = { ...plain, command: 'remove', allowNoSpare };
   if (voters.length > 1) possible.push(remove);
   if (voters.length > 3) possible.push(remove, remove);
+  if (scene.keptSmall === true && voters.length > 1 && random.chance(0.6)) return { ...remove, allowNoSpare: true };
   if (learners.length > 0) {
     const member = random.pick(learners);
     possible.push({ ...plain, command: 'promote', member }, { ...plain, command: 'remove', member });
@@ -137,7 +140,7 @@ function drawOrder(scene: Scene, random: Random): Order {
 }
 
 /** A name that is nobody's, or an address that is somebody else's. */
-function wrongOrder({ voters, spares }: Scene, plain: Order, random: Random): Order {
+function wrongOrder({ learners, voters, spares }: Scene, plain: Order, random: Random): Order {
   const nobody = random.pick(strangers);
   const somebody = random.pick(voters);
   const spare = spares.length > 0 ? random.pick(spares) : nobody;
@@ -153,6 +156,8 @@ function wrongOrder({ voters, spares }: Scene, plain: Order, random: Random): Or
     // Nobody comes, and somebody would go: in the place of itself, and of another voter.
     { ...plain, command: 'replace', member: somebody, old: somebody, url: anew, wrong: 'name' },
     { ...plain, command: 'replace', member: random.pick(voters), old: somebody, url: anew, wrong: 'name' },
+    // One without a vote, in the place of itself and where it is.
+    ...learners.map((it): Order => ({ ...plain, command: 'replace', member: it, old: it, wrong: 'name' })),
     { ...plain, command: 'add', member: spare, url: address, wrong: 'address' },
     { ...plain, command: 'add', member: somebody, url: `http://${spare}.simulated`, wrong: 'address' },
     { ...plain, command: 'replace', member: spare, old: somebody, url: address, wrong: 'address' },

@@ -5,7 +5,7 @@
  * Source: design §6; pitfalls U1 to U5, O11; PML §7 (incidents 2, 3 and 6).
  */
 import type { Random } from '../../core/random.ts';
-import type { Kill } from './desk.ts';
+import { drawKill, type Kill } from './desk.ts';
 
 export type UpgradeKind = 'run' | 'resume' | 'rollback' | 'abort' | 'finalize';
 
@@ -45,9 +45,7 @@ const lies: readonly Lie[] = [
 export function drawUpgrade(members: readonly string[], leaseMs: number, random: Random): readonly UpgradeOrder[] {
   const one = (command: UpgradeKind, troubled = 0.35): UpgradeOrder => ({
     command,
-    kill: random.chance(troubled)
-      ? { call: random.below(random.pick([10, 60, 250] as const)), after: random.chance(0.5) }
-      : null,
+    kill: random.chance(troubled) ? drawKill(random.below(random.pick([10, 60, 250] as const)), leaseMs, random) : null,
     lie: random.chance(troubled / 2) ? random.pick(lies) : '',
     lieAt: random.below(4),
     harsh: random.chance(0.3),
