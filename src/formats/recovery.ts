@@ -73,6 +73,8 @@ export interface RecoverReport {
   readonly entries: readonly AcceptedDocument[];
   /** Accepted records above `applied` that its disk cannot give back any more. */
   readonly unreadable: number;
+  /** Up to there it has no state: what stood for it is bad, and nobody has given it another. Absent when it has. */
+  readonly missingUpTo?: number;
   /** Highest number of any kind that it knows of. */
   readonly highest: number;
   readonly members: readonly MemberDocument[];

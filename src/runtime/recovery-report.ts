@@ -33,11 +33,12 @@ export function reportOf({
     chosenUpTo: core.chosenUpTo,
     unreadable: core.badFrom(Math.max(next, core.chosenUpTo + 1) as Instance).length,
     frozen: log.frozen,
+    ...(core.missingUpTo === 0 ? {} : { missingUpTo: core.missingUpTo }),
   });
 }
 
 /** What is known of a member beyond its manifest, from memory or from its files. */
-interface ReportedState extends Pick<RecoverReport, 'setAside' | 'disk' | 'chosenUpTo' | 'unreadable'> {
+interface ReportedState extends Pick<RecoverReport, 'setAside' | 'disk' | 'chosenUpTo' | 'unreadable' | 'missingUpTo'> {
   readonly application: DatabaseApplication;
   /** The last that the application has applied. */
   readonly instance: number;

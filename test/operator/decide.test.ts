@@ -51,6 +51,20 @@ describe('the state of a new generation', () => {
     expect(decision).toMatchObject({ base: 'n2', baseApplied: 40, tail: [] });
   });
 
+  it('never begins with records whose state is gone', () => {
+    const lost = { missingUpTo: 50, chosenUpTo: 60, entries: [accepted(60, 5, 'late')] };
+    const reports = [report('n1', 0, lost), report('n2', 30), report('n3', 40)];
+    const { decision, price } = decided(reports);
+    expect(decision).toMatchObject({ base: 'n3', baseApplied: 40 });
+    expect(price.unknown).toEqual(['n1 has lost its state up to instance 50']);
+    expect(() => decided(['n1', 'n2', 'n3'].map((name) => report(name, 0, lost)))).toThrowError(
+      expect.objectContaining({
+        message: 'Nobody holds a state that a generation could begin with.',
+        suggestions: ['paxosctl status', 'paxosctl recover collect --data-dir DIR', 'paxosctl cell restore FILE'],
+      }),
+    );
+  });
+
   it('takes what was accepted in the highest ballot, not what the longest log holds', () => {
     // n1 was cut off as master of round 5 with three values; round 7 has since chosen another at 41, known to nobody yet.
     const n1 = report('n1', 40, { entries: [accepted(41, 5, 'old'), accepted(42, 5, 'b'), accepted(43, 5, 'c')] });

@@ -4,7 +4,7 @@ import type { CellTimeMs, Epoch } from '../../src/core/consensus/identity.ts';
 import type { RecoverReport } from '../../src/formats/recovery.ts';
 import { encodeValue } from '../../src/formats/value.ts';
 import type { Witnessed } from '../../src/operator/recovery/decide.ts';
-import { type Backup, beganWith, decideRestore } from '../../src/operator/restore/price.ts';
+import { type Backup, beganWith, decideRestore, isBlank } from '../../src/operator/restore/price.ts';
 import { backupOfReports as backup, epochsOfReport as epochs, report } from '../support/recover-report.ts';
 
 const apart = 2 ** 40;
@@ -151,6 +151,38 @@ describe('the price of going back', () => {
     expect(price.present.member).toBe('n1');
     // What it alone has is lost all the same.
     expect(price.revisionsAtLeast).toBe(6);
+  });
+});
+
+describe('going back where members have lost their state', () => {
+  const value = Buffer.from(encodeValue({ kind: 'noop' })).toString('base64');
+  /** All snapshots bad, in a generation whose instances begin at a multiple of 2^40. */
+  const lost = (name: string): RecoverReport =>
+    report(name, 0, {
+      missingUpTo: apart,
+      chosenUpTo: apart + 3,
+      epochs: [],
+      applied: { instance: 0, epoch: 0, epochId: '', revision: 0 },
+      entryCount: 0,
+      entries: [{ instance: apart + 3, ballot: { round: 9, name: 'n1', incarnation: 1 }, valueBase64: value }],
+    });
+
+  it('is priced by who has its state, whatever records the others have', () => {
+    const decided = decideRestore({ to, backup, reports: [lost('n1'), ...all(30).slice(1)], witnessed: [] });
+    expect(decided.beyond).toEqual([]);
+    expect(decided.price).toMatchObject({
+      revisionsAtLeast: 5,
+      present: { member: 'n2', instance: 30 },
+      unknown: [`n1 has lost its state up to instance ${apart}`],
+    });
+  });
+
+  it('is possible when all of them have, for an unknown loss, and the cell is not taken for a new one', () => {
+    const reports = ['n1', 'n2', 'n3'].map(lost);
+    const decided = decideRestore({ to, backup, reports, witnessed: [] });
+    expect(decided.beyond).toEqual([]);
+    expect(decided.price.notAsked).toEqual(['n1', 'n2', 'n3']);
+    expect(reports.some(isBlank)).toBe(false);
   });
 });
 

@@ -42,6 +42,8 @@ export interface LoneOptions {
   readonly grantedMs?: number;
   readonly entries?: readonly AcceptedEntry[];
   readonly chosenUpTo?: number;
+  /** Its state up to there is gone. */
+  readonly missingUpTo?: number;
   /** It compares disks before it votes. */
   readonly compare?: ComparisonRule;
   /** Its database was not the right one before this start. */
@@ -68,6 +70,7 @@ export class LoneReplica {
   #promise: PromiseRecord;
   #entries = new Map<number, AcceptedEntry>();
   #chosenUpTo: number;
+  readonly #missingUpTo: number;
   #pending: WriteRequest[] = [];
   #durable = 0;
   #boots = 0;
@@ -91,6 +94,7 @@ export class LoneReplica {
     };
     for (const entry of options.entries ?? []) this.#entries.set(entry.instance, entry);
     this.#chosenUpTo = options.chosenUpTo ?? 0;
+    this.#missingUpTo = options.missingUpTo ?? 0;
     this.core = this.#boot();
   }
 
@@ -106,6 +110,7 @@ export class LoneReplica {
         promise: this.#promise,
         entries: [...this.#entries.values()].sort((a, b) => a.instance - b.instance),
         chosenUpTo: this.#chosenUpTo as Instance,
+        missingUpTo: this.#missingUpTo as Instance,
         handle: {
           instance: zero,
           epoch: 0 as Epoch,

@@ -125,20 +125,22 @@ export class CatchUp {
     this.#asked = asked;
     this.#nonce++;
     const from = (log.chosenUpTo + 1) as Instance;
-    const to = Math.min(this.#lastWanted(), from + instancesPerRequestMax - 1) as Instance;
-    outbox.send(asked, { kind: 'catch-up', nonce: this.#nonce, from, to });
+    outbox.send(asked, { kind: 'catch-up', nonce: this.#nonce, from, to: this.#lastWanted(from) });
   }
 
-  /** Where only some places are bad, no more is asked for than the first of them: a repair moves little. */
-  #lastWanted(): number {
+  /**
+   * Where only some places are bad, no more is asked for than the first of them: a repair moves little. Never more than fit into a request:
+   * whose whole state is gone may miss more than can be counted one by one, since a generation begins at a multiple of 2^40.
+   */
+  #lastWanted(from: Instance): Instance {
     const { log } = this.#context;
-    const target = Math.max(this.#target, log.knownChosenUpTo);
-    let last = log.chosenUpTo + 1;
+    const target = Math.min(Math.max(this.#target, log.knownChosenUpTo), from + instancesPerRequestMax - 1);
+    let last: number = from;
     while (last < target && !log.isChosen(last + 1)) {
-      if (last >= log.knownChosenUpTo) return target;
+      if (last >= log.knownChosenUpTo) return target as Instance;
       last++;
     }
-    return last;
+    return last as Instance;
   }
 
   #another(than: ReplicaId): ReplicaId {

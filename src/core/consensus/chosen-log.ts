@@ -173,9 +173,17 @@ export class ChosenLog {
   /** Accepted entries from `from` on, ascending. */
   acceptedFrom(from: number): AcceptedEntry[] {
     const list: AcceptedEntry[] = [];
-    for (let i = Math.max(from, this.#firstRetained); i <= this.#highest; i++) {
+    const first = Math.max(from, this.#firstRetained);
+    const add = (instance: number, { ballot, value }: LogEntry) =>
+      list.push({ instance: instance as Instance, ballot, value });
+    // Whose state is gone may have little of very much.
+    if (this.#highest - first > 2 * this.#entries.size) {
+      for (const [instance, entry] of this.#entries) if (instance >= first) add(instance, entry);
+      return list.sort((a, b) => a.instance - b.instance);
+    }
+    for (let i = first; i <= this.#highest; i++) {
       const entry = this.#entries.get(i);
-      if (entry !== undefined) list.push({ instance: i as Instance, ballot: entry.ballot, value: entry.value });
+      if (entry !== undefined) add(i, entry);
     }
     return list;
   }

@@ -62,10 +62,11 @@ function whyAbsent(reports: readonly RecoverReport[], name: string, incarnation:
 }
 
 function whyUnknown(
-  { member, unreadable, disk, attempt }: RecoverReport,
+  { member, unreadable, missingUpTo = 0, disk, attempt }: RecoverReport,
   { generationId }: GenerationId,
   elsewhere: readonly ReadyElsewhere[],
 ): string | null {
+  if (missingUpTo > 0) return `${member} has lost its state up to instance ${missingUpTo}`;
   if (unreadable > 0) return `${member} cannot read ${unreadable} of what it has accepted`;
   const ready = elsewhere.find((it) => it.member === member);
   if (ready !== undefined) return ready.text;

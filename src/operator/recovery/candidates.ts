@@ -4,7 +4,7 @@
  */
 import type { GenerationId, OfferedState, ReadyDocument, RecoverReport } from '../../formats/recovery.ts';
 import { historyContains } from './history.ts';
-import { isMemberOf, isReadyFor } from './takes-part.ts';
+import { hasState, isMemberOf, isReadyFor } from './takes-part.ts';
 
 /** What was collected of a member that does not take part. */
 export interface CollectedCopy {
@@ -39,8 +39,8 @@ export function candidatesOf({ to, reports, collected }: Known): readonly Candid
   const newest = newestOf([...reports, ...same.map(({ report }) => report)]);
   const sorted = [...reports].sort((a, b) => (a.member < b.member ? -1 : 1));
   const standing = sorted.map((report): Candidate => {
-    // An older life of a member is known of, and takes no part.
-    const source = isMemberOf(newest, report) ? 'own' : null;
+    // An older life of a member is known of, and takes no part; whose state is gone has nothing to begin with.
+    const source = isMemberOf(newest, report) && hasState(report) ? 'own' : null;
     return { label: report.member, report, source, holder: report.member, mayHaveBegun: false };
   });
   const copies = same.map(({ report, state }): Candidate => {

@@ -163,7 +163,12 @@ function chooseBase(candidates: readonly Candidate[], branch: string | null): Ca
   const able = candidates.filter(
     ({ source, report, label }) => source !== null && (!report.setAside || label === branch),
   );
-  if (able.length === 0) throw new RefusedError('Nobody holds a state that a generation could begin with.');
+  if (able.length === 0) {
+    throw new RefusedError('Nobody holds a state that a generation could begin with.', {
+      facts: { members: candidates.map(({ label }) => label) },
+      suggestions: ['paxosctl status', 'paxosctl recover collect --data-dir DIR', 'paxosctl cell restore FILE'],
+    });
+  }
   const furthest = [...able].sort((a, b) => b.report.applied.instance - a.report.applied.instance);
   const chosen = branch === null ? furthest[0] : furthest.find(({ label }) => label === branch);
   if (chosen === undefined) throw new RefusedError(`${branch} does not answer: its history cannot be gone on from.`);
@@ -190,12 +195,19 @@ function chooseBase(candidates: readonly Candidate[], branch: string | null): Ca
 const gaveUp = ({ mayHaveBegun, report }: Candidate, other: Candidate): boolean =>
   mayHaveBegun && other.report.generation < report.generation;
 
+/**
+ * A record further above the state is no continuation of it: it is of a member that has lost its own state, and what lies between is lost
+ * with it. Applying is never as far behind.
+ */
+const tailInstancesMax = 100_000;
+
 /** PMS §2.2: what is known as chosen; else the value of the highest ballot; a no-op where nobody accepted anything. */
 export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): GenerationDecision['tail'] {
   const best = new Map<number, { readonly entry: AcceptedDocument; readonly chosen: boolean }>();
+  const { instance: applied } = base.applied;
   for (const report of kept) {
     for (const entry of report.entries) {
-      if (entry.instance <= base.applied.instance) continue;
+      if (entry.instance <= applied || entry.instance > applied + tailInstancesMax) continue;
       const chosen = entry.instance <= report.chosenUpTo;
       const known = best.get(entry.instance);
       const better =
@@ -203,10 +215,10 @@ export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): Gen
       if (better && !(known?.chosen === true && !chosen)) best.set(entry.instance, { entry, chosen });
     }
   }
-  const last = Math.max(base.applied.instance, ...best.keys());
+  const last = [...best.keys()].reduce((highest, it) => Math.max(highest, it), applied);
   const nothing = Buffer.from(encodeValue({ kind: 'noop' })).toString('base64');
   const tail: { instance: number; valueBase64: string }[] = [];
-  for (let instance = base.applied.instance + 1; instance <= last; instance++) {
+  for (let instance = applied + 1; instance <= last; instance++) {
     tail.push({ instance, valueBase64: best.get(instance)?.entry.valueBase64 ?? nothing });
   }
   return tail;

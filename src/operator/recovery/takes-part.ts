@@ -9,6 +9,9 @@ export const isSameMember = (
 export const isMemberOf = ({ members }: RecoverReport, report: RecoverReport): boolean =>
   members.some((it) => isSameMember(it, report));
 
+/** False where what stood for its state is bad: it may have records that follow it, and they are of no use alone. */
+export const hasState = ({ missingUpTo = 0 }: RecoverReport): boolean => missingUpTo === 0;
+
 /** Ready for that generation, or was until a later one was begun over it. */
 export const isReadyFor = ({ attempt }: RecoverReport, generationId: string): boolean =>
   [attempt, attempt?.before ?? null].some((it) => it?.generationId === generationId && it.step !== 'fenced');

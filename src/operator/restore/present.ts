@@ -10,6 +10,7 @@ import type { RecoverReport } from '../../formats/recovery.ts';
 import { decodeValue } from '../../formats/value.ts';
 import type { CellFlags } from '../connect.ts';
 import { realWorld } from '../recovery/real-world.ts';
+import { hasState } from '../recovery/takes-part.ts';
 import type { GenerationWorld } from '../recovery/world.ts';
 import type { SaveOptions } from '../snapshot-save.ts';
 import { type Backup, furthestOf, isBlank, type RestoreDecided } from './price.ts';
@@ -62,7 +63,9 @@ export async function savePresent(
   world: GenerationWorld = realWorld,
 ): Promise<string | null> {
   const furthest = furthestOf(fenced);
-  if ((furthest.applied.instance === 0 && beyond.length === 0) || fenced.every(isBlank)) return null;
+  const isNothing = furthest.applied.instance === 0 && beyond.length === 0;
+  // Whose state is gone can give none; what is left of it stays in its former/.
+  if (isNothing || !hasState(furthest) || fenced.every(isBlank)) return null;
   const holds = (found: Found): boolean =>
     found.generation === furthest.generation &&
     found.instance === furthest.applied.instance + beyond.length &&

@@ -17,6 +17,7 @@ import {
   type Witnessed,
 } from '../recovery/decide.ts';
 import { beginnings, historyContains, historyOf, type ToldHistory, toldBy, writtenApart } from '../recovery/history.ts';
+import { hasState } from '../recovery/takes-part.ts';
 
 /** What a verified backup file stands for. */
 export interface Backup {
@@ -84,26 +85,30 @@ export function decideRestore({ to, backup, reports, witnessed }: Facts): Restor
     numbers,
     members: membersOf(furthest, live, numbers),
   };
-  const beyond = tailOf(
-    furthest,
-    live.filter((it) => it === furthest || historyContains(furthest, it.applied)),
-  );
+  // Records that follow a state which is gone are nothing that could be gone back to.
+  const beyond = hasState(furthest)
+    ? tailOf(
+        furthest,
+        live.filter((it) => it === furthest || historyContains(furthest, it.applied)),
+      )
+    : [];
   const price = priceOf(backup, furthest, { to, live, witnessed, beyond });
   return { decision, digest: digestOf(backup, decision), price, beyond };
 }
 
-/** The same one every time; what is set aside stands back. */
+/** The same one every time; what is set aside stands back, and behind it whose state is gone. */
 export const furthestOf = (reports: readonly RecoverReport[]): RecoverReport =>
   [...reports].sort(
     (a, b) =>
+      Number(hasState(b)) - Number(hasState(a)) ||
       Number(a.setAside) - Number(b.setAside) ||
       b.applied.instance - a.applied.instance ||
       (a.member < b.member ? -1 : 1),
   )[0] as RecoverReport;
 
 /** Nothing was ever written to it: nothing is lost when it takes the place of another. */
-export const isBlank = ({ generation, applied, entryCount }: RecoverReport): boolean =>
-  generation === 1 && applied.revision === 0 && entryCount === 0;
+export const isBlank = (report: RecoverReport): boolean =>
+  hasState(report) && report.generation === 1 && report.applied.revision === 0 && report.entryCount === 0;
 
 /** Whether the present generation began with this very state. */
 export const beganWith = (report: RecoverReport, backup: Backup): boolean =>
