@@ -7,9 +7,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** So many connections that are no further apart come together; fewer are the usual coming and going. */
+/**
+ * So many connections that are no further apart come together. Fewer are the usual coming and going; more than clients come back are those of
+ * clients that connect anew for each request, or are turned away all the time, and nothing is gained for anybody by short turns.
+ */
 const apartMs = 50;
 export const connectionsTogether = 4;
+export const connectionsTogetherMax = 1_000;
 /** Twice as many let a hundred clients in hardly slower, and cost less where connections never cease to come; half as many the other way round. */
 export const requestsEachTurn = 4;
 
@@ -39,11 +43,15 @@ export class Arrivals {
   /** Handles it at once, or in one of the next turns. */
   take(req: IncomingMessage, res: ServerResponse): void {
     // Behind those that wait, also when nobody comes any more: one connection may have asked for both.
-    if (this.#connections < connectionsTogether && this.#waiting.length === 0) return this.#handle(req, res);
+    if (!this.#areComing && this.#waiting.length === 0) return this.#handle(req, res);
     this.#waiting.push([req, res]);
     if (this.#turns) return;
     this.#turns = true;
     setImmediate(this.#turn);
+  }
+
+  get #areComing(): boolean {
+    return this.#connections >= connectionsTogether && this.#connections <= connectionsTogetherMax;
   }
 
   /** Nothing is handled any more. */

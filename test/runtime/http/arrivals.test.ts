@@ -3,7 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import net from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Arrivals, connectionsTogether, requestsEachTurn } from '../../../src/runtime/http/arrivals.ts';
+import {
+  Arrivals,
+  connectionsTogether,
+  connectionsTogetherMax,
+  requestsEachTurn,
+} from '../../../src/runtime/http/arrivals.ts';
 import { until } from '../../support/until.ts';
 import { startFront } from './front.ts';
 
@@ -35,6 +40,15 @@ describe('requests while connections come', () => {
     expect(handled).toEqual(requests.filter((_, at) => at !== 1));
     arrivals.close();
   });
+});
+
+it('requests are handled at once where connections never cease to come', () => {
+  const handled: number[] = [];
+  const arrivals = new Arrivals(() => handled.push(1));
+  for (let i = 0; i <= connectionsTogetherMax; i++) arrivals.connected();
+  arrivals.take({ socket: { destroyed: false } } as IncomingMessage, {} as ServerResponse);
+  expect(handled).toHaveLength(1);
+  arrivals.close();
 });
 
 describe('a busy front to which many connect at once', () => {
