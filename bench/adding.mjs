@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runClosedLoop } from './load/closed-loop.mjs';
 import { MemberProcess } from './systems/member-process.mjs';
+import { statusOf } from './systems/member-requests.mjs';
 import { executable, operatorCommand } from './systems/operator-command.mjs';
 import { freePorts } from './systems/ports.mjs';
 
@@ -10,7 +11,6 @@ const writers = 64;
 const valueBytes = 100;
 /** After the command: the member that comes may still be busy, and the one that went. */
 const settleMs = 3_000;
-const statusOf = async ({ host, port }) => (await fetch(`http://${host}:${port}/v1/status`)).json();
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 const loadOf = (cell, leader, more) => ({
   ...{ cell, targets: [leader], operation: 'put', connections: writers, letter: 'p', keysEach: 16, valueBytes },

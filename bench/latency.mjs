@@ -16,6 +16,7 @@ import { summary } from './measure/statistics.mjs';
 import { drawMarkdown } from './report/markdown.mjs';
 import { drawText } from './report/text.mjs';
 import { Cell } from './systems/cell.mjs';
+import { deepCheck, post, statusOf } from './systems/member-requests.mjs';
 import { operatorCommand } from './systems/operator-command.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
 
@@ -34,17 +35,6 @@ export const latencySizes = [
 ];
 const readersOf = (connections) => connections / 4;
 
-const urlOf = ({ host, port }) => `http://${host}:${port}`;
-const statusOf = async (member) => (await fetch(`${urlOf(member)}/v1/status`)).json();
-
-async function post(member, route, body = {}) {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(`${urlOf(member)}${route}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  const document = await answer.json();
-  if (!answer.ok) throw new Error(`${route}: ${document.code} ${document.detail}`);
-  return document;
-}
-
 async function untilSecondsAreOver(seconds, work) {
   const endMs = performance.now() + seconds * 1000;
   while (performance.now() < endMs) await work();
@@ -56,15 +46,7 @@ const snapshots = ({ cell, seconds }) =>
     for (const member of cell.members) await post(member, '/v1/snapshots');
   });
 
-const deepChecks = ({ cell, seconds }) =>
-  untilSecondsAreOver(seconds, async () => {
-    const leader = await cell.leader();
-    const { instance } = await post(leader, '/v1/checksums', { deep: true });
-    for (let state = 'running'; state === 'running' || state === 'pending'; ) {
-      await sleep(pollMs);
-      ({ state } = await (await fetch(`${urlOf(leader)}/v1/checksums?instance=${instance}`)).json());
-    }
-  });
+const deepChecks = ({ cell, seconds }) => untilSecondsAreOver(seconds, async () => deepCheck(await cell.leader()));
 
 const followerOf = async (cell) => {
   const leader = await cell.leader();

@@ -13,6 +13,7 @@ import { residentMegabytes } from './measure/process-usage.mjs';
 import { drawMarkdown } from './report/markdown.mjs';
 import { drawText } from './report/text.mjs';
 import { Cell } from './systems/cell.mjs';
+import { deepCheck, post, statusOf } from './systems/member-requests.mjs';
 import { paxosctl } from './systems/paxosctl.mjs';
 
 const replicas = 3;
@@ -58,19 +59,6 @@ async function loopDelay(member, directory) {
     await sleep(20);
   }
   return JSON.parse(fs.readFileSync(file, 'utf8'));
-}
-
-const statusOf = async ({ host, port }) => (await fetch(`http://${host}:${port}/v1/status`)).json();
-
-async function post({ host, port }, route, body = {}) {
-  const answer = await fetch(`http://${host}:${port}${route}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  const document = await answer.json();
-  if (!answer.ok) throw new Error(`${route}: ${document.code} ${document.detail}`);
-  return document;
 }
 
 /** Milliseconds until it takes part again: it has its state, and knows a master or is it. */
@@ -127,16 +115,6 @@ async function load(cell, { seconds, beside, directory }) {
   };
 }
 
-async function deepScan(member) {
-  const { instance } = await post(member, '/v1/checksums', { deep: true });
-  for (;;) {
-    const answer = await fetch(`http://${member.host}:${member.port}/v1/checksums?instance=${instance}`);
-    const { state } = await answer.json();
-    if (state !== 'running' && state !== 'pending' && state !== 'none') return;
-    await sleep(50);
-  }
-}
-
 /** Slice by slice; one in which mastership moved is written again, to the new master. Gives how often that was. */
 async function fillPatiently(cell, keys, say) {
   let moved = 0;
@@ -169,7 +147,7 @@ async function measureWork(cell, { keys, seconds, rounds, directory, row, sample
   };
   const works = [
     ['snapshots', everyMember],
-    ['deep scans', deepScan],
+    ['deep scans', deepCheck],
   ];
   for (const [what, beside] of works) {
     try {

@@ -12,7 +12,7 @@ import { type Heard, signsOfLife } from '../../src/operator/recovery/signs-of-li
 import { restoreCell } from '../../src/operator/restore/restore.ts';
 import { FakeRecoveryMember } from '../support/fake-recovery-member.ts';
 import { ownStateDirectory } from '../support/operator-in-process.ts';
-import { report } from '../support/recover-report.ts';
+import { backupOfReports, report } from '../support/recover-report.ts';
 
 ownStateDirectory();
 let n1 = new FakeRecoveryMember('n1');
@@ -61,10 +61,9 @@ describe('a sign of life', () => {
 
 /** n2 and n3 do not answer the operator; they would be left out, which was typed. */
 const accepted = { confirm: 'default', acceptLoss: 1_000, acceptUnknownLoss: ['n2', 'n3'], dryRun: false };
+/** Of a time at which nothing was written yet. */
 const backup = {
-  file: 'backup',
-  cell: 'cell-1',
-  generation: 1,
+  ...backupOfReports,
   instance: 0,
   epoch: 0,
   epochId: '',
@@ -72,10 +71,6 @@ const backup = {
   epochs: [],
   entries: 0,
   cellTimeMs: 0,
-  level: 1,
-  logChain: '00'.repeat(32),
-  digest: '11'.repeat(32),
-  bytes: 700,
 };
 const unused = (): never => {
   throw new Error('it should not come so far');

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { AttemptDocument, RecoverReport } from '../../src/formats/recovery.ts';
 import { type DecideOptions, decide } from '../../src/operator/recovery/decide.ts';
 import { decideRestore } from '../../src/operator/restore/price.ts';
-import { epochsOfReport, report } from '../support/recover-report.ts';
+import { backupOfReports as backup, epochsOfReport, report } from '../support/recover-report.ts';
 
 const apart = 2 ** 40;
 const second = { generation: 2, generationId: 'cd'.repeat(16) };
@@ -126,22 +126,6 @@ describe('a generation that nobody has begun', () => {
 
 describe('going back to a backup', () => {
   it('counts what a generation holds that may have begun', () => {
-    const backup = {
-      file: 'backup',
-      cell: 'cell-1',
-      generation: 1,
-      instance: 25,
-      epoch: 2,
-      epochId: 'two',
-      revision: 25,
-      epochs: epochsOfReport,
-      entries: 25,
-      cellTimeMs: 25_000,
-      level: 1,
-      logChain: '11'.repeat(32),
-      digest: 'cd'.repeat(32),
-      bytes: 700,
-    };
     const { price } = decideRestore({ to, backup, reports: [ready('n2', 30, 100)], witnessed: [] });
     expect(price.revisionsAtLeast).toBe(75);
     expect(price.because).toContainEqual(expect.stringMatching(/ready for generation 2, which may have begun: 75 /));
