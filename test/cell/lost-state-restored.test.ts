@@ -5,7 +5,7 @@
 import { readdirSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { cli } from '../commands/run-cli.ts';
+import { operatorOf } from '../support/cell-operator.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
@@ -24,12 +24,7 @@ it('a member without its state has it from the others, and a cell without it goe
   timeout: 120_000,
 }, async () => {
   await withCell({ replicas: 3 }, async (cell) => {
-    const env = {
-      XDG_STATE_HOME: path.join(cell.folder, 'operator'),
-      PAXOSCTL_ENDPOINTS: cell.urls.join(','),
-      PAXOSCTL_TIMEOUT: '15s',
-    };
-    const paxosctl = (...args: string[]) => cli(args, { env, cwd: cell.folder });
+    const paxosctl = operatorOf(cell);
     const ok = async (...args: string[]) => {
       const ran = await paxosctl(...args);
       expect(ran.code, ran.stdout + ran.stderr).toBe(0);

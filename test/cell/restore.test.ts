@@ -10,21 +10,13 @@ import { type RestoreOptions, restoreCell } from '../../src/operator/restore/res
 import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
 import { type CliResult, cli } from '../commands/run-cli.ts';
+import { operatorOf } from '../support/cell-operator.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 import { until } from '../support/until.ts';
 
 ownStateDirectory();
 const timeoutMs = 20_000;
-
-function operatorOf(cell: CellProcess): (...args: string[]) => Promise<CliResult> {
-  const env = {
-    XDG_STATE_HOME: path.join(cell.folder, 'operator'),
-    PAXOSCTL_ENDPOINTS: cell.urls.join(','),
-    PAXOSCTL_TIMEOUT: '15s',
-  };
-  return (...args) => cli(args, { env, cwd: cell.folder });
-}
 
 async function put(cell: CellProcess, value: string): Promise<void> {
   const { url } = await cell.master();

@@ -6,7 +6,7 @@ import { createOfflineWorld } from '../../src/adapters/offline-world.ts';
 import { type RestoreOptions, restoreCell } from '../../src/operator/restore/restore.ts';
 import { saveSnapshot } from '../../src/operator/snapshot-save.ts';
 import { extendedSnapshot, inspectSnapshotFile, readBackup } from '../../src/runtime/snapshot-file.ts';
-import { cli } from '../commands/run-cli.ts';
+import { operatorOf } from '../support/cell-operator.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
@@ -101,12 +101,7 @@ describe('a restore', () => {
     timeout: 60_000,
   }, async () => {
     await withCell({ replicas: 3 }, async (cell) => {
-      const env = {
-        XDG_STATE_HOME: path.join(cell.folder, 'operator'),
-        PAXOSCTL_ENDPOINTS: cell.urls.join(','),
-        PAXOSCTL_TIMEOUT: '15s',
-      };
-      const paxosctl = (...args: string[]) => cli(args, { env });
+      const paxosctl = operatorOf(cell);
       const world = await createOfflineWorld();
       const file = path.join(cell.folder, 'backup');
       await put(cell, 'kept');

@@ -335,6 +335,19 @@ describe('P46: snapshot and configuration', () => {
   });
 });
 
+const learning = configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha });
+
+/** a is master, and d learns. */
+function withLearner() {
+  const cell = growing();
+  const a = cell.member('a');
+  cell.runUntilOutcome(a, a.changeConfiguration(learning));
+  const d = cell.member('d');
+  cell.runUntil('d learns', () => d.core.participation === 'learner');
+  cell.run(400);
+  return { cell, a, d };
+}
+
 describe('P47: removed members', () => {
   test('one that was cut off while it was removed learns it, and disturbs nobody', () => {
     const cell = threeReplicaCell({ alpha });
@@ -365,13 +378,7 @@ describe('P47: removed members', () => {
   });
 
   test('a learner that was cut off while it was removed asks, and learns it', () => {
-    const cell = growing();
-    const a = cell.member('a');
-    const learning = configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha });
-    cell.runUntilOutcome(a, a.changeConfiguration(learning));
-    const d = cell.member('d');
-    cell.runUntil('d learns', () => d.core.participation === 'learner');
-    cell.run(400);
+    const { cell, a, d } = withLearner();
     cell.isolate('d');
     cell.runUntilOutcome(a, a.changeConfiguration(configurationOf(['a', 'b', 'c'], { alpha })));
     cell.run(2000);
@@ -387,13 +394,7 @@ describe('P47: removed members', () => {
   });
 
   test('a learner that was cut off between its promotion and the instances from which it counts asks, and learns that it is out', () => {
-    const cell = growing();
-    const a = cell.member('a');
-    const learning = configurationOf(['a', 'b', 'c', memberNamed('d', 'learner')], { alpha });
-    cell.runUntilOutcome(a, a.changeConfiguration(learning));
-    const d = cell.member('d');
-    cell.runUntil('d learns', () => d.core.participation === 'learner');
-    cell.run(400);
+    const { cell, a, d } = withLearner();
     a.changeConfiguration(four);
     cell.runUntil('d hears of its promotion', () => d.core.participation === 'voting');
     cell.isolate('d');
