@@ -12,12 +12,12 @@ import { checkLinearizable } from './checkers/linearizability.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
 import { Endings } from './endings.ts';
-import { endOf } from './fatal-errors.ts';
+import { endOf, type NamedHalt } from './fatal-errors.ts';
 import { FaultAtlas } from './faults/atlas.ts';
 import { Faults } from './faults/faults.ts';
 import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
-import { Machine, type NamedHalt } from './machine.ts';
+import { Machine } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { Observer } from './observer.ts';
 import { Crew, type CrewOptions } from './operators/crew.ts';
@@ -178,7 +178,7 @@ export class SimulatedCell {
       generations: this.#profile.restored === true,
       trace: this.#trace,
       now: () => scheduler.nowMs,
-      believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
+      believers: () => this.#machines.flatMap((machine) => machine.front.believer() ?? []),
     });
     const operated = this.#profile.operated === true;
     this.#atlas = operated
@@ -327,7 +327,7 @@ export class SimulatedCell {
       send: (_client, replica, request, reply) => {
         const machine = this.#machines.find(({ name }) => name === replica) as Machine;
         this.#clientNetwork.send('request', replica, () => {
-          machine.serve(request, (answer) => this.#clientNetwork.send('reply', replica, () => reply(answer)));
+          machine.front.serve(request, (answer) => this.#clientNetwork.send('reply', replica, () => reply(answer)));
         });
       },
       note: (client, what, ...parts) => this.#trace.note(scheduler.nowMs, client, what, ...parts),

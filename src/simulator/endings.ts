@@ -114,7 +114,7 @@ export class Endings {
     const { leaseMs } = this.#profile;
     await this.#runFor(Math.min(3 * leaseMs + this.#startMs(), ms));
     // What operators asked for before they went is carried out first.
-    const isOperated = (): boolean => this.#machines.some((machine) => machine.isOperating);
+    const isOperated = (): boolean => this.#machines.some((machine) => machine.front.isOperating);
     if (isOperated()) await this.#runFor(requestMsMax, () => !isOperated());
     const before = this.#observer.masterships;
     const since = this.#scheduler.nowMs;
@@ -125,7 +125,7 @@ export class Endings {
     const moved = intended || this.#isMastershipMoved() || this.#operatorRequests() > asked;
     if (!moved) checkStability(before, this.#observer.masterships, this.#scheduler.nowMs - since);
     const mostMs = 20 * leaseMs + 100 * this.#roundTripMs + 1_000;
-    for (const machine of this.#machines) machine.checkPending(mostMs);
+    for (const machine of this.#machines) machine.front.checkPending(mostMs);
     const master = this.#machines.find((machine) => machine.log?.isServing() === true);
     if (master?.service == null) return;
     const voters = this.#observer.configuration.members.filter(({ role }) => role === 'voter').map(memberId);
@@ -142,7 +142,7 @@ export class Endings {
   }
 
   #operatorRequests(): number {
-    return this.#machines.reduce((sum, machine) => sum + machine.operatorRequests, 0);
+    return this.#machines.reduce((sum, machine) => sum + machine.front.operatorRequests, 0);
   }
 
   /**
@@ -205,7 +205,7 @@ export class Endings {
     let over = false;
     const attempt = (machine: Machine): void => {
       if (over) return;
-      machine.serve({ kind: 'write', command: { kind: 'open-session', ttlMs: 1_000 } }, (answer) => {
+      machine.front.serve({ kind: 'write', command: { kind: 'open-session', ttlMs: 1_000 } }, (answer) => {
         if (answer.kind !== 'written' || over) return;
         over = true;
         done();

@@ -1,7 +1,6 @@
 /** What a replica that ended by itself would have said to its operator, and what the operator would do. */
 import { OperatorError, RehearsalImpossibleError } from '../errors/index.ts';
 import { toOperatorError } from '../runtime/directory-errors.ts';
-import type { NamedHalt } from './machine.ts';
 
 /** Errors after which the data directory is refused until somebody acts on it. */
 const refusals: ReadonlySet<string> = new Set([
@@ -14,6 +13,16 @@ const refusals: ReadonlySet<string> = new Set([
   'PAXOS_MEMBER_REMOVED',
   'PAXOS_GENERATION_OVER',
 ]);
+
+/** Why a replica has ended for good, as an operator is told. */
+export interface NamedHalt {
+  readonly code: string;
+  /** File, record or whatever else is bad. */
+  readonly item: string;
+  readonly message: string;
+  /** The version that must run first: another one cannot judge a damaged log. */
+  readonly repairedBy?: string;
+}
 
 /** `restart`: a supervisor starts it again, and it goes on once its disk lets it. `bug`: nothing excuses it. */
 export type FatalEnd =

@@ -5,7 +5,8 @@
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { Message } from '../core/consensus/message.ts';
 import type { NetworkPort, SnapshotStart, SnapshotStream, SnapshotTransfer } from '../ports/network.ts';
-import type { DiskFault, DiskOperation, SimulatedDiskOptions } from './disk.ts';
+import type { DiskOperation, SimulatedDiskOptions } from './disk.ts';
+import type { DiskAilments } from './disk-ailments.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scheduler } from './virtual-clock.ts';
 
@@ -13,17 +14,17 @@ import type { Scheduler } from './virtual-clock.ts';
 export function gatedDisk(
   process: SimulatedProcess,
   scheduler: Scheduler,
-  machine: { readonly armed: (operation: DiskOperation) => DiskFault | null; readonly blockedUntilMs: () => number },
+  ailments: Pick<DiskAilments, 'blockedUntilMs' | 'strike'>,
 ): Pick<SimulatedDiskOptions, 'schedule' | 'fault'> {
   return {
     schedule: (delayMs, callback) => {
-      const waitMs = Math.max(delayMs, machine.blockedUntilMs() - scheduler.nowMs);
+      const waitMs = Math.max(delayMs, ailments.blockedUntilMs - scheduler.nowMs);
       scheduler.after(waitMs, () => process.enter('io', callback), true);
     },
     fault: (operation: DiskOperation) => {
       const { kind } = operation;
       if (kind !== 'read' && kind !== 'look' && kind !== 'open') process.effect();
-      return machine.armed(operation);
+      return ailments.strike(operation);
     },
   };
 }

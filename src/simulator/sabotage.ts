@@ -25,7 +25,7 @@ export function sabotage(kind: Sabotage, machines: readonly Machine[], scheduler
 
 /** Whoever serves believes in its lease ten times too long. */
 function slowMasters(machines: readonly Machine[], scheduler: Scheduler): void {
-  for (const machine of machines) machine.clock.setDrift(machine.believer()?.serving != null ? -900_000 : 0);
+  for (const machine of machines) machine.clock.setDrift(machine.front.believer()?.serving != null ? -900_000 : 0);
   scheduler.after(100, () => slowMasters(machines, scheduler));
 }
 

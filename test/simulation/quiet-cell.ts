@@ -98,7 +98,7 @@ export class QuietCell {
   /** What `machine` answers; it may take a while. */
   async ask(machine: Machine, request: ClientRequest): Promise<ClientReply> {
     let reply: ClientReply | null = null;
-    machine.serve(request, (answer) => {
+    machine.front.serve(request, (answer) => {
       reply = answer;
     });
     await this.scheduler.run(this.scheduler.nowMs + 2_000, () => reply !== null);

@@ -86,7 +86,7 @@ class FlippedCell {
       history: new History(),
       trace: new Trace(),
       now: () => scheduler.nowMs,
-      believers: () => this.#machines.flatMap((machine) => machine.believer() ?? []),
+      believers: () => this.#machines.flatMap((machine) => machine.front.believer() ?? []),
     });
     this.#machines = members.map(
       ({ name }) =>

@@ -52,7 +52,7 @@ export const clockFaults = {
   /** Nobody renews the master's lease, and somebody asks it just before the end, at the end, and just after. */
   'lease-edge': fault({
     draw: (world, random) => {
-      const member = world.machines.find((machine) => machine.believer()?.serving != null)?.name;
+      const member = world.machines.find((machine) => machine.front.believer()?.serving != null)?.name;
       return member === undefined ? null : { member, forMs: world.leases(random, 1.5, 4) };
     },
     strike: (world, { member, forMs }) => {
@@ -70,12 +70,12 @@ export const clockFaults = {
       // What was on its way may still renew it, so the end is looked for when nothing can be any more.
       const tickMs = world.profile.clockStepMs || 0.01;
       const look = (): void => {
-        const leftMs = machine.leaseRemainingMs();
+        const leftMs = machine.front.leaseRemainingMs();
         if (leftMs === null || leftMs <= 0) return;
         for (const edgeMs of [leftMs - tickMs, leftMs, leftMs + tickMs]) {
           world.later(Math.max(0, edgeMs), () => {
             world.count('lease-edge');
-            machine.serve({ kind: 'read', key: 'a', stale: false, mark: null }, () => undefined);
+            machine.front.serve({ kind: 'read', key: 'a', stale: false, mark: null }, () => undefined);
           });
         }
       };

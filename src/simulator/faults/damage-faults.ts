@@ -146,7 +146,7 @@ export const damageFaults = {
         act: (machine) => {
           const file = fileOf(machine, place);
           if (file === undefined) return null;
-          machine.loseSectors(file.name);
+          machine.ailments.loseSectors(file.name);
           return file.name;
         },
       }),

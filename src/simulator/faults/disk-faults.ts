@@ -12,7 +12,7 @@ function slow(world: FaultWorld, { member, flushMs, chance, forMs }: Slowness, k
   knobs.slowFlushChance = chance;
   knobs.slowFlushMs = [flushMs / 2, flushMs];
   // A slower one that struck before may have operations under way for longer.
-  machine.slowUntilMs = Math.max(machine.slowUntilMs, world.nowMs + forMs + flushMs);
+  machine.ailments.slowUntilMs = Math.max(machine.ailments.slowUntilMs, world.nowMs + forMs + flushMs);
   world.later(forMs, () => {
     knobs.slowFlushChance = 0;
   });
@@ -57,7 +57,7 @@ export const diskFaults = {
       const fault = cacheKept ? 'error' : 'cache-gone';
       // In a quarter of them the promise alone is hit, which is written so rarely that it must be waited for.
       const path = skip === 6 ? 'promise-a' : skip === 7 ? 'promise-b' : null;
-      const disarm = machine.armDiskFault(
+      const disarm = machine.ailments.arm(
         path === null ? { operations: [operation], fault, skip } : { operations: [operation], path, fault, skip: 0 },
         () => world.crash(machine, how, downMs, random),
       );
@@ -113,7 +113,7 @@ export const diskFaults = {
       const machine = world.machine(member);
       if (machine === undefined) return false;
       world.note(member, 'read-only-disk', forMs);
-      const disarm = machine.armDiskFault({ operations: ['write', 'flush'], fault: 'error', skip: 0 }, () =>
+      const disarm = machine.ailments.arm({ operations: ['write', 'flush'], fault: 'error', skip: 0 }, () =>
         world.crash(machine, how, downMs, random),
       );
       world.later(forMs, disarm);

@@ -81,7 +81,7 @@ export function makeMistake(world: FaultWorld, mistake: Mistake): void {
     process,
     randomness: { bytes: (length) => Uint8Array.from({ length }, () => mistake.random.below(256)) },
     ask: async (url) => {
-      const view = await machine.askPeer(process, url);
+      const view = await machine.questions.askFormation(process, url);
       if (view !== null) answered++;
       return view;
     },

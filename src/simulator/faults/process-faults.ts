@@ -204,7 +204,7 @@ export const processFaults = {
       const machine = world.machine(member);
       if (machine === undefined || machine.halted !== null) return false;
       world.note(member, 'open-fails', skip, times);
-      machine.armDiskFault({ operations: ['open'], fault: 'error', skip, times }, () =>
+      machine.ailments.arm({ operations: ['open'], fault: 'error', skip, times }, () =>
         world.crash(machine, how, downMs, random),
       );
       if (restart) world.crash(machine, how, downMs, random);
@@ -218,7 +218,7 @@ export const processFaults = {
       const machine = world.machine(member);
       if (machine === undefined) return false;
       world.note(member, 'blocked-pool', forMs);
-      machine.blockDiskUntil(world.nowMs + forMs);
+      machine.ailments.blockUntil(world.nowMs + forMs);
     },
   }),
 

@@ -155,7 +155,7 @@ export class FaultWorld {
   /** Who would serve now, or anyone when nobody would. */
   master(random: Random): string {
     const anyone = this.anyone(random);
-    return this.machines.find((machine) => machine.believer()?.serving != null)?.name ?? anyone;
+    return this.machines.find((machine) => machine.front.believer()?.serving != null)?.name ?? anyone;
   }
 
   /** The master as often as not: whoever holds something has something to lose. */

@@ -399,7 +399,7 @@ export class Crew {
       const comes = command === 'add' || command === 'replace';
       // Who is a member by now begins as that, whatever the flags; a directory that is wiped then is a lost one.
       const spared = (comes && this.isMember(member)) || !this.#canDecideWithout(member);
-      const kept = (disk === 'kept' && !machine.hasBadSectors) || spared;
+      const kept = (disk === 'kept' && !machine.ailments.hasBadSectors) || spared;
       if (command === 'rebuild' && !rebuild && machine.halted === null) return;
       if (!kept) this.#wipe(member);
       this.#options.note(member, 'operator: starts', disk, rebuild ? '--rebuild' : '');
@@ -455,7 +455,7 @@ export class Crew {
       if (machine === undefined || (up && role !== 'rebuilding')) continue;
       const flags = { ...this.joinFlags(name), rebuild: true, quarantine: hasLeftovers(machine) };
       // What was left out of a later generation is of no use to it.
-      const isUseless = machine.hasBadSectors || machine.halted?.code === 'PAXOS_GENERATION_OVER';
+      const isUseless = machine.ailments.hasBadSectors || machine.halted?.code === 'PAXOS_GENERATION_OVER';
       if (!up && isUseless) this.#wipe(name);
       if (!up) machine.restart(flags, isUseless ? 'empty' : 'kept', machine.restartRandom());
       const ending = await this.#finishOrder(remedyFor(name));

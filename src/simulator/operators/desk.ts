@@ -239,7 +239,7 @@ export class Desk implements MembersPort {
       };
       clientNetwork.send('request', machine.name, () => {
         // Its end breaks the connection.
-        machine.operate(ask, reply, () => reply('silent'), opening);
+        machine.front.operate(ask, reply, () => reply('silent'), opening);
       });
     });
   }

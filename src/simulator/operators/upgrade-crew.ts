@@ -19,9 +19,10 @@ import type { RestartRequest, UpgradeWorld } from '../../operator/upgrade/world.
 import type { DatabaseService } from '../../runtime/replica-service.ts';
 import { Violation } from '../checkers/violation.ts';
 import type { DiskImage } from '../disk-image.ts';
+import type { NamedHalt } from '../fatal-errors.ts';
 import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
 import type { FaultWorld } from '../faults/world.ts';
-import type { Machine, NamedHalt } from '../machine.ts';
+import type { Machine } from '../machine.ts';
 import { numberOf, programOf } from '../program.ts';
 import type { CrewOptions } from './crew.ts';
 import { Desk } from './desk.ts';
