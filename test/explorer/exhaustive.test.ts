@@ -45,6 +45,9 @@ describe('every state of a small cell', () => {
     expect(one.exhausted).toBe(true);
     expect(one.instances).toBe(2);
     expect(one.states).toBeGreaterThan(1000);
+    // Each field that counts although it makes no difference multiplies them: and the larger scopes do not end then (6,417 when measured).
+    expect(one.states).toBeLessThan(10_000);
+    expect(plain.unmetNames()).toEqual([]);
     expect([two.states, two.moves, two.depth]).toEqual([one.states, one.moves, one.depth]);
   });
 

@@ -14,11 +14,10 @@
 /** Left out: what only tells people something, caches, and what this scope never uses. */
 const ignored = new Set([
   // Counts and hints for people.
-  '_ignored_',
-  '_heard_',
+  'ignored',
+  'heard',
   // A cache of what stands in the list beside it.
   '_memberships_',
-  'others',
   // When to wake: here timers fire when the search says so, whatever was asked for.
   '_wakeAtMs_',
   '_failures_',
@@ -42,31 +41,39 @@ const begun = new Set([
   'startedMs',
   '_startedMs_',
   '_askedMs_',
-  '_heardMs_',
+  '_lastSubmittedMs_',
   '_lastProposedMs_',
   'monotonicMs',
 ]);
 /** Points in time until which something waits or holds: reached or not. */
-const ends = new Set(['_untilMs_', '_notBeforeMs_']);
+const ends = new Set(['_untilMs_', '_notBeforeMs_', '_inquireMs_']);
 /** The other clocks of the same moment. */
 const sameMoment = new Set(['wallMs', 'bootMs']);
-const writes = new Set(['write', '_promisedWrite_', 'ownWrite', '_nextWrite_', '_durable_', 'after']);
+const writes = new Set(['write', '_promisedWrite_', 'ownWrite', '_nextWrite_', '_durable_']);
+
+/** Names of fields that were met, of those that are told apart above. */
+const metNames = new Set<string>();
+
+/** Names that are told apart above and that no state so far has had: fields that are gone or have another name now. */
+export function unmetNames(): string[] {
+  return [ignored, begun, ends, sameMoment, writes].flatMap((names) =>
+    [...names].filter((name) => !metNames.has(name)),
+  );
+}
 
 /** Immutable data of messages and log: their text is kept. */
 const texts = new WeakMap<object, string>();
 
 export class Fingerprint {
-  readonly #nowMs: number;
+  readonly #nextMs: number;
   readonly #durable: number;
-  readonly #following: boolean;
   readonly #met = new Set<object>();
   #text = '';
 
-  /** `durable` is the number of the last durable write; who is `following` sees time jump before whatever comes next. */
-  constructor(options: { readonly nowMs: number; readonly durable: number; readonly following: boolean }) {
-    this.#nowMs = options.nowMs;
+  /** `nextMs` is the time at which the next event comes, `durable` the number of the last durable write. */
+  constructor(options: { readonly nextMs: number; readonly durable: number }) {
+    this.#nextMs = options.nextMs;
     this.#durable = options.durable;
-    this.#following = options.following;
   }
 
   /** Takes in one more part of the state. */
@@ -97,8 +104,8 @@ export class Fingerprint {
 
   #number(key: string, n: number): string {
     if (writes.has(key)) return n <= this.#durable ? 'd' : `w${n - this.#durable}`;
-    if (begun.has(key)) return n < this.#nowMs || this.#following ? 'p' : n === this.#nowMs ? 'n' : 'f';
-    if (ends.has(key)) return n <= this.#nowMs ? 'p' : 'f';
+    if (begun.has(key)) return n < this.#nextMs ? 'p' : n === this.#nextMs ? 'n' : 'f';
+    if (ends.has(key)) return n <= this.#nextMs ? 'p' : 'f';
     if (sameMoment.has(key)) return '';
     return `${n},`;
   }
@@ -137,13 +144,14 @@ export class Fingerprint {
       this.#met.add(part);
     }
     // A grant that is over, or will be, is none.
-    if ('_untilMs_' in part && ((part._untilMs_ as number) <= this.#nowMs || this.#following)) {
+    if ('_untilMs_' in part && (part._untilMs_ as number) <= this.#nextMs) {
       this.#text += '-';
       return;
     }
     this.#text += '<';
     const idle = '_knower_' in part ? idleCatchUp(part) : null;
     for (const [key, value] of Object.entries(part)) {
+      metNames.add(key);
       if (!ignored.has(key) && idle?.has(key) !== true) this.#walk(key, value);
     }
     this.#text += '>';

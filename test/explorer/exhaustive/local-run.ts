@@ -109,7 +109,8 @@ const fail = (rule: string, facts: string): never => {
 };
 
 export class LocalRun implements MemberWorld {
-  readonly limits = { boostEveryMs: 1e15 };
+  /** What is chosen is told at once, and arrives at any time: also with the accept that it would ride on. */
+  readonly limits = { boostEveryMs: 1e15, commitDelayMs: 0 };
   readonly member: Member;
   /** Told of every step, for a transcript. */
   onStep: ((input: Input, effects: readonly Effect[]) => void) | null = null;
@@ -172,8 +173,7 @@ export class LocalRun implements MemberWorld {
   take(step: number): void {
     const { member } = this;
     const kept = keptOf(step);
-    // A grant does nothing but delay a prepare, and may end at any moment: of whoever leads nothing it has ended.
-    if (member.core?.state === 'following') this.#nowMs += expireMs;
+    this.#nowMs = this.#nextMs;
     this.#happen(eventOf(step));
     this.wrote = member.pending.length;
     if (kept !== null) this.#restart(kept);
@@ -184,6 +184,13 @@ export class LocalRun implements MemberWorld {
 
   get #opened(): OpenedReplica | null {
     return this.member.core as unknown as OpenedReplica | null;
+  }
+
+  /**
+   * When the next event comes. A grant does nothing but delay a prepare, and may end at any moment: of who follows nobody it has ended.
+   */
+  get #nextMs(): number {
+    return this.member.core?.state === 'following' ? this.#nowMs + expireMs : this.#nowMs;
   }
 
   #happen(event: number): void {
@@ -402,11 +409,7 @@ export class LocalRun implements MemberWorld {
   /** Equal for equal states. */
   fingerprint(): string {
     const { member } = this;
-    const print = new Fingerprint({
-      nowMs: this.#nowMs,
-      durable: this.#durableWrite,
-      following: member.core?.state === 'following',
-    });
+    const print = new Fingerprint({ nextMs: this.#nextMs, durable: this.#durableWrite });
     print.add(member.core).add(member.promise).add(member.entries).add(member.durableChosenUpTo);
     print.add(member.pending).add(this.#heldSet()).add(member.gone);
     const spent = [this.elections, this.submissions];
