@@ -16,6 +16,8 @@ export const connectionsTogether = 4;
 export const connectionsTogetherMax = 1_000;
 /** Twice as many let a hundred clients in hardly slower, and cost less where connections never cease to come; half as many the other way round. */
 export const requestsEachTurn = 4;
+/** More come from clients that send on without waiting for answers: those are the limits' business, and no queue's. */
+export const requestsWaitingMax = 4_096;
 
 export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -45,6 +47,7 @@ export class Arrivals {
     // Behind those that wait, also when nobody comes any more: one connection may have asked for both.
     if (!this.#areComing && this.#waiting.length === 0) return this.#handle(req, res);
     this.#waiting.push([req, res]);
+    if (this.#waiting.length > requestsWaitingMax) return this.#handleFirst(this.#waiting.length);
     if (this.#turns) return;
     this.#turns = true;
     setImmediate(this.#turn);
@@ -61,10 +64,15 @@ export class Arrivals {
   }
 
   readonly #turn = (): void => {
-    const now = this.#waiting.splice(0, requestsEachTurn);
-    this.#turns = this.#waiting.length > 0;
+    // The rest is in nobody's way once nobody comes.
+    const count = this.#areComing ? requestsEachTurn : this.#waiting.length;
+    this.#turns = this.#waiting.length > count;
     if (this.#turns) setImmediate(this.#turn);
-    // Who has gone meanwhile is not told of it a second time, and would be waited for.
-    for (const [req, res] of now) if (!req.socket.destroyed) this.#handle(req, res);
+    this.#handleFirst(count);
   };
+
+  #handleFirst(count: number): void {
+    // Who has gone meanwhile is not told of it a second time, and would be waited for.
+    for (const [req, res] of this.#waiting.splice(0, count)) if (!req.socket.destroyed) this.#handle(req, res);
+  }
 }

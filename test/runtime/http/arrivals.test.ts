@@ -8,6 +8,7 @@ import {
   connectionsTogether,
   connectionsTogetherMax,
   requestsEachTurn,
+  requestsWaitingMax,
 } from '../../../src/runtime/http/arrivals.ts';
 import { until } from '../../support/until.ts';
 import { startFront } from './front.ts';
@@ -38,6 +39,28 @@ describe('requests while connections come', () => {
     await nextTurn();
     await nextTurn();
     expect(handled).toEqual(requests.filter((_, at) => at !== 1));
+    arrivals.close();
+  });
+
+  it('wait for nothing any more once nobody else is let in sooner by it', async () => {
+    const handled: IncomingMessage[] = [];
+    const arrivals = new Arrivals((req) => handled.push(req));
+    for (let i = 0; i < connectionsTogether; i++) arrivals.connected();
+    const requests = Array.from({ length: 5 * requestsEachTurn }, () => requestOf());
+    for (const request of requests) arrivals.take(request, response);
+    for (let i = 0; i < connectionsTogetherMax; i++) arrivals.connected();
+    await nextTurn();
+    expect(handled).toEqual(requests);
+    arrivals.close();
+  });
+
+  it('wait in a bounded number, in their order, whatever one client sends without waiting for answers', () => {
+    const handled: IncomingMessage[] = [];
+    const arrivals = new Arrivals((req) => handled.push(req));
+    for (let i = 0; i < connectionsTogether; i++) arrivals.connected();
+    const requests = Array.from({ length: requestsWaitingMax + 1 }, () => requestOf());
+    for (const request of requests) arrivals.take(request, response);
+    expect(handled).toEqual(requests);
     arrivals.close();
   });
 });
