@@ -88,12 +88,13 @@ async function readyIn(disk: Disk, manifest: Manifest, { digest }: OfflineWorld)
 
 async function replayed(
   manifest: Manifest,
-  { base, log }: CollectSource,
+  source: CollectSource,
   { digest }: OfflineWorld,
 ): Promise<{
   readonly report: Omit<RecoverReport, 'ready'>;
   readonly parts: CollectedDirectory['parts'];
 }> {
+  const { base, log } = source;
   const application = makeOfflineDatabase(digest, manifest);
   if (base !== null) await application.restore(base.records());
   const handle = base?.header.handle;
@@ -108,26 +109,27 @@ async function replayed(
     if (entry === undefined) break;
     state.apply(entry.value);
   }
-  return { report: reportOf(manifest, state, log), parts: state.parts(manifest.cell) };
+  return { report: reportOf(manifest, state, source), parts: state.parts(manifest.cell) };
 }
 
 /** As the member would say it of itself. */
 function reportOf(
   manifest: Manifest,
   { application, instance, logChain, configurations }: OfflineState,
-  log: CollectSource['log'],
+  { log, entries, missingUpTo }: CollectSource,
 ): Omit<RecoverReport, 'ready'> {
   return reportOfState(manifest, {
     application,
     instance,
     logChain,
     configuration: configurations.latest.configuration,
-    entries: [...log.entries.values()].filter((it) => it.instance > instance).sort((a, b) => a.instance - b.instance),
+    entries: entries.filter((it) => it.instance > instance),
     setAside: manifest.flags.quarantined,
     // Nobody compares what nobody runs on.
     disk: manifest.rolledBack === '' ? 'not-compared' : 'older',
     chosenUpTo: Math.max(log.chosenUpTo, instance),
     unreadable: log.bad.filter(({ upTo }) => upTo > instance).length,
+    ...(missingUpTo === 0 ? {} : { missingUpTo }),
     frozen: manifest.freeze,
   });
 }

@@ -4,6 +4,7 @@
  * Source: design §3 "Generations", §4. A directory that must not vote any more (lost promises, a rolled-back disk) still says what was
  * chosen and accepted: no survivor's knowledge is thrown away because its member cannot start.
  */
+import type { AcceptedEntry } from '../core/consensus/message.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
 import type { StoredPromise } from '../formats/promise.ts';
@@ -11,7 +12,7 @@ import type { SnapshotHeader } from '../formats/snapshot.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { ManifestCorruptError, PromiseLostError, SnapshotCorruptError } from './errors.ts';
-import { checkAgreement, expectedFlush } from './opening.ts';
+import { acceptedIn, checkAgreement, expectedFlush, missingUpToOf } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import { snapshotRecords, verifySnapshot } from './snapshot-reader.ts';
 import { type RecoveredLog, recoverLog } from './wal/recovery.ts';
@@ -21,6 +22,10 @@ export interface CollectSource {
   readonly base: { readonly header: SnapshotHeader; records(): AsyncIterable<Uint8Array> } | null;
   /** Above the base. */
   readonly log: RecoveredLog;
+  /** Accepted above the base, ascending. */
+  readonly entries: readonly AcceptedEntry[];
+  /** Up to here its state is gone: what stood for it is bad, and the log does not lead there. 0 for nothing. */
+  readonly missingUpTo: number;
   /** Why `node start` would refuse this directory; empty when it would not. */
   readonly refusals: readonly string[];
   /** What is not as it should be, and no reason not to start. */
@@ -59,7 +64,9 @@ export async function readCollectable(disk: Disk, manifest: Manifest, digest: Di
   if (promise !== null) refusals.push(...disagreement(manifest, promise, log));
   if (manifest.rolledBack !== '') refusals.push(`it was rolled back: ${manifest.rolledBack}`);
   if (manifest.flags.removed) refusals.push('its member was removed');
-  return { base, log, refusals, notes };
+  const missingUpTo = missingUpToOf(manifest, log, from);
+  if (missingUpTo > 0) notes.push(`its state up to instance ${missingUpTo} is gone`);
+  return { base, log, entries: acceptedIn(log, missingUpTo), missingUpTo, refusals, notes };
 }
 
 async function promiseOf(disk: Disk, manifest: Manifest, refusals: string[]): Promise<StoredPromise | null> {

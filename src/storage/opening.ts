@@ -8,6 +8,7 @@
  */
 import type { Configuration, ConfigurationFrom } from '../core/consensus/configuration.ts';
 import type { Instance } from '../core/consensus/identity.ts';
+import type { AcceptedEntry } from '../core/consensus/message.ts';
 import { WitnessMemory } from '../core/consensus/witness-memory.ts';
 import type { Manifest, SnapshotEntry } from '../formats/manifest.ts';
 import { manifestOwner } from '../formats/manifest.ts';
@@ -91,11 +92,18 @@ export async function chooseStart(disk: Disk, { manifest, promise }: Known, snap
   const flush = expectedFlush(manifest, promise);
   const memory = rememberedBy(manifest);
   const log = await recoverLog(disk, owner, manifest.segments, { above, restateAbove, flush }, { memory });
-  // Also of a snapshot that an earlier start found to be bad.
-  const newest = Math.max(received, ...manifest.snapshots.map(({ instance }) => instance), 0);
-  const whole = from >= received && isComplete(log, from, newest);
-  const missingUpTo = Math.max(whole ? 0 : newest, lastUnaccounted(log, above)) as Instance;
-  return { snapshot, log, memory, bad, missingUpTo };
+  return { snapshot, log, memory, bad, missingUpTo: missingUpToOf(manifest, log, from) };
+}
+
+/**
+ * Up to where the state at `from` and the log above it (and above all that was received) lack what snapshots stood for; 0 for nothing. Also
+ * what one stood for that an earlier start found to be bad.
+ */
+export function missingUpToOf({ received, snapshots }: Manifest, log: RecoveredLog, from: number): Instance {
+  const receivedUpTo = received?.instance ?? 0;
+  const newest = Math.max(receivedUpTo, ...snapshots.map(({ instance }) => instance), 0);
+  const whole = from >= receivedUpTo && isComplete(log, from, newest);
+  return Math.max(whole ? 0 : newest, lastUnaccounted(log, Math.max(from, receivedUpTo))) as Instance;
 }
 
 function rememberedBy({ remembered }: Manifest): WitnessMemory {
@@ -121,13 +129,23 @@ async function verified(
  * when the one that was fetched in its place is of an earlier instance. 0 when there is none.
  */
 function lastUnaccounted(log: RecoveredLog, above: number): number {
-  for (let instance = log.chosenUpTo; instance > above; instance--) {
-    const known =
-      log.entries.has(instance) || log.bad.some((item) => item.instance <= instance && instance <= item.upTo);
-    if (!known) return instance;
+  let instance = log.chosenUpTo;
+  while (instance > above) {
+    const known = log.entries.has(instance)
+      ? { instance }
+      : log.bad.find((item) => item.instance <= instance && instance <= item.upTo);
+    if (known === undefined) return instance;
+    // What is bad may reach from the first instance of all to those of a later generation.
+    instance = known.instance - 1;
   }
   return 0;
 }
+
+/** Below what is missing only what the log calls chosen; above, everything. */
+export const acceptedIn = (log: RecoveredLog, missingUpTo: number): readonly AcceptedEntry[] =>
+  [...log.entries.values()]
+    .filter(({ instance }) => instance > missingUpTo || instance <= log.chosenUpTo)
+    .sort((a, b) => a.instance - b.instance);
 
 /** Whether the log alone leads from the state at `from` to the state at `to`. */
 function isComplete(log: RecoveredLog, from: number, to: number): boolean {

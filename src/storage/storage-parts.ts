@@ -24,7 +24,7 @@ import { inspect } from './formation.ts';
 import { beginGeneration } from './generation.ts';
 import { GroupCommit } from './group-commit.ts';
 import { describeUnknown } from './leftovers.ts';
-import { checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
+import { acceptedIn, checkAgreement, chooseStart, refuseWithoutCopies, type Start } from './opening.ts';
 import { PromiseCopies } from './promise-copies.ts';
 import { type LoadedSnapshot, SnapshotStore } from './snapshot-store.ts';
 import type { Damage } from './wal/recovery.ts';
@@ -137,7 +137,7 @@ export async function openParts(disk: Disk, options: StorageOptions): Promise<Op
     identity: { cell: manifest.cell, member: manifest.member },
     boot,
     promise: { ballot: promise.ballot, leaseMsMax: promise.leaseMsMax },
-    entries: entriesOf(start),
+    entries: acceptedIn(start.log, start.missingUpTo),
     chosenUpTo: chosenUpTo as Instance,
     bad: start.log.bad,
     missingUpTo: start.missingUpTo,
@@ -251,12 +251,6 @@ async function refuseUnknown(
   if (unknown.length > 0) throw new UnknownFilesError(await describeUnknown(disk, manifest, unknown));
   return [];
 }
-
-/** Below a bad snapshot only what the log calls chosen; above, everything. */
-const entriesOf = ({ log, missingUpTo }: Start): readonly AcceptedEntry[] =>
-  [...log.entries.values()]
-    .filter(({ instance }) => instance > missingUpTo || instance <= log.chosenUpTo)
-    .sort((a, b) => a.instance - b.instance);
 
 /** A snapshot found bad is not named as good again; it stays until the next one replaces it. */
 const takeOver = (manifest: Manifest, { bad }: Start): Manifest =>

@@ -85,6 +85,27 @@ describe('the state of a new generation', () => {
     expect(tailOf([n1, report('n2', 40)])).toEqual(['41 noop', '42 noop', '43 x']);
   });
 
+  it('ends before what is chosen and nobody has any more: what follows is no state that the cell was ever in', () => {
+    const later = [accepted(43, 5, 'later'), accepted(52, 5, 'last')];
+    const lost = { missingUpTo: 50, chosenUpTo: 0, entries: later };
+    expect(tailOf([report('n1', 0, lost), report('n2', 40, { entries: [accepted(41, 5, 'kept')] })])).toEqual([
+      '41 kept',
+    ]);
+    expect(tailOf([report('n1', 0, lost), report('n2', 50)])).toEqual(['51 noop', '52 last']);
+  });
+
+  it('does not begin with what was collected of a directory that has lost its state', () => {
+    const copy = (instance: number, more: Partial<RecoverReport> = {}) => ({
+      report: report('n1', instance, more),
+      state: { sha256: 'state', bytes: 5 },
+    });
+    const lost = copy(45, { missingUpTo: 50, chosenUpTo: 60 });
+    const offered = (collected: typeof lost) =>
+      decide({ to, reports: [report('n2', 40)], collected: [collected], witnessed: [], branch: null }).decision.offered;
+    expect(offered(copy(45))).toMatchObject({ sha256: 'state' });
+    expect(offered(lost)).toBeNull();
+  });
+
   it('is the same for the same reports, in whatever order they come', () => {
     const reports = [report('n1', 30), report('n2', 40), report('n3', 40)];
     expect(decided(reports).digest).toBe(decided([...reports].reverse()).digest);

@@ -44,7 +44,7 @@ export function candidatesOf({ to, reports, collected }: Known): readonly Candid
     return { label: report.member, report, source, holder: report.member, mayHaveBegun: false };
   });
   const copies = same.map(({ report, state }): Candidate => {
-    return { label: report.member, report, source: state, holder: null, mayHaveBegun: false };
+    return { label: report.member, report, source: hasState(report) ? state : null, holder: null, mayHaveBegun: false };
   });
   const known = [...standing, ...copies];
   return [...known, ...readyCandidates({ to, reports: sorted, collected }, known)];

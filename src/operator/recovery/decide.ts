@@ -201,7 +201,10 @@ const gaveUp = ({ mayHaveBegun, report }: Candidate, other: Candidate): boolean 
  */
 const tailInstancesMax = 100_000;
 
-/** PMS §2.2: what is known as chosen; else the value of the highest ballot; a no-op where nobody accepted anything. */
+/**
+ * PMS §2.2: what is known as chosen; else the value of the highest ballot; a no-op where nobody accepted anything. It ends before what is
+ * known to be chosen and nobody has any more: what follows would be applied to a state that never was.
+ */
 export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): GenerationDecision['tail'] {
   const best = new Map<number, { readonly entry: AcceptedDocument; readonly chosen: boolean }>();
   const { instance: applied } = base.applied;
@@ -216,10 +219,13 @@ export function tailOf(base: RecoverReport, kept: readonly RecoverReport[]): Gen
     }
   }
   const last = [...best.keys()].reduce((highest, it) => Math.max(highest, it), applied);
+  const chosenUpTo = Math.max(0, ...kept.map(({ missingUpTo = 0 }) => missingUpTo));
   const nothing = Buffer.from(encodeValue({ kind: 'noop' })).toString('base64');
   const tail: { instance: number; valueBase64: string }[] = [];
   for (let instance = applied + 1; instance <= last; instance++) {
-    tail.push({ instance, valueBase64: best.get(instance)?.entry.valueBase64 ?? nothing });
+    const known = best.get(instance)?.entry.valueBase64;
+    if (known === undefined && instance <= chosenUpTo) break;
+    tail.push({ instance, valueBase64: known ?? nothing });
   }
   return tail;
 }
