@@ -9,7 +9,7 @@ export default class Replay extends BaseCommand {
     prose`Begins with the oldest state that the directory has and applies all that is known as chosen after it, as a start would. Not a byte is changed, and no cell
 is asked. With two directories the first instance at which their logs or databases differ is shown.
 
-Exit code 0: done, and two directories are the same where they overlap. 4: they differ.`;
+Exit code 0: done, and two directories are the same where they overlap. 4: they differ. 28: a replica runs on one of them.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> ./n1 ./n2 --json',

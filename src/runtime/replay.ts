@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import type { Epoch } from '../core/consensus/identity.ts';
-import { OperatorError, UsageError } from '../errors/index.ts';
+import { DataDirectoryInUseError, OperatorError, UsageError } from '../errors/index.ts';
 import { chainBefore, chained } from '../formats/log-chain.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import { DiskError } from '../ports/disk.ts';
@@ -57,7 +57,7 @@ export interface ReplayOptions {
 }
 
 /**
- * @throws {VersionRefusedError} (exit 22) for data of a level that this program does not speak; {UsageError} (exit 2) for what is no data directory of a formed member, or whose log is not whole from its snapshot on.
+ * @throws {DataDirectoryInUseError} (exit 28) while a process has it. @throws {VersionRefusedError} (exit 22) for data of a level that this program does not speak; {UsageError} (exit 2) for what is no data directory of a formed member, or whose log is not whole from its snapshot on.
  */
 export async function replayDirectories(
   folders: readonly string[],
@@ -137,6 +137,8 @@ class Replay {
   static async open(directory: string, world: OfflineWorld, { makeApplication }: ReplayOptions): Promise<Replay> {
     try {
       const disk = await world.openReadOnly(directory);
+      // Its files go while they are read; whoever runs on it is asked instead.
+      if (await world.inUse(directory)) throw new DataDirectoryInUseError({ directory });
       const { manifest } = await inspect(disk);
       if (manifest === null || manifest.state !== 'formed') {
         throw new UsageError(`Folder ${directory} is not the data directory of a member.`, { facts: { directory } });

@@ -83,6 +83,13 @@ describe('verify checksums', () => {
       expect(fewer).toMatchObject({ code: 8, document: { ok: false, verdict: 'incomplete' } });
       expect(verdicts(fewer.document)[follower.name]).toBe('no-answer');
 
+      // Its files change while they are read.
+      const running = cell.others(follower)[0] as ReplicaChild;
+      expect(await cli(['replay', running.directory])).toMatchObject({
+        code: 28,
+        stderr: expect.stringContaining('in use'),
+      });
+
       // What their directories make of the log, without any cell.
       await cell.killAll();
       const [n1, n2] = cell.members.map(({ directory }) => directory) as [string, string];
