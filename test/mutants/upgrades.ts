@@ -4,7 +4,11 @@ import type { Mutant } from './mutant.ts';
 const rule = 'src/core/database/level-rule.ts';
 const service = 'src/runtime/upgrade-service.ts';
 const machine = 'src/operator/upgrade/machine.ts';
-const driver = 'test/operator/upgrade/upgrade.test.ts';
+const drivers = 'test/operator/upgrade/drivers.test.ts';
+const finalizing = 'test/operator/upgrade/finalize.test.ts';
+const restarts = 'test/operator/upgrade/restarts.test.ts';
+const running = 'test/operator/upgrade/run.test.ts';
+const waysBack = 'test/operator/upgrade/ways-back.test.ts';
 const routes = 'test/runtime/http/upgrade-routes.test.ts';
 const levelRule = 'test/core/database/level-rule.test.ts';
 const generation = 'test/runtime/next-generation.test.ts';
@@ -100,7 +104,7 @@ export const upgrades: readonly Mutant[] = [
         replace: 'if (present >= Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0))) return',
       },
     ],
-    killedBy: [driver],
+    killedBy: [finalizing],
     blind,
   },
   {
@@ -115,7 +119,7 @@ export const upgrades: readonly Mutant[] = [
         replace: 'if (present >= level) return',
       },
     ],
-    killedBy: [driver],
+    killedBy: [finalizing],
     blind,
   },
   {
@@ -131,7 +135,7 @@ export const upgrades: readonly Mutant[] = [
         replace: "if (astray?.name === '') {",
       },
     ],
-    killedBy: [driver],
+    killedBy: [waysBack],
     blind,
   },
   {
@@ -146,7 +150,7 @@ export const upgrades: readonly Mutant[] = [
         replace: '',
       },
     ],
-    killedBy: [driver],
+    killedBy: [finalizing],
     blind,
   },
   {
@@ -178,7 +182,7 @@ export const upgrades: readonly Mutant[] = [
         every: true,
       },
     ],
-    killedBy: [driver],
+    killedBy: [restarts],
     blind,
   },
   {
@@ -193,7 +197,7 @@ export const upgrades: readonly Mutant[] = [
         replace: 'await Promise.resolve();',
       },
     ],
-    killedBy: [driver],
+    killedBy: [drivers],
     blind,
   },
   {
@@ -208,7 +212,7 @@ export const upgrades: readonly Mutant[] = [
         replace: 'const member = left;',
       },
     ],
-    killedBy: [driver],
+    killedBy: [running],
     blind: { ...blind, simulator: 'its members keep their addresses' },
   },
   {
@@ -224,7 +228,7 @@ export const upgrades: readonly Mutant[] = [
           "    (finalRoles.has(status.role) ? doubt('it ends') : null) ??\n    judgeIdentity(progress, status, seen) ??",
       },
     ],
-    killedBy: [driver],
+    killedBy: [restarts],
     blind,
   },
   {
@@ -239,7 +243,7 @@ export const upgrades: readonly Mutant[] = [
         replace: 'await world.see(known.slice(known.length));',
       },
     ],
-    killedBy: [driver],
+    killedBy: [running],
     blind,
   },
   {
