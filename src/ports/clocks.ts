@@ -15,3 +15,6 @@ export interface ClockPort {
 export interface Timer {
   cancel(): void;
 }
+
+/** The time `ms` milliseconds after now, for {@link ClockPort.schedule}. */
+export const fromNow = (clocks: ClockPort, ms: number): MonotonicMs => (clocks.now().monotonicMs + ms) as MonotonicMs;

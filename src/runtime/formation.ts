@@ -12,7 +12,7 @@
  */
 import { DataDirectoryLostError, OperatorError } from '../errors/index.ts';
 import { commonLevel, firstLevel, isLevels, isSupported, type LevelRange, levelsText } from '../formats/levels.ts';
-import type { ClockPort } from '../ports/clocks.ts';
+import { type ClockPort, fromNow } from '../ports/clocks.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
 import type { Logger } from './logger.ts';
 
@@ -219,7 +219,7 @@ export class Formation {
 
   #pause(): Promise<void> {
     const { clocks } = this.#options;
-    const at = (clocks.now().monotonicMs + askAgainMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, askAgainMs);
     return new Promise((resolve) => void clocks.schedule(at, resolve));
   }
 }

@@ -5,8 +5,8 @@
  * others only when it is durable with its evidence; the first evidence stays.
  */
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
-import type { MonotonicMs, ReplicaId } from '../core/consensus/identity.ts';
-import type { Timer } from '../ports/clocks.ts';
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import { fromNow, type Timer } from '../ports/clocks.ts';
 import type { LogReplicaOptions } from './log-replica-options.ts';
 
 /** A frozen member says so again and again: who comes back later must hear it before anything else. */
@@ -97,7 +97,7 @@ export class Freezing {
     for (const peer of new Set(this.#host.members())) {
       if (peer !== self) network.send(peer, { kind: 'frozen', evidence });
     }
-    const at = (clocks.now().monotonicMs + tellFrozenEveryMs) as MonotonicMs;
+    const at = fromNow(clocks, tellFrozenEveryMs);
     this.#timer = clocks.schedule(at, () => this.#tellFrozen(evidence));
   }
 }

@@ -8,7 +8,7 @@
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { type KnownHistory, lostAtLeast } from '../formats/history-points.ts';
-import type { ClockPort, Timer } from '../ports/clocks.ts';
+import { type ClockPort, fromNow, type Timer } from '../ports/clocks.ts';
 import type { ReplicaService } from './http/service.ts';
 import type { History, Position, PositionMarks } from './position.ts';
 
@@ -125,7 +125,7 @@ export class MarkJudge {
   #lookAgain(): void {
     const { log, clocks } = this.#options;
     if (this.#timer !== null || this.#doubts.size === 0 || this.#looks++ > looksMax) return;
-    const at = (clocks.now().monotonicMs + lookAgainMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, lookAgainMs);
     this.#timer = clocks.schedule(at, () => {
       this.#timer = null;
       if (log.stopped) return;

@@ -5,23 +5,21 @@
  * was checked; a write that was proposed is answered by its result, or as unknown, never as refused (pitfall P41).
  */
 
-import { formatBallot } from '../core/consensus/ballot.ts';
 import { type Configuration, memberId } from '../core/consensus/configuration.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
-import type { Replica } from '../core/consensus/replica.ts';
 import type { Command, CommandResult, Revision, RevisionChanges } from '../core/database/command.ts';
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
-import type { CatchUpDocument } from '../formats/http-body.ts';
-import { type LevelRange, mayPropose } from '../formats/levels.ts';
-import type { OperatingDocument } from '../formats/operating-body.ts';
-import type { ClockPort, Timer } from '../ports/clocks.ts';
+import { mayPropose } from '../formats/levels.ts';
+import { type ClockPort, fromNow, type Timer } from '../ports/clocks.ts';
 import type { DatabaseApplication } from './database-application.ts';
 import type { DatabaseChecks } from './database-checks.ts';
 import { frozenDocument } from './frozen-document.ts';
+import { HandOver } from './hand-over.ts';
+import type { HostFacts } from './host-facts.ts';
 import type {
   BackupService,
   ReadState,
@@ -32,43 +30,22 @@ import type {
   UpgradeService,
   WriteOutcome,
 } from './http/service.ts';
+import { type KnownMaster, knownMaster } from './known-master.ts';
 import type { LogReplica, SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
-import { MemberDrains, noSuccessorText } from './member-drains.ts';
+import { MemberDrains } from './member-drains.ts';
 import type { MembershipService } from './membership/membership-service.ts';
 import { beingOpened, type OpenUpgrade, opens, openUpgradeOf } from './open-upgrade.ts';
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
+import { replicaStatus } from './replica-status.ts';
 import type { SelfCheck } from './self-check.ts';
 
 /** Between looks for sessions that are due. */
 const sessionSweepMs = 1_000;
 /** How many sessions one command ends. */
 const sessionsPerSweepMax = 1_000;
-/** How often a hand-over looks whether the successor serves, and for how long. */
-const transferPollMs = 5;
-const transferTimeoutMs = 5_000;
-
-/** What only the process around the replica can tell. */
-export interface HostFacts {
-  readonly version: string;
-  /** Levels that this program speaks. */
-  readonly levels: LevelRange;
-  readonly cell: { readonly id: string; readonly name: string; readonly generation: number };
-  readonly boot: { readonly number: number; readonly id: string };
-  uptimeMs(): number;
-  eventLoopLagMsP99(): number;
-  flushMs(): { readonly p50: number; readonly p99: number };
-  snapshotInstance(): number;
-  readOnly(): boolean;
-  /** The cell has this member no more. */
-  removed(): boolean;
-  peers(): readonly ReplicaId[];
-  warnings(): readonly string[];
-  /** What only a replica on a real machine can tell. */
-  operating?(): OperatingDocument;
-}
 
 export interface DatabaseServiceOptions {
   readonly self: ReplicaId;
@@ -94,6 +71,7 @@ export class DatabaseService implements ReplicaService {
   readonly #judge: MarkJudge;
   readonly #history = new MastershipHistory();
   readonly #drains: MemberDrains;
+  readonly #handOver: HandOver;
   #sweep: Timer | null = null;
   #sweeping = false;
   /** Mastership was just released here: requests wait for the successor's first word instead of being refused. */
@@ -117,6 +95,7 @@ export class DatabaseService implements ReplicaService {
       submit: (command, done) => this.submit(command, done),
       transfer: () => this.transfer(null, false),
     });
+    this.#handOver = new HandOver({ ...options, drains: this.#drains });
     this.#drains.follow();
     this.#scheduleSweep();
   }
@@ -194,15 +173,8 @@ export class DatabaseService implements ReplicaService {
     return Math.max(50, Math.round(this.#options.log.core.configuration.leaseMs / 2));
   }
 
-  #master(): { readonly id: ReplicaId; readonly name: string; readonly url: string } | null {
-    const { log, clocks } = this.#options;
-    const id = log.core.master(clocks.now());
-    if (id === null) return null;
-    for (const { configuration } of log.core.configurations) {
-      const member = configuration.members.find((candidate) => memberId(candidate) === id);
-      if (member !== undefined) return { id, name: member.name, url: member.url };
-    }
-    return null;
+  #master(): KnownMaster | null {
+    return knownMaster(this.#options.log.core, this.#options.clocks);
   }
 
   read(): ReadState {
@@ -286,7 +258,7 @@ export class DatabaseService implements ReplicaService {
 
   #scheduleSweep(): void {
     const { clocks } = this.#options;
-    this.#sweep = clocks.schedule(later(clocks, sessionSweepMs), () => this.#sweepSessions());
+    this.#sweep = clocks.schedule(fromNow(clocks, sessionSweepMs), () => this.#sweepSessions());
   }
 
   /** The master ends sessions that are due in cell time; `apply` checks once more that they are (pitfall P54). */
@@ -336,7 +308,7 @@ export class DatabaseService implements ReplicaService {
       waiter?.cancel();
       done(applied);
     };
-    const timer = clocks.schedule(later(clocks, timeoutMs), () => settle(false));
+    const timer = clocks.schedule(fromNow(clocks, timeoutMs), () => settle(false));
     let waiter: { cancel(): void } | null = null;
     waiter = log.whenApplied(instance, () => settle(true));
   }
@@ -364,47 +336,9 @@ export class DatabaseService implements ReplicaService {
     this.#history.began({ epoch, atWallMs, master: parseReplicaId(owner).name, cause });
   }
 
-  async transfer(to: string | null, dryRun: boolean): ReturnType<ReplicaService['transfer']> {
-    const { log, clocks, self } = this.#options;
-    const from = parseReplicaId(self).name;
-    const refuse = (code: string, message: string) => ({ kind: 'refused', code, message }) as const;
-    if (!log.isServing()) return refuse('PAXOS_NOT_MASTER', `${from} is not the master.`);
-    const target = to === null ? null : this.#memberByName(to);
-    if (to !== null && target === null) return refuse('PAXOS_MEMBER_UNKNOWN', `${to} is not a member of this cell.`);
-    if (target === self) return refuse('PAXOS_ALREADY_MASTER', `${from} is the master already.`);
-    if (to !== null && this.#drains.present().has(to)) {
-      return refuse('PAXOS_MEMBER_DRAINED', `${to} is drained: mastership is kept away from it.`);
-    }
-    const successor = target === null ? this.#drains.successor() : log.core.handOverCandidate(target, clocks.now());
-    if (successor === null) {
-      return refuse(
-        'PAXOS_NO_SUCCESSOR',
-        to === null ? noSuccessorText : `${to} is not caught up and answering; mastership stays.`,
-      );
-    }
-    const name = parseReplicaId(successor).name;
-    if (dryRun) return { kind: 'done', from, to: name, epoch: log.core.epoch };
-    log.handOver(successor);
-    return this.#transferred(from, successor);
-  }
-
-  async #transferred(from: string, successor: ReplicaId): ReturnType<ReplicaService['transfer']> {
-    const { log, clocks } = this.#options;
-    const name = parseReplicaId(successor).name;
-    const before = log.core.epoch;
-    const deadline = clocks.now().monotonicMs + transferTimeoutMs;
-    while (clocks.now().monotonicMs < deadline && !log.stopped) {
-      await new Promise<void>((resolve) => void clocks.schedule(later(clocks, transferPollMs), resolve));
-      const master = log.core.master(clocks.now());
-      if (master === successor && log.core.epoch > before)
-        return { kind: 'done', from, to: name, epoch: log.core.epoch };
-      if (log.core.epoch > before && master !== null) break;
-      if (log.isServing() && log.core.state === 'serving') break;
-    }
-    const present = this.#master()?.name;
-    const now = present === undefined ? 'nobody is known as master yet' : `${present} is master`;
-    const message = `${name} did not become master: ${now}, in epoch ${log.core.epoch}.`;
-    return { kind: 'refused', code: 'PAXOS_TRANSFER_FAILED', message };
+  /** See {@link HandOver.transfer}. */
+  transfer(...args: Parameters<ReplicaService['transfer']>): ReturnType<ReplicaService['transfer']> {
+    return this.#handOver.transfer(...args);
   }
 
   /** See {@link MemberDrains.change}. */
@@ -443,14 +377,6 @@ export class DatabaseService implements ReplicaService {
     ];
   }
 
-  #memberByName(name: string): ReplicaId | null {
-    for (const { configuration } of this.#options.log.core.configurations) {
-      const member = configuration.members.find((candidate) => candidate.name === name && candidate.role === 'voter');
-      if (member !== undefined) return memberId(member);
-    }
-    return null;
-  }
-
   // --- status -------------------------------------------------------------------------------------------------------
 
   /** Counts what one instance carried. */
@@ -466,124 +392,13 @@ export class DatabaseService implements ReplicaService {
   }
 
   status(): ReplicaStatus {
-    const { host, log, clocks, self, database } = this.#options;
-    const now = clocks.now();
-    const { name, incarnation } = parseReplicaId(self);
-    const { core } = log;
-    const master = this.#master();
-    const held = log.isServing();
-    const flush = host.flushMs();
-    const [, pending] = core.configurations;
-    return {
-      name,
-      cell: host.cell,
-      role: this.#role(held),
-      voting: core.isCountedOn && !log.stopped && !host.removed(),
-      incarnation,
-      boot: host.boot,
-      epoch: core.epoch,
-      ballot: formatBallot(core.ballot),
-      master: master === null ? null : { name: master.name, url: master.url },
-      lease: { held, remainingMs: Math.round(core.leaseRemainingMs(now)) },
-      instances: {
-        chosen: core.chosenUpTo,
-        applied: log.appliedUpTo,
-        firstRetained: core.firstRetained,
-        snapshot: host.snapshotInstance(),
-        missingUpTo: core.missingUpTo,
-      },
-      revision: database.revision,
-      entries: database.entries,
-      checksum: {
-        instance: log.appliedUpTo,
-        log: Buffer.from(log.logChain).toString('hex'),
-        database: database.checksumHex(),
-      },
-      version: host.version,
-      level: database.level,
-      levels: host.levels,
-      uptimeMs: Math.round(host.uptimeMs()),
-      members: core.configuration.members.map((member) => ({
-        name: member.name,
-        url: member.url,
-        role: member.role,
-        voting: member.role === 'voter',
-        incarnation: member.incarnation,
-      })),
-      membershipFrom: core.configurations[0]?.from ?? 0,
-      unheard: core.unheard(now).map((peer) => parseReplicaId(peer).name),
-      peers: host.peers().map((peer) => parseReplicaId(peer).name),
-      mastership: this.#history.summary(now.wallMs),
-      load: {
-        queuedWrites: log.queued,
-        eventLoopLagMsP99: host.eventLoopLagMsP99(),
-        flushMsP50: flush.p50,
-        flushMsP99: flush.p99,
-        itemsPerInstance: this.#instances === 0 ? 0 : Math.round((this.#items / this.#instances) * 100) / 100,
-      },
-      check: this.#options.selfCheck.status(),
-      readOnly: host.readOnly(),
-      catchUp: catchUpStatus(log.catchUp),
-      warnings: [...damageWarnings(core, master !== null), ...this.#removalWarnings(), ...host.warnings()],
-      ...host.operating?.(),
-      ...(this.#options.backups === undefined ? {} : { backups: this.#options.backups.document() }),
+    return replicaStatus({
+      ...this.#options,
+      mastership: this.#history,
       drains: this.#drains.documents(),
-      at: new Date(now.wallMs).toISOString(),
-      leaseMs: core.configuration.leaseMs,
-      pendingMembership:
-        pending === undefined
-          ? null
-          : { from: pending.from, members: pending.configuration.members.map((member) => member.name) },
-      upgrade: this.#options.upgrade?.open() ?? null,
-      frozen: frozenDocument(log.frozen),
-    };
+      itemsPerInstance: this.#instances === 0 ? 0 : this.#items / this.#instances,
+    });
   }
-
-  #removalWarnings(): readonly string[] {
-    const { log, host } = this.#options;
-    if (log.core.participation !== 'removed' || host.removed()) return [];
-    const names = log.core.configuration.members.map(({ name }) => name).join(', ');
-    return [`It was removed, and stays until a majority of ${names} has that on disk; it ends within ten seconds.`];
-  }
-
-  #role(serving: boolean): ReplicaStatus['role'] {
-    const { log } = this.#options;
-    const { core } = log;
-    if (this.#options.host.removed()) return 'removed';
-    if (core.participation !== 'voting') return core.participation;
-    // It is about to end, as it was told to: nothing that waiting does not mend, as it would be of one that has halted.
-    if (log.stopped) return 'replica';
-    if (serving || core.state === 'handing-over') return 'master';
-    return core.state === 'following' || core.state === 'serving' || core.state === 'boosting'
-      ? 'replica'
-      : 'candidate';
-  }
-}
-
-/** What of the log or the state is bad, in words: each of it ends by itself, once the others have given what is missing. */
-function damageWarnings({ bad, isWhole, lost, missingUpTo }: Replica, hasMaster: boolean): readonly string[] {
-  if (lost !== null) {
-    return [`Nobody can tell any more what was accepted at instance ${lost.instance}: this replica has halted.`];
-  }
-  const warnings: string[] = [];
-  const first = bad.find(({ upTo }) => upTo > missingUpTo);
-  if (first !== undefined) {
-    const more = bad.length > 1 || first.upTo > first.instance ? ' and later' : '';
-    warnings.push(
-      `Its log is damaged at instance ${first.instance}${more}; it keeps its vote and repairs it from the others.`,
-    );
-  }
-  if (missingUpTo > 0) warnings.push(missingText(missingUpTo, hasMaster));
-  else if (!isWhole) warnings.push('Its state is being completed from the other members: nothing older is served.');
-  return warnings;
-}
-
-function missingText(upTo: number, hasMaster: boolean): string {
-  const whoHasIt = hasMaster ? '' : ' Nobody is master: `paxosctl status` says whether any member has it.';
-  return (
-    `Its state is being completed from the other members: its snapshots are bad, and all up to instance ${upTo} ` +
-    `is missing. Nothing older is served.${whoHasIt}`
-  );
 }
 
 /** What everybody is told by a frozen replica, and `status` shows. */
@@ -592,9 +407,3 @@ function frozenAnswer(evidence: FreezeEvidence): { readonly code: ErrorCode; rea
   const frozen = frozenDocument(evidence);
   return { code, message: `The cell is frozen since ${frozen?.seenAt}: ${evidence.text}`, facts: { frozen } };
 }
-
-const catchUpStatus = (progress: LogReplica<unknown>['catchUp']): CatchUpDocument | null =>
-  progress === null ? null : { ...progress, from: parseReplicaId(progress.from).name };
-
-const later = (clocks: ClockPort, ms: number): ReturnType<ClockPort['now']>['monotonicMs'] =>
-  (clocks.now().monotonicMs + ms) as ReturnType<ClockPort['now']>['monotonicMs'];

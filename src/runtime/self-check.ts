@@ -6,11 +6,10 @@
  * asked for is on by default.
  */
 import type { ComparedDatabases, DatabaseEvidence } from '../core/consensus/database-comparison.ts';
-import type { MonotonicMs } from '../core/consensus/identity.ts';
 import { parseReplicaId } from '../core/consensus/identity.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { encodeCommand } from '../formats/command.ts';
-import type { ClockPort, Timer } from '../ports/clocks.ts';
+import { type ClockPort, fromNow, type Timer } from '../ports/clocks.ts';
 import { type ChecksumPoint, DatabaseChecks } from './database-checks.ts';
 import type { LogReplica } from './log-replica.ts';
 import type { Logger } from './logger.ts';
@@ -141,7 +140,7 @@ export class SelfCheck {
 
   #lookLater(): void {
     const { clocks, everyMs } = this.#options;
-    const at = (clocks.now().monotonicMs + Math.min(lookMsMax, everyMs / 4)) as MonotonicMs;
+    const at = fromNow(clocks, Math.min(lookMsMax, everyMs / 4));
     this.#timer = clocks.schedule(at, () => {
       if (this.#log === null || this.#log.stopped) return;
       this.#lookLater();

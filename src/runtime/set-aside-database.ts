@@ -5,8 +5,9 @@
  * gives the same again, from a snapshot of a member that holds the right one. Whether it is right then a check says, not this.
  */
 import type { DatabaseEvidence } from '../core/consensus/database-comparison.ts';
-import type { Instance, MonotonicMs, ReplicaId } from '../core/consensus/identity.ts';
+import type { Instance, ReplicaId } from '../core/consensus/identity.ts';
 import type { Value } from '../core/consensus/value.ts';
+import { fromNow } from '../ports/clocks.ts';
 import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
 import type { LogReplicaOptions } from './log-replica-options.ts';
 import type { LoadedSnapshot } from './log-storage.ts';
@@ -78,7 +79,7 @@ export class SetAsideDatabase {
     const { first, max } = rebuildRetryMs;
     const { clocks } = this.#options;
     const waitMs = this.#attempts === 0 ? 0 : Math.min(max, first * 2 ** (this.#attempts - 1));
-    const at = (clocks.now().monotonicMs + waitMs) as MonotonicMs;
+    const at = fromNow(clocks, waitMs);
     clocks.schedule(at, () => {
       if (!this.#host.stopped() && this.#host.isSetAside()) void this.#rebuild(evidence);
     });

@@ -5,13 +5,12 @@
  * Source: design §4 ("an optional witness"); docs/OPERATING.md says what the interval leaves open.
  */
 import { type BootHistory, contradiction, shortened } from '../core/consensus/boot-history.ts';
-import type { MonotonicMs } from '../core/consensus/identity.ts';
 import { replicaId } from '../core/consensus/identity.ts';
 import { DiskFullError, OperatorError, WitnessForeignError, WitnessUnusableError } from '../errors/index.ts';
 import { FormatError } from '../formats/bytes.ts';
 import type { Owner } from '../formats/checksum.ts';
 import type { WitnessFloor } from '../formats/witness-file.ts';
-import type { ClockPort, Timer } from '../ports/clocks.ts';
+import { type ClockPort, fromNow, type Timer } from '../ports/clocks.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { WitnessFile } from '../storage/witness-file.ts';
 import { describe } from './fencing.ts';
@@ -92,7 +91,7 @@ export class WitnessKeeper {
   #schedule(): void {
     if (this.#closed) return;
     const { clocks } = this.#parts;
-    this.#timer = clocks.schedule((clocks.now().monotonicMs + everyMs) as MonotonicMs, () => {
+    this.#timer = clocks.schedule(fromNow(clocks, everyMs), () => {
       this.#writing = this.#write().finally(() => this.#schedule());
     });
   }

@@ -7,11 +7,11 @@
  * is wrong costs a backup too many and never one too few.
  */
 import { memberId } from '../../core/consensus/configuration.ts';
-import type { MonotonicMs, ReplicaId } from '../../core/consensus/identity.ts';
+import type { ReplicaId } from '../../core/consensus/identity.ts';
 import type { CommandResult } from '../../core/database/command.ts';
 import type { SystemEntry } from '../../core/database/system-table.ts';
 import type { BackupScheduleDocument, SavedBackupDocument } from '../../formats/backup-body.ts';
-import type { ClockPort, Timer } from '../../ports/clocks.ts';
+import { type ClockPort, fromNow, type Timer } from '../../ports/clocks.ts';
 import type { ReplicaService, WriteOutcome } from '../http/service.ts';
 import type { LogReplica } from '../log-replica.ts';
 import type { Logger } from '../logger.ts';
@@ -75,7 +75,7 @@ export class BackupKeeper {
   start(): void {
     const { clocks } = this.#options;
     if (this.#closed) return;
-    this.#timer = clocks.schedule((clocks.now().monotonicMs + lookEveryMs) as MonotonicMs, () => {
+    this.#timer = clocks.schedule(fromNow(clocks, lookEveryMs), () => {
       this.start();
       this.look();
     });

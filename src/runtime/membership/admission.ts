@@ -5,7 +5,7 @@
  * matter: what is asked here is whether the log has admitted it. Nothing is stored before that.
  */
 import { DataDirectoryLostError } from '../../errors/index.ts';
-import type { ClockPort } from '../../ports/clocks.ts';
+import { type ClockPort, fromNow } from '../../ports/clocks.ts';
 import type { Logger } from '../logger.ts';
 import { type AdmissionDocument, isJoinAnswer, type JoinAnswer, type JoinQuestion } from './documents.ts';
 
@@ -113,7 +113,7 @@ export class Admission {
 
   #pause(): Promise<void> {
     const { clocks } = this.#options;
-    const at = (clocks.now().monotonicMs + askAgainMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, askAgainMs);
     return new Promise((resolve) => void clocks.schedule(at, resolve));
   }
 }

@@ -10,7 +10,7 @@ import { memberId } from '../../core/consensus/configuration.ts';
 import { parseReplicaId, type ReplicaId } from '../../core/consensus/identity.ts';
 import { MemberRemovedError } from '../../errors/index.ts';
 import type { Manifest } from '../../formats/manifest.ts';
-import type { ClockPort, Timer } from '../../ports/clocks.ts';
+import { type ClockPort, fromNow, type Timer } from '../../ports/clocks.ts';
 import type { Admission } from '../../ports/network.ts';
 import type { Logger } from '../logger.ts';
 import type { Acquaintance } from './documents.ts';
@@ -141,7 +141,7 @@ export class Belonging {
   /** It is out by its own log, and stays for those who do not know that yet; not for ever: they may be gone as well. */
   onLeft(): void {
     const { clocks } = this.#options;
-    const at = (clocks.now().monotonicMs + stayMsMax) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, stayMsMax);
     this.#staying = clocks.schedule(at, () => this.#end({ known: false }));
   }
 
@@ -176,7 +176,7 @@ export class Belonging {
   /** Who takes the place of an incarnation that voted asks for its vote until it has it. */
   #scheduleAskForVote(): void {
     const { clocks } = this.#options;
-    const at = (clocks.now().monotonicMs + askForVoteMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, askForVoteMs);
     this.#timer = clocks.schedule(at, () => {
       void this.#askForVote().finally(() => {
         if (this.#own !== null && !this.#removed) this.#scheduleAskForVote();

@@ -8,7 +8,7 @@ import { type Configuration, type Member, memberId } from '../../core/consensus/
 import type { Instance, ReplicaId } from '../../core/consensus/identity.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import { isSupported, levelsText } from '../../formats/levels.ts';
-import type { ClockPort } from '../../ports/clocks.ts';
+import { type ClockPort, fromNow } from '../../ports/clocks.ts';
 import type { LogReplica } from '../log-replica.ts';
 import type { Logger } from '../logger.ts';
 import type { OpenUpgrade } from '../open-upgrade.ts';
@@ -308,7 +308,7 @@ export class MembershipService {
 
   #pause(): Promise<void> {
     const { clocks } = this.#options;
-    const at = (clocks.now().monotonicMs + pollMs) as ReturnType<ClockPort['now']>['monotonicMs'];
+    const at = fromNow(clocks, pollMs);
     return new Promise((resolve) => void clocks.schedule(at, resolve));
   }
 }

@@ -10,7 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Member, memberId } from '../../core/consensus/configuration.ts';
 import { parseReplicaId, type ReplicaId } from '../../core/consensus/identity.ts';
 import type { Manifest } from '../../formats/manifest.ts';
-import type { ClockPort } from '../../ports/clocks.ts';
+import { type ClockPort, fromNow } from '../../ports/clocks.ts';
 import type { World } from '../../ports/world.ts';
 import {
   type Acquaintance,
@@ -134,7 +134,7 @@ export class PeerDesk {
   #isInTime(work: Promise<void>): Promise<boolean> {
     const { clocks } = this.#options;
     return new Promise((resolve) => {
-      const at = (clocks.now().monotonicMs + flushMsMax) as ReturnType<ClockPort['now']>['monotonicMs'];
+      const at = fromNow(clocks, flushMsMax);
       const timer = clocks.schedule(at, () => resolve(false));
       work
         .then(
