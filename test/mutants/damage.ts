@@ -171,8 +171,8 @@ export const damage: readonly Mutant[] = [
     edits: [
       {
         file: storage('opening'),
-        find: 'Math.max(whole ? 0 : newest, lastUnaccounted(log, above))',
-        replace: '0 * Math.max(whole ? 0 : newest, lastUnaccounted(log, above))',
+        find: 'Math.max(whole ? 0 : newest, lastUnaccounted(',
+        replace: '0 * Math.max(whole ? 0 : newest, lastUnaccounted(',
       },
     ],
     killedBy: [snapshots],
