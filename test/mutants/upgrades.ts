@@ -3,7 +3,9 @@ import type { Mutant } from './mutant.ts';
 
 const rule = 'src/core/database/level-rule.ts';
 const service = 'src/runtime/upgrade-service.ts';
-const machine = 'src/operator/upgrade/machine.ts';
+const forward = 'src/operator/upgrade/forward.ts';
+const back = 'src/operator/upgrade/back.ts';
+const finalize = 'src/operator/upgrade/finalize.ts';
 const drivers = 'test/operator/upgrade/drivers.test.ts';
 const finalizing = 'test/operator/upgrade/finalize.test.ts';
 const restarts = 'test/operator/upgrade/restarts.test.ts';
@@ -99,7 +101,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'A member that went back meanwhile makes the upgrade final without its level, with an exit status of 0.',
     edits: [
       {
-        file: machine,
+        file: finalize,
         find: 'if (isRaised(attempt, present)) return',
         replace: 'if (present >= Math.min(...seen.members.map(({ status }) => status?.levels?.max ?? 0))) return',
       },
@@ -114,7 +116,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'An upgrade is final while a member runs the version from before, and nothing is open that would tell.',
     edits: [
       {
-        file: machine,
+        file: finalize,
         find: 'if (isRaised(attempt, present)) return',
         replace: 'if (present >= level) return',
       },
@@ -130,7 +132,7 @@ export const upgrades: readonly Mutant[] = [
       'A member that was started with the target again stays there; the abort calls it clean, and the next upgrade is refused.',
     edits: [
       {
-        file: machine,
+        file: back,
         find: 'if (astray !== undefined) {',
         replace: "if (astray?.name === '') {",
       },
@@ -176,7 +178,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'A member that went back meanwhile is called upgraded, and finalizing waits for what nobody does.',
     edits: [
       {
-        file: machine,
+        file: forward,
         find: 'if (strayed !== undefined) return again(now, attempt, strayed);',
         replace: 'void strayed;',
         every: true,
@@ -207,7 +209,7 @@ export const upgrades: readonly Mutant[] = [
     wrong: 'A member that was let in again at another one keeps the upgrade open for ever.',
     edits: [
       {
-        file: machine,
+        file: finalize,
         find: 'const member = { ...left, ...presentOf(seen, left.name) };',
         replace: 'const member = left;',
       },

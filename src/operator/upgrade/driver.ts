@@ -6,9 +6,10 @@
 import { OperatorError, RefusedError } from '../../errors/index.ts';
 import { HeldClaim, type JournalState, journalOf } from './claim.ts';
 import { type Attempt, type Claim, type Step, withMember, withStep } from './journal.ts';
-import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
+import { decide } from './machine.ts';
 import { foreignResidue } from './scan-all.ts';
 import { seenMember } from './seen.ts';
+import { type Action, newSession, type Options, type Session } from './situation.ts';
 import { type Compared, leavesUnknown, type RestartRequest, type UpgradeWorld } from './world.ts';
 
 const pollMs = 200;

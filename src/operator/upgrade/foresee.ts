@@ -4,9 +4,10 @@
  */
 import { compared } from './driver.ts';
 import type { Attempt } from './journal.ts';
-import { type Action, decide, newSession, type Options, type Session } from './machine.ts';
+import { decide } from './machine.ts';
 import { foreignResidue } from './scan-all.ts';
 import { seenMember } from './seen.ts';
+import { type Action, newSession, type Options, type Session } from './situation.ts';
 import type { UpgradeWorld } from './world.ts';
 
 const pollMs = 200;

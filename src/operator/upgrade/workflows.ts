@@ -5,11 +5,11 @@ import { drivenBy, hasLapsed, type JournalState, journalOf, untilLapsed } from '
 import { type Driven, type DriverEvents, drive } from './driver.ts';
 import { type Foreseen, foresee } from './foresee.ts';
 import { type Attempt, endStates, isRaised, type MemberProgress, nextCommands, withStep } from './journal.ts';
-import type { Goal, Options } from './machine.ts';
 import { progressOf, uncleared } from './membership.ts';
 import { type Finding, findingText, preflight, residue } from './preflight.ts';
 import { scanAll } from './scan-all.ts';
 import { type Seen, seenMember, spokenByAll, unwell } from './seen.ts';
+import type { Goal, Options } from './situation.ts';
 import { leavesUnknown, type UpgradeWorld } from './world.ts';
 
 export interface Plan {
