@@ -31,16 +31,25 @@ export async function comparisonOf(
   moved: string | null,
   logger: Logger,
 ): Promise<ComparisonRule> {
-  const { copied, previousBoot, boot } = storage.recovered;
-  if (!copied) return 'majority';
-  if (moved !== null && moved === previousBoot) {
+  const { copied, endLost, previousBoot, boot } = storage.recovered;
+  const inPlace = moved !== null && moved === previousBoot;
+  if (copied && !inPlace) {
+    logger.warn({ boot: boot.id }, copiedText(boot.id));
+    return 'all';
+  }
+  if (copied) {
     await storage.adopt();
     logger.warn({ boot: moved }, 'the data directory was moved, says the operator');
-    return 'majority';
   }
-  logger.warn({ boot: boot.id }, copiedText(boot.id));
-  return 'all';
+  if (!endLost) return 'majority';
+  logger.warn({}, endLostText);
+  return 'voters';
 }
+
+/** What an operator is told of a log without its end. */
+export const endLostText =
+  'The end of the log is lost, and nothing on this disk tells whether a promise is lost with it. It votes once all other voters ' +
+  'have confirmed that they remember no newer one; one that is gone for good is replaced first (paxosctl members replace).';
 
 /** What an operator is told of a copied directory. */
 export const copiedText = (boot: string): string =>

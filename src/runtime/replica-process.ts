@@ -21,7 +21,7 @@ import { HttpFront } from './http/server.ts';
 import type { Logger } from './logger.ts';
 import { MachineFacts } from './machine-facts.ts';
 import { type JoinedMember, Member, type MemberOptions, snapshotLogBytesDefault } from './member.ts';
-import { copiedText } from './member-fence.ts';
+import { copiedText, endLostText } from './member-fence.ts';
 import { endsIncarnation } from './membership/entrance.ts';
 import { OperatingFacts } from './operating-facts.ts';
 import { Recovery } from './recovery.ts';
@@ -350,12 +350,13 @@ class ReplicaProcess {
     const joined = this.#member.joined;
     if (joined === null) return [];
     const { fencing, log, storage, witness } = joined;
-    const { copied, boot } = storage.recovered;
+    const { copied, endLost, boot } = storage.recovered;
     const warnings = [...fencing.refused].map(([member, why]) => `${member} runs on an old disk: ${why}`);
     if (log.core.participation === 'checking') {
       const names = log.core.waitsFor.map((id) => parseReplicaId(id).name).join(', ');
       warnings.push(`It does not vote yet: it compares its disk with ${names === '' ? 'others' : names}.`);
       if (copied) warnings.push(copiedText(boot.id));
+      else if (endLost) warnings.push(endLostText);
     }
     if (witness?.trouble != null) warnings.push(`The witness cannot be written: ${witness.trouble}.`);
     return warnings;

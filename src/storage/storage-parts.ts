@@ -5,7 +5,7 @@
  * Source: PML §4, §5.1; design §4. Keeps: nothing is changed before all refusals; what was recovered, and the new boot, are
  * durable before anything is handed out.
  */
-import type { BadItem } from '../core/consensus/bad-item.ts';
+import { type BadItem, endless } from '../core/consensus/bad-item.ts';
 import { shortened } from '../core/consensus/boot-history.ts';
 import type { PromiseRecord } from '../core/consensus/effect.ts';
 import type { Instance } from '../core/consensus/identity.ts';
@@ -73,6 +73,8 @@ export interface Recovered {
   /** Up to here a bad snapshot stood for the state, and nothing here can take its place; 0 for nothing. */
   readonly missingUpTo: Instance;
   readonly damage: readonly Damage[];
+  /** Nobody can tell up to where the log went, and nothing here whether the promise is the newest. */
+  readonly endLost: boolean;
   readonly snapshot: LoadedSnapshot | null;
   readonly flushNumber: number;
   /** The files were copied since formation: not to be trusted with a vote without being asked for. */
@@ -142,6 +144,7 @@ export async function openParts(disk: Disk, options: StorageOptions): Promise<Op
     bad: start.log.bad,
     missingUpTo: start.missingUpTo,
     damage: start.log.damage,
+    endLost: start.log.bad.some(({ upTo }) => upTo === endless),
     snapshot: start.snapshot,
     flushNumber: flush,
     copied: directory.copied,

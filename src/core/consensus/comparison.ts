@@ -12,8 +12,13 @@ import { memberId } from './configuration.ts';
 import type { ReplicaId } from './identity.ts';
 import { isQuorum, voters } from './quorum.ts';
 
-/** Of a directory that was copied, nobody vouches but all other members together. */
-export type ComparisonRule = 'majority' | 'all';
+/**
+ * - `majority`: of the voters, and the others had their time
+ * - `voters`: all others. The end of its log is lost, and with it perhaps what says that its promise is an old one: only the candidate
+ *   that was given the newest promise may remember it
+ * - `all`: every other member. Of a directory that was copied, nobody else vouches
+ */
+export type ComparisonRule = 'majority' | 'voters' | 'all';
 
 export class Comparison {
   readonly #self: ReplicaId;
@@ -41,6 +46,7 @@ export class Comparison {
   isEnough(configurations: readonly ConfigurationFrom[], nowMs: number): boolean {
     return configurations.every(({ configuration }, i) => {
       if (this.#rule === 'all') return this.#vouchedByAll(configuration);
+      if (this.#rule === 'voters') return this.#missing(configuration).length === 0;
       if (!isQuorum(configuration, this.#compared)) return false;
       return i > 0 || nowMs >= this.untilMs(configuration) || this.#missing(configuration).length === 0;
     });
@@ -58,6 +64,7 @@ export class Comparison {
 
   /** Whom it still waits for, for people. */
   waitsFor(present: Configuration): readonly ReplicaId[] {
+    if (this.#rule === 'voters') return this.#missing(present);
     return present.members.map(memberId).filter((id) => id !== this.#self && !this.#compared.has(id));
   }
 }

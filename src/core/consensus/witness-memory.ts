@@ -64,7 +64,9 @@ export class WitnessMemory {
     const known = this.of(member);
     for (const [i, history] of known.entries()) {
       if (newestBoot(history).number !== boot) continue;
-      if (history.flush < flush) this.#set(member, replaced(known, i, { boots: history.boots, flush, promiseFlush }));
+      if (history.flush >= flush) return;
+      const further = { flush, promiseFlush: Math.max(history.promiseFlush, promiseFlush) };
+      this.#set(member, replaced(known, i, { boots: history.boots, ...further }));
       return;
     }
   }

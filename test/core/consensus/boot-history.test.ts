@@ -55,6 +55,8 @@ describe('witnesses', () => {
     memory.advance(id('a'), 2, { flush: 70, promiseFlush: 66 });
     memory.advance(id('a'), 2, { flush: 65, promiseFlush: 55 });
     expect(memory.of(id('a'))).toMatchObject([{ flush: 70, promiseFlush: 66 }]);
+    memory.advance(id('a'), 2, { flush: 75, promiseFlush: 0 });
+    expect(memory.of(id('a'))).toMatchObject([{ flush: 75, promiseFlush: 66 }]);
   });
 
   it('forget nothing: a member of two pasts stays one', () => {

@@ -137,6 +137,18 @@ describe('a member that has started', () => {
     expect(c.core.participation).toBe('voting');
   });
 
+  it('whose log has lost its end waits for all other voters, however long that takes, and for nobody else', () => {
+    const c = restarted('voters', [...five, memberNamed('l', 'learner')]);
+    for (const other of ['a', 'b', 'd', 'l']) compared(c, other);
+    c.wait(1000 * leaseMs);
+    askedForEverything(c);
+    expect(c.core.participation).toBe('checking');
+    expect(votes(c)).toEqual([]);
+    expect(c.core.waitsFor).toEqual([id('e')]);
+    compared(c, 'e');
+    expect(c.core.participation).toBe('voting');
+  });
+
   it('alone in its cell asks nobody', () => {
     expect(restarted('majority', ['c']).core.participation).toBe('voting');
   });
