@@ -184,7 +184,7 @@ export class SimulatedCell {
     this.#atlas = operated
       ? new FaultAtlas(
           () => this.#crew?.tolerance() ?? 0,
-          (name) => this.#crew?.isVoter(name) ?? true,
+          (name) => this.#crew?.hasVote(name) ?? true,
         )
       : new FaultAtlas(Math.ceil(formation.members.length / 2) - 1);
     const first = formation.members.map(({ name }) => name);

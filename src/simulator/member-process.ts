@@ -260,9 +260,10 @@ export class MemberProcess {
 
   #connect(options: NetworkOptions): HostedPort {
     const { network, process, twin } = this.#options;
-    const { boot, generation, otherGeneration, programVersion, admit, flushNumber, testimony, self } = options;
+    const { boot, generation, otherGeneration, programVersion, admit, testimony, self } = options;
+    const { flushNumber, promiseFlush } = options;
     const port = network.port(self, {
-      ...{ boot, generation, programVersion, flushNumber, testimony },
+      ...{ boot, generation, programVersion, flushNumber, promiseFlush, testimony },
       ...(otherGeneration === undefined ? {} : { otherGeneration }),
       ...(twin === undefined ? {} : { twin }),
       // A process that is gone admits nobody; the network notices later.

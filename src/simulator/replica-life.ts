@@ -20,7 +20,7 @@ import { type CheckedFiles, checkAndRepair } from '../runtime/file-repair.ts';
 import { LogReplica } from '../runtime/log-replica.ts';
 import type { LogStorage, SnapshotReceiver } from '../runtime/log-storage.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { fenceOf } from '../runtime/member-fence.ts';
+import { comparisonOf, fenceOf } from '../runtime/member-fence.ts';
 import { recoveredState } from '../runtime/recovered-state.ts';
 import { DatabaseService } from '../runtime/replica-service.ts';
 import { SelfCheck } from '../runtime/self-check.ts';
@@ -112,6 +112,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     wallMs: () => process.now().wallMs,
   });
   const { recovered } = storage;
+  const compare = await comparisonOf(storage, null, logger);
   const { snapshot } = recovered;
   options.onRecovered();
   observer.recovered(observed, {
@@ -141,7 +142,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     storage,
     clocks: process,
     logger,
-    rule: 'majority',
+    rule: compare,
     log: () => log,
     connected: () => [],
     onRolledBack: (evidence) =>
@@ -162,7 +163,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     limits: profile.limits,
     snapshotLogBytes: profile.snapshotLogBytes,
     snapshot,
-    recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation), compare: 'majority' }),
+    recovered: recoveredState({ ...recovered, formation: formationHandle(options.formation), compare }),
     onFatal: options.onFatal,
     initial: snapshot === null ? initialSnapshot(database, formationHandle(options.formation)) : null,
     quarantined: recovered.manifest.flags.quarantined,

@@ -18,6 +18,8 @@ export class FaultAtlas {
   readonly #isVoter: (member: string) => boolean;
   /** Another incarnation has begun there. */
   readonly #renewed = new Set<string>();
+  /** Members that have forgotten a promise, and whether somebody else has it durably. */
+  readonly #forgotten = new Map<string, () => boolean>();
 
   constructor(most: number | (() => number), isVoter: (member: string) => boolean = () => true) {
     this.#most = typeof most === 'number' ? () => most : most;
@@ -30,6 +32,7 @@ export class FaultAtlas {
    * had it.
    */
   allows(member: string): boolean {
+    if (this.#forgotten.get(member)?.() === false) return false;
     if (!this.#isVoter(member) && !this.#renewed.has(member)) return this.#damaged.has(member);
     const others = [...this.#damaged.keys()].filter((name) => name !== member && this.#isVoter(name)).length;
     return others < this.#most();
@@ -43,8 +46,17 @@ export class FaultAtlas {
     else kinds.push(kind);
   }
 
+  /**
+   * The files of its promise are older ones. Its log shows that as long as it has its end; without that only others can, so no more
+   * is done to this disk before one of them has it on its own.
+   */
+  forgotPromise(member: string, isRemembered: () => boolean): void {
+    this.#forgotten.set(member, isRemembered);
+  }
+
   /** Another disk is there, and the member is not back yet, because of `kind`. */
   renewed(member: string, kind: FaultKind): void {
+    this.#forgotten.delete(member);
     this.#damaged.set(member, [kind]);
     this.#beyondItems.add(member);
     this.#renewed.add(member);

@@ -1,7 +1,7 @@
 /**
  * Bytes on a disk that are not what was written there: at rest, by accident, one item at a time.
  *
- * Source: pitfalls §2, D3 to D5, D11, D12, D14, D15 (single files), D17. Only copies of which a good majority is left (the atlas).
+ * Source: pitfalls §2, D3 to D5, D11, D12, D14, D17. Only copies of which a good majority is left (the atlas).
  * Log records and snapshots are repaired from the others; of anything else a replica comes back with everything, or ends with a
  * named error.
  */
@@ -20,13 +20,12 @@ import {
   lastShare,
   removeFile,
   resize,
-  restoreFile,
   type WrongSize,
 } from './damage.ts';
 import type { Crash, FaultWorld } from './world.ts';
 import { fault } from './world.ts';
 
-type Victim = {
+export type Victim = {
   readonly member: string;
   readonly how: Crash;
   readonly downMs: number;
@@ -256,35 +255,6 @@ export const damageFaults = {
       }),
   }),
 
-  /** One copy is of an earlier day, and good: the higher one counts. */
-  'promise-copies-disagree': fault({
-    draw: (world, random) => {
-      const victim = drawVictim(world, random, false);
-      const role = random.pick(['promise-a', 'promise-b'] as const);
-      return victim && { ...victim, role, ageMs: world.leases(random, 2, 100) };
-    },
-    strike: (world, { role, ageMs, ...victim }, random) =>
-      rollBack(world, victim, { kind: 'promise-copies-disagree', random, names: [role], ageMs }),
-  }),
-
-  'promises-rolled-back': fault({
-    draw: (world, random) => {
-      const victim = drawVictim(world, random, false);
-      return victim && { ...victim, ageMs: world.leases(random, 2, 100) };
-    },
-    strike: (world, { ageMs, ...victim }, random) =>
-      rollBack(world, victim, { kind: 'promises-rolled-back', random, names: ['promise-a', 'promise-b'], ageMs }),
-  }),
-
-  'manifest-rolled-back': fault({
-    draw: (world, random) => {
-      const victim = drawVictim(world, random, false);
-      return victim && { ...victim, ageMs: world.leases(random, 2, 100) };
-    },
-    strike: (world, { ageMs, ...victim }, random) =>
-      rollBack(world, victim, { kind: 'manifest-rolled-back', random, names: ['MANIFEST'], ageMs }),
-  }),
-
   /** The one before it and the log since then are there, whatever was cut (I19), so nothing may be missing. */
   'newest-snapshot-bad': fault({
     draw: (world, random) => {
@@ -338,33 +308,4 @@ function replaceableSnapshot({ disk }: Machine): string | null {
   const [newest, older] = snapshots.filter(({ verified }) => verified);
   if (newest === undefined || older === undefined) return null;
   return received !== null && older.instance < received.instance ? null : newest.file;
-}
-
-/** Files go back to what they held `ageMs` before, all others stay as they are. */
-function rollBack(
-  world: FaultWorld,
-  victim: Victim,
-  {
-    kind,
-    random,
-    names,
-    ageMs,
-  }: { readonly kind: FaultKind; readonly random: Random; readonly names: readonly string[]; readonly ageMs: number },
-): boolean {
-  const machine = world.machine(victim.member);
-  if (machine === undefined || machine.halted !== null || world.atlas.isDamaged(victim.member)) return false;
-  const old = names.map((name) => {
-    const node = machine.disk.image.names.get(name);
-    return node === undefined || node === 'folder' ? null : { name, bytes: bytesOf(node) };
-  });
-  world.later(ageMs, () => {
-    if (world.atlas.isDamaged(victim.member)) return;
-    const act = (): string | null => {
-      const changed = old.map((file) => file !== null && restoreFile(machine.disk, file.name, file.bytes));
-      return changed.includes(true) ? names.join('+') : null;
-    };
-    if (strikeDisk(world, victim, { kind, random, act })) world.count(kind);
-  });
-  // Counted when it comes about.
-  return false;
 }

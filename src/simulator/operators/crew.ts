@@ -108,6 +108,15 @@ export class Crew {
     return this.#configuration.members.some((member) => member.name === name && member.role === 'voter');
   }
 
+  /** Also of who has left: the vote counts until as many as decide know the change. */
+  hasVote(name: string): boolean {
+    const [before, present] = this.#options.observer.lastConfigurations;
+    if (this.isVoter(name)) return true;
+    return (
+      !this.#isSettled(present) && before.configuration.members.some((it) => it.name === name && it.role === 'voter')
+    );
+  }
+
   isMember(name: string): boolean {
     return this.#configuration.members.some((member) => member.name === name);
   }
