@@ -43,7 +43,8 @@ export const fence: readonly Mutant[] = [
     id: 'P22-lost-end-asks-a-majority',
     pitfalls: ['P22', 'P19'],
     title: 'a member whose log has lost its end compares with a majority, as any other',
-    wrong: 'Its promise was put back as well, and the candidate that has the newest one is not asked: it votes against its word.',
+    wrong:
+      'Its promise was put back as well, and the candidate that has the newest one is not asked: it votes against its word.',
     edits: [{ file: 'src/runtime/member-fence.ts', find: "return 'voters';", replace: "return 'majority';" }],
     killedBy: ['test/runtime/lost-end.test.ts'],
   },
