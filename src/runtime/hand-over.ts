@@ -17,6 +17,29 @@ import { type MemberDrains, noSuccessorText } from './member-drains.ts';
 const pollMs = 5;
 const timeoutMs = 5_000;
 
+/** A master that ends lets go first; resolves when the successor was heard as master, or the time is over. Nothing happens elsewhere. */
+export async function letGo(
+  log: Pick<LogReplica<unknown>, 'core' | 'handOver' | 'isServing' | 'self' | 'stopped'>,
+  {
+    clocks,
+    timeoutMs: forMs,
+    to,
+  }: { readonly clocks: ClockPort; readonly timeoutMs: number; readonly to: ReplicaId | null },
+): Promise<void> {
+  if (!log.isServing() || log.core.handOverCandidate(null, clocks.now()) === null) return;
+  log.handOver(to);
+  const deadline = clocks.now().monotonicMs + forMs;
+  // Not only until it has let go: whoever still sends requests here, or is sent here by a replica that has not heard of
+  // the successor yet, can only be told where to go by a member that has.
+  const succeeded = (): boolean => {
+    const master = log.core.master(clocks.now());
+    return log.core.state === 'following' && master !== null && master !== log.self;
+  };
+  while (!succeeded() && clocks.now().monotonicMs < deadline && !log.stopped) {
+    await new Promise<void>((resolve) => void clocks.schedule(fromNow(clocks, pollMs), resolve));
+  }
+}
+
 export interface HandOverOptions {
   readonly self: ReplicaId;
   readonly log: LogReplica<CommandResult>;

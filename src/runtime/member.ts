@@ -1,133 +1,43 @@
-/**
- * One member of a cell, whatever application stands on its log: opens or forms the data directory, opens the storage,
- * connects to the others and starts the log.
- *
- * Source: contract §1 (`node start`); design §3-4; PML Figure 1: the log layer serves any application. Every refusal is an
- * `OperatorError` with the exit code of the contract, thrown before anything was changed.
- */
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { CellTimeMs, Epoch, Instance, ReplicaId } from '../core/consensus/identity.ts';
-import { instance, replicaId } from '../core/consensus/identity.ts';
-import type { SnapshotHandle } from '../core/consensus/input.ts';
-import type { Limits } from '../core/consensus/limits.ts';
+import type { ReplicaId } from '../core/consensus/identity.ts';
+import { replicaId } from '../core/consensus/identity.ts';
 import { Random } from '../core/random.ts';
-import {
-  DataDirectoryForeignError,
-  DataDirectoryLostError,
-  DataRolledBackError,
-  GenerationOverError,
-  MemberRemovedError,
-  OperatorError,
-} from '../errors/index.ts';
-import { type LevelRange, supportedLevels } from '../formats/levels.ts';
+import { DataRolledBackError, GenerationOverError, OperatorError } from '../errors/index.ts';
+import { supportedLevels } from '../formats/levels.ts';
 import type { Manifest } from '../formats/manifest.ts';
 import type { Admission, PeerHello } from '../ports/network.ts';
-import type { HostedNetwork, OpenDirectory, World } from '../ports/world.ts';
+import type { OpenDirectory, World } from '../ports/world.ts';
 import { quarantine } from '../storage/data-directory.ts';
 import type { Inspection } from '../storage/formation.ts';
 import { isFenced } from '../storage/generation.ts';
 import { ReplicaStorage } from '../storage/replica-storage.ts';
 import type { LogApplication } from './application.ts';
-import { backupPath } from './backups/backup-question.ts';
 import { initialSnapshot } from './database-rebuild.ts';
 import { toOperatorError } from './directory-errors.ts';
-import type { Fencing } from './fencing.ts';
-import {
-  Formation,
-  type FormationDocument,
-  type FormationView,
-  isFormationView,
-  type ListedMember,
-  levelOfDocument,
-} from './formation.ts';
-import { LogReplica, type LogReplicaOptions } from './log-replica.ts';
-import type { LogStorage } from './log-storage.ts';
+import { refuseForeign, refuseOtherCell, refuseRemoved } from './foreign-directory.ts';
+import { Formation, type FormationView } from './formation.ts';
+import { documentOf, formationHandle, formationOf, formedView } from './formation-documents.ts';
+import { letGo } from './hand-over.ts';
+import { LogReplica } from './log-replica.ts';
 import type { Logger } from './logger.ts';
 import { beginWitness, comparisonOf, fenceOf } from './member-fence.ts';
+import { forwarded, type JoinedMember, type MemberHooks, type MemberOptions } from './member-options.ts';
+import { MemberQuestions, peerSecret } from './member-questions.ts';
 import { Belonging } from './membership/belonging.ts';
 import type { Acquaintance, IdentityDocument } from './membership/documents.ts';
 import { Entrance, endsIncarnation } from './membership/entrance.ts';
 import { MembershipService } from './membership/membership-service.ts';
 import { type DeskMember, PeerDesk } from './membership/peer-desk.ts';
 import { PeerQuestions } from './membership/peer-questions.ts';
-import type { OpenUpgrade } from './open-upgrade.ts';
 import { recoveredState } from './recovered-state.ts';
 import type { GenerationView } from './recovery.ts';
 import { refuseLevel, rehearse } from './rehearsal.ts';
 import { logStorage, restoreFrom } from './storage-adapter.ts';
-import type { WitnessKeeper } from './witness-keeper.ts';
 
-const formationPath = '/peer/v1/formation';
-const generationPath = '/peer/v1/generation';
 /** A snapshot is taken when the log since the last one is so long. */
 export const snapshotLogBytesDefault = 64 * 1024 * 1024;
-/** PML §5.2 gives no figure; shorter leases lapse under garbage collection on busy machines. */
-const cellDefaults = { alpha: 32, leaseMs: 500, driftPpm: 10_000 };
-
-export interface MemberOptions {
-  readonly name: string;
-  readonly dataDir: string;
-  /** Listed members, this one included. Obeyed once, when the cell is formed. */
-  readonly cell: readonly ListedMember[];
-  readonly cellName: string;
-  readonly expectCell: string | null;
-  /** Proves membership beyond loopback; null on loopback. */
-  readonly secret: Uint8Array | null;
-  readonly quarantineLeftovers: boolean;
-  /** Where members of the cell are that is to admit this replica; `cell` is empty then. */
-  readonly join?: readonly string[];
-  /** The boot of the directory that an operator has moved here. */
-  readonly moved?: string;
-  /** Where a witness is kept, on other storage than the data directory. */
-  readonly witness?: string;
-  /** A lost, older or damaged disk is rebuilt from the others, as a new incarnation. Changes nothing for a sound one. */
-  readonly rebuild?: boolean;
-  readonly version: string;
-  /** That this program speaks; those of this build where absent. */
-  readonly levels?: LevelRange;
-  readonly snapshotLogBytes?: number;
-  readonly segmentBytes?: number;
-  readonly limits?: Partial<Limits>;
-}
-
-export interface MemberHooks<Result, Application extends LogApplication<Result>>
-  extends Pick<
-    LogReplicaOptions<Result>,
-    'onMastership' | 'onEpoch' | 'onDelivered' | 'onCompared' | 'onSetAside' | 'onCheckWanted' | 'onStep'
-  > {
-  /** The simulator sees what the log asks of its disk. */
-  storageFor?(storage: ReplicaStorage, log: LogStorage): LogStorage;
-  /** The state before the first instance; a snapshot, where there is one, is restored into it. */
-  makeApplication(manifest: Manifest): Application;
-  /** Another one, to be thrown away after a rehearsal; where absent, a new version starts without (design §6). */
-  makeRehearsal?(manifest: Manifest): Application;
-  /** The log stopped for good. */
-  onFatal(error: unknown): void;
-  /** The cell has this member no more; its manifest says so by now. Its process ends, not before others could look at it. */
-  onRemoved(error: MemberRemovedError): void;
-  /** What the others may know of the generations here; null before it takes part. */
-  generationView?(): GenerationView | null;
-  /** The upgrade that is open, or is being opened. */
-  openUpgrade?(): OpenUpgrade | null;
-  /** What another member asks of this one about the backup that is due; null for what is no such question. */
-  backup?(question: unknown): object | null;
-}
-
-export interface JoinedMember<Result, Application> {
-  readonly manifest: Manifest;
-  readonly storage: ReplicaStorage;
-  readonly network: HostedNetwork;
-  readonly log: LogReplica<Result>;
-  readonly application: Application;
-  /** Members that refuse this replica's connection, and why they say so. */
-  readonly refusals: ReadonlyMap<ReplicaId, string>;
-  readonly membership: MembershipService;
-  readonly questions: PeerQuestions;
-  readonly fencing: Fencing;
-  readonly witness: WitnessKeeper | null;
-}
+export type { JoinedMember, MemberHooks, MemberOptions } from './member-options.ts';
 
 export class Member<Result, Application extends LogApplication<Result>> {
   readonly #options: MemberOptions;
@@ -141,6 +51,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
   #waitingFor = 'its data directory is being opened';
   #stopped = false;
   readonly #desk: PeerDesk;
+  readonly #questions: MemberQuestions;
   readonly #entrance: Entrance;
   readonly #belonging: Belonging;
   readonly #token: string;
@@ -165,6 +76,13 @@ export class Member<Result, Application extends LogApplication<Result>> {
       this.#waitingFor = reason;
     };
     this.#entrance = new Entrance({ ...entrance, meet, onWaiting }, world, logger);
+    this.#questions = new MemberQuestions({
+      ...{ world, operatorSecret: secret },
+      cell: () => this.#manifest?.cell.secretHex ?? null,
+      formation: () => this.#formationView(),
+      generation: () => hooks.generationView?.() ?? null,
+      backup: (question) => hooks.backup?.(question) ?? null,
+    });
     this.#desk = new PeerDesk({
       world,
       clocks: world.clocks,
@@ -226,7 +144,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     // Before anything is read: who this member is may change with it.
     await ReplicaStorage.beginGeneration(disk, this.#world.digest, this.#world.clocks.now().wallMs);
     const found = await this.#inspect(directory);
-    this.#refuseForeign(found, this.#options.expectCell);
+    refuseForeign(found, this.#options);
     if (found.state !== 'formed') {
       if (this.#options.join === undefined) await this.#form(found, directory);
       else if (!(await this.#entrance.beAdmitted(disk))) return null;
@@ -234,15 +152,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (this.#stopped) return null;
     const manifest = (await ReplicaStorage.inspect(disk)).manifest as Manifest;
     this.#manifest = manifest;
-    if (manifest.flags.removed) {
-      const { name, incarnation } = manifest.member;
-      throw new MemberRemovedError({
-        member: name,
-        incarnation,
-        cell: manifest.cell.id,
-        directory: this.#options.dataDir,
-      });
-    }
+    refuseRemoved(manifest, this.#options.dataDir);
     this.#refuseLevel(manifest);
     if (manifest.rolledBack !== '') throw this.#rolledBackError(manifest.rolledBack);
     await this.#refuseOtherCell(manifest);
@@ -299,23 +209,6 @@ export class Member<Result, Application extends LogApplication<Result>> {
     return new Date(this.#world.clocks.now().wallMs).toISOString().replace(/[:.]/g, '-');
   }
 
-  #refuseForeign(found: Inspection, expectCell: string | null): void {
-    const { name, dataDir: directory } = this.#options;
-    if (found.manifest === null) {
-      // Admitted by a cell it is compared with the expected one.
-      if (expectCell === null || this.#options.join !== undefined) return;
-      // As of any lost disk, the next incarnation begins where an operator had it admitted.
-      throw new DataDirectoryLostError({ directory, member: name, cell: expectCell, expected: true });
-    }
-    const { member, cell } = found.manifest;
-    if (member.name !== name) {
-      throw new DataDirectoryForeignError({ directory, what: 'member', found: member.name, expected: name });
-    }
-    if (expectCell !== null && cell.id !== expectCell) {
-      throw new DataDirectoryForeignError({ directory, what: 'cell', found: cell.id, expected: expectCell });
-    }
-  }
-
   async #form(found: Inspection, { disk }: OpenDirectory): Promise<void> {
     const { name, cellName, cell, dataDir } = this.#options;
     if (found.manifest !== null) this.#refuseLevel(found.manifest);
@@ -334,7 +227,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       found: found.manifest === null ? null : documentOf(found.manifest),
       storeForming: (document) => ReplicaStorage.writeForming(disk, formationOf(document, name)),
       storeFormed: () => ReplicaStorage.markFormed(disk),
-      ask: (member) => this.#askFormation(member),
+      ask: (member) => this.#questions.askFormation(member),
       clocks: this.#world.clocks,
       randomness: this.#world.randomness,
       logger: this.#logger,
@@ -343,41 +236,16 @@ export class Member<Result, Application extends LogApplication<Result>> {
     if (formed !== null) this.#logger.info({ cell: formed.cellId, members: formed.members.length }, 'cell formed');
   }
 
-  async #askFormation(member: ListedMember): Promise<FormationView | null> {
-    const answer = await this.#world.askPeer(member.url, formationPath, {}, this.#options.secret);
-    return isFormationView(answer) ? answer : null;
-  }
-
-  /** The addresses in --cell are only hints, but another cell living there is a mistake that must not go on. */
   async #refuseOtherCell(manifest: Manifest): Promise<void> {
     const others = this.#options.cell.filter(({ name }) => name !== this.#options.name);
-    const views = await Promise.all(others.map((member) => this.#askFormation(member)));
-    // On its way into a generation of another cell, this one's members change one after the other.
-    const same = manifest.attempt?.generationId ?? '';
-    const foreign = views.find(
-      (view) =>
-        view?.state === 'formed' &&
-        view.cell !== null &&
-        view.cell.id !== manifest.cell.id &&
-        (same === '' || view.attempt !== same),
-    );
-    if (foreign?.cell === undefined || foreign.cell === null) return;
-    const { dataDir: directory } = this.#options;
-    throw new DataDirectoryForeignError({
-      directory,
-      what: 'cell',
-      found: manifest.cell.id,
-      expected: foreign.cell.id,
-    });
+    const views = await Promise.all(others.map((member) => this.#questions.askFormation(member)));
+    refuseOtherCell(manifest, views, this.#options.dataDir);
   }
 
   /** Requests below `/peer/v1/`. */
   handlePeerRequest(request: IncomingMessage, response: ServerResponse): void {
-    if (request.url === formationPath) void this.#answerFormation(request, response);
-    else if (request.url === generationPath) void this.#answerGeneration(request, response);
-    else if (request.url === backupPath) void this.#answerBackup(request, response);
-    else if (this.#desk.handle(request, response)) return;
-    else if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
+    if (this.#questions.handle(request, response) || this.#desk.handle(request, response)) return;
+    if (this.#joined === null || !this.#joined.network.handlePeerRequest(request, response)) {
       response.writeHead(503, { 'Retry-After': '1' }).end();
     }
   }
@@ -387,63 +255,20 @@ export class Member<Result, Application extends LogApplication<Result>> {
     else this.#joined.network.handleUpgrade(request, socket, head);
   }
 
-  async #answerFormation(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = await this.#world.readPeerRequest(request, this.#options.secret);
-    const view = asked === null ? null : this.#formationView();
-    const status = asked === null ? 401 : view === null ? 503 : 200;
-    this.#world.answerPeer(request, response, { status, document: view ?? {}, secret: this.#options.secret });
-  }
-
-  /** Proven by the cell's secret in both directions: what it says decides whether a generation begins. */
-  async #answerGeneration(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const secret = this.#manifest === null ? null : peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
-    const asked = secret === null ? null : await this.#world.readPeerRequest(request, secret);
-    const view = asked === null ? null : (this.#hooks.generationView?.() ?? null);
-    const status = asked === null ? 401 : view === null ? 503 : 200;
-    this.#world.answerPeer(request, response, { status, document: view ?? {}, secret });
-  }
-
-  async #answerBackup(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const secret = this.#peerSecret();
-    const asked = secret === null ? null : await this.#world.readPeerRequest(request, secret);
-    const answer = asked === null ? null : (this.#hooks.backup?.(asked) ?? null);
-    const status = asked === null ? 401 : answer === null ? 503 : 200;
-    this.#world.answerPeer(request, response, { status, document: answer ?? {}, secret });
-  }
-
   /** What another member answers to that question. Null when it does not answer, or is not of this cell. */
-  async askBackup(url: string, question: object): Promise<unknown> {
-    const secret = this.#peerSecret();
-    return secret === null ? null : this.#world.askPeer(url, backupPath, question, secret);
-  }
-
-  #peerSecret(): Uint8Array | null {
-    return this.#manifest === null ? null : peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
+  askBackup(url: string, question: object): Promise<unknown> {
+    return this.#questions.askBackup(url, question);
   }
 
   /** What another member says of the generations. Null when it does not answer, or is not of this cell. */
-  async askGeneration(url: string): Promise<GenerationView | null> {
-    if (this.#manifest === null) return null;
-    const secret = peerSecret(this.#manifest.cell.secretHex, this.#options.secret);
-    const answer = await this.#world.askPeer(url, generationPath, {}, secret);
-    return isGenerationView(answer) ? answer : null;
+  askGeneration(url: string): Promise<GenerationView | null> {
+    return this.#questions.askGeneration(url);
   }
 
   #formationView(): FormationView | null {
-    const { name, cell } = this.#options;
     if (this.#manifest === null) return this.#formation?.view() ?? null;
-    const members = this.#joined?.log.core.configuration.members.map((member) => member.name);
-    const formation = this.#manifest.configurations[0]?.configuration.members.map((member) => member.name) ?? [];
-    const appliedUpTo = this.#joined?.log.core.appliedUpTo ?? 0;
-    return {
-      name,
-      cellName: this.#manifest.cell.name,
-      members: cell,
-      state: 'formed',
-      document: null,
-      cell: { id: this.#manifest.cell.id, members: members ?? formation, appliedUpTo },
-      attempt: (this.#joined?.storage.manifest ?? this.#manifest).attempt?.generationId ?? '',
-    };
+    const { log, storage } = this.#joined ?? {};
+    return formedView(storage?.manifest ?? this.#manifest, this.#options, log?.core ?? null);
   }
 
   // --- running ------------------------------------------------------------------------------------------------------
@@ -512,7 +337,6 @@ export class Member<Result, Application extends LogApplication<Result>> {
       if (direction === 'outbound') refusals.delete(id);
     });
     network.onPeerMark((from, mark) => fencing.onMark(from, mark));
-    const { onMastership, onEpoch, onDelivered, onCompared, onSetAside, onCheckWanted, onStep } = this.#hooks;
     const forLog = logStorage(storage, clocks, this.#logger);
     const log = new LogReplica<Result>({
       self,
@@ -536,13 +360,7 @@ export class Member<Result, Application extends LogApplication<Result>> {
       onLeft: () => this.#belonging.onLeft(),
       onParted: () => this.#belonging.onParted(),
       acquaintances: () => this.#belonging.unknownToTheLog(),
-      ...(onMastership === undefined ? {} : { onMastership }),
-      ...(onEpoch === undefined ? {} : { onEpoch }),
-      ...(onDelivered === undefined ? {} : { onDelivered }),
-      ...(onCompared === undefined ? {} : { onCompared }),
-      ...(onSetAside === undefined ? {} : { onSetAside }),
-      ...(onCheckWanted === undefined ? {} : { onCheckWanted }),
-      ...(onStep === undefined ? {} : { onStep }),
+      ...forwarded(this.#hooks),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const { boot, chosenUpTo } = recovered;
@@ -602,20 +420,8 @@ export class Member<Result, Application extends LogApplication<Result>> {
    * the successor was heard as master, or the time is over.
    */
   async handOver(timeoutMs: number, to: ReplicaId | null = null): Promise<void> {
-    const { clocks } = this.#world;
     const log = this.#joined?.log;
-    if (log === undefined || !log.isServing() || log.core.handOverCandidate(null, clocks.now()) === null) return;
-    log.handOver(to);
-    const deadline = clocks.now().monotonicMs + timeoutMs;
-    // Not only until it has let go: whoever still sends requests here, or is sent here by a replica that has not heard of
-    // the successor yet, can only be told where to go by a member that has.
-    const succeeded = (): boolean => {
-      const master = log.core.master(clocks.now());
-      return log.core.state === 'following' && master !== null && master !== log.self;
-    };
-    while (!succeeded() && clocks.now().monotonicMs < deadline && !log.stopped) {
-      await new Promise<void>((resolve) => void clocks.schedule((clocks.now().monotonicMs + 5) as Ms, resolve));
-    }
+    if (log !== undefined) await letGo(log, { clocks: this.#world.clocks, timeoutMs, to });
   }
 
   /** Ends everything that was opened; what is queued for the disk is made durable first. */
@@ -640,57 +446,4 @@ export class Member<Result, Application extends LogApplication<Result>> {
     await this.#directory?.release();
     this.#directory = null;
   }
-}
-
-type Ms = ReturnType<World['clocks']['now']>['monotonicMs'];
-
-const documentOf = ({ cell, configurations, formedLevel }: Manifest): FormationDocument => ({
-  cellId: cell.id,
-  cellName: cell.name,
-  secretHex: cell.secretHex,
-  level: formedLevel,
-  members: (configurations[0]?.configuration.members ?? []).map(({ name, url }) => ({ name, url })),
-});
-
-/** The first configuration governs from instance 1; every founding member is incarnation 1. */
-const formationOf = (document: FormationDocument, name: string): Parameters<typeof ReplicaStorage.writeForming>[1] => ({
-  cell: { id: document.cellId, name: document.cellName, generation: 1, secretHex: document.secretHex },
-  member: { name, incarnation: 1 },
-  configurations: [
-    {
-      from: instance(1),
-      configuration: {
-        ...cellDefaults,
-        members: document.members.map((member) => ({ ...member, incarnation: 1, role: 'voter' as const })),
-      },
-    },
-  ],
-  level: levelOfDocument(document),
-  formedLevel: levelOfDocument(document),
-});
-
-const formationHandle = (manifest: Manifest): SnapshotHandle => ({
-  instance: 0 as Instance,
-  epoch: 0 as Epoch,
-  cellTimeMs: 0 as CellTimeMs,
-  configurations: manifest.configurations,
-});
-
-/** What peers prove to each other: the cell's secret, bound to the operator's where there is one. */
-function peerSecret(secretHex: string, operatorSecret: Uint8Array | null): Uint8Array {
-  const secret = Buffer.from(secretHex, 'hex');
-  if (operatorSecret === null) return secret;
-  return createHash('sha256').update(secret).update(operatorSecret).digest();
-}
-
-export function isGenerationView(answer: unknown): answer is GenerationView {
-  if (typeof answer !== 'object' || answer === null) return false;
-  const { name, present, presentId, generation, generationId, step, decision } = answer as Partial<GenerationView>;
-  const named = [name, presentId, generationId, decision].every((it) => typeof it === 'string');
-  return (
-    named &&
-    typeof present === 'number' &&
-    typeof generation === 'number' &&
-    ['none', 'fenced', 'ready', 'active'].includes(step ?? '')
-  );
 }

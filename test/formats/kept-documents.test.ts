@@ -17,7 +17,7 @@ import { importJournalFile, readImportJournal, writeImportJournal } from '../../
 import { entryLine } from '../../src/operator/ndjson.ts';
 import { readCollected } from '../../src/operator/recovery/collected.ts';
 import { isFormationView } from '../../src/runtime/formation.ts';
-import { isGenerationView } from '../../src/runtime/member.ts';
+import { isGenerationView } from '../../src/runtime/member-questions.ts';
 import * as documents from '../../src/runtime/membership/documents.ts';
 import { withCell } from '../support/cell-process.ts';
 import { EtcdStandIn } from '../support/etcd-gateway.ts';
