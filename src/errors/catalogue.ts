@@ -470,7 +470,7 @@ export const catalogue = {
     null,
     23,
     'This member was removed from the cell.',
-    'Stop its supervisor once the others serve; to take part again it is added anew: `paxosctl members add`.',
+    'Stop its supervisor once the others serve; to take part again it is added anew: `paxosctl members add`. Where `paxosctl members list` has a newer incarnation of it, start it again as it is: it begins as that.',
   ),
   PAXOS_DATA_DIRECTORY_FOREIGN: entry(
     null,
