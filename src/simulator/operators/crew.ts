@@ -22,6 +22,7 @@ import {
 } from '../../operator/members/workflows.ts';
 import { Violation } from '../checkers/violation.ts';
 import type { ClientNetwork } from '../client-network.ts';
+import type { NamedHalt } from '../fatal-errors.ts';
 import type { FaultAtlas } from '../faults/atlas.ts';
 import type { CountedKind } from '../faults/catalogue.ts';
 import type { Machine } from '../machine.ts';
@@ -470,13 +471,22 @@ export class Crew {
       const ending = await this.#finishOrder(remedyFor(name));
       note(name, 'operator: rebuilds at last', ending);
     }
-    // Who was told that it is out ends at once; by now the cell may have admitted its next incarnation.
+    this.#startAgain(() => true);
+    for (let left = 50; left > 0 && this.#missing().length > 0; left--) {
+      await this.#pause(this.#options.leaseMs);
+      // Who was told that it is out is there for a moment yet; by now the cell may have admitted its next incarnation.
+      this.#startAgain(({ code }) => code === 'PAXOS_MEMBER_REMOVED');
+    }
+    return this.#missing();
+  }
+
+  /** Members whose processes have ended for such a reason. */
+  #startAgain(isSuch: (why: NamedHalt) => boolean): void {
     for (const { name } of this.#configuration.members) {
       const machine = this.machine(name);
-      if (machine?.halted != null) machine.restart(this.joinFlags(name), 'kept', machine.restartRandom());
+      if (machine?.halted == null || !isSuch(machine.halted)) continue;
+      machine.restart(this.joinFlags(name), 'kept', machine.restartRandom());
     }
-    for (let left = 50; left > 0 && this.#missing().length > 0; left--) await this.#pause(this.#options.leaseMs);
-    return this.#missing();
   }
 
   /** Members that do not take part as they should. */
