@@ -44,6 +44,7 @@ import { parseJson } from './parse-json.ts';
 import { ClientSession, type SessionNumber } from './session.ts';
 import { type Entry, encodeKey, entryFrom, fitsPath, valueBytes, valueFields } from './text.ts';
 import { type Reply, Transport, TransportError } from './transport.ts';
+import { type WatchedChange, type WatchOptions, watchChanges } from './watch.ts';
 
 const json = { 'content-type': 'application/json' };
 /** Operations and bytes of one gathered request; larger ones delay their first operation more than they save. */
@@ -213,6 +214,14 @@ export class PaxosClient {
     const path = text === '' ? '/v1/kv' : `/v1/kv?${text}`;
     const reply = await this.#call({ method: 'GET', path, headers: {}, repeatable: true, anywhere: stale }, options);
     return parsed<ListDocument>(reply);
+  }
+
+  /**
+   * Every change from a revision on, in order, none missed and none twice, until `signal` or the end of the iteration.
+   * @throws {ConditionFailedError} `PAXOS_REVISION_GONE` when the cell no longer keeps what comes next.
+   */
+  watch(options: WatchOptions = {}): AsyncGenerator<WatchedChange, void, void> {
+    return watchChanges((call) => this.#call(call, options), options);
   }
 
   /** Tests, then `then` or `else`, atomically. A guard that does not hold is an answer, not an error. */

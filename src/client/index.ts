@@ -43,3 +43,4 @@ export {
 export type { ClientSession, SessionNumber } from './session.ts';
 export { StateFile, StoredMarks, stateDirectory } from './state-file.ts';
 export type { Entry } from './text.ts';
+export type { WatchedChange, WatchOptions } from './watch.ts';

@@ -4,6 +4,10 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
+import { ReplyStream } from './reply-stream.ts';
+import { TransportError } from './transport-error.ts';
+
+export { TransportError };
 
 export interface TransportRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -11,23 +15,16 @@ export interface TransportRequest {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array;
+  /** An answer of status 200 goes on for as long as it is read. */
+  readonly streams?: boolean;
 }
 
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-}
-
-/** No answer. `sent` is false only when the request certainly never left. */
-export class TransportError extends Error {
-  readonly sent: boolean;
-
-  constructor(message: string, sent: boolean, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'TransportError';
-    this.sent = sent;
-  }
+  /** Of a request that asked for it, in the place of `body`. */
+  readonly stream: ReplyStream | null;
 }
 
 export interface TransportOptions {
@@ -64,10 +61,10 @@ export class Transport {
     return pool;
   }
 
-  /** @throws {TransportError} when no complete answer came within `timeoutMs`. */
+  /** @throws {TransportError} when no complete answer came within `timeoutMs`; of one that goes on, its head. */
   send(origin: string, request: TransportRequest, timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(resolve, reject, timeoutMs);
+      const exchange = new Exchange(resolve, reject, timeoutMs, request.streams === true);
       const { method, path, headers, body = null } = request;
       try {
         this.#pool(origin).dispatch({ method, path, headers, body }, exchange);
@@ -89,6 +86,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (reply: Reply) => void;
   readonly #reject: (error: TransportError) => void;
   readonly #timer: NodeJS.Timeout;
+  readonly #streams: boolean;
+  #stream: ReplyStream | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #settled = false;
   #status = 0;
@@ -96,8 +95,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #length = 0;
 
-  constructor(resolve: (reply: Reply) => void, reject: (error: TransportError) => void, timeoutMs: number) {
+  constructor(
+    resolve: (reply: Reply) => void,
+    reject: (error: TransportError) => void,
+    timeoutMs: number,
+    streams: boolean,
+  ) {
     this.#resolve = resolve;
+    this.#streams = streams;
     this.#reject = reject;
     this.#timer = setTimeout(() => this.#fail(`no answer within ${Math.round(timeoutMs)} ms`), timeoutMs);
   }
@@ -111,27 +116,35 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = controller;
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
     this.#headers = headers;
+    if (!this.#streams || status !== 200 || this.#settled) return;
+    this.#stream = new ReplyStream(controller);
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.#resolve({ status, headers, body: Buffer.alloc(0), stream: this.#stream });
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#stream !== null) return this.#stream.push(chunk);
     this.#length += chunk.length;
     if (this.#length > replyBytesMax) this.#fail(`an answer of more than ${replyBytesMax} bytes`);
     else this.#chunks.push(chunk);
   }
 
   onResponseEnd(): void {
+    this.#stream?.end(null);
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#timer);
     const [first] = this.#chunks;
     const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#resolve({ status: this.#status, headers: this.#headers, body });
+    this.#resolve({ status: this.#status, headers: this.#headers, body, stream: null });
   }
 
   onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+    this.#stream?.end(new TransportError(inWords(error), true, error));
     this.#fail(inWords(error), error);
   }
 

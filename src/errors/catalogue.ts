@@ -173,8 +173,8 @@ export const catalogue = {
   PAXOS_REVISION_GONE: entry(
     410,
     6,
-    'The point in time that the listing asks for is no longer kept by this replica.',
-    'Start the listing again from its first page.',
+    'The point in time that the request asks for is no longer kept by this replica, or was never reached.',
+    'Start the listing again from its first page; watch from the revision after the one that it names.',
   ),
   PAXOS_SESSION_EXPIRED: entry(
     409,

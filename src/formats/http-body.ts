@@ -114,6 +114,11 @@ export interface ListDocument {
   readonly revision: number;
 }
 
+/** One event of `GET /v1/watch`: what a client's write did to one key. */
+export type ChangeDocument =
+  | ({ readonly op: 'put' } & EntryDocument)
+  | { readonly op: 'delete'; readonly key: string; readonly revision: number };
+
 export type OperationDocument =
   | { readonly op: 'put'; readonly key: string; readonly revision: number; readonly created: boolean }
   | { readonly op: 'delete'; readonly key: string; readonly deleted: boolean }

@@ -213,8 +213,8 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     return this.#database.sessionsDue(cellTimeMs);
   }
 
-  changesAfter(revision: Revision): readonly RevisionChanges[] | null {
-    return this.#database.changesAfter(revision);
+  changesAfter(revision: Revision, revisionsMax?: number): readonly RevisionChanges[] | null {
+    return this.#database.changesAfter(revision, revisionsMax);
   }
 }
 

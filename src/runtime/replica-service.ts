@@ -189,8 +189,8 @@ export class DatabaseService implements ReplicaService {
     return this.#options.recovery;
   }
 
-  changesAfter(from: Revision): readonly RevisionChanges[] | null {
-    return this.#options.database.changesAfter(from);
+  changesAfter(from: Revision, revisionsMax: number): readonly RevisionChanges[] | null {
+    return this.#options.database.changesAfter(from, revisionsMax);
   }
 
   upgrade(): UpgradeService | null {

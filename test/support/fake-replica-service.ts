@@ -5,7 +5,16 @@
 
 import type { Instance } from '../../src/core/consensus/identity.ts';
 import { epoch, instance } from '../../src/core/consensus/identity.ts';
-import type { Command, CommandResult, Entry, MultiOp, OperationResult, Test } from '../../src/core/database/command.ts';
+import type {
+  Command,
+  CommandResult,
+  Entry,
+  MultiOp,
+  OperationResult,
+  Revision,
+  RevisionChanges,
+  Test,
+} from '../../src/core/database/command.ts';
 import type {
   Listing,
   ReadState,
@@ -140,7 +149,12 @@ export class FakeReplicaService implements ReplicaService {
       this.entries.set(it.key, { value: it.value, createRevision, revision: next, version: (old?.version ?? 0) + 1 });
       return { op: 'put', revision: next, created: old === null };
     });
-    if (changed) this.revision = next;
+    if (changed) {
+      this.revision = next;
+      const keys = new Set(operations.flatMap(({ op, key }) => (op === 'get' ? [] : [key])));
+      const changes = [...keys].sort(compare).map((key) => ({ key, entry: this.entries.get(key) ?? null }));
+      this.#changes.push({ revision: next as Revision, instance: instance(this.instance), changes });
+    }
     const { revision } = this;
     return {
       kind: 'multiop',
@@ -287,8 +301,13 @@ export class FakeReplicaService implements ReplicaService {
     };
   }
 
-  changesAfter(): null {
-    return null;
+  /** Changes of revisions up to this one are no longer kept. */
+  compactedUpTo = 0;
+  #changes: RevisionChanges[] = [];
+
+  changesAfter(from: Revision, revisionsMax = Number.POSITIVE_INFINITY): readonly RevisionChanges[] | null {
+    if (from < this.compactedUpTo) return null;
+    return this.#changes.filter(({ revision }) => revision > from).slice(0, revisionsMax);
   }
 }
 

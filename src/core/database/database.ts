@@ -225,9 +225,9 @@ export class Database {
     return this.#sessions.due(cellTimeMs);
   }
 
-  /** All changes above `revision`, oldest first; null when they are no longer held. */
-  changesAfter(revision: Revision): readonly RevisionChanges[] | null {
-    return this.#history.after(revision)?.map((record) => this.toRevisionChanges(record)) ?? null;
+  /** The changes above `revision`, oldest first, of at most so many revisions; null when they are no longer held. */
+  changesAfter(revision: Revision, revisionsMax?: number): readonly RevisionChanges[] | null {
+    return this.#history.after(revision, revisionsMax)?.map((record) => this.toRevisionChanges(record)) ?? null;
   }
 
   toRevisionChanges({ revision, instance, changes }: RevisionRecord): RevisionChanges {

@@ -65,14 +65,16 @@ export class History {
     this.#first++;
   }
 
-  /** Those above `revision`, oldest first; null when the first of them was dropped. */
-  after(revision: Revision): readonly RevisionRecord[] | null {
+  /** Those above `revision`, oldest first, at most so many; null when the first of them was dropped. */
+  after(revision: Revision, revisionsMax = Number.POSITIVE_INFINITY): readonly RevisionRecord[] | null {
     const held = this.#changes.length - this.#first;
     const oldest = this.#revision - held + 1;
     if (revision >= this.#revision) return [];
     if (revision < oldest - 1) return null;
     const records: RevisionRecord[] = [];
-    for (let i = this.#first + (revision - oldest + 1); i < this.#changes.length; i++) records.push(this.#at(i));
+    const first = this.#first + (revision - oldest + 1);
+    const end = Math.min(this.#changes.length, first + revisionsMax);
+    for (let i = first; i < end; i++) records.push(this.#at(i));
     return records;
   }
 

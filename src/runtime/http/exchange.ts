@@ -205,6 +205,17 @@ export class Exchange implements Waiting {
     return this.res;
   }
 
+  /** The head of an answer that goes on until its caller ends it; null when nobody waits for it any more. */
+  events(): ServerResponse | null {
+    if (!this.#begin(200)) return null;
+    const position = this.#position();
+    const headers = ['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'];
+    if (position !== '') headers.push('Paxos-Position', position);
+    this.res.writeHead(200, headers);
+    this.res.flushHeaders();
+    return this.res;
+  }
+
   problem(code: string, detail: string, details?: ProblemDetails): void {
     const { key } = this;
     const all = key === null ? details : { ...details, facts: { key, ...details?.facts } };

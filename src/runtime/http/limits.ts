@@ -48,6 +48,14 @@ export interface HttpLimits {
   readonly listViewsMax: number;
   readonly listViewMs: number;
   readonly sessionTtlMsDefault: number;
+  /** Clients that watch; 503 above. They leave room for connections that ask. */
+  readonly watchersMax: number;
+  /** A watcher to which nothing was sent for so long is told how far the database is. */
+  readonly watchIdleMs: number;
+  /** How often it is looked whether this replica still serves while nothing changes. */
+  readonly watchLookMs: number;
+  /** Watchers are told of changes for so long before other work of the event loop has its turn. */
+  readonly watchSliceMs: number;
   /** Of a snapshot that is read by an operator, at once. */
   readonly snapshotChunkBytes: number;
   /** Pace of one such stream; 0 for as fast as it goes. */
@@ -83,6 +91,10 @@ export const defaultHttpLimits: HttpLimits = {
   listViewsMax: 16,
   listViewMs: 60_000,
   sessionTtlMsDefault: 10 * 60_000,
+  watchersMax: 800,
+  watchIdleMs: 5_000,
+  watchLookMs: 250,
+  watchSliceMs: 4,
   snapshotChunkBytes: 64 * 1024,
   snapshotBytesPerSecond: 64 * 1024 * 1024,
   snapshotStallMs: 10_000,

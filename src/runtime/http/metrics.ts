@@ -93,6 +93,7 @@ export class HttpMetrics {
     });
     this.#registry.registerMetric(durations(routes) as unknown as Gauge);
     gauge('paxosctl_http_connections', 'Open connections.', connections);
+    gauge('paxosctl_http_watchers', 'Clients that watch changes.', () => front.watchers.open);
     gauge('paxosctl_http_requests_in_flight', 'Requests that wait for something.', () => front.inFlight);
     gauge('paxosctl_http_body_bytes', 'Bytes of bodies that are being read.', () => front.bodyBytes);
     observeStatus(this.#registry, {

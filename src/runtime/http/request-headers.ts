@@ -13,6 +13,7 @@ export class RequestHeaders {
   idempotencyKey: string | null = null;
   paxosEpoch: string | null = null;
   paxosPosition: string | null = null;
+  lastEventId: string | null = null;
   /** Name of the first header that stands twice; null when none does. */
   repeated: string | null = null;
 }
@@ -32,6 +33,7 @@ const fieldsByLength: readonly (readonly (readonly [name: string, field: Field])
     ['idempotency-key', 'idempotencyKey'],
     ['paxos-epoch', 'paxosEpoch'],
     ['paxos-position', 'paxosPosition'],
+    ['last-event-id', 'lastEventId'],
   ];
   const byLength: (readonly (readonly [string, Field])[] | undefined)[] = new Array(20).fill(undefined);
   for (const pair of known) byLength[pair[0].length] = [...(byLength[pair[0].length] ?? []), pair];

@@ -15,10 +15,12 @@ import { sessionRoutes } from './session-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { upgradeRoutes } from './upgrade-routes.ts';
+import { watchRoutes } from './watch-route.ts';
 
 export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...kvRoutes,
   ...listRoutes,
+  ...watchRoutes,
   ...multiOpRoutes,
   ...batchRoutes(batchSchema(limits.batchOperationsMax)),
   ...sessionRoutes(limits),

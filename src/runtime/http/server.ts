@@ -26,6 +26,7 @@ import { readHeaders } from './request-headers.ts';
 import { type Endpoint, Router } from './router.ts';
 import { routeTable } from './routes.ts';
 import type { ReplicaService } from './service.ts';
+import { Watchers } from './watchers.ts';
 
 export interface HttpFrontOptions {
   readonly service: ReplicaService;
@@ -80,6 +81,7 @@ export class HttpFront {
       deadlines: new Deadlines(limits.answerTimeoutMs),
       metrics,
       views: new ListViews(limits),
+      watchers: new Watchers(() => options.service, limits),
       log: options.log ?? (() => {}),
       openApi: () => {
         openApi ??= JSON.stringify(openApiDocument(routes, options.version));
@@ -161,6 +163,7 @@ export class HttpFront {
   /** Accepts no more; lets what is in flight be answered for `graceMs`, then cuts what is left, peers' included. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    this.#state.watchers.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     let timer: NodeJS.Timeout | undefined;

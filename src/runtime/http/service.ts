@@ -215,6 +215,6 @@ export interface ReplicaService {
   changeMembers(request: MemberRequest, options: ChangeOptions): Promise<MembersAnswer>;
   /** This member's part in making a new generation; null while it is not a member. */
   recovery(): Pick<Recovery, 'wholeReport' | 'handle' | 'openReady'> | null;
-  /** Changes after `from`, oldest first, or null when compacted away. */
-  changesAfter(from: Revision): readonly RevisionChanges[] | null;
+  /** Changes after `from`, oldest first and at most so many revisions, or null when compacted away. */
+  changesAfter(from: Revision, revisionsMax: number): readonly RevisionChanges[] | null;
 }

@@ -354,6 +354,7 @@ describe('the operator’s side', () => {
       'GET /v1/status',
       'GET /v1/upgrade',
       'GET /v1/upgrade/attempts',
+      'GET /v1/watch',
       'POST /v1/backups',
       'POST /v1/batch',
       'POST /v1/checksums',
