@@ -195,8 +195,23 @@ export const upgrades: readonly Mutant[] = [
     edits: [
       {
         file: 'src/operator/upgrade/driver.ts',
-        find: 'await this.#held.confirm();',
-        replace: 'await Promise.resolve();',
+        find: 'await this.#held.confirm();\n    } catch',
+        replace: 'await Promise.resolve();\n    } catch',
+      },
+    ],
+    killedBy: [drivers],
+    blind,
+  },
+  {
+    id: 'begun-on-an-old-claim',
+    pitfalls: [],
+    title: 'a driver that slept goes on where it was at the members, whatever has become of the upgrade',
+    wrong: 'It was aborted meanwhile: what is put there then stays, behind the signed word that nothing is left.',
+    edits: [
+      {
+        file: 'src/operator/upgrade/driver.ts',
+        find: 'await this.#held.confirm();\n      if',
+        replace: 'await Promise.resolve();\n      if',
       },
     ],
     killedBy: [drivers],
@@ -231,7 +246,11 @@ export const upgrades: readonly Mutant[] = [
       },
     ],
     killedBy: [restarts],
-    blind,
+    blind: {
+      ...blind,
+      simulator:
+        'whoever ends says there that it is a replica, as this version does: none that says otherwise is simulated',
+    },
   },
   {
     id: 'residue-of-nobody',

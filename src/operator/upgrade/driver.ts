@@ -261,6 +261,8 @@ class Driver {
     const world = this.#world;
     const attempt = this.#attempt;
     return this.#try(`${what} ${name}`, async () => {
+      // What is put there for an upgrade that was ended elsewhere would stay, behind the word that nothing is left.
+      await this.#held.confirm();
       if (what === 'rehearse') {
         const role = this.#roleOf(name);
         const timeoutMs = this.#options.stepTimeoutMs;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { openUpgradeKeys } from '../../../src/core/database/system-entry.ts';
 import { journalOf } from '../../../src/operator/upgrade/claim.ts';
+import type { Attempt } from '../../../src/operator/upgrade/journal.ts';
 import { finalize, goBack, resume, run } from '../../../src/operator/upgrade/workflows.ts';
 import type { UpgradeWorld } from '../../../src/operator/upgrade/world.ts';
 import { driver, killable, toNew, versions } from './driving.ts';
@@ -87,7 +88,8 @@ describe('a driver killed at every step', () => {
 });
 
 describe('a driver that slept', () => {
-  it('restarts nobody once the upgrade was ended elsewhere', async () => {
+  /** Falls asleep in front of the first look at which `isTime`; somebody else aborts the upgrade meanwhile. */
+  async function sleeps(isTime: (open: Attempt) => boolean): Promise<FakeCell> {
     const cell = new FakeCell();
     const world = cell.world();
     let slept = false;
@@ -95,8 +97,7 @@ describe('a driver that slept', () => {
       ...world,
       see: async (known) => {
         const open = journalOf(cell.state()).current?.attempt;
-        // In front of its first COMMAND, which the journal announces.
-        if (!slept && open?.members.some(({ state }) => state === 'restarting')) {
+        if (!slept && open !== undefined && isTime(open)) {
           slept = true;
           await world.sleep(60_000);
           expect(await goBack(cell.world(), driver('bob@ops2'), 'abort')).toMatchObject({ code: 0 });
@@ -107,8 +108,19 @@ describe('a driver that slept', () => {
     };
     await expect(run(sleepy, toNew())).rejects.toMatchObject({ exitCode: 5 });
     expect(slept).toBe(true);
+    return cell;
+  }
+
+  it('restarts nobody once the upgrade was ended elsewhere', async () => {
+    // In front of its first COMMAND, which the journal announces.
+    const cell = await sleeps((open) => open.members.some(({ state }) => state === 'restarting'));
     expect(cell.restarts).toEqual([]);
     expect(versions(cell)).toEqual(['0.1.0', '0.1.0', '0.1.0']);
+  });
+
+  it('puts nothing on any member once the upgrade was ended elsewhere', async () => {
+    const cell = await sleeps((open) => open.backup !== null && open.members.some(({ begun }) => !begun));
+    expect(cell.members.map(({ attempts }) => attempts.size)).toEqual([0, 0, 0]);
   });
 });
 
