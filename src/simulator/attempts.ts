@@ -29,6 +29,11 @@ export class SimulatedAttempts implements AttemptsPort {
     this.#folders.set(attempt, null);
   }
 
+  /** Whatever has a name that begins so. */
+  clearNamed(beginning: string): void {
+    for (const name of [...this.#folders.keys()]) if (name.startsWith(beginning)) this.#folders.delete(name);
+  }
+
   has(attempt: string): boolean {
     return this.#folders.has(attempt);
   }

@@ -1,5 +1,5 @@
 /**
- * Versions that a simulated member can run, numbered from 1. Each speaks its own level and the one before, so that a version and the next
+ * Versions that a simulated member can run, numbered from 1, each with patches of it. Each speaks its own level and the one before, so that a version and the next
  * can run together, and the one before that refuses what they write once the level was raised (design §6).
  */
 import type { LevelRange } from '../formats/levels.ts';
@@ -9,12 +9,22 @@ export interface Program {
   readonly levels: LevelRange;
 }
 
-export const programOf = (number: number): Program => ({
-  version: `0.${number - 1}.0`,
+export const programOf = (number: number, patch = 0): Program => ({
+  version: `0.${number - 1}.${patch}`,
   levels: { min: Math.max(1, number - 1), max: number },
 });
 
-/** The number of a version. */
-export const numberOf = (version: string): number => Number(version.split('.')[1]) + 1;
+export function programNamed(version: string): Program {
+  const [, minor = 0, patch = 0] = version.split('.').map(Number);
+  return programOf(minor + 1, patch);
+}
+
+/** One that changes nothing but what it says: it speaks what this one speaks. */
+export function patchOf({ levels, version }: Program): Program {
+  return programOf(levels.max, Number(version.split('.')[2]) + 1);
+}
+
+export const isLater = (one: Program, other: Program): boolean =>
+  one.version.localeCompare(other.version, 'en', { numeric: true }) > 0;
 
 export const firstProgram = programOf(1);

@@ -179,6 +179,8 @@ export const upgradeEffects = {
   'upgrade-refused': 'U3',
   /** At one of its calls to the cell. */
   'upgrade-killed': 'U3',
+  /** Its driver fell asleep, and somebody else was let drive. */
+  'upgrade-slept': 'design §6',
   /** One more, when nothing goes wrong any more. */
   'upgrade-at-last': 'U3',
   /** A restart that did something else than it was asked to. */

@@ -4,7 +4,7 @@
  */
 import { isSupported } from '../../formats/levels.ts';
 import { drawUpgrade, type UpgradeOrder } from '../operators/upgrade-order.ts';
-import { numberOf, programOf } from '../program.ts';
+import { programNamed, programOf } from '../program.ts';
 import { fault } from './world.ts';
 
 export const upgradeFaults = {
@@ -59,7 +59,7 @@ export const upgradeFaults = {
       const machine = world.machine(member);
       const open = machine?.service?.openUpgrade() ?? null;
       if (machine === undefined || open === null || world.upgrades === null || !isVersion(open)) return false;
-      const other = programOf(numberOf(machine.program.version === open.to ? open.from : open.to));
+      const other = programNamed(machine.program.version === open.to ? open.from : open.to);
       if (!isSupported(world.upgrades.level, other.levels)) return false;
       world.note(member, 'other-version', other.version);
       machine.kill({ writes: 'process' }, random);
@@ -72,4 +72,4 @@ export const upgradeFaults = {
 
 /** Both are told: whoever has only just opened one says neither. */
 const isVersion = ({ from, to }: { readonly from: string; readonly to: string }): boolean =>
-  [from, to].every((version) => /^0\.\d+\.0$/.test(version));
+  [from, to].every((version) => /^0\.\d+\.\d+$/.test(version));

@@ -43,6 +43,8 @@ export interface DeskOptions {
   readonly timeoutMs: number;
   /** For one replica that answers a call by and by; {@link attemptMsMax} where absent. */
   readonly attemptMs?: number;
+  /** The operator's own line: for how long nothing comes through from now on, asked at every call. */
+  readonly offlineMs?: () => number;
 }
 
 type Refused = { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly facts?: object };
@@ -57,6 +59,7 @@ export class Desk implements MembersPort {
   readonly #options: DeskOptions;
   #calls = 0;
   #dead = false;
+  #offlineUntilMs = 0;
   /** What a dead process waits for. Of its own: the waiting of all cells of a run would keep all of them in memory. */
   readonly #never = new Promise<never>(() => undefined);
   #onDeath: () => void = () => undefined;
@@ -73,6 +76,11 @@ export class Desk implements MembersPort {
   /** Calls to the cell so far. */
   get calls(): number {
     return this.#calls;
+  }
+
+  /** Nothing is sent for so long. */
+  drop(ms: number): void {
+    this.#offlineUntilMs = Math.max(this.#offlineUntilMs, this.#options.scheduler.nowMs + ms);
   }
 
   kill(): void {
@@ -168,8 +176,9 @@ export class Desk implements MembersPort {
 
   /** Never answers once the command is dead. */
   async #call<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { kill } = this.#options;
+    const { kill, offlineMs } = this.#options;
     const here = kill?.call === this.#calls++;
+    if (offlineMs !== undefined) this.drop(offlineMs());
     const { midwayMs } = (here ? kill : null) ?? {};
     if (midwayMs !== undefined) this.#options.scheduler.after(midwayMs, () => this.kill(), true);
     if (here && midwayMs === undefined && kill?.after === false) this.kill();
@@ -231,6 +240,7 @@ export class Desk implements MembersPort {
         resolve(result);
       };
       const timer = scheduler.after(timeoutMs, () => settle('silent'), true);
+      if (scheduler.nowMs < this.#offlineUntilMs) return;
       const reply = (result: Result | 'silent' | null): void => {
         clientNetwork.send('reply', machine.name, () => {
           timer.cancel();

@@ -23,9 +23,10 @@ import type { NamedHalt } from '../fatal-errors.ts';
 import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
 import type { FaultWorld } from '../faults/world.ts';
 import type { Machine } from '../machine.ts';
-import { numberOf, programOf } from '../program.ts';
+import { isLater, type Program, patchOf, programNamed, programOf } from '../program.ts';
 import type { CrewOptions } from './crew.ts';
 import { Desk } from './desk.ts';
+import { type Meddling, UpgradeMoments, WatchedDriver } from './upgrade-moments.ts';
 import type { UpgradeKind, UpgradeOrder } from './upgrade-order.ts';
 import { simulatedUpgradeWorld } from './upgrade-world.ts';
 
@@ -35,7 +36,7 @@ interface Copy {
   readonly shown: BootHistory;
 }
 
-type Ending = Driven | 'killed' | (string & {});
+type Ending = Driven | 'killed' | 'asleep' | (string & {});
 
 const plainOrder = (command: UpgradeKind): UpgradeOrder => ({
   ...{ command, kill: null, lie: '', lieAt: 0, harsh: false, residueAt: '', tries: 1, pauseMs: 0 },
@@ -53,14 +54,16 @@ export class UpgradeCrew {
   #stopped = false;
   /** Counts the times at which everybody was told to stop: who began before goes on with nothing after it. */
   #age = 0;
-  #desk: Desk | null = null;
+  /** Of whoever drives, or sleeps. */
+  readonly #desks = new Set<Desk>();
+  readonly #moments: UpgradeMoments;
   #typed = 0;
   /** Of the directories, from before the first upgrade of this sequence. */
   #copies = new Map<string, Copy>();
-  #residues = 0;
 
   constructor(options: CrewOptions) {
     this.#options = options;
+    this.#moments = new UpgradeMoments(options.scheduler, options.machines);
   }
 
   get busy(): boolean {
@@ -93,6 +96,7 @@ export class UpgradeCrew {
     this.#busy = true;
     const age = this.#age;
     if (random.chance(0.5) || this.#copies.size === 0) this.#copyDirectories();
+    if (random.chance(0.7)) this.#moments.tidy();
     for (const [i, order] of orders.entries()) {
       if (this.#age !== age) break;
       await this.#repeat(order, random.fork(`order ${i}`), world);
@@ -109,10 +113,13 @@ export class UpgradeCrew {
       const ending = await this.#type(tries === 0 ? order : { ...order, kill: null }, random.fork(`${tries}`), world);
       note('', `operator: upgrade ${order.command}`, textOf(ending));
       if (ending === 'killed') count('upgrade-killed');
+      else if (ending === 'asleep') count('upgrade-slept');
       else if (typeof ending === 'string') count('upgrade-refused');
       else count(countedAs(ending, order.command));
       await this.#pause(order.pauseMs);
-      if (typeof ending !== 'string' || ending.startsWith('PAXOS_REFUSED')) return;
+      // As it says.
+      if (typeof ending === 'string' && /start them all with one of these/.test(ending)) this.#sameVersion();
+      if (typeof ending !== 'string' || ending === 'asleep' || ending.startsWith('PAXOS_REFUSED')) return;
       await this.#pause(4 * leaseMs);
     }
   }
@@ -121,18 +128,21 @@ export class UpgradeCrew {
   stop(): void {
     this.#stopped = true;
     this.#age++;
-    this.#desk?.kill();
+    for (const desk of this.#desks) desk.kill();
   }
 
   // --- one command ------------------------------------------------------------------------------------------------------
 
+  /** Resolves when the command has ended, was killed, or its driver sleeps; that one goes on when it wakes up. */
   async #type(order: UpgradeOrder, random: Random, faults: FaultWorld | null): Promise<Ending> {
-    const { scheduler, clientNetwork, machines, leaseMs } = this.#options;
-    const { command, kill, residueAt } = order;
-    const planted = machines.find(({ name }) => name === residueAt);
-    planted?.attempts.plant(`u-march-${++this.#residues}`);
-    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs: Math.max(2_000, 8 * leaseMs) });
-    this.#desk = desk;
+    const { scheduler, clientNetwork, machines, leaseMs, fail, note } = this.#options;
+    const { command, dropShare = 0, kill, meddlings = [], residueAt, sleep = null } = order;
+    if (residueAt !== '') this.#moments.plant(machines.find(({ name }) => name === residueAt));
+    const line = random.fork('line');
+    const offlineMs = (): number => (line.chance(dropShare) ? line.betweenLogarithmic(1, 2_000) : 0);
+    const timeoutMs = Math.max(2_000, 8 * leaseMs);
+    const desk = new Desk({ scheduler, clientNetwork, machines, kill, timeoutMs, offlineMs });
+    this.#desks.add(desk);
     let restarts = 0;
     const world = simulatedUpgradeWorld({
       ...{ scheduler, desk },
@@ -144,21 +154,39 @@ export class UpgradeCrew {
       onRaise: (master, levels) => this.#raises(master, levels),
       onOpened: (at) => this.#opens(at),
     });
-    const typedMs = scheduler.nowMs;
+    const driver = new WatchedDriver({
+      ...{ world, moments: this.#moments, scheduler, fail, sleep: faults === null ? null : sleep },
+      meddlings: faults === null ? [] : meddlings,
+      members: () => this.members,
+      level: () => this.level,
+      drop: () => desk.drop(1),
+      meddle: (meddling, attempt) => this.#meddle(meddling, attempt, random.fork('meddling')),
+    });
+    const ends = this.#ends(order, driver.world, desk).then((ending) => {
+      this.#desks.delete(desk);
+      return ending;
+    });
+    const ending = await Promise.race([ends, driver.asleep]);
+    if (ending === 'asleep') {
+      void ends.then((late) => note('', `operator: upgrade ${command} by who slept`, textOf(late)));
+    }
+    return ending;
+  }
+
+  async #ends(order: UpgradeOrder, world: UpgradeWorld, desk: Desk): Promise<Ending> {
+    const typedMs = this.#options.scheduler.nowMs;
     try {
-      const ended = await Promise.race([this.#carryOut(command, world), desk.death]);
-      if (ended !== 'killed') this.#judge(command, ended, typedMs);
+      const ended = await Promise.race([this.#carryOut(order, world), desk.death]);
+      if (ended !== 'killed') this.#judge(order.command, ended, typedMs);
       return ended;
     } catch (error) {
       if (error instanceof OperatorError) return `${error.code}: ${error.message}`;
       this.#options.fail(error instanceof Error ? error : new Error(String(error)));
       return 'bug';
-    } finally {
-      this.#desk = null;
     }
   }
 
-  #carryOut(command: UpgradeKind, world: UpgradeWorld): Promise<Driven> {
+  #carryOut({ command, patch = false }: UpgradeOrder, world: UpgradeWorld): Promise<Driven> {
     const { leaseMs } = this.#options;
     const options = {
       ...preflightDefaults,
@@ -171,7 +199,9 @@ export class UpgradeCrew {
       case 'run': {
         const newest = this.#newest();
         // Members of two versions formed the cell at the older one's level: what all run by now raises it first.
-        const to = programOf(this.level < newest ? newest : newest + 1);
+        const number = newest.levels.max;
+        const next = patch ? patchOf(newest) : programOf(number + 1);
+        const to = this.level < number ? newest : next;
         return run(world, { ...request, to: to.version, levels: to.levels, how: 'exec', exec: '', rehearse: null });
       }
       case 'resume':
@@ -183,11 +213,12 @@ export class UpgradeCrew {
     }
   }
 
-  /** Number of the highest version that a member runs. */
-  #newest(): number {
+  /** The highest version that a member runs. */
+  #newest(): Program {
     const { machines } = this.#options;
     const { members } = this;
-    return Math.max(...machines.filter(({ name }) => members.includes(name)).map(({ program }) => program.levels.max));
+    const programs = machines.filter(({ name }) => members.includes(name)).map(({ program }) => program);
+    return programs.reduce((newest, program) => (isLater(program, newest) ? program : newest));
   }
 
   #judge(command: UpgradeKind, { attempt, code }: Driven, typedMs: number): void {
@@ -199,7 +230,8 @@ export class UpgradeCrew {
       if (left.length > 0) this.#violated(`is ${attempt.state} and has left files`, { left, attempt: attempt.attempt });
     }
     if (command === 'run') {
-      const foreign = here.filter(({ attempts }) => attempts.others(attempt.attempt)).map(({ name }) => name);
+      const names = here.map(({ name }) => name);
+      const foreign = this.#moments.leftBy(typedMs, attempt.attempt, names);
       if (foreign.length > 0) this.#violated('began over what another attempt has left', { foreign });
     }
     if (code === 0 && command === 'rollback' && attempt.state !== 'rolled-back' && !endStates.has(attempt.state)) {
@@ -278,17 +310,30 @@ export class UpgradeCrew {
     scheduler.settle();
     if (this.#stopped && faults !== null) return 'nobody is there any more';
     if (lies === 'stays-down') return 'the command ended with code 0';
-    const number = numberOf(version);
-    const wrong = lies === 'wrong-version' ? this.#wrongFor(number) : lies === 'same-version' ? null : number;
-    if (wrong !== null) machine.program = programOf(wrong);
+    const asked = programNamed(version);
+    if (lies !== 'same-version') machine.program = lies === 'wrong-version' ? this.#wrongFor(asked) : asked;
     machine.restart(null, image ?? 'kept', random);
     return 'the command ended with code 0';
   }
 
   /** A version that does not speak the level in force. */
-  #wrongFor(number: number): number {
+  #wrongFor({ levels }: Program): Program {
     const { level } = this;
-    return level > 1 ? level - 1 : number + 2;
+    return programOf(level > 1 ? level - 1 : levels.max + 2);
+  }
+
+  /** What somebody else does there at that moment. */
+  #meddle({ member, what }: Meddling, { from, to }: Attempt, random: Random): void {
+    const { note, machines } = this.#options;
+    const machine = machines.find(({ name }) => name === member);
+    if (machine === undefined || machine.vacant || machine.halted !== null) return;
+    note(member, 'operator: meddles', what);
+    if (what === 'residue') return this.#moments.plant(machine);
+    const other = programNamed(machine.program.version === to ? from : to);
+    if (!isSupported(this.level, other.levels)) return;
+    machine.kill({ writes: 'process' }, random);
+    machine.program = other;
+    machine.restart(null, 'kept', random);
   }
 
   #copyDirectories(): void {
@@ -335,7 +380,7 @@ export class UpgradeCrew {
       const refused = machine.halted?.code === 'PAXOS_VERSION_REFUSED';
       if (!refused && isSupported(level, machine.program.levels)) continue;
       const { repairedBy } = machine.halted ?? {};
-      machine.program = repairedBy === undefined ? programOf(level) : programOf(numberOf(repairedBy));
+      machine.program = repairedBy === undefined ? programOf(level) : programNamed(repairedBy);
       if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
     }
   }
@@ -366,6 +411,8 @@ export class UpgradeCrew {
     if (open === undefined) return ['nobody tells the journal'];
     for (const { attempts } of this.#options.machines) attempts.clearOthers(open?.attempt ?? null);
     if (open !== null) {
+      // Nobody restarts anybody any more then: it says who runs what instead.
+      if (open.state === 'finalizing') this.#startAll(programNamed(open.to));
       const final = open.state === 'finalizing' || (open.state === 'upgraded' && random.chance(0.5));
       // Who left the version meanwhile has its turn again.
       if (final && !(await last('resume', ({ state }) => state === 'upgraded' || ended({ state })))) return problems;
@@ -395,10 +442,15 @@ export class UpgradeCrew {
 
   /** By hand, where no attempt is open: members that joined, or were put back by nobody. */
   #sameVersion(): void {
-    const newest = Math.max(this.level, this.#newest());
+    const newest = this.#newest();
+    this.#startAll(newest.levels.max < this.level ? programOf(this.level) : newest);
+  }
+
+  /** Whoever runs another version is started with this one. */
+  #startAll(program: Program): void {
     for (const machine of this.#options.machines) {
-      if (machine.program.levels.max === newest) continue;
-      machine.program = programOf(newest);
+      if (machine.program.version === program.version) continue;
+      machine.program = program;
       if (!machine.vacant) machine.restart(null, 'kept', machine.restartRandom());
     }
   }

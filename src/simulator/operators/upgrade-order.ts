@@ -6,6 +6,7 @@
  */
 import type { Random } from '../../core/random.ts';
 import { drawKill, type Kill } from './desk.ts';
+import type { Meddling, Sleep } from './upgrade-moments.ts';
 
 export type UpgradeKind = 'run' | 'resume' | 'rollback' | 'abort' | 'finalize';
 
@@ -35,6 +36,12 @@ export type UpgradeOrder = {
   /** Typed so often at the most, while the cell does not answer or somebody is not well. */
   readonly tries: number;
   readonly pauseMs: number;
+  /** Of `run`: to one that speaks what all speak by now, so that nothing is raised. */
+  readonly patch?: boolean;
+  /** Of its calls, those at which the operator's line drops for a moment. */
+  readonly dropShare?: number;
+  readonly sleep?: Sleep | null;
+  readonly meddlings?: readonly Meddling[];
 };
 
 const lies: readonly Lie[] = [
@@ -52,10 +59,47 @@ export function drawUpgrade(members: readonly string[], leaseMs: number, random:
     residueAt: command === 'run' && random.chance(0.1) ? random.pick(members) : '',
     tries: 1 + random.below(8),
     pauseMs: leaseMs * random.betweenLogarithmic(0.05, 10),
+    patch: command === 'run' && random.chance(0.4),
+    dropShare: random.chance(troubled) ? random.betweenLogarithmic(0.01, 0.3) : 0,
+    sleep: random.chance(sleepShare(command, troubled)) ? drawSleep(command, random) : null,
+    meddlings: Array.from({ length: random.chance(meddledShare(command)) ? 1 + random.below(2) : 0 }, () =>
+      drawMeddling(command, members, random),
+    ),
   });
   const orders = [one('run')];
   while (random.chance(0.4)) orders.push(one(random.pick(['resume', 'resume', 'rollback', 'abort'] as const)));
   if (random.chance(0.6)) orders.push(one('resume', 0.1), one('finalize', 0.2));
   else orders.push(one('abort', 0.2));
-  return orders;
+  // While one sleeps, somebody else takes over, and thinks otherwise.
+  return orders.flatMap((order) =>
+    order.sleep == null
+      ? [order]
+      : [order, { ...one(random.pick(['abort', 'abort', 'resume'] as const), 0), tries: 8 }],
+  );
 }
+
+/** Between the step that begins finalizing and its end is where nobody looks any more who looks once. */
+const meddledShare = (command: UpgradeKind): number => (command === 'finalize' ? 0.5 : 0.35);
+const sleepShare = (command: UpgradeKind, troubled: number): number => (command === 'finalize' ? 0.4 : 0.7 * troubled);
+
+/**
+ * What finalizing writes is little: its claim, what it begins, what it raises. Before the first member has its turn a run writes one more than
+ * twice as much as it has members.
+ */
+const drawWrites = (command: UpgradeKind, random: Random): number =>
+  command === 'finalize' ? random.pick([1, 2, 2, 3] as const) : 1 + (random.chance(0.2) ? 0 : 3) + random.below(10);
+
+const drawSleep = (command: UpgradeKind, random: Random): Sleep => ({
+  before: random.chance(command === 'finalize' ? 0.3 : 0.7) ? 'look' : 'write',
+  writes: drawWrites(command, random),
+  until: command === 'finalize' || random.chance(0.4) ? 'another-writes' : 'upgrade-is-over',
+  forMs: random.chance(0.3) ? random.betweenLogarithmic(1_000, 40_000) : null,
+});
+
+const drawMeddling = (command: UpgradeKind, members: readonly string[], random: Random): Meddling => {
+  // What is left there would stop a run, and is nothing to the end of one.
+  const what = command === 'finalize' || random.chance(0.3) ? 'other-version' : 'residue';
+  // It looks, and then, when it scans the members, it looks who they are.
+  const unseenLook = what === 'residue' ? random.pick([0, 2, 2] as const) : random.pick([0, 0, 1] as const);
+  return { writes: drawWrites(command, random), what, member: random.pick(members), unseenLook };
+};

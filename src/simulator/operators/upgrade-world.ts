@@ -16,7 +16,7 @@ import type { UpgradeService, WriteOutcome } from '../../runtime/http/service.ts
 import { upgradeCommandOf, upgradeStateOf } from '../../runtime/http/upgrade-routes.ts';
 import { opens } from '../../runtime/open-upgrade.ts';
 import type { DatabaseService } from '../../runtime/replica-service.ts';
-import { numberOf, programOf } from '../program.ts';
+import { programNamed } from '../program.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 import type { Answer, Desk } from './desk.ts';
 
@@ -115,7 +115,7 @@ export function simulatedUpgradeWorld(options: SimulatedUpgradeOptions): Upgrade
     },
     restart: (request) => options.restart(request),
     rehearse: async () => 'not simulated',
-    levelsOf: async ({ version }) => programOf(numberOf(version)).levels,
+    levelsOf: async ({ version }) => programNamed(version).levels,
     transfer: async (to) => void (await desk.transfer(to)),
     verify: () => verified(desk, scheduler),
     nowMs: () => desk.nowMs(),
