@@ -214,6 +214,7 @@ export class SimulatedCell {
     const atWork: CrewOptions = {
       ...{ scheduler, clientNetwork: this.#clientNetwork, machines: this.#machines, observer: this.#observer },
       ...{ atlas: this.#atlas, leaseMs: this.#profile.leaseMs, note },
+      network: this.#network,
       count: (kind) => this.#faults.count(kind),
       fail: (violation) => this.#fail(violation),
     };

@@ -26,13 +26,16 @@ import type { NamedHalt } from '../fatal-errors.ts';
 import type { FaultAtlas } from '../faults/atlas.ts';
 import type { CountedKind } from '../faults/catalogue.ts';
 import type { Machine } from '../machine.ts';
+import type { SimulatedNetwork } from '../network.ts';
 import type { Observer } from '../observer.ts';
 import type { Scheduler } from '../virtual-clock.ts';
 import { attemptMsMax, Desk, type Kill } from './desk.ts';
 import type { Order, Scene } from './order.ts';
+import { begin } from './trouble.ts';
 
 export interface CrewOptions {
   readonly scheduler: Scheduler;
+  readonly network: SimulatedNetwork;
   readonly clientNetwork: ClientNetwork;
   readonly machines: readonly Machine[];
   readonly observer: Observer;
@@ -256,6 +259,7 @@ export class Crew {
     let kill: Kill | null = order.kill;
     let typed = false;
     const age = this.#age;
+    await this.#getsIntoTrouble(order, random.fork('trouble'));
     for (let run = 0; run < order.runs && this.#age === age; run++) {
       if (run > 0) count('command-again');
       const ending = await this.#once(order, kill, random.fork(`run ${run}`));
@@ -270,6 +274,14 @@ export class Crew {
     }
     // What the end of all faults cut short was not played.
     if (typed && this.#age === age) count('command-sequence');
+  }
+
+  async #getsIntoTrouble({ member, trouble }: Order, random: Random): Promise<void> {
+    if (trouble == null) return;
+    const age = this.#age;
+    this.#options.note(trouble.member, 'operator: trouble', trouble.what, member);
+    begin(this.#options, trouble, { goesOn: () => this.#age === age && !this.#stopped, random });
+    if (trouble.member !== '') await this.#pause(trouble.beforeMs);
   }
 
   #pause(ms: number): Promise<void> {

@@ -7,6 +7,7 @@
  */
 import type { Random } from '../../core/random.ts';
 import { drawKill, type Kill } from './desk.ts';
+import { drawTrouble, type Trouble } from './trouble.ts';
 
 export type OrderKind = 'add' | 'remove' | 'replace' | 'promote' | 'rebuild' | 'drain' | 'transfer';
 
@@ -36,6 +37,8 @@ export type Order = {
   /** Typed so often at the most, until it says that it is done. */
   readonly runs: number;
   readonly pauseMs: number;
+  /** What is wrong when it is typed first. */
+  readonly trouble?: Trouble | null;
 };
 
 /** The cell, as somebody who sees everything draws from it. */
@@ -60,7 +63,7 @@ export function drawOrders(scene: Scene, random: Random): readonly Order[] {
   const orders: Order[] = [];
   let now = scene;
   for (let i = 0; i < count; i++) {
-    const order = drawOrder(now, random);
+    const order = withTrouble(drawOrder(now, random), now, random);
     orders.push(order);
     now = after(now, order);
   }
@@ -85,6 +88,19 @@ function after(scene: Scene, { command, member, old, spare, wrong }: Order): Sce
     default:
       return scene;
   }
+}
+
+const changes: readonly OrderKind[] = ['add', 'remove', 'replace', 'promote'];
+
+function withTrouble(order: Order, { leaseMs, voters }: Scene, random: Random): Order {
+  const { command, member, old, wrong } = order;
+  if (wrong !== '' || !changes.includes(command)) return order;
+  const trouble = drawTrouble({ command, member, old, leaseMs, voters }, random);
+  if (trouble === null) return order;
+  // Where somebody is in trouble, a spare is the first that is given up.
+  const given = { ...order, trouble, allowNoSpare: order.allowNoSpare || random.chance(0.5) };
+  // Of whoever waits for its admission at that moment.
+  return trouble.what === 'just-back' ? { ...given, kill: null, start: 'before', disk: 'empty' } : given;
 }
 
 function drawOrder(scene: Scene, random: Random): Order {
@@ -156,8 +172,10 @@ function wrongOrder({ learners, voters, spares }: Scene, plain: Order, random: R
     // Nobody comes, and somebody would go: in the place of itself, and of another voter.
     { ...plain, command: 'replace', member: somebody, old: somebody, url: anew, wrong: 'name' },
     { ...plain, command: 'replace', member: random.pick(voters), old: somebody, url: anew, wrong: 'name' },
-    // One without a vote, in the place of itself and where it is.
-    ...learners.map((it): Order => ({ ...plain, command: 'replace', member: it, old: it, wrong: 'name' })),
+    // In the place of itself, and where it is.
+    ...[...learners, somebody].map(
+      (it): Order => ({ ...plain, command: 'replace', member: it, old: it, wrong: 'name' }),
+    ),
     { ...plain, command: 'add', member: spare, url: address, wrong: 'address' },
     { ...plain, command: 'add', member: somebody, url: `http://${spare}.simulated`, wrong: 'address' },
     { ...plain, command: 'replace', member: spare, old: somebody, url: address, wrong: 'address' },
