@@ -115,15 +115,21 @@ function besides(
   return { changed, faultEveryMs };
 }
 
+/** Of cells that are upgraded: nothing goes wrong there but what upgrades themselves bring, so that many of them come to an end. */
+const aloneShare = 0.6;
+
 function withUpgrades(profile: Profile, random: Random): Profile {
   // An upgrade stops at whatever it doubts.
   const { changed, faultEveryMs } = besides('upgrades', profile, random, [1, 30]);
-  faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, 10_000);
+  const alone = random.fork('alone').chance(aloneShare);
+  if (alone) for (const kind of faultKinds) delete faultEveryMs[kind];
+  faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, alone ? 3_000 : 10_000);
   if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
   const others = random.fork('other-version');
   if (others.chance(0.5)) faultEveryMs['other-version'] = others.betweenLogarithmic(2_000, 60_000);
   const { delayMsMin } = profile.network;
-  const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin, delayMsMean: delayMsMin };
+  const network =
+    random.chance(0.5) && !alone ? profile.network : { ...calmNetwork, delayMsMin, delayMsMean: delayMsMin };
   return { ...changed, network, upgraded: true, faultEveryMs, ...drawPrograms(profile, random.fork('programs')) };
 }
 
@@ -210,7 +216,7 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
   }
   const alpha = Math.round(random.betweenLogarithmic(1, 64));
   const clients = 2 + random.below(7);
-  return {
+  const drawnProfile: Profile = {
     replicas: options.replicas ?? drawn,
     leaseMs,
     driftPpm: Math.round(random.betweenLogarithmic(1_000, 50_000)),
@@ -243,5 +249,31 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
     sessionTtlMs: Math.round(random.fork('sessions').betweenLogarithmic(sessionTtlMsMin, 60_000)),
     clients,
     thinkMs: 100 * clients,
+  };
+  const worn = random.fork('worn');
+  return worn.chance(wornShare) && !options.calm ? withWornDisks(drawnProfile, worn) : drawnProfile;
+}
+
+/** Of cells of which nothing but disks and processes fails. */
+const wornShare = 0.12;
+const wornKinds = [
+  ...(['bare-majority', 'bare-majority', 'left-behind', 'left-behind', 'lost-write', 'bit-rot'] as const),
+  ...(['misdirected-write', 'wrong-size', 'newest-snapshot-bad', 'deep-check'] as const),
+] satisfies readonly FaultKind[];
+
+/** One or two ways in which disks lose something, again and again, at a member that also dies: few other faults are in their way. */
+function withWornDisks(profile: Profile, random: Random): Profile {
+  const { leaseMs } = profile;
+  const often = (): number => random.betweenLogarithmic(Math.max(500, 4 * leaseMs), Math.max(2_000, 20 * leaseMs));
+  const kinds = [random.pick(wornKinds), ...(random.chance(0.5) ? [random.pick(wornKinds)] : [])];
+  const faultEveryMs: Partial<Record<FaultKind, number>> = { crash: 2 * often() };
+  for (const kind of kinds) faultEveryMs[kind] = often();
+  const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin: profile.network.delayMsMin };
+  if (!kinds.includes('left-behind')) return { ...profile, network, faultEveryMs };
+  // What somebody who was left behind had proposed alone reaches beyond what the others have cut.
+  return {
+    ...profile,
+    ...{ network, faultEveryMs, alpha: 32 + random.below(33), snapshotLogBytes: 4_000, thinkMs: 20 * profile.clients },
+    limits: { ...profile.limits, retainBehindSnapshotInstances: random.below(4), acceptWindowInstances: 32 },
   };
 }

@@ -155,7 +155,10 @@ export const damageFaults = {
     draw: (world, random) => {
       const victim = drawVictim(world, random);
       const sectors = 1 + random.below(8);
-      return victim && { ...victim, from: drawPlace(random), to: drawPlace(random), sectors };
+      const [from, to] = [drawPlace(random), drawPlace(random)];
+      // Whole groups of one segment differ in nothing but where they belong.
+      const isNear = from.role === 'log' && random.chance(0.7);
+      return victim && { ...victim, from, to: isNear ? { ...from, at: to.at } : to, sectors };
     },
     strike: (world, { from, to, sectors, ...victim }, random) =>
       strikeDisk(world, victim, {
@@ -176,7 +179,7 @@ export const damageFaults = {
     draw: (world, random) => {
       const victim = drawVictim(world, random);
       const place = drawPlace(random);
-      const drawn: WrongSize = random.pick(['empty', 'short', 'long', 'zero-tail'] as const);
+      const drawn: WrongSize = random.pick(['empty', 'short', 'long', 'zero-tail', 'headless'] as const);
       // Zeros from some place in the log on look like groups that were never written: a lost write (D6).
       const size = place.role === 'log' && drawn === 'zero-tail' ? 'long' : drawn;
       return victim && { ...victim, place, size };

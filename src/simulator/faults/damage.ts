@@ -95,7 +95,7 @@ export function zeroSectors({ inode }: DamagedFile, first: number, end: number):
 }
 
 /** D12: what became of a file's size. */
-export type WrongSize = 'empty' | 'short' | 'long' | 'zero-tail';
+export type WrongSize = 'empty' | 'short' | 'long' | 'zero-tail' | 'headless';
 
 export function resize({ inode, used }: DamagedFile, how: WrongSize, share: number): void {
   const size = inode.cached.size;
@@ -105,6 +105,10 @@ export function resize({ inode, used }: DamagedFile, how: WrongSize, share: numb
       return inode.truncate(0);
     case 'short':
       return inode.truncate(at);
+    case 'headless':
+      // What it was at the beginning and at the end is gone, and with it how long it was.
+      inode.truncate(Math.max(sectorBytes, at - (at % sectorBytes)));
+      return inode.overwrite(0, Buffer.alloc(sectorBytes, 0xff));
     case 'zero-tail':
       return inode.overwrite(at, Buffer.alloc(size - at));
     default:

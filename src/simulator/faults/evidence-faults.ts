@@ -32,7 +32,9 @@ function reachOf(machine: Machine | undefined): Reach | null {
 const isLater = (flush: number, then: Reach): boolean => flush > then.flush + 1;
 
 /** What a file beside the log says was acknowledged; 0 where it does not read. */
-function acknowledged({ disk }: Machine): number {
+function acknowledged(machine: Machine | undefined): number {
+  if (machine === undefined) return 0;
+  const { disk } = machine;
   const [manifest] = filesOf(disk, 'manifest');
   try {
     return manifest === undefined ? 0 : decodeManifest(bytesOf(manifest.inode)).flush;
@@ -216,9 +218,13 @@ export const evidenceFaults = {
     strike: (world, { sectors, rest, afterMs, ...victim }, random) => {
       const before = reachOf(world.machine(victim.member));
       if (before === null) return false;
-      world.later(afterMs, () => {
-        const now = reachOf(world.machine(victim.member));
-        if (now?.process !== before.process || now.file !== before.file || !isLater(now.flush, before)) return;
+      let looks = 0;
+      const look = (): void => {
+        const machine = world.machine(victim.member);
+        const now = reachOf(machine);
+        if (now?.process !== before.process || now.file !== before.file) return;
+        const shows = isLater(now.flush, before) && (!rest || isLater(acknowledged(machine), before));
+        if (!shows) return ++looks > patience ? undefined : world.later(afterMs, look);
         const act = (machine: Machine): string | null => {
           const file = filesOf(machine.disk, 'log').find(({ name }) => name === before.file);
           if (file === undefined || (rest && !isLater(acknowledged(machine), before))) return null;
@@ -228,7 +234,8 @@ export const evidenceFaults = {
           return `${file.name} ${rest ? 'from' : 'before'} ${before.used}`;
         };
         if (strikeDisk(world, victim, { kind: 'lost-write', random, items: true, act })) world.count('lost-write');
-      });
+      };
+      world.later(afterMs, look);
       // Counted when it comes about.
       return false;
     },
