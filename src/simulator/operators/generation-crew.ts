@@ -36,6 +36,9 @@ const lastMargin = 1_000;
 /** From so many of them on another attempt is begun. */
 const sameTries = 5;
 
+/** Of steps, those that come to somebody else. */
+const misroutedShare = 0.01;
+
 export class GenerationCrew {
   readonly prices = new PriceChecker();
   readonly #options: CrewOptions;
@@ -176,6 +179,12 @@ export class GenerationCrew {
     };
     const world = simulatedGenerationWorld({
       ...{ desk, files: this.#files, machines },
+      // Between what a member said and the next step its address may have become another's.
+      addressee: (url) => (!this.#stopped && random.chance(misroutedShare) ? random.pick(machines).url : url),
+      onDone: ({ member, op }, by) => {
+        if (by === member) return;
+        this.#options.fail(new Violation('generation', `${by} does a step that was meant for ${member}`, { op }));
+      },
       newId: () => Array.from({ length: 32 }, () => random.below(16).toString(16)).join(''),
       onStep: (step) => {
         if (step.op !== 'fence') return;

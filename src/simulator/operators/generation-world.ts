@@ -22,12 +22,16 @@ export interface SimulatedGenerationOptions {
   readonly newId: () => string;
   /** Before a step is asked for. */
   readonly onStep: (step: RecoverRequest) => void;
+  /** Who has that address by the time that a step comes there. */
+  readonly addressee: (url: string) => string;
+  /** Whoever it was meant for, that one has done it. */
+  readonly onDone: (step: RecoverRequest, by: string) => void;
 }
 
 type Told = { readonly done: RecoverAnswer } | { readonly refused: OperatorError };
 
 export function simulatedGenerationWorld(options: SimulatedGenerationOptions): GenerationWorld {
-  const { desk, files, machines, newId, onStep } = options;
+  const { addressee, desk, files, machines, newId, onDone, onStep } = options;
   const statusAt = (url: string): Promise<ReplicaStatusDocument | null> =>
     desk.at(
       url,
@@ -50,7 +54,7 @@ export function simulatedGenerationWorld(options: SimulatedGenerationOptions): G
     report: async (url) => copied(await desk.at(url, async (service) => service.recovery()?.wholeReport() ?? null)),
     step: async (url, step) => {
       onStep(step);
-      const told = await desk.at<Told>(url, (service) => carriedOut(service, copied(step)), opening);
+      const told = await desk.at<Told>(addressee(url), (service) => carriedOut(service, copied(step), onDone), opening);
       if (told === null) throw new UnreachableError(`The member at ${url} does not answer.`, { facts: { url } });
       if ('done' in told) return copied(told.done);
       throw asProblem(told.refused);
@@ -87,11 +91,17 @@ const opening = (): Told => ({
   refused: new OperatorError('PAXOS_NOT_SERVING', 'This replica is opening its data directory.'),
 });
 
-async function carriedOut(service: DatabaseService, step: RecoverRequest): Promise<Told> {
+async function carriedOut(
+  service: DatabaseService,
+  step: RecoverRequest,
+  onDone: SimulatedGenerationOptions['onDone'],
+): Promise<Told> {
   const recovery = service.recovery();
   if (recovery === null) return opening();
   try {
-    return { done: await recovery.handle(step) };
+    const done = await recovery.handle(step);
+    onDone(step, done.report.member);
+    return { done };
   } catch (error) {
     if (error instanceof OperatorError) return { refused: error };
     throw error;
