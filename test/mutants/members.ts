@@ -129,7 +129,10 @@ export const members: readonly Mutant[] = [
       },
     ],
     killedBy: [asked],
-    blind,
+    blind: {
+      ...blind,
+      simulator: 'a change that comes in between is of another master, and who is none any more proposes nothing',
+    },
   },
   {
     id: 'U4-newcomer-of-another-level',

@@ -217,7 +217,10 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/bad-input.test.ts', directed],
-    blind: { explorer: 'who is out is behind too, and refused for that before it can do harm' },
+    blind: {
+      explorer: 'who is out is behind too, and refused for that before it can do harm',
+      simulator: 'connections turn away who is out, and who is still connected is behind',
+    },
   },
   {
     id: 'P47-removed-member-is-not-told',
@@ -337,6 +340,11 @@ export const membership: readonly Mutant[] = [
       },
     ],
     killedBy: ['test/core/consensus/promises-and-ballots.test.ts', 'test/core/consensus/bad-input.test.ts'],
+    blind: {
+      explorer:
+        'who proposes asks by the full identity: no life that is out says anything of an instance at which the next one votes',
+      simulator: 'as the explorer',
+    },
   },
   {
     id: 'P47-learner-does-not-ask',
