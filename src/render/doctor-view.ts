@@ -1,6 +1,7 @@
 /** `paxosctl doctor` for people: what is wrong, with its fix; what is well in one line, so that all fits on a screen. */
 import { printable } from './escape.ts';
 import { type Colour, coloured, writeResult } from './output.ts';
+import { pasteable } from './suggestions.ts';
 import { table } from './table.ts';
 
 interface FindingView {
@@ -93,6 +94,6 @@ function fixLines(findings: readonly FindingView[]): string[] {
   const seen = new Map<string, string>();
   for (const { fix, advice } of findings) if (!seen.has(fix)) seen.set(fix, advice);
   return [...seen].map(
-    ([fix, advice]) => `  ${printable(fix)}${advice === '' ? '' : coloured('dim', `  (${printable(advice)})`)}`,
+    ([fix, advice]) => `  ${printable(pasteable(fix))}${advice === '' ? '' : coloured('dim', `  (${printable(advice)})`)}`,
   );
 }

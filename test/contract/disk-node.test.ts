@@ -35,6 +35,11 @@ describe('the real disk', () => {
     expect([mode(''), mode('scratch'), mode('a')]).toEqual([0o700, 0o700, 0o600]);
   });
 
+  it('reads files that lie in the root of the file system', async () => {
+    const disk = await NodeDisk.openReadOnly('/');
+    await expect(disk.open('no-such-file', { create: false })).rejects.toMatchObject({ reason: 'not-found' });
+  });
+
   it('follows no links and leaves its folder by no path', async () => {
     const root = folder();
     const outside = folder();

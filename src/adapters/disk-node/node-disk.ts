@@ -163,7 +163,9 @@ export class NodeDisk implements Disk {
 
   #resolve(relative: string): string {
     const fullPath = path.join(this.root, relative);
-    if (fullPath === this.root || fullPath.startsWith(this.root + path.sep)) return fullPath;
+    // The root of a file system ends with a separator already.
+    const below = this.root.endsWith(path.sep) ? this.root : this.root + path.sep;
+    if (fullPath === this.root || fullPath.startsWith(below)) return fullPath;
     throw new DiskError('denied', relative, `${relative} is outside of the data directory`);
   }
 
