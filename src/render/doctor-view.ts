@@ -94,6 +94,7 @@ function fixLines(findings: readonly FindingView[]): string[] {
   const seen = new Map<string, string>();
   for (const { fix, advice } of findings) if (!seen.has(fix)) seen.set(fix, advice);
   return [...seen].map(
-    ([fix, advice]) => `  ${printable(pasteable(fix))}${advice === '' ? '' : coloured('dim', `  (${printable(advice)})`)}`,
+    ([fix, advice]) =>
+      `  ${printable(pasteable(fix))}${advice === '' ? '' : coloured('dim', `  (${printable(advice)})`)}`,
   );
 }
