@@ -1,7 +1,10 @@
 /** A client that watches a cell of real processes while masters are killed, stopped and changed. */
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { WatchedChange } from '../../src/client/watch.ts';
+import { cli, startCli } from '../commands/run-cli.ts';
+import { operatorOf } from '../support/cell-operator.ts';
 import { withCell } from '../support/cell-process.ts';
 import { until } from '../support/until.ts';
 
@@ -50,6 +53,46 @@ describe('a watch of a cell', () => {
       expect(progress).toBeLessThanOrEqual(written.length);
       await session.close();
       await client.close();
+    });
+  });
+});
+
+describe('kv watch', () => {
+  it('shows changes as they happen until Ctrl-C, says where to go on, and goes on there', async () => {
+    await withCell(three, async (cell) => {
+      const typed = operatorOf(cell);
+      const env = { XDG_STATE_HOME: path.join(cell.folder, 'watcher'), PAXOSCTL_ENDPOINTS: cell.urls.join(',') };
+      await cell.master();
+      for (const value of ['red', 'green']) await typed('kv', 'put', 'config/colour', value);
+      const watching = startCli(['kv', 'watch', '--prefix', 'config/', '--from', '1'], { env });
+      const shown = (): string => watching.output().stdout;
+      await until('the past is shown', () => shown().includes('green'));
+      await typed('kv', 'put', 'other', 'x');
+      await typed('kv', 'delete', 'config/colour');
+      await until('the present is shown', () => shown().includes('delete'));
+      watching.process.kill('SIGINT');
+      const { code, stdout, stderr } = await watching.result;
+      expect(stdout).toBe('1  put     config/colour  red\n2  put     config/colour  green\n4  delete  config/colour\n');
+      expect([code, stderr]).toEqual([130, '3 changes; what comes behind: --after 4\n']);
+      const then = ['a', 'b', 'c'].map((key) => ({ op: 'put', key: `config/${key}`, value: key }));
+      await cli(['multiop', '--file', '-'], { env, stdin: JSON.stringify({ then }) });
+      const first = await typed('kv', 'watch', '--prefix', 'config/', '--after', '4', '--count', '2', '--json');
+      const ids = (text: string): string[] => [...text.matchAll(/"id":"([^"]+)"/g)].map(([, id]) => id as string);
+      expect([first.code, ids(first.stdout)]).toEqual([0, ['5.1', '5.2']]);
+      const rest = await typed('kv', 'watch', '--prefix', 'config/', '--after', '5.2', '--count', '1', '--json');
+      expect(JSON.parse(rest.stdout)).toMatchObject({ op: 'put', key: 'config/c', revision: 5, id: '5' });
+    });
+  });
+
+  it('ends with 6 where the cell cannot have what is asked for, with 2 for what is no id', async () => {
+    await withCell(three, async (cell) => {
+      await cell.master();
+      const typed = operatorOf(cell);
+      const beyond = await typed('kv', 'watch', '--from', '7', '--json');
+      expect([beyond.code, JSON.parse(beyond.stdout).error.code]).toEqual([6, 'PAXOS_REVISION_GONE']);
+      expect((await typed('kv', 'watch', '--after', 'x')).code).toBe(2);
+      expect((await typed('kv', 'watch', '--after', '1', '--from', '1')).code).toBe(2);
+      expect((await typed('kv', 'watch', '--count', '0')).code).toBe(2);
     });
   });
 });
