@@ -128,7 +128,7 @@ module.exports = {
     }),
     only('client-speaks-http', '^src/client/', {
       to: src('formats', 'errors'),
-      packages: ['undici'],
+      packages: ['undici', 'eventsource-parser'],
       node: true,
       comment: 'The client is used by other programs: it must not drag the server along.',
     }),

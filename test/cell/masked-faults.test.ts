@@ -80,7 +80,7 @@ describe('the misspelled replica (PML §6.3)', () => {
       // It may have been the master.
       await cell.master();
       const silent = await bothTell(cell, /n3 does not answer/, [9, 9]);
-      expect(silent.doctor.stdout).toContain('paxosctl node start --name n3 ');
+      expect(silent.doctor.stdout).toContain(' node start --name n3 ');
       expect(silent.status.stdout).toContain('tolerates 0 of 1 intended failures');
       // Somebody else at its address: a replica of another cell.
       const other = cell.twin(third, 'stranger');
