@@ -98,6 +98,8 @@ class Client {
   #sequence = 0;
   /** When the last write in the session was asked for that is known to have been applied. */
   #renewedMs = 0;
+  /** Instance at which it was; 0 for the opening of the session. */
+  #renewedAt = 0;
   /** Of the last answer to a write. */
   #epoch: Epoch | null = null;
   #mark: { readonly text: string; readonly instance: number } | null = null;
@@ -262,7 +264,10 @@ class Client {
       const position = this.#options.replay.changeAnswered(id, result);
       this.#mark = { text: reply.mark, instance: result.instance };
       this.#epoch = result.epoch;
-      if (session !== null) this.#renewedMs = record.invokedMs;
+      if (session !== null) {
+        this.#renewedMs = record.invokedMs;
+        this.#renewedAt = result.instance;
+      }
       const steps = result.succeeded ? move.steps : move.otherwise;
       steps.forEach((step, i) => {
         if (step.op === 'put') this.#remember(step.key, step.value, result.revision);
@@ -284,6 +289,7 @@ class Client {
       this.#session = reply.result.session;
       this.#sequence = 0;
       this.#renewedMs = askedMs;
+      this.#renewedAt = 0;
     });
   }
 
@@ -292,7 +298,8 @@ class Client {
     const term = { session: `${this.#session} of ${this.#name}`, ttlMs: sessionTtlMs, aliveMs: this.#renewedMs };
     const bornAt = Number(/^s(\d+)-/.exec(this.#session ?? '')?.[1] ?? 0);
     this.#session = null;
-    if (isGivenUp(bornAt)) return;
+    // A generation that began with an older state holds the session to what it knows of it.
+    if (isGivenUp(bornAt) || isGivenUp(this.#renewedAt)) return;
     try {
       checkExpiry(term, scheduler.nowMs, driftPpm);
     } catch (violation) {
