@@ -241,9 +241,18 @@ export class Endings {
     checkRepaired(this.#unrepaired());
   }
 
-  /** Members whose log still has gaps that a disk has made. */
+  /**
+   * Members whose log still has gaps that a disk has made. One whose log has lost its end is none while it must compare itself with a voter
+   * that has halted for good: that one is to be replaced first, and says so.
+   */
   #unrepaired(): readonly string[] {
-    return this.#good().flatMap(({ name, log }) => (log !== null && log.core.bad.length > 0 ? [name] : []));
+    const good = this.#good();
+    const running = new Set(good.map(({ id }) => id));
+    return good.flatMap(({ name, log }) => {
+      if (log === null || log.core.bad.length === 0) return [];
+      const waits = log.core.participation === 'checking' && log.core.waitsFor.some((id) => !running.has(id));
+      return waits ? [] : [name];
+    });
   }
 
   /** Of lives that are over: where whole processes run they are told so, and end. */
