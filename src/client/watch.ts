@@ -43,7 +43,9 @@ export async function* watchChanges(
   let seen = after ?? null;
   while (signal?.aborted !== true) {
     const headers: Record<string, string> = seen === null ? {} : { 'last-event-id': seen };
-    const reply = await call({ method: 'GET', path, headers, repeatable: true, streams: true });
+    const asked = call({ method: 'GET', path, headers, repeatable: true, streams: true });
+    const reply = await unlessAborted(asked, signal);
+    if (reply === null) return;
     for await (const event of eventsOf(reply, signal)) {
       seen = event.id ?? seen;
       if (event.event === 'progress') onProgress?.((JSON.parse(event.data) as { revision: number }).revision);
@@ -51,6 +53,21 @@ export async function* watchChanges(
     }
     await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }
+}
+
+/** Null when the signal came first: whoever has seen enough does not wait for a master. */
+async function unlessAborted(asked: Promise<Reply>, signal: AbortSignal | undefined): Promise<Reply | null> {
+  if (signal === undefined) return asked;
+  const aborted = new Promise<null>((resolve) => {
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const first = await Promise.race([asked, aborted]);
+  if (first === null)
+    asked.then(
+      ({ stream }) => stream?.close(),
+      () => undefined,
+    );
+  return first;
 }
 
 /** Until the stream ends, or breaks: what was not seen to its end is asked for again. */

@@ -13,6 +13,7 @@ import type { Mutant } from './mutant.ts';
 import { promises } from './promises.ts';
 import { recovery } from './recovery.ts';
 import { upgrades } from './upgrades.ts';
+import { watch } from './watch.ts';
 
 export type { Edit, Hunter, Mutant } from './mutant.ts';
 
@@ -30,6 +31,7 @@ export const mutants: readonly Mutant[] = [
   ...fence,
   ...generations,
   ...upgrades,
+  ...watch,
 ];
 
 /** Pitfalls that nothing in the product could fall into yet, and why. */
