@@ -101,6 +101,15 @@ it('a process that is killed half-way through a snapshot goes on with it when it
         const retained = await Promise.all([master, other].map(async (member) => (await member.status())?.instances));
         return written() > 120 && retained.every((it) => it !== undefined && it.firstRetained > applied + 1);
       });
+      // Only whoever has the very same file can go on with it, and either of them may be asked.
+      const providers = [master, other];
+      await until('both have the same snapshot', async () => {
+        const taken = await Promise.all(providers.map(async (member) => (await member.status())?.instances.snapshot));
+        if (taken[0] === taken[1]) return true;
+        const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+        await Promise.all(providers.map(({ url }) => fetch(`${url}/v1/snapshots`, request)));
+        return false;
+      });
       // Parts of 64 KiB: eight of them are here when it dies.
       startWith(follower, ordersOf({ point: 'fetch.chunk', moment: 'after', nth: 8, act: { kind: 'crash' } }));
       expect(await follower.end(30_000)).toMatchObject({ signal: 'SIGKILL' });
