@@ -14,12 +14,10 @@ import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Facts } from '../errors/operator-error.ts';
 import { encodeCommand } from '../formats/command.ts';
 import { mayPropose } from '../formats/levels.ts';
-import { type ClockPort, fromNow, type Timer } from '../ports/clocks.ts';
-import type { DatabaseApplication } from './database-application.ts';
+import { fromNow, type Timer } from '../ports/clocks.ts';
 import type { DatabaseChecks } from './database-checks.ts';
 import { frozenDocument } from './frozen-document.ts';
 import { HandOver } from './hand-over.ts';
-import type { HostFacts } from './host-facts.ts';
 import type {
   BackupService,
   ReadState,
@@ -31,7 +29,7 @@ import type {
   WriteOutcome,
 } from './http/service.ts';
 import { type KnownMaster, knownMaster } from './known-master.ts';
-import type { LogReplica, SubmitOutcome } from './log-replica.ts';
+import type { SubmitOutcome } from './log-replica.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import { MemberDrains } from './member-drains.ts';
@@ -39,26 +37,16 @@ import type { MembershipService } from './membership/membership-service.ts';
 import { beingOpened, type OpenUpgrade, opens, openUpgradeOf } from './open-upgrade.ts';
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
-import { replicaStatus } from './replica-status.ts';
-import type { SelfCheck } from './self-check.ts';
+import { type DescribedReplica, replicaStatus } from './replica-status.ts';
 
 /** Between looks for sessions that are due. */
 const sessionSweepMs = 1_000;
 /** How many sessions one command ends. */
 const sessionsPerSweepMax = 1_000;
 
-export interface DatabaseServiceOptions {
-  readonly self: ReplicaId;
-  readonly log: LogReplica<CommandResult>;
-  readonly database: DatabaseApplication;
-  readonly selfCheck: SelfCheck;
-  readonly clocks: ClockPort;
-  readonly host: HostFacts;
+export interface DatabaseServiceOptions extends DescribedReplica {
   /** Null where nobody asks for them. */
   readonly snapshots: SnapshotService | null;
-  readonly upgrade?: UpgradeService;
-  /** Absent where the cell makes no backups by itself. */
-  readonly backups?: BackupService | undefined;
   /** Absent where nobody changes members through this service. */
   readonly membership?: MembershipService;
   /** Null where no generation is ever made (simulations). */

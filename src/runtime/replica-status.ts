@@ -16,7 +16,8 @@ import type { LogReplica } from './log-replica.ts';
 import type { MastershipHistory } from './mastership-history.ts';
 import type { SelfCheck } from './self-check.ts';
 
-export interface StatusSources {
+/** The replica that is spoken of. */
+export interface DescribedReplica {
   readonly self: ReplicaId;
   readonly log: LogReplica<CommandResult>;
   readonly database: DatabaseApplication;
@@ -24,7 +25,11 @@ export interface StatusSources {
   readonly clocks: ClockPort;
   readonly host: HostFacts;
   readonly upgrade?: UpgradeService;
+  /** Absent where the cell makes no backups by itself. */
   readonly backups?: BackupService | undefined;
+}
+
+export interface StatusSources extends DescribedReplica {
   readonly mastership: MastershipHistory;
   readonly drains: readonly DrainDocument[];
   /** Mean of what was applied since the start. */
