@@ -13,7 +13,7 @@ export interface EntryView {
 }
 
 const valueWidthMax = 60;
-const keyWidthMax = 48;
+export const keyWidthMax = 48;
 
 /**
  * The value as it is, for pipes and files; on a terminal its lines, with all that the terminal would obey escaped, unless
@@ -36,7 +36,7 @@ export function listText(list: { entries: readonly EntryView[]; next: string | n
     grouped(entry.revision),
     grouped(entry.version),
     bytes(sizeOf(entry)),
-    entry.value === undefined ? coloured('dim', 'not text') : shortened(entry.value, valueWidthMax),
+    valueText(entry),
   ]);
   const columns = [
     { title: 'KEY' },
@@ -47,6 +47,10 @@ export function listText(list: { entries: readonly EntryView[]; next: string | n
   ];
   return `${table(columns, rows)}\n${more}`;
 }
+
+/** A value on one line, cut where it is long. */
+export const valueText = ({ value }: Pick<EntryView, 'value'>): string =>
+  value === undefined ? coloured('dim', 'not text') : shortened(value, valueWidthMax);
 
 const sizeOf = ({ value, valueBase64 }: EntryView): number =>
   value === undefined ? Buffer.byteLength(valueBase64 ?? '', 'base64') : Buffer.byteLength(value, 'utf8');

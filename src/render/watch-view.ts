@@ -1,6 +1,7 @@
 /** What `kv watch` shows: a line a change on stdout; where to go on, at the end, on stderr. */
 import { printable, shortened } from './escape.ts';
 import { onInterrupt } from './interrupt.ts';
+import { keyWidthMax, valueText } from './key-value-view.ts';
 import { coloured, writeResult } from './output.ts';
 import { counted, grouped } from './units.ts';
 
@@ -9,14 +10,10 @@ export type ChangeView = { readonly key: string; readonly revision: number } & (
   | { readonly op: 'delete' }
 );
 
-const valueWidthMax = 60;
-const keyWidthMax = 48;
-
 export function changeText(change: ChangeView): string {
   const key = shortened(change.key, keyWidthMax);
   if (change.op === 'delete') return `${grouped(change.revision)}  delete  ${key}\n`;
-  const value = change.value === undefined ? coloured('dim', 'not text') : shortened(change.value, valueWidthMax);
-  return `${grouped(change.revision)}  put     ${key}  ${value}\n`;
+  return `${grouped(change.revision)}  put     ${key}  ${valueText(change)}\n`;
 }
 
 export interface WatchScreen {

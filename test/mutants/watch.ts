@@ -32,9 +32,9 @@ export const watch: readonly Mutant[] = [
     edits: [
       {
         file: events,
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the source has it
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: quoted source, in which it is a template
         find: 'const id = at === lastAt ? `${revision}` :',
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the source has it
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: quoted source, in which it is a template
         replace: 'const id = at <= lastAt ? `${revision}` :',
       },
     ],

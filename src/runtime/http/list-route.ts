@@ -1,6 +1,6 @@
 /** `GET /v1/kv`: pages of entries in the order of their UTF-8 bytes, all of one point in time when asked for. */
-import { keyBytesMax } from '../../core/database/command.ts';
 import type { EntryDocument, ListDocument } from '../../formats/http-body.ts';
+import { keyFault, readBase64 } from './entries-query.ts';
 import { entryDocument, entryDocumentBase64 } from './entry-json.ts';
 import type { Exchange } from './exchange.ts';
 import { onAnyReplica, onMasterSince } from './gate.ts';
@@ -25,15 +25,10 @@ function list(exchange: Exchange): void {
   if (isFault(revision)) return exchange.fault(revision);
   const prefix = query.get('prefix') ?? '';
   const after = query.get('after') ?? null;
-  for (const key of [prefix, after ?? '']) {
-    if (Buffer.byteLength(key, 'utf8') > keyBytesMax) {
-      return exchange.problem('PAXOS_BAD_KEY', `A key is longer than ${keyBytesMax} bytes.`);
-    }
-  }
-  const encoding = query.get('encoding');
-  if (encoding !== undefined && encoding !== 'utf8' && encoding !== 'base64') {
-    return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "encoding" is "utf8" or "base64".');
-  }
+  const tooLong = keyFault(prefix, after ?? '');
+  if (tooLong !== null) return exchange.fault(tooLong);
+  const base64 = readBase64(query);
+  if (isFault(base64)) return exchange.fault(base64);
   const consistency = query.get('consistency') ?? 'linearizable';
   if (consistency !== 'linearizable' && consistency !== 'stale') {
     return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "consistency" is "linearizable" or "stale".');
@@ -42,7 +37,7 @@ function list(exchange: Exchange): void {
     prefix,
     after,
     limit: limit ?? front.limits.listEntriesDefault,
-    base64: encoding === 'base64',
+    base64,
     revision,
   };
   // A condition on mastership is one that only the master can answer.

@@ -1,5 +1,6 @@
 /** `GET /v1/watch`: every change from a revision on, as it happens. */
-import { keyBytesMax, type Revision } from '../../core/database/command.ts';
+import type { Revision } from '../../core/database/command.ts';
+import { keyFault, readBase64 } from './entries-query.ts';
 import type { Exchange } from './exchange.ts';
 import { onMasterSince } from './gate.ts';
 import { epochHeader } from './kv-routes.ts';
@@ -19,18 +20,15 @@ function watch(exchange: Exchange): void {
   const from = readInteger(query, 'from', { min: 0, max: Number.MAX_SAFE_INTEGER });
   if (isFault(from)) return exchange.fault(from);
   const prefix = query.get('prefix') ?? '';
-  if (Buffer.byteLength(prefix, 'utf8') > keyBytesMax) {
-    return exchange.problem('PAXOS_BAD_KEY', `A key is longer than ${keyBytesMax} bytes.`);
-  }
-  const encoding = query.get('encoding');
-  if (encoding !== undefined && encoding !== 'utf8' && encoding !== 'base64') {
-    return exchange.problem('PAXOS_BAD_QUERY', 'Query parameter "encoding" is "utf8" or "base64".');
-  }
+  const tooLong = keyFault(prefix);
+  if (tooLong !== null) return exchange.fault(tooLong);
+  const base64 = readBase64(query);
+  if (isFault(base64)) return exchange.fault(base64);
   // Who comes back says so with the same URL: what it has seen last counts.
   const resumed = headers.lastEventId === null ? null : seenFrom(headers.lastEventId);
   if (isFault(resumed)) return exchange.fault(resumed);
   const begun = from === null ? null : { seenUpTo: Math.max(0, from - 1) as Revision, seenOfNext: 0 };
-  const wanted: Wanted = { prefix, base64: encoding === 'base64', seen: resumed ?? begun };
+  const wanted: Wanted = { prefix, base64, seen: resumed ?? begun };
   onMasterSince(exchange, () => begin(exchange, wanted));
 }
 
