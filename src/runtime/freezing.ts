@@ -4,6 +4,7 @@
  * Source: design §4 "Frozen". Keeps: from the first moment on nothing is promised, accepted, served or applied; it is told to the
  * others only when it is durable with its evidence; the first evidence stays.
  */
+import type { Effect } from '../core/consensus/effect.ts';
 import type { FreezeEvidence } from '../core/consensus/freeze.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import { fromNow, type Timer } from '../ports/clocks.ts';
@@ -100,4 +101,21 @@ export class Freezing {
     const at = fromNow(clocks, tellFrozenEveryMs);
     this.#timer = clocks.schedule(at, () => this.#tellFrozen(evidence));
   }
+}
+
+/** Members hold different logs up to an instance: who has which. */
+export function forkEvidence(
+  { instance, branches }: Extract<Effect, { kind: 'fork-seen' }>,
+  seen: Pick<FreezeEvidence, 'generation' | 'seenBy' | 'seenAtMs'>,
+): FreezeEvidence {
+  const sides = branches.map(({ members, logChain }) => `${members.join(', ')} with ${logChain.slice(0, 16)}…`);
+  return {
+    cause: 'log-fork',
+    ...seen,
+    text: `Members do not have the same log up to instance ${instance}: ${sides.join('; ')}.`,
+    facts: Object.fromEntries([
+      ['instance', instance],
+      ...branches.flatMap(({ members, logChain }) => members.map((member) => [`log of ${member}`, logChain])),
+    ]),
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * A state outside of any replica, and what follows it value by value: for reading directories that nobody runs on, and for files.
- * The same steps as the log takes (`log-replica.ts`).
+ * The same steps as the log takes (`applied-log.ts`).
  */
 import type { ConfigurationFrom } from '../core/consensus/configuration.ts';
 import { ConfigurationHistory } from '../core/consensus/configuration-history.ts';

@@ -29,7 +29,7 @@ import type {
   WriteOutcome,
 } from './http/service.ts';
 import { type KnownMaster, knownMaster } from './known-master.ts';
-import type { SubmitOutcome } from './log-replica.ts';
+import type { SubmitOutcome } from './log-replica-options.ts';
 import { MarkJudge } from './mark-judge.ts';
 import { MastershipHistory } from './mastership-history.ts';
 import { MemberDrains } from './member-drains.ts';

@@ -5,33 +5,24 @@
  * gives the same again, from a snapshot of a member that holds the right one. Whether it is right then a check says, not this.
  */
 import type { DatabaseEvidence } from '../core/consensus/database-comparison.ts';
-import type { Instance, ReplicaId } from '../core/consensus/identity.ts';
-import type { Value } from '../core/consensus/value.ts';
+import type { Instance } from '../core/consensus/identity.ts';
+import type { Replica } from '../core/consensus/replica.ts';
 import { fromNow } from '../ports/clocks.ts';
+import type { AppliedLog } from './applied-log.ts';
 import { LogIncompleteError, rebuildDatabase } from './database-rebuild.ts';
 import type { LogReplicaOptions } from './log-replica-options.ts';
+import type { LogSnapshots } from './log-snapshots.ts';
 import type { LoadedSnapshot } from './log-storage.ts';
+import type { StepLoop } from './step-loop.ts';
 
 /** Building the database anew did not help: the next try waits, twice as long each time. */
 const rebuildRetryMs = { first: 1_000, max: 60_000 };
 
-export interface SetAsideHost {
-  stopped(): boolean;
-  isSetAside(): boolean;
-  /** What the application holds. */
-  appliedUpTo(): Instance;
-  chosenValue(instance: Instance): Value | null;
-  /** A snapshot on its way from `provider`, of an instance above `above`. */
-  receive(provider: ReplicaId, above: Instance): Promise<LoadedSnapshot>;
-  /** The state of a snapshot that is ahead takes the place of the present one. */
-  install(snapshot: LoadedSnapshot): Promise<void>;
-  /** From here on the application is at no point of the log: nothing is fed. */
-  leavePoint(): void;
-  /** It is at the applied point again, with this log chain. */
-  reachPoint(logChain: Uint8Array): void;
-  /** The state is a new one. */
-  replayed(): void;
-  wake(): void;
+interface Parts {
+  readonly core: Replica;
+  readonly loop: StepLoop;
+  readonly applied: AppliedLog<unknown>;
+  readonly snapshots: LogSnapshots;
   fatal(error: Error): void;
 }
 
@@ -42,12 +33,12 @@ type Options = Pick<
 
 export class SetAsideDatabase {
   readonly #options: Options;
-  readonly #host: SetAsideHost;
+  readonly #parts: Parts;
   #attempts: number;
 
-  constructor(options: Options, host: SetAsideHost) {
+  constructor(options: Options, parts: Parts) {
     this.#options = options;
-    this.#host = host;
+    this.#parts = parts;
     // What it was started with was read from this disk.
     this.#attempts = options.quarantined === true ? 1 : 0;
   }
@@ -60,7 +51,7 @@ export class SetAsideDatabase {
       const seenAt = new Date(clocks.now().wallMs).toISOString();
       await storage.setAside({ instance: evidence.instance, details: { member: self, seenAt, ...evidence, more } });
     } catch (error) {
-      return this.#host.fatal(error instanceof Error ? error : new Error(String(error)));
+      return this.#parts.fatal(error instanceof Error ? error : new Error(String(error)));
     }
     this.#rebuildLater(evidence);
   }
@@ -81,18 +72,19 @@ export class SetAsideDatabase {
     const waitMs = this.#attempts === 0 ? 0 : Math.min(max, first * 2 ** (this.#attempts - 1));
     const at = fromNow(clocks, waitMs);
     clocks.schedule(at, () => {
-      if (!this.#host.stopped() && this.#host.isSetAside()) void this.#rebuild(evidence);
+      if (!this.#parts.loop.stopped && this.#parts.core.isSetAside) void this.#rebuild(evidence);
     });
   }
 
   async #rebuild(evidence: DatabaseEvidence): Promise<void> {
     const attempt = this.#attempts++;
+    const { applied, core, loop, snapshots } = this.#parts;
     try {
       const base = attempt === 0 ? await this.#ownBase() : await this.#othersBase(evidence, attempt);
-      if (this.#host.stopped() || !this.#host.isSetAside()) return;
-      if (base.handle.instance > this.#host.appliedUpTo()) {
-        await this.#host.install(base);
-        this.#host.replayed();
+      if (loop.stopped || !core.isSetAside) return;
+      if (base.handle.instance > applied.upTo) {
+        await snapshots.install(base);
+        loop.feed({ kind: 'database-replayed', at: loop.now() });
         return;
       }
       await this.#rebuildFrom(base);
@@ -100,24 +92,27 @@ export class SetAsideDatabase {
       this.#options.logger.warn({ err: error, attempt }, 'the database could not be built anew; trying again');
       this.#rebuildLater(evidence);
     }
-    this.#host.wake();
+    loop.feed({ kind: 'woken', at: loop.now() });
   }
 
   async #rebuildFrom(base: LoadedSnapshot): Promise<void> {
     const { application, clocks, digest, logger } = this.#options;
-    const upTo = this.#host.appliedUpTo();
+    const { applied, core, loop } = this.#parts;
+    const upTo = applied.upTo;
     const first = (base.handle.instance + 1) as Instance;
-    if (first <= upTo && this.#host.chosenValue(first) === null) throw new LogIncompleteError(first);
+    if (first <= upTo && core.chosenValue(first) === null) throw new LogIncompleteError(first);
     // Until this or a later attempt has come to its end: what peers say meanwhile is said again.
-    this.#host.leavePoint();
+    applied.leavePoint();
     const logChain = await rebuildDatabase({
       ...{ application, digest, base, upTo },
-      chosenValue: (instance) => this.#host.chosenValue(instance),
+      chosenValue: (instance) => core.chosenValue(instance),
       nextTurn: () => new Promise((resolve) => clocks.nextTurn(resolve)),
-      isOver: () => this.#host.stopped(),
+      isOver: () => loop.stopped,
     });
     logger.info({ from: base.handle.instance, upTo }, 'the database was built anew');
-    this.#host.reachPoint(logChain);
+    applied.rebuilt(logChain);
+    // Ahead of what a check found meanwhile: that is of the new state.
+    loop.goOnWith({ kind: 'database-replayed', at: loop.now() });
   }
 
   async #ownBase(): Promise<LoadedSnapshot> {
@@ -133,6 +128,6 @@ export class SetAsideDatabase {
     const provider = others[attempt % Math.max(1, others.length)];
     if (provider === undefined) throw new Error('nobody is known to hold the right database');
     const above = (await storage.newestSnapshot().catch(() => null))?.handle.instance ?? 0;
-    return this.#host.receive(provider, above as Instance);
+    return this.#parts.snapshots.receive(provider, above as Instance);
   }
 }

@@ -32,7 +32,7 @@ export const durability: readonly Mutant[] = [
     wrong: 'A promise or a vote is sent that is not durable yet.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
+        file: 'src/runtime/outbox.ts',
         find: 'if (held.after <= write) network',
         replace: 'if (write > 0) network',
       },
@@ -220,19 +220,19 @@ export const durability: readonly Mutant[] = [
     wrong: 'Its handle is that of the end of the step, its state is older: values are skipped after a restart.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
+        file: 'src/runtime/step-effects.ts',
         find: 'requests?.forEach((request, i) => {',
-        replace: 'this.#snapshotWhenDue();\n    requests?.forEach((request, i) => {',
+        replace: 'this.#parts.snapshots.applied(instance);\n    requests?.forEach((request, i) => {',
       },
       {
-        file: 'src/runtime/log-replica.ts',
-        find: 'if (this.#stopped || !this.#isCurrent()) return null;',
-        replace: 'if (this.#stopped) return null;',
+        file: 'src/runtime/log-snapshots.ts',
+        find: 'if (loop.stopped || !applied.isCurrent) return null;',
+        replace: 'if (loop.stopped) return null;',
       },
       {
-        file: 'src/runtime/log-replica.ts',
-        find: "invariant(handle.instance === this.#appliedUpTo, 'a snapshot",
-        replace: "invariant(handle.instance >= this.#appliedUpTo, 'a snapshot",
+        file: 'src/runtime/log-snapshots.ts',
+        find: "invariant(handle.instance === applied.upTo, 'a snapshot",
+        replace: "invariant(handle.instance >= applied.upTo, 'a snapshot",
       },
     ],
     killedBy: ['test/runtime/log-replica.test.ts'],

@@ -180,8 +180,8 @@ export const leases: readonly Mutant[] = [
     edits: [
       {
         file: 'src/runtime/log-replica.ts',
-        find: 'return !this.#stopped && this.#isCurrent() && this.#core.isServing(this.#now());',
-        replace: 'return !this.#stopped && this.#core.isServing(this.#now());',
+        find: 'return !this.stopped && this.#applied.isCurrent && this.#core.isServing(this.#loop.now());',
+        replace: 'return !this.stopped && this.#core.isServing(this.#loop.now());',
       },
     ],
     killedBy: [logReplica],

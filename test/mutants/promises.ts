@@ -48,9 +48,9 @@ export const promises: readonly Mutant[] = [
     wrong: 'The core says what must be durable first, and nobody listens.',
     edits: [
       {
-        file: 'src/runtime/log-replica.ts',
-        find: 'if (effect.after === null) this.#options',
-        replace: 'if (effect.kind === "send") this.#options',
+        file: 'src/runtime/outbox.ts',
+        find: 'if (effect.after === null) this.#network',
+        replace: 'if (effect.kind === "send") this.#network',
       },
     ],
     killedBy: ['test/runtime/log-replica-effects.test.ts'],

@@ -15,7 +15,8 @@ import type { Limits } from '../../src/core/consensus/limits.ts';
 import type { Message } from '../../src/core/consensus/message.ts';
 import { Random } from '../../src/core/random.ts';
 import type { LogApplication } from '../../src/runtime/application.ts';
-import { LogReplica, type SubmitOutcome } from '../../src/runtime/log-replica.ts';
+import { LogReplica } from '../../src/runtime/log-replica.ts';
+import type { SubmitOutcome } from '../../src/runtime/log-replica-options.ts';
 import type { LogStorage } from '../../src/runtime/log-storage.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Instance, ReplicaId } from '../../src/core/consensus/identity.ts';
 import type { ClockPort } from '../../src/ports/clocks.ts';
-import type { SnapshotOutcome } from '../../src/runtime/log-replica.ts';
+import type { SnapshotOutcome } from '../../src/runtime/log-replica-options.ts';
 import { ReplicaSnapshots, type ReplicaSnapshotsOptions } from '../../src/runtime/replica-snapshots.ts';
 import type { SnapshotDetails } from '../../src/storage/replica-storage.ts';
 
