@@ -4,8 +4,7 @@
  *
  * `replica-life` puts the same parts together without a way into a cell that is there already, for runs in which nobody operates.
  */
-import type { ReplicaId } from '../core/consensus/identity.ts';
-import { replicaId } from '../core/consensus/identity.ts';
+import { type MonotonicMs, type ReplicaId, replicaId } from '../core/consensus/identity.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import { isSupported } from '../formats/levels.ts';
@@ -71,6 +70,9 @@ export interface MemberProcessOptions extends Omit<LifeOptions, 'observed' | 'pr
   readonly onLife: (life: Life | null) => void;
 }
 
+/** A process that knows that it is out ends in this time. */
+const outMsMax = 10_000;
+
 export class MemberProcess {
   readonly #options: MemberProcessOptions;
   /** Of the present life: a new generation begins with the next, in the same process. */
@@ -86,6 +88,8 @@ export class MemberProcess {
   #port: SimulatedPort | null = null;
   /** That the manifest says. */
   #levelKept = 0;
+  /** The life that knows that it is out. */
+  #out: unknown = null;
   /** What is restored into the application before that is no step of the replica's. */
   #opened = false;
 
@@ -267,7 +271,12 @@ export class MemberProcess {
       ...(otherGeneration === undefined ? {} : { otherGeneration }),
       ...(twin === undefined ? {} : { twin }),
       // A process that is gone admits nobody; the network notices later.
-      admit: (hello) => (process.alive ? admit(hello) : { ok: false, status: 503, code: '', message: '' }),
+      admit: (hello) => {
+        if (!process.alive) return { ok: false, status: 503, code: '', message: '' };
+        const admission = admit(hello);
+        if (twin === undefined && !admission.ok && admission.code === 'PAXOS_MEMBER_REMOVED') this.#turnsAway(hello.id);
+        return admission;
+      },
       awake: () => process.alive && !process.paused,
     });
     this.#port = port;
@@ -315,10 +324,34 @@ export class MemberProcess {
         observer.stepped(observed, input, effects, replica, () => this.#database?.checksumHex() ?? '');
         observer.measured(observed, { replica, pendingItemsMax, openFiles: disk.openFiles }, effects);
         observer.proposes(observed, input, effects, { replica, proposing: () => this.#proposing() });
+        if (replica.participation === 'removed') this.#isOut();
         const { lost } = replica;
         if (lost !== null) this.#options.process.nextTurn(() => onFatal(new ItemLost(lost.instance)));
       },
     };
+  }
+
+  /** What is wrong with that ends the run. */
+  #turnsAway(whom: ReplicaId): void {
+    const { observer, onFatal } = this.#options;
+    try {
+      if (this.#observed !== null) observer.turnsAway(this.#observed, whom);
+    } catch (violation) {
+      onFatal(violation as Error);
+    }
+  }
+
+  /** From when it knows by its log that it is out: its process ends in time (contract §2), whoever else may know that. */
+  #isOut(): void {
+    const { process: clocks } = this.#options;
+    const member = this.#member;
+    if (this.#out === member || this.#options.twin !== undefined) return;
+    this.#out = member;
+    clocks.schedule((clocks.now().monotonicMs + outMsMax) as MonotonicMs, () => {
+      if (member.removed || this.#closing || this.#member !== member) return;
+      const text = `${this.#options.name} is out, and its process goes on for more than ${outMsMax} ms`;
+      this.#options.onFatal(new Violation('parting', text));
+    });
   }
 
   /** What it knows of the cell, where it proposes a change of the members. */

@@ -5,7 +5,7 @@
  */
 import { type BadItem, endless } from '../core/consensus/bad-item.ts';
 import { formatBallot } from '../core/consensus/ballot.ts';
-import type { Configuration } from '../core/consensus/configuration.ts';
+import type { Configuration, ConfigurationFrom } from '../core/consensus/configuration.ts';
 import type { Effect, WriteRequest } from '../core/consensus/effect.ts';
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import type { Input } from '../core/consensus/input.ts';
@@ -28,6 +28,7 @@ import { EpochChecker } from './checkers/epoch.ts';
 import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
 import { type Begun, type Branch, Lineage, numbersOf } from './checkers/lineage.ts';
+import { PartingChecker } from './checkers/partings.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
 import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
@@ -63,6 +64,7 @@ export class Observer {
   readonly #durability = new DurabilityChecker();
   readonly #digests = new WeakMap<Value, string>();
   readonly #snapshots = new SnapshotBytesChecker();
+  readonly #partings = new PartingChecker();
   /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
   readonly #putBack = new Set<ReplicaId>();
   /** Of the cell when it was formed. */
@@ -150,6 +152,15 @@ export class Observer {
     return this.#agreement.configurationAt(Number.POSITIVE_INFINITY);
   }
 
+  /** Somebody keeps this as what was accepted there last, in a file. @throws {Violation} when another value was chosen. */
+  keeps(kept: { readonly instance: number; readonly value: Value }): void {
+    const choice = this.#agreementAt(kept.instance).choice(kept.instance);
+    if (choice !== undefined && choice.digest !== this.#digest(kept.value)) {
+      throw new Violation('generation', `a file has another value at ${kept.instance} than was chosen`);
+    }
+    this.replay.keeps(kept);
+  }
+
   /** As many as decide in `configuration` have applied everything up to `instance` at some time. */
   wasAppliedByQuorum(configuration: Configuration, instance: number): boolean {
     const knowing = [...voters(configuration)].filter((id) => this.#prefix.everAppliedUpTo(id) >= instance);
@@ -211,6 +222,9 @@ export class Observer {
     );
     for (const entry of entries) this.#durable(id, entry, chosenUpTo);
     this.#claims(name, chosenUpTo);
+    // What it goes on from as chosen is: whatever else was accepted there once is not among it.
+    for (const { instance, value } of entries) if (instance <= chosenUpTo) this.#isChosen(name, instance, value);
+    this.#partings.durable(id, Math.max(chosenUpTo, snapshot?.instance ?? 0));
     this.#prefix.standsAt(id, snapshot?.instance ?? 0, snapshot?.checksum ?? null);
   }
 
@@ -256,6 +270,7 @@ export class Observer {
   /** The disk has said that it is. */
   durable({ id }: Observed, request: WriteRequest): void {
     if (request.promise !== null) this.#ballots.durable(id, request.promise.ballot);
+    this.#partings.durable(id, request.chosenUpTo);
     for (const entry of request.entries) this.#durable(id, entry, request.chosenUpTo);
   }
 
@@ -300,7 +315,8 @@ export class Observer {
   }
 
   /** A snapshot of this replica counts from now on, taken or received. */
-  snapshotCounts({ name }: Observed, instance: number, sha256: string): void {
+  snapshotCounts({ id, name }: Observed, instance: number, sha256: string): void {
+    this.#partings.durable(id, instance);
     this.#snapshotsTaken++;
     this.#snapshots.taken(name, instance, sha256);
   }
@@ -331,12 +347,24 @@ export class Observer {
       this.#note(name, machine, from, '->', to, event, cause === event ? '' : cause),
     );
     for (const effect of effects) if (effect.kind === 'bad-settled') this.#durability.settled(id, effect.above);
+    if (effects.some(({ kind }) => kind === 'parted')) {
+      const { from } = replica.configurations.at(-1) as ConfigurationFrom;
+      this.#partings.parted(
+        id,
+        this.#agreementAt(from).configurations.filter((it) => it.from <= from),
+      );
+    }
     replica.checkInvariants();
     this.#claims(name, replica.chosenUpTo);
     if (input.kind === 'message' && !this.#agreement.acquaintances.has(input.from)) checkStranger(name, input, effects);
     if (input.kind === 'snapshot-installed' && input.handle.instance > this.#prefix.appliedUpTo(id)) {
       this.#prefix.standsAt(id, input.handle.instance, checksum());
     }
+  }
+
+  /** A replica does not let `whom` in, and says that it was removed. @throws {Violation} */
+  turnsAway({ id }: Observed, whom: ReplicaId): void {
+    this.#partings.turnedAway(id, whom, this.#agreement.configurations);
   }
 
   /** After the same step: what is in use of everything that is limited. */

@@ -62,6 +62,7 @@ export type LifeObserver = Pick<
   | 'snapshotsKept'
   | 'snapshotsStandFor'
   | 'stepped'
+  | 'turnsAway'
 >;
 
 export interface LifeOptions {

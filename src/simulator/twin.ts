@@ -80,6 +80,7 @@ const unseen = (issued: Observer['issued']): LifeObserver => ({
     snapshotsKept: nothing,
     snapshotsStandFor: nothing,
     stepped: nothing,
+    turnsAway: nothing,
   },
   levelRaised: () => undefined,
 });

@@ -11,6 +11,7 @@ import { memberId } from '../../core/consensus/configuration.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
 import type { Value } from '../../core/consensus/value.ts';
 import { checkGroupChange } from './group.ts';
+import type { Governing } from './partings.ts';
 import { Acquaintances } from './strangers.ts';
 import { Violation } from './violation.ts';
 
@@ -40,11 +41,6 @@ interface Votes {
 
 /** Votes this far below the last instance chosen without a gap are forgotten, to bound memory over long runs. */
 const votesKeptInstances = 20_000;
-
-interface Governing {
-  readonly from: number;
-  readonly configuration: Configuration;
-}
 
 export class AgreementChecker {
   readonly #configurations: Governing[];
@@ -80,6 +76,11 @@ export class AgreementChecker {
     let governing = this.#configurations[0] as { configuration: Configuration };
     for (const later of this.#configurations) if (later.from <= instance) governing = later;
     return governing.configuration;
+  }
+
+  /** All that were chosen so far, in their order. */
+  get configurations(): readonly Governing[] {
+    return this.#configurations;
   }
 
   /** The newest one that was chosen, after the one before it. */

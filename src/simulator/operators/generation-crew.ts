@@ -5,6 +5,7 @@
  * Source: design §1 (the promise), §3 "Generations"; pitfall O11. Keeps: nobody accepts that what only so many members had is lost, that
  * the rest would not have everything that was acknowledged: that is a price nobody can name.
  */
+import type { Value } from '../../core/consensus/value.ts';
 import type { Random } from '../../core/random.ts';
 import { OperatorError } from '../../errors/index.ts';
 import { decodeValue } from '../../formats/value.ts';
@@ -204,7 +205,7 @@ export class GenerationCrew {
             extend: (held, tail) => {
               for (const { instance, valueBase64 } of tail) {
                 const value = decodeValue(Buffer.from(valueBase64, 'base64'));
-                this.#options.observer.replay.keeps({ instance, value });
+                this.#keeps(instance, value);
               }
               return this.#files.extend(held, tail);
             },
@@ -225,6 +226,14 @@ export class GenerationCrew {
       return error;
     } finally {
       this.#desk = null;
+    }
+  }
+
+  #keeps(instance: number, value: Value): void {
+    try {
+      this.#options.observer.keeps({ instance, value });
+    } catch (violation) {
+      this.#options.fail(violation as Error);
     }
   }
 
