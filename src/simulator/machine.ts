@@ -10,6 +10,7 @@ import type { Random } from '../core/random.ts';
 import { firstLevel } from '../formats/levels.ts';
 import { DiskError } from '../ports/disk.ts';
 import type { RandomnessPort } from '../ports/randomness.ts';
+import type { CheckedFiles } from '../runtime/file-repair.ts';
 import type { ListedMember } from '../runtime/formation.ts';
 import type { LogReplica } from '../runtime/log-replica.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -289,12 +290,13 @@ export class Machine {
     });
   }
 
-  /** Somebody asks for a deep check of the files here; what the disk refuses meanwhile is no finding of it. */
-  checkFiles(): void {
+  /** Somebody asks for a deep check of the files here, and is told what it found; what the disk refuses meanwhile is no finding of it. */
+  checkFiles(onChecked: (checked: CheckedFiles) => void = () => undefined): void {
     const process = this.#process;
     const life = this.#life;
     process?.enter('io', () => {
-      life?.checkFiles().catch((error: unknown) => {
+      const checked = life?.checkFiles().then((files) => process.alive && onChecked(files));
+      checked?.catch((error: unknown) => {
         const refused = error instanceof DiskError || error instanceof StorageClosedError;
         if (process.alive && !refused) this.#options.onFatal(this, error as Error);
       });

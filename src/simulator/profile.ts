@@ -12,6 +12,7 @@ import {
   type FaultKind,
   faultKinds,
   operatedKinds,
+  ownDraws,
   restoredKinds,
   swarmKinds,
   upgradedKinds,
@@ -211,8 +212,9 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
   const faultEveryMs: Partial<Record<FaultKind, number>> = {};
   for (const kind of swarmKinds) {
     if (operatedKinds.includes(kind) || upgradedKinds.includes(kind) || restoredKinds.includes(kind)) continue;
-    const every = random.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
-    if (on()) faultEveryMs[kind] = every;
+    const own = ownDraws.has(kind) ? random.fork(kind) : random;
+    const every = own.betweenLogarithmic(Math.max(2_000, 10 * leaseMs), 120_000);
+    if (own.chance(0.5) && !options.calm) faultEveryMs[kind] = every;
   }
   const alpha = Math.round(random.betweenLogarithmic(1, 64));
   const clients = 2 + random.below(7);
@@ -254,6 +256,19 @@ function drawUntouched(random: Random, options: { readonly replicas: number | nu
   return worn.chance(wornShare) && !options.calm ? withWornDisks(drawnProfile, worn) : drawnProfile;
 }
 
+/** Of those with worn disks. */
+const forgetfulShare = 0.3;
+
+/** One master after another, so that there is always a newer promise to forget: a disk goes back to an older one, again and again. */
+function withForgottenPromises(profile: Profile, oftenMs: number, random: Random): Profile {
+  const network = { ...calmNetwork, delayMsMin: profile.network.delayMsMin };
+  const faultEveryMs: Partial<Record<FaultKind, number>> = {
+    ...{ 'promises-rolled-back': oftenMs, 'promises-put-back': 4 * oftenMs },
+    ...{ 'hand-over': random.between(0.3, 1) * oftenMs, 'isolate-master': 2 * oftenMs },
+  };
+  return { ...profile, network, faultEveryMs };
+}
+
 /** Of cells of which nothing but disks and processes fails. */
 const wornShare = 0.12;
 const wornKinds = [
@@ -268,6 +283,8 @@ function withWornDisks(profile: Profile, random: Random): Profile {
   const kinds = [random.pick(wornKinds), ...(random.chance(0.5) ? [random.pick(wornKinds)] : [])];
   const faultEveryMs: Partial<Record<FaultKind, number>> = { crash: 2 * often() };
   for (const kind of kinds) faultEveryMs[kind] = often();
+  const forgetful = random.fork('forgetful');
+  if (forgetful.chance(forgetfulShare)) return withForgottenPromises(profile, often(), forgetful);
   const network = random.chance(0.5) ? profile.network : { ...calmNetwork, delayMsMin: profile.network.delayMsMin };
   if (!kinds.includes('left-behind')) return { ...profile, network, faultEveryMs };
   // What somebody who was left behind had proposed alone reaches beyond what the others have cut.

@@ -86,6 +86,7 @@ export const faultCatalogue = {
   'promise-copies-bad': facts('D14', 'disk', 'halts'),
   'promise-copies-disagree': facts('D14', 'disk'),
   'promises-rolled-back': facts('D15', 'disk', 'survives or halts'),
+  'promises-put-back': facts('D15', 'disk', 'survives or halts'),
   'manifest-rolled-back': facts('D15', 'disk', 'survives or halts'),
   'newest-snapshot-bad': facts('D17', 'disk'),
   'snapshots-mixed': facts('D17', 'disk', 'survives or halts'),
@@ -126,6 +127,8 @@ export const faultKinds = Object.keys(faultCatalogue) as readonly FaultKind[];
 const factsOf = (kind: FaultKind): FaultFacts => faultCatalogue[kind];
 /** What strikes a cell that must come back. */
 export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === undefined);
+/** Of those, what draws for itself how often it comes: all else that a seed means stays as it was before there was such a kind. */
+export const ownDraws: ReadonlySet<FaultKind> = new Set<FaultKind>(['promises-put-back']);
 /** What operators do to cells that are theirs to change. */
 export const operatedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'operated');
 /** What is done to cells that somebody upgrades. */
