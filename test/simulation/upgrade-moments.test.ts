@@ -15,8 +15,9 @@ const attempt = (state: Attempt['state'], n1: MemberState, more: Partial<Attempt
 /** A cell of one machine, at level `level`, and one driver of it. */
 function driven({ level = 2, sleep = null }: { readonly level?: number; readonly sleep?: Sleep | null } = {}) {
   const scheduler = new Scheduler();
+  const membersChange = { now: false };
   const machine = { name: 'n1', attempts: new SimulatedAttempts(), runs: { version: '0.1.0', sinceMs: 0 } };
-  const moments = new UpgradeMoments(scheduler, [machine as unknown as Machine]);
+  const moments = new UpgradeMoments(scheduler, [machine as unknown as Machine], () => membersChange.now);
   const violations: string[] = [];
   const plain = {
     see: async () => null,
@@ -34,7 +35,7 @@ function driven({ level = 2, sleep = null }: { readonly level?: number; readonly
   const restart = (it: Attempt, version: string) =>
     world.restart({ attempt: it, member: it.members[0], version } as Parameters<UpgradeWorld['restart']>[0]);
   const passes = async (ms: number): Promise<void> => void (await scheduler.run(scheduler.nowMs + ms));
-  return { asleep, machine, moments, passes, restart, violations, world, write };
+  return { asleep, machine, membersChange, moments, passes, restart, violations, world, write };
 }
 
 describe('the turn of a member', () => {
@@ -94,5 +95,23 @@ describe('a driver that sleeps until somebody else has ended the upgrade', () =>
     await looked;
     await restart(attempt('running', 'restarting'), version);
     expect(violations).toHaveLength(wrong);
+  });
+});
+
+describe('a driver that sleeps before it opens an upgrade', () => {
+  test('wakes up when a change of the members is on its way', async () => {
+    const sleep: Sleep = { before: 'write', writes: 0, until: 'members-change', forMs: null };
+    const { asleep, membersChange, passes, write } = driven({ sleep });
+    let written = false;
+    const opens = write(attempt('running', 'waiting')).then(() => {
+      written = true;
+    });
+    expect(await asleep).toBe('asleep');
+    await passes(1_000);
+    expect(written).toBe(false);
+    membersChange.now = true;
+    await passes(10);
+    await opens;
+    expect(written).toBe(true);
   });
 });

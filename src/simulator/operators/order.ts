@@ -157,6 +157,12 @@ function drawOrder(scene: Scene, random: Random): Order {
 
 /** A name that is nobody's, or an address that is somebody else's. */
 function wrongOrder({ learners, voters, spares }: Scene, plain: Order, random: Random): Order {
+  // In the place of itself, and where it is: of whoever has no vote no rule about voters keeps it.
+  const own = random.fork('own place');
+  if (learners.length > 0 && own.chance(0.5)) {
+    const member = own.pick(learners);
+    return { ...plain, command: 'replace', member, old: member, wrong: 'name' };
+  }
   const nobody = random.pick(strangers);
   const somebody = random.pick(voters);
   const spare = spares.length > 0 ? random.pick(spares) : nobody;

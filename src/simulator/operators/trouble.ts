@@ -13,7 +13,7 @@ import type { Scheduler } from '../virtual-clock.ts';
 
 export type Trouble = {
   /**
-   * - `mute`: what it says to other members waits, and questions over new connections are answered
+   * - `mute`: what it says to other members waits, as do those in `also`, and questions over new connections are answered
    * - `just-back`: it was restarted a moment ago, and the operator does not reach it
    * - `apart`: as the change is chosen, nobody reaches anybody
    * - `dies-knowing`: as it is chosen, the disk of the master hangs, and then the power goes there
@@ -21,6 +21,8 @@ export type Trouble = {
   readonly what: 'mute' | 'just-back' | 'apart' | 'dies-knowing';
   /** Of those that wait for the choice: nobody. */
   readonly member: string;
+  /** Of `mute`: others, so that no voter more can be done without. */
+  readonly also?: readonly string[];
   /** From its beginning to the command; of those that wait for the choice: from that on. */
   readonly beforeMs: number;
   readonly forMs: number;
@@ -37,17 +39,16 @@ export interface TroubleWorld {
 /** `goesOn`: not all faults have been ended since. */
 export function begin(
   { clientNetwork, machines, network, observer, scheduler }: TroubleWorld,
-  { beforeMs, forMs, member, what }: Trouble,
+  { also = [], beforeMs, forMs, member, what }: Trouble,
   { goesOn, random }: { readonly goesOn: () => boolean; readonly random: Random },
 ): void {
   const later = (ms: number, action: () => void): void => void scheduler.after(ms, () => goesOn() && action());
   const names = machines.map(({ name }) => name);
-  const others = names.filter((name) => name !== member);
   switch (what) {
     case 'mute':
-      for (const other of others) network.clog(member, other);
+      for (const one of [member, ...also]) for (const other of names) if (other !== one) network.clog(one, other);
       return later(beforeMs + forMs, () => {
-        for (const other of others) network.discard(member, other);
+        for (const one of [member, ...also]) for (const other of names) if (other !== one) network.discard(one, other);
       });
     case 'just-back': {
       const machine = machines.find(({ name }) => name === member);
@@ -123,5 +124,12 @@ export function drawTrouble(
   if (random.chance(0.3)) return { what: 'apart', member: '', beforeMs, forMs: settledMsMax + 3 * forMs };
   const others = voters.filter((name) => name !== member && name !== old);
   if (others.length === 0) return null;
-  return { what: 'mute', member: random.pick(others), beforeMs: leaseMs * random.between(2, 5), forMs };
+  const mute = random.pick(others);
+  // As many as the others can just do without: whoever goes then is one too many.
+  const more = random.fork('also');
+  const spare = Math.ceil(voters.length / 2) - 2;
+  const also = more.chance(0.5)
+    ? more.shuffle(others.filter((name) => name !== mute)).slice(0, Math.max(0, spare))
+    : [];
+  return { what: 'mute', member: mute, also, beforeMs: leaseMs * random.between(2, 5), forMs };
 }

@@ -63,7 +63,10 @@ export class UpgradeCrew {
 
   constructor(options: CrewOptions) {
     this.#options = options;
-    this.#moments = new UpgradeMoments(options.scheduler, options.machines);
+    const { machines, observer, scheduler } = options;
+    this.#moments = new UpgradeMoments(scheduler, machines, () => {
+      return observer.lastConfigurations[1].from > observer.chosenUpTo + 1;
+    });
   }
 
   get busy(): boolean {

@@ -19,8 +19,8 @@ import type { Scheduler } from '../virtual-clock.ts';
 export type Sleep = {
   readonly before: 'look' | 'write';
   readonly writes: number;
-  /** Another driver is about to write, or has ended the upgrade. */
-  readonly until: 'another-writes' | 'upgrade-is-over';
+  /** Another driver is about to write, or has ended the upgrade; or a change of the members is on its way. */
+  readonly until: 'another-writes' | 'upgrade-is-over' | 'members-change';
   /** No longer than that. */
   readonly forMs: number | null;
 };
@@ -36,6 +36,8 @@ export type Meddling = {
 
 /** Nobody sleeps longer. */
 const sleepMsMax = 40_000;
+/** Whether the members change by now. */
+const lookEveryMs = 5;
 
 /** What has become of the attempts and members of one cell, whoever drives. */
 export class UpgradeMoments {
@@ -46,14 +48,19 @@ export class UpgradeMoments {
   readonly #sleepers: Readonly<Record<Sleep['until'], Set<() => void>>> = {
     'another-writes': new Set(),
     'upgrade-is-over': new Set(),
+    'members-change': new Set(),
   };
   /** By machine: what somebody has left there, and since when. */
   readonly #residues = new Map<Machine, { readonly name: string; readonly sinceMs: number }>();
   #planted = 0;
 
-  constructor(scheduler: Scheduler, machines: readonly Machine[]) {
+  readonly #membersChange: () => boolean;
+
+  /** `membersChange`: a change of the members was chosen that does not govern yet. */
+  constructor(scheduler: Scheduler, machines: readonly Machine[], membersChange: () => boolean) {
     this.#scheduler = scheduler;
     this.#machines = machines;
+    this.#membersChange = membersChange;
   }
 
   /** Somebody leaves files of another attempt there. */
@@ -82,6 +89,18 @@ export class UpgradeMoments {
 
   sleepsUntil(until: Sleep['until'], wake: () => void): void {
     this.#sleepers[until].add(wake);
+    if (until === 'members-change') this.#lookForChange();
+  }
+
+  #lookForChange(): void {
+    if (this.#sleepers['members-change'].size === 0) return;
+    if (this.#membersChange()) this.#wake('members-change');
+    else this.#scheduler.after(lookEveryMs, () => this.#lookForChange(), true);
+  }
+
+  /** Whatever was slept for has not come. */
+  wakes(until: Sleep['until'], wake: () => void): void {
+    if (this.#sleepers[until].delete(wake)) wake();
   }
 
   /** Another driver is about to write: who sleeps until then wakes up. */
@@ -202,7 +221,7 @@ export class WatchedDriver {
         scheduler.settle();
       };
       moments.sleepsUntil(sleep.until, wake);
-      scheduler.after(Math.min(sleep.forMs ?? sleepMsMax, sleepMsMax), wake, true);
+      scheduler.after(Math.min(sleep.forMs ?? sleepMsMax, sleepMsMax), () => moments.wakes(sleep.until, wake), true);
     });
     this.#isAsleep = false;
     this.#wokeMs = scheduler.nowMs;

@@ -89,7 +89,16 @@ const sleepShare = (command: UpgradeKind, troubled: number): number => (command 
 const drawWrites = (command: UpgradeKind, random: Random): number =>
   command === 'finalize' ? random.pick([1, 2, 2, 3] as const) : 1 + (random.chance(0.2) ? 0 : 3) + random.below(10);
 
-const drawSleep = (command: UpgradeKind, random: Random): Sleep => ({
+const drawSleep = (command: UpgradeKind, random: Random): Sleep =>
+  command === 'run' && random.fork('opening').chance(openingShare)
+    ? sleepBeforeOpening
+    : drawOtherSleep(command, random);
+
+/** What opens an upgrade is its first write: a change of the members that is on its way then is one of which its plan knows nothing. */
+const openingShare = 0.3;
+const sleepBeforeOpening: Sleep = { before: 'write', writes: 0, until: 'members-change', forMs: null };
+
+const drawOtherSleep = (command: UpgradeKind, random: Random): Sleep => ({
   before: random.chance(command === 'finalize' ? 0.3 : 0.7) ? 'look' : 'write',
   writes: drawWrites(command, random),
   until: command === 'finalize' || random.chance(0.4) ? 'another-writes' : 'upgrade-is-over',
