@@ -204,4 +204,34 @@ export const generations: readonly Mutant[] = [
     edits: [{ file: recovery, find: '      if (passed != null) {', replace: '      if (passed === null) {' }],
     killedBy: [memberTests],
   },
+  {
+    id: 'collected-state-that-is-lost-believed',
+    pitfalls: ['P25'],
+    title: 'what is collected of a directory without a good snapshot stands for a state like any other',
+    wrong: 'A generation begins with what is left of its log, at no price.',
+    edits: [
+      {
+        file: 'src/operator/recovery/candidates.ts',
+        find: 'source: hasState(report) ? state : null, holder: null, mayHaveBegun: false };',
+        replace: 'source: state, holder: null, mayHaveBegun: false };',
+      },
+    ],
+    killedBy: [decideTests],
+    blind: onlyRestore,
+  },
+  {
+    id: 'generation-goes-on-behind-a-hole',
+    pitfalls: [],
+    title:
+      'what follows an instance that is known to be chosen, and that nobody has any more, follows a no-op in its place',
+    wrong: 'The generation begins with a state that the cell was never in.',
+    edits: [
+      {
+        file: 'src/operator/recovery/decide.ts',
+        find: 'if (known === undefined && instance <= chosenUpTo) break;',
+        replace: 'void chosenUpTo;',
+      },
+    ],
+    killedBy: [decideTests],
+  },
 ];

@@ -1,4 +1,4 @@
-/** Watching changes: contract §2, ADR 24. */
+/** Watching changes, and how requests come: contract §2, ADR 24. */
 import type { Mutant } from './mutant.ts';
 
 const watchers = 'src/runtime/http/watchers.ts';
@@ -48,6 +48,21 @@ export const watch: readonly Mutant[] = [
     wrong: 'It is told of other changes under revisions that it has seen, or of none.',
     edits: [{ file: route, find: 'if (seenUpTo + Math.sign(seenOfNext) > revision)', replace: 'if (seenUpTo < 0)' }],
     killedBy: [watched],
+    blind,
+  },
+  {
+    id: 'arrivals-kept-without-bound',
+    pitfalls: [],
+    title: 'requests that are sent on without waiting for answers are kept, however many, while many clients connect',
+    wrong: 'One client fills the memory of a replica, before any limit is asked.',
+    edits: [
+      {
+        file: 'src/runtime/http/arrivals.ts',
+        find: 'if (this.#waiting.length > requestsWaitingMax) return this.#handleFirst(this.#waiting.length);',
+        replace: 'void requestsWaitingMax;',
+      },
+    ],
+    killedBy: ['test/runtime/http/arrivals.test.ts'],
     blind,
   },
 ];
