@@ -73,6 +73,12 @@ export const catalogue = {
     'The lifetime of the session is out of range.',
     'Ask for 1 second to 24 hours, in milliseconds.',
   ),
+  PAXOS_LOCK_INVALID: entry(
+    400,
+    2,
+    'The mode, lock-delay or generation of a lock is out of range.',
+    'Modes are exclusive and shared; a lock-delay is 0 to 60 s; generations come from answers.',
+  ),
   PAXOS_SYSTEM_ENTRY_INVALID: entry(
     400,
     2,
@@ -176,6 +182,30 @@ export const catalogue = {
     'The point in time that the request asks for is no longer kept by this replica, or was never reached.',
     'Start the listing again from its first page; watch from the revision after the one that it names.',
   ),
+  PAXOS_LOCK_HELD: entry(
+    409,
+    6,
+    'The lock is held in a mode that excludes the one asked for; nothing was done.',
+    'Wait for its holder: `paxosctl lock acquire --wait`; `paxosctl lock list` names it.',
+  ),
+  PAXOS_LOCK_DELAYED: entry(
+    409,
+    6,
+    'The last holder of the lock was lost, and its lock-delay is not over; nothing was done.',
+    'Ask again after `facts.availableInMs`.',
+  ),
+  PAXOS_LOCK_NOT_HELD: entry(
+    409,
+    6,
+    'The session does not hold the lock, or not by the acquisition that is named; nothing was done.',
+    'See who holds it: `paxosctl lock list`.',
+  ),
+  PAXOS_SEQUENCER_INVALID: entry(
+    409,
+    6,
+    'The acquisition of a lock that the write rests on is over, or never was; nothing was written.',
+    'Acquire the lock again, and read again what the write rests on.',
+  ),
   PAXOS_SESSION_EXPIRED: entry(
     409,
     7,
@@ -214,6 +244,12 @@ export const catalogue = {
     3,
     'The table of sessions is full: none was opened, none was forgotten.',
     'Close sessions that are not used, or wait until some end.',
+  ),
+  PAXOS_LOCKS_FULL: entry(
+    503,
+    3,
+    'The cell, or this lock, has as many holders as there may be: none was added, none was dropped.',
+    'Release locks that are not needed, or wait until some sessions end.',
   ),
   PAXOS_READ_ONLY: entry(
     507,

@@ -1,12 +1,14 @@
 /**
- * Bytes of a command's result, as sessions keep them: replicated state, so one result has one encoding. Level 1.
+ * Bytes of a command's result, as sessions keep them: replicated state, so one result has one encoding. Level 1, and from level 2 on those of locks.
  *
  *     multiop = 1 flags(1) guard:count(2){0|1} results:count(2){kind(1) …} revision(8) instance(8) epoch(8)
  *     system  = 8 outcome(1) guard:count(2){0|1} instance(8) epoch(8); outcome: 0 a test failed, 1 done, from 2 a refusal
+ *     lock    = 9 outcome(1) generation(8) instance(8) epoch(8)
  */
 import type { Epoch, Instance } from '../core/consensus/identity.ts';
 import type { CommandResult, Entry, OperationResult } from '../core/database/command.ts';
 import { levelRefusals } from '../core/database/level-rule.ts';
+import { lockOutcomes } from '../core/database/lock-table.ts';
 import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 
@@ -19,6 +21,8 @@ const kinds = {
   'session-expired': 6,
   'sessions-full': 7,
   system: 8,
+  lock: 9,
+  'sequencer-invalid': 10,
 } as const;
 const flagSucceeded = 1;
 const flagForgotten = 2;
@@ -45,6 +49,9 @@ export function encodeCommandResult(result: CommandResult): Uint8Array {
       for (const held of result.guard) to.u8(held ? 1 : 0);
       to.safe(result.instance).safe(result.epoch);
       break;
+    case 'lock':
+      to.u8(lockOutcomes.indexOf(result.outcome)).safe(result.generation).safe(result.instance).safe(result.epoch);
+      break;
     case 'epoch-changed':
     case 'skipped':
       to.safe(result.epoch);
@@ -52,6 +59,7 @@ export function encodeCommandResult(result: CommandResult): Uint8Array {
     case 'done':
     case 'session-expired':
     case 'sessions-full':
+    case 'sequencer-invalid':
       break;
     default:
       return unreachable(result);
@@ -86,6 +94,10 @@ function readCommandResult(from: ByteReader): CommandResult {
       return { kind: 'sessions-full' };
     case kinds.system:
       return readSystemResult(from);
+    case kinds.lock:
+      return readLockResult(from);
+    case kinds['sequencer-invalid']:
+      return { kind: 'sequencer-invalid' };
     default:
       throw new FormatError(`a result of unknown kind ${kind}`);
   }
@@ -107,6 +119,13 @@ function readSystemResult(from: ByteReader): SystemResult {
   const guard: boolean[] = [];
   for (let i = 0; i < tests; i++) guard.push(readFlag(from));
   return { kind: 'system', succeeded, guard, refused, instance: from.safe() as Instance, epoch: from.safe() as Epoch };
+}
+
+function readLockResult(from: ByteReader): CommandResult {
+  const outcome = lockOutcomes[from.u8()];
+  if (outcome === undefined) throw new FormatError('the outcome of a lock of unknown kind');
+  const generation = from.safe();
+  return { kind: 'lock', outcome, generation, instance: from.safe() as Instance, epoch: from.safe() as Epoch };
 }
 
 function readMultiOpResult(from: ByteReader): CommandResult {

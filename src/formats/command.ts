@@ -1,11 +1,13 @@
 /**
- * Bytes of a command: one item of a submitted value. Level 1.
+ * Bytes of a command: one item of a submitted value. Level 1, and from level 2 on locks and sequencers.
  *
  *     command  = tag(1) body
- *     multiop  = flags(1) [session sequence(8)] [ifEpoch(8)] tests operations operations
+ *     multiop  = flags(1) [session sequence(8)] [ifEpoch(8)] [sequencer] tests operations operations
  *     tests    = count(2) { kind(1) key [value | revision(8)] }
  *     operations = count(2) { kind(1) key [value] }
  *     checksum = deep(1)
+ *     acquire-lock = session sequence(8) name mode(1) lockDelayMs(4)
+ *     release-lock = session sequence(8) name generation(8)
  *     system   = flags(1) [ifEpoch(8)] count(2) { key instance(8) } count(2) { key present(1) [value] }
  *
  * One command has one encoding. What {@link encodeCommand} writes, {@link decodeCommand} reads: both refuse what is beyond
@@ -33,6 +35,15 @@ import {
 import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError } from './bytes.ts';
 import { readKey, writeKey } from './key-bytes.ts';
+import {
+  lockDelay,
+  readLockName,
+  readMode,
+  readSequencer,
+  writeLockName,
+  writeMode,
+  writeSequencer,
+} from './lock-bytes.ts';
 
 export { type CommandProblem, validateCommand, validateKey } from '../core/database/validate-command.ts';
 
@@ -55,9 +66,13 @@ const tags = {
   'expire-sessions': 5,
   checksum: 6,
   system: 7,
+  'acquire-lock': 8,
+  'release-lock': 9,
 } as const;
 const flagSession = 1;
 const flagIfEpoch = 2;
+const flagSequencer = 4;
+const flagsMax = flagSession | flagIfEpoch | flagSequencer;
 const testKinds = { absent: 0, present: 1, equals: 2, less: 3, greater: 4, revision: 5 } as const;
 const operationKinds = { put: 0, delete: 1, get: 2 } as const;
 const testNames = ['absent', 'present', 'equals', 'less', 'greater', 'revision'] as const;
@@ -90,6 +105,17 @@ export function encodeCommand(command: Command): Uint8Array {
       break;
     case 'system':
       writeSystem(to, command);
+      break;
+    case 'acquire-lock':
+      writeSessionNumber(to, command.session);
+      writeLockName(to, command.lock);
+      writeMode(to, command.mode);
+      to.u32(lockDelay(command.lockDelayMs));
+      break;
+    case 'release-lock':
+      writeSessionNumber(to, command.session);
+      writeLockName(to, command.lock);
+      to.safe(command.generation);
       break;
     default:
       return unreachable(command);
@@ -128,6 +154,15 @@ function readCommand(from: ByteReader): Command {
       return { kind: 'checksum', deep: atMost(from.u8(), 1, 'in a flag') === 1 };
     case tags.system:
       return readSystem(from);
+    case tags['acquire-lock']: {
+      const session = readSessionNumber(from);
+      const lock = readLockName(from);
+      return { kind: 'acquire-lock', lock, mode: readMode(from), lockDelayMs: lockDelay(from.u32()), session };
+    }
+    case tags['release-lock']: {
+      const session = readSessionNumber(from);
+      return { kind: 'release-lock', lock: readLockName(from), generation: from.safe(), session };
+    }
     default:
       throw new UnknownCommandError(`a command of unknown kind ${tag}`);
   }
@@ -137,12 +172,17 @@ function readCommand(from: ByteReader): Command {
 
 type MultiOpCommand = Command & { readonly kind: 'multiop' };
 
-function writeMultiOp(to: ByteWriter, { multiOp, session, ifEpoch }: MultiOpCommand): void {
+function writeMultiOp(to: ByteWriter, { multiOp, session, ifEpoch, sequencer }: MultiOpCommand): void {
   const { guard, then, else: otherwise } = multiOp;
   atMost(guard.length + then.length + otherwise.length, multiOpPartsMax, 'tests and operations');
-  to.u8((session === null ? 0 : flagSession) | (ifEpoch === null ? 0 : flagIfEpoch));
-  if (session !== null) to.text(sessionName(session.session)).safe(sequenceNumber(session.sequence));
+  to.u8(
+    (session === null ? 0 : flagSession) |
+      (ifEpoch === null ? 0 : flagIfEpoch) |
+      (sequencer === undefined ? 0 : flagSequencer),
+  );
+  if (session !== null) writeSessionNumber(to, session);
   if (ifEpoch !== null) to.safe(ifEpoch);
+  if (sequencer !== undefined) writeSequencer(to, sequencer);
   to.u16(guard.length);
   for (const test of guard) writeTest(to, test);
   writeOperations(to, then);
@@ -153,9 +193,10 @@ function writeMultiOp(to: ByteWriter, { multiOp, session, ifEpoch }: MultiOpComm
 function readMultiOp(from: ByteReader): MultiOpCommand {
   const { offset: start } = from;
   const flags = from.u8();
-  if (flags > (flagSession | flagIfEpoch)) throw new FormatError(`a command of unknown flags ${flags}`);
+  if (flags > flagsMax) throw new FormatError(`a command of unknown flags ${flags}`);
   const session = (flags & flagSession) === 0 ? null : readSessionNumber(from);
   const ifEpoch = (flags & flagIfEpoch) === 0 ? null : (from.safe() as Epoch);
+  const sequencer = (flags & flagSequencer) === 0 ? undefined : readSequencer(from);
   const guard: Test[] = [];
   const tests = atMost(from.u16(), multiOpPartsMax, 'tests');
   for (let i = 0; i < tests; i++) guard.push(readTest(from));
@@ -164,7 +205,9 @@ function readMultiOp(from: ByteReader): MultiOpCommand {
   atMost(tests + then.length + otherwise.length, multiOpPartsMax, 'tests and operations');
   const multiOp = { guard, then, else: otherwise };
   atMost(contentBytes(multiOp, from.offset - start), multiOpBytesMax, 'bytes of keys and values');
-  return { kind: 'multiop', multiOp, session, ifEpoch };
+  return sequencer === undefined
+    ? { kind: 'multiop', multiOp, session, ifEpoch }
+    : { kind: 'multiop', multiOp, session, ifEpoch, sequencer };
 }
 
 function writeTest(to: ByteWriter, test: Test): void {
@@ -255,6 +298,10 @@ function systemValue<Value extends Uint8Array>(value: Value): Value {
 }
 
 // ---- limits ----
+
+function writeSessionNumber(to: ByteWriter, { session, sequence }: SessionNumber): void {
+  to.text(sessionName(session)).safe(sequenceNumber(sequence));
+}
 
 function readSessionNumber(from: ByteReader): SessionNumber {
   return { session: sessionName(from.text()), sequence: sequenceNumber(from.safe()) };

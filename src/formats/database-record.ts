@@ -1,5 +1,5 @@
 /**
- * Bytes of the database's records: the contents of snapshots, and what the checksum digests. Level 1.
+ * Bytes of the database's records: the contents of snapshots, and what the checksum digests. Level 1, and from level 2 on locks.
  *
  *     system   = 1 cellId generation(8) generationId startEpoch(8) startInstance(8) rootSecret
  *     counters = 2 revision(8) epoch(8) cellTimeMs(8)
@@ -8,6 +8,8 @@
  *     answer   = 5 id sequence(8) result
  *     entry    = 6 key createRevision(8) revision(8) version(8) value
  *     system-entry = 7 key instance(8) value
+ *     lock-generation = 8 generation(8)
+ *     lock     = 9 name lock
  *
  * Canonical: one record has one encoding, the same on every platform and in every version of this level.
  */
@@ -17,8 +19,19 @@ import { unreachable } from '../core/invariant.ts';
 import { ByteReader, ByteWriter, FormatError, getU32 } from './bytes.ts';
 import { decodeCommandResult, encodeCommandResult } from './command-result.ts';
 import { readKey } from './key-bytes.ts';
+import { readLock, readLockName, writeLock, writeLockName } from './lock-bytes.ts';
 
-const kinds = { system: 1, counters: 2, epoch: 3, session: 4, answer: 5, entry: 6, 'system-entry': 7 } as const;
+const kinds = {
+  system: 1,
+  counters: 2,
+  epoch: 3,
+  session: 4,
+  answer: 5,
+  entry: 6,
+  'system-entry': 7,
+  'lock-generation': 8,
+  lock: 9,
+} as const;
 
 /**
  * Bytes up to this many are kept as strings of one byte a character: one small object without pointers, where a typed array
@@ -163,6 +176,13 @@ function encodeOther(record: Exclude<DatabaseRecord, { readonly kind: 'entry' }>
       if (typeof record.answer === 'string') to.latin1(record.answer);
       else to.bytes(record.answer);
       break;
+    case 'lock-generation':
+      to.safe(record.generation);
+      break;
+    case 'lock':
+      writeLockName(to, record.name);
+      writeLock(to, record.lock);
+      break;
     default:
       return unreachable(record);
   }
@@ -195,6 +215,10 @@ function readRecord(from: ByteReader): DatabaseRecord {
     }
     case kinds.answer:
       return { kind: 'answer', session: from.text(), sequence: from.safe(), answer: from.bytes() };
+    case kinds['lock-generation']:
+      return { kind: 'lock-generation', generation: from.safe() };
+    case kinds.lock:
+      return { kind: 'lock', name: readLockName(from), lock: readLock(from) };
     case kinds.entry:
       return readEntryRecord(from);
     default:

@@ -427,7 +427,7 @@ export interface StartedCheckDocument {
 
 /** Digest of all records of one kind, or of the entries up to and with key `to`. */
 export interface RangeDocument {
-  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'entries';
+  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'locks' | 'entries';
   readonly to: string | null;
   readonly records: number;
   readonly digest: string;

@@ -27,9 +27,12 @@ export function isLevels(value: unknown): value is LevelRange {
 /** Another range, when this program was built as another version of itself (docs/TESTING.md, "Two versions"). */
 declare const PAXOSCTL_BUILD_LEVELS: LevelRange | undefined;
 
+/** From this level on there are locks, and writes that rest on them. */
+export const lockLevel = 2;
+
 /** What this program can run at. Raised together with the first thing that an older program could not read. */
 export const supportedLevels: LevelRange =
-  typeof PAXOSCTL_BUILD_LEVELS === 'undefined' ? { min: 1, max: 1 } : PAXOSCTL_BUILD_LEVELS;
+  typeof PAXOSCTL_BUILD_LEVELS === 'undefined' ? { min: 1, max: lockLevel } : PAXOSCTL_BUILD_LEVELS;
 
 /** From which level on a kind of command may be proposed. */
 const commandLevels: Readonly<Record<Command['kind'], number>> = {
@@ -38,6 +41,8 @@ const commandLevels: Readonly<Record<Command['kind'], number>> = {
   'close-session': 1,
   'keep-session': 1,
   'expire-sessions': 1,
+  'acquire-lock': lockLevel,
+  'release-lock': lockLevel,
   checksum: 1,
   system: 1,
 };
@@ -83,5 +88,5 @@ export class LevelRefusedError extends Error {
 }
 
 /** Whether a command may be proposed while `level` is in force; `needs` replaces the table (tests). */
-export const mayPropose = (kind: Command['kind'], level: number, needs = commandLevels): boolean =>
-  needs[kind] <= level;
+export const mayPropose = (command: Command, level: number, needs = commandLevels): boolean =>
+  needs[command.kind] <= level && (command.kind !== 'multiop' || command.sequencer === undefined || lockLevel <= level);

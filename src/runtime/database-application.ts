@@ -9,8 +9,10 @@ import type { Value } from '../core/consensus/value.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../core/database/command.ts';
 import { Database } from '../core/database/database.ts';
 import type { EntryList, ListQuery } from '../core/database/listing.ts';
+import type { Lock } from '../core/database/lock.ts';
 import type { CellIdentity, DatabasePorts, EntryStoreMaker, EpochRecord } from '../core/database/record.ts';
 import { DatabaseRestore } from '../core/database/restore.ts';
+import type { Session } from '../core/database/session.ts';
 import type { SystemEntry } from '../core/database/system-table.ts';
 import type { DatabaseView } from '../core/database/view.ts';
 import { invariant, unreachable } from '../core/invariant.ts';
@@ -208,9 +210,25 @@ export class DatabaseApplication implements LogApplication<CommandResult> {
     return this.#database.epochs();
   }
 
-  /** For the master: sessions to be named by the next `expire-sessions` command. */
-  sessionsDue(cellTimeMs: CellTimeMs): readonly string[] {
-    return this.#database.sessionsDue(cellTimeMs);
+  /** For the master: sessions to be named by the next `expire-sessions` command ({@link Database.sessionsDue}). */
+  sessionsDue(cellTimeMs: CellTimeMs, masterSince: CellTimeMs): readonly string[] {
+    return this.#database.sessionsDue(cellTimeMs, masterSince);
+  }
+
+  lock(name: string): Lock | null {
+    return this.#database.lock(name);
+  }
+
+  locksFrom(from: string): IterableIterator<readonly [string, Lock]> {
+    return this.#database.locksFrom(from);
+  }
+
+  sessionsFrom(from: string): IterableIterator<readonly [string, Session]> {
+    return this.#database.sessionsFrom(from);
+  }
+
+  locksHeldBy(session: string): number {
+    return this.#database.locksHeldBy(session);
   }
 
   changesAfter(revision: Revision, revisionsMax?: number): readonly RevisionChanges[] | null {

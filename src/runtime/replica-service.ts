@@ -20,6 +20,7 @@ import { frozenDocument } from './frozen-document.ts';
 import { HandOver } from './hand-over.ts';
 import type {
   BackupService,
+  CoordinationState,
   ReadState,
   ReplicaService,
   ReplicaStatus,
@@ -38,11 +39,10 @@ import { beingOpened, type OpenUpgrade, opens, openUpgradeOf } from './open-upgr
 import { PositionMarks } from './position.ts';
 import type { Recovery } from './recovery.ts';
 import { type DescribedReplica, replicaStatus } from './replica-status.ts';
+import { SessionSweep } from './session-sweep.ts';
 
 /** Between looks for sessions that are due. */
 const sessionSweepMs = 1_000;
-/** How many sessions one command ends. */
-const sessionsPerSweepMax = 1_000;
 
 export interface DatabaseServiceOptions extends DescribedReplica {
   /** Null where nobody asks for them. */
@@ -60,8 +60,8 @@ export class DatabaseService implements ReplicaService {
   readonly #history = new MastershipHistory();
   readonly #drains: MemberDrains;
   readonly #handOver: HandOver;
+  readonly #sessions: SessionSweep;
   #sweep: Timer | null = null;
-  #sweeping = false;
   /** Mastership was just released here: requests wait for the successor's first word instead of being refused. */
   #movingUntilMs = 0;
   #releasedInEpoch: number | null = null;
@@ -84,6 +84,7 @@ export class DatabaseService implements ReplicaService {
       transfer: () => this.transfer(null, false),
     });
     this.#handOver = new HandOver({ ...options, drains: this.#drains });
+    this.#sessions = new SessionSweep({ database, submit: (item, done) => log.submit(item, done) });
     this.#drains.follow();
     this.#scheduleSweep();
   }
@@ -177,6 +178,10 @@ export class DatabaseService implements ReplicaService {
     return this.#options.recovery;
   }
 
+  coordination(): CoordinationState {
+    return this.#options.database;
+  }
+
   changesAfter(from: Revision, revisionsMax: number): readonly RevisionChanges[] | null {
     return this.#options.database.changesAfter(from, revisionsMax);
   }
@@ -200,7 +205,7 @@ export class DatabaseService implements ReplicaService {
     if (host.readOnly()) return done(this.#none('read-only'));
     if (this.#draining) return done(this.#none('not-master'));
     // Not before every member can read it: the others would stop in front of it (pitfall U5).
-    if (!mayPropose(command.kind, database.level)) return done(this.#none('level'));
+    if (!mayPropose(command, database.level)) return done(this.#none('level'));
     const opened = command.kind === 'system' ? opens(command, database.system) : null;
     if (opened === null) return log.submit(encodeCommand(command), (outcome) => done(this.#toWriteOutcome(outcome)));
     // Either is refused while the other is on its way: an upgrade and a change of its members never overlap.
@@ -246,23 +251,17 @@ export class DatabaseService implements ReplicaService {
 
   #scheduleSweep(): void {
     const { clocks } = this.#options;
-    this.#sweep = clocks.schedule(fromNow(clocks, sessionSweepMs), () => this.#sweepSessions());
+    this.#sweep = clocks.schedule(fromNow(clocks, sessionSweepMs), () => this.#lookAround());
   }
 
-  /** The master ends sessions that are due in cell time; `apply` checks once more that they are (pitfall P54). */
-  #sweepSessions(): void {
-    const { log, database, clocks } = this.#options;
+  #lookAround(): void {
+    const { log, clocks } = this.#options;
     if (log.stopped) return;
     this.#scheduleSweep();
     this.#drains.follow();
-    if (this.#sweeping || !log.isServing()) return;
+    if (!log.isServing()) return;
     this.#drains.keepAway();
-    const sessions = database.sessionsDue(log.core.cellTimeMs(clocks.now())).slice(0, sessionsPerSweepMax);
-    if (sessions.length === 0) return;
-    this.#sweeping = true;
-    log.submit(encodeCommand({ kind: 'expire-sessions', sessions }), () => {
-      this.#sweeping = false;
-    });
+    this.#sessions.sweep(log.core.cellTimeMs(clocks.now()));
   }
 
   // --- positions ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,12 @@
 /** Stands before the HTTP front while there is no database yet: forming, or opening the data directory. */
-import type { BackupService, ReplicaService, ReplicaStatus, Serving, WriteOutcome } from './http/service.ts';
+import type {
+  BackupService,
+  CoordinationState,
+  ReplicaService,
+  ReplicaStatus,
+  Serving,
+  WriteOutcome,
+} from './http/service.ts';
 
 /** Passes everything on to the service of the moment: the front is made once, before the replica is. */
 export class ServiceSwitch implements ReplicaService {
@@ -21,6 +28,9 @@ export class ServiceSwitch implements ReplicaService {
   }
   read(): ReturnType<ReplicaService['read']> {
     return this.#service.read();
+  }
+  coordination(): CoordinationState {
+    return this.#service.coordination();
   }
   submit(...args: Parameters<ReplicaService['submit']>): void {
     this.#service.submit(...args);
@@ -69,6 +79,14 @@ export class ServiceSwitch implements ReplicaService {
     return this.#service.changesAfter(...args);
   }
 }
+
+const noCoordination: CoordinationState = {
+  lock: () => null,
+  locksFrom: () => [],
+  sessionsFrom: () => [],
+  locksHeldBy: () => 0,
+  cellTimeMs: 0,
+};
 
 export interface WaitingFacts {
   readonly name: string;
@@ -143,6 +161,10 @@ export class WaitingService implements ReplicaService {
 
   async drainMember(): ReturnType<ReplicaService['drainMember']> {
     return { kind: 'refused', code: 'PAXOS_NOT_MASTER', message: `${this.#facts.name} is not the master.` };
+  }
+
+  coordination(): CoordinationState {
+    return noCoordination;
   }
 
   changesAfter(): null {

@@ -47,7 +47,9 @@ const ranks: Readonly<Record<DatabaseRecord['kind'], number>> = {
   'system-entry': 3,
   session: 4,
   answer: 4,
-  entry: 5,
+  'lock-generation': 5,
+  lock: 6,
+  entry: 7,
 };
 
 class RecordCheck {

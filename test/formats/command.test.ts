@@ -55,6 +55,37 @@ describe('a command in bytes', () => {
     `);
   });
 
+  it('of a lock has the bytes that every version of level 2 reads', () => {
+    const session = { session: 's12-3', sequence: 9 };
+    const all: Command[] = [
+      { kind: 'acquire-lock', lock: 'é', mode: 'exclusive', lockDelayMs: 15_000, session },
+      { kind: 'acquire-lock', lock: 'a', mode: 'shared', lockDelayMs: 0, session },
+      { kind: 'release-lock', lock: 'a', generation: 2 ** 40, session },
+      { ...multiOp({ do: [put('k', 'v')] }), sequencer: { lock: 'a', mode: 'shared', generation: 7 } },
+    ];
+    expect(all.map((command) => hex(encodeCommand(command)))).toMatchInlineSnapshot(`
+      [
+        "0800057331322d3300000000000000090002c3a90100003a98",
+        "0800057331322d3300000000000000090001610200000000",
+        "0900057331322d3300000000000000090001610000010000000000",
+        "0104000161020000000000000007000000010000016b00000001760000",
+      ]
+    `);
+    const results: CommandResult[] = [
+      { kind: 'lock', outcome: 'acquired', generation: 7, instance: 8 as never, epoch: 2 as never },
+      { kind: 'lock', outcome: 'not-held', generation: 0, instance: 8 as never, epoch: 2 as never },
+      { kind: 'sequencer-invalid' },
+    ];
+    expect(results.map((result) => decodeCommandResult(encodeCommandResult(result)))).toEqual(results);
+    expect(results.map((result) => hex(encodeCommandResult(result)))).toMatchInlineSnapshot(`
+      [
+        "0900000000000000000700000000000000080000000000000002",
+        "0905000000000000000000000000000000080000000000000002",
+        "0a",
+      ]
+    `);
+  });
+
   it('is refused with any bytes missing, too many or changed to what nobody writes', () => {
     const source = new CommandSource(8);
     for (let i = 0; i < 300; i++) {
@@ -84,9 +115,9 @@ describe('a command in bytes', () => {
   });
 
   it('of a kind that this version does not know is told apart from damage', () => {
-    expect(() => decodeCommand(new Uint8Array([8]))).toThrow(UnknownCommandError);
+    expect(() => decodeCommand(new Uint8Array([200]))).toThrow(UnknownCommandError);
     expect(() => decodeCommand(new Uint8Array([]))).toThrow(FormatError);
-    expect(() => decodeCommand(new Uint8Array([1, 4]))).toThrow(FormatError);
+    expect(() => decodeCommand(new Uint8Array([1, 8]))).toThrow(FormatError);
   });
 
   it('keeps the bytes of keys as they are: forms of one name, byte order marks, line separators', () => {

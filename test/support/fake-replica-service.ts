@@ -15,7 +15,9 @@ import type {
   RevisionChanges,
   Test,
 } from '../../src/core/database/command.ts';
+import type { Lock } from '../../src/core/database/lock.ts';
 import type {
+  CoordinationState,
   Listing,
   ReadState,
   ReplicaService,
@@ -55,6 +57,23 @@ export class FakeReplicaService implements ReplicaService {
   transferred: { to: string | null; dryRun: boolean }[] = [];
   #answers = new Map<string, Map<number, CommandResult>>();
   #waiting: { readonly at: Instance; readonly done: () => void }[] = [];
+
+  locks: readonly (readonly [string, Lock])[] = [];
+  cellTimeMs = 0;
+
+  coordination(): CoordinationState {
+    const { locks, cellTimeMs } = this;
+    return {
+      lock: (name) => locks.find(([it]) => it === name)?.[1] ?? null,
+      locksFrom: (from) => locks.filter(([name]) => compare(name, from) >= 0),
+      sessionsFrom: (from) =>
+        [...this.#answers]
+          .filter(([id]) => id >= from)
+          .map(([id, { size }]) => [id, { ttlMs: 1_000, expiresCellTimeMs: 1_000, answerCount: size }] as const),
+      locksHeldBy: () => 0,
+      cellTimeMs,
+    };
+  }
 
   serving(): Serving {
     return this.notServing ?? { kind: 'serving', epoch: epoch(this.epoch), appliedUpTo: instance(this.instance) };

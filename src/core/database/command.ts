@@ -5,6 +5,8 @@
  */
 import type { Epoch, Instance } from '../consensus/identity.ts';
 import type { LevelRefusal } from './level-rule.ts';
+import type { LockGeneration, LockMode, Sequencer } from './lock.ts';
+import type { LockOutcome } from './lock-table.ts';
 import type { SystemCommand } from './system-entry.ts';
 
 /** Counts the MultiOps that changed the database; the first change has revision 1. Only clients' writes raise it. */
@@ -43,12 +45,30 @@ export type Command =
       readonly session: SessionNumber | null;
       /** The client's own condition (`Paxos-Epoch`): fails with 'epoch-changed' unless equal to the epoch at apply. */
       readonly ifEpoch: Epoch | null;
+      /** Fails with 'sequencer-invalid' unless that acquisition of a lock stands at apply (CHB §2.4). */
+      readonly sequencer?: Sequencer;
     }
   /** Answers with the new session's id, which carries the instance of its birth. */
   | { readonly kind: 'open-session'; readonly ttlMs: number }
   | { readonly kind: 'close-session'; readonly session: string }
   /** Proves that the client lives: moves the session's expiry to cell time + ttl. */
   | { readonly kind: 'keep-session'; readonly session: string }
+  /** Takes a lock for the session, or says why not; nobody waits in the log. */
+  | {
+      readonly kind: 'acquire-lock';
+      readonly lock: string;
+      readonly mode: LockMode;
+      /** For how long nobody else may take it when the session is lost (CHB §2.4). */
+      readonly lockDelayMs: number;
+      readonly session: SessionNumber;
+    }
+  | {
+      readonly kind: 'release-lock';
+      readonly lock: string;
+      /** The acquisition that is to end; 0: whichever the session has. */
+      readonly generation: LockGeneration;
+      readonly session: SessionNumber;
+    }
   /** Proposed by the master; ends those that are still due at the cell time of apply. */
   | { readonly kind: 'expire-sessions'; readonly sessions: readonly string[] }
   /** Names an instance at which all replicas compare what they hold (design §5); with `deep` also their files. */
@@ -85,6 +105,7 @@ export type CommandResult =
     }
   | { readonly kind: 'session'; readonly session: string; readonly expiresCellTimeMs: number }
   | { readonly kind: 'done' }
+  | (LockOutcome & { readonly kind: 'lock'; readonly instance: Instance; readonly epoch: Epoch })
   /** Of a system command: whether all tests held, and each of them. */
   | {
       readonly kind: 'system';
@@ -97,6 +118,8 @@ export type CommandResult =
     }
   /** The explicit `ifEpoch` did not hold. An answer like any other: remembered in the session. */
   | { readonly kind: 'epoch-changed'; readonly epoch: Epoch }
+  /** The acquisition that the write rests on is over, or never was. An answer like any other: remembered in the session. */
+  | { readonly kind: 'sequencer-invalid' }
   /** The implicit guard: proposed under an epoch that is over. As if never sent; nothing was recorded. */
   | { readonly kind: 'skipped'; readonly epoch: Epoch }
   /** The session, or this number of it, can no longer be told: outcome unknown, not applied now. */

@@ -14,6 +14,8 @@ import { EpochTable } from './epoch-table.ts';
 import { History, type RevisionRecord } from './history.ts';
 import { touchesLevel } from './level-rule.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
+import type { Lock } from './lock.ts';
+import { LockTable } from './lock-table.ts';
 import { executeMultiOp } from './multi-op.ts';
 import { PackedEntryStore } from './packed-entry-store.ts';
 import type { CellIdentity, DatabasePorts, EpochRecord } from './record.ts';
@@ -31,6 +33,7 @@ export interface CommandPlace {
 }
 
 type MultiOpCommand = Command & { readonly kind: 'multiop' };
+type LockCommand = Command & { readonly kind: 'acquire-lock' | 'release-lock' };
 
 export class Database {
   readonly #ports: DatabasePorts;
@@ -38,6 +41,7 @@ export class Database {
   readonly #sum = new DigestSum();
   readonly #entries: EntryTable;
   readonly #sessions: SessionTable;
+  readonly #locks: LockTable;
   readonly #epochs = new EpochTable();
   readonly #system: SystemTable;
   #identity: CellIdentity | null = null;
@@ -53,6 +57,7 @@ export class Database {
     const entries = ports.makeEntryStore?.() ?? new PackedEntryStore(ports.codec);
     this.#entries = new EntryTable(entries, this.#sum, ports);
     this.#sessions = new SessionTable(new BtreeStateStore<Session>(), this.#sum, ports);
+    this.#locks = new LockTable(new BtreeStateStore<Lock>(), this.#sum, ports);
     this.#system = new SystemTable(this.#sum, ports);
   }
 
@@ -131,6 +136,8 @@ export class Database {
   execute(command: Command, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
     switch (command.kind) {
       case 'multiop':
+      case 'acquire-lock':
+      case 'release-lock':
         return this.#inSession(command, at, revisions);
       case 'open-session': {
         const id = sessionId(at.instance, at.place);
@@ -138,13 +145,17 @@ export class Database {
         return session === null ? { kind: 'sessions-full' } : sessionResult(id, session);
       }
       case 'close-session':
-        return { kind: this.#sessions.close(command.session) ? 'done' : 'session-expired' };
+        if (!this.#sessions.close(command.session)) return { kind: 'session-expired' };
+        this.#locks.endSession(command.session, null);
+        return { kind: 'done' };
       case 'keep-session': {
         const session = this.#sessions.renew(command.session, this.#cellTimeMs);
         return session === undefined ? { kind: 'session-expired' } : sessionResult(command.session, session);
       }
       case 'expire-sessions':
-        this.#sessions.expire(command.sessions, this.#cellTimeMs);
+        for (const session of this.#sessions.expire(command.sessions, this.#cellTimeMs)) {
+          this.#locks.endSession(session, this.#cellTimeMs);
+        }
         return { kind: 'done' };
       case 'checksum':
         // Changes nothing: what is compared is the state after the whole instance.
@@ -165,17 +176,30 @@ export class Database {
   }
 
   /** The first copy of a number is executed, every other one gets its answer (design §3, "Exactly once"). */
-  #inSession(command: MultiOpCommand, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
-    if (command.session === null) return this.#guarded(command, at, revisions);
+  #inSession(command: MultiOpCommand | LockCommand, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
+    if (command.session === null) return this.#perform(command, at, revisions);
     const { session: id, sequence } = command.session;
     const session = this.#sessions.renew(id, this.#cellTimeMs);
     if (session === undefined) return { kind: 'session-expired' };
     const known = this.#sessions.answer(session, sequence);
     if (known !== null) return known;
     if (sequence <= session.floor) return { kind: 'session-expired' };
-    const result = this.#guarded(command, at, revisions);
+    const result = this.#perform(command, at, revisions);
     this.#sessions.remember(id, sequence, result);
     return result;
+  }
+
+  #perform(command: MultiOpCommand | LockCommand, at: CommandPlace, revisions: RevisionRecord[]): CommandResult {
+    return command.kind === 'multiop' ? this.#guarded(command, at, revisions) : this.#lock(command, at);
+  }
+
+  #lock(command: LockCommand, { instance }: CommandPlace): CommandResult {
+    const { session } = command.session;
+    const outcome =
+      command.kind === 'acquire-lock'
+        ? this.#locks.acquire({ ...command, session }, instance, this.#cellTimeMs)
+        : this.#locks.release(command.lock, session, command.generation);
+    return { kind: 'lock', ...outcome, instance, epoch: this.#epoch };
   }
 
   /** The client's own condition on mastership is evaluated here, at apply, and nowhere else (pitfall P41). */
@@ -183,6 +207,7 @@ export class Database {
     if (command.ifEpoch !== null && command.ifEpoch !== this.#epoch) {
       return { kind: 'epoch-changed', epoch: this.#epoch };
     }
+    if (command.sequencer !== undefined && !this.#locks.isHeld(command.sequencer)) return { kind: 'sequencer-invalid' };
     const { instance } = at;
     const { changes, ...outcome } = executeMultiOp(this.#entries, command.multiOp, this.#revision + 1);
     if (changes.length > 0) {
@@ -220,9 +245,31 @@ export class Database {
     return this.#epochs.after(epoch);
   }
 
-  /** Sessions to be named by the next `expire-sessions` command. */
-  sessionsDue(cellTimeMs: CellTimeMs): readonly string[] {
-    return this.#sessions.due(cellTimeMs);
+  /**
+   * Sessions to be named by the next `expire-sessions` command. A master that serves since cell time `masterSince` gives each a full term first:
+   * while there was none, nobody could keep a session (pitfall P54).
+   */
+  sessionsDue(cellTimeMs: CellTimeMs, masterSince: CellTimeMs): readonly string[] {
+    return this.#sessions.due(cellTimeMs, masterSince);
+  }
+
+  lock(name: string): Lock | null {
+    return this.#locks.find(name) ?? null;
+  }
+
+  /** How many locks a session holds. */
+  locksHeldBy(session: string): number {
+    return this.#locks.heldBy(session);
+  }
+
+  /** Lazily, by name from the first at or above `from`; to be read before anything is applied. */
+  locksFrom(from: string): IterableIterator<readonly [string, Lock]> {
+    return this.#locks.from(from);
+  }
+
+  /** Lazily, by id from the first at or above `from`; to be read before anything is applied. */
+  sessionsFrom(from: string): IterableIterator<readonly [string, Session]> {
+    return this.#sessions.from(from);
   }
 
   /** The changes above `revision`, oldest first, of at most so many revisions; null when they are no longer held. */
@@ -267,6 +314,7 @@ export class Database {
       system: this.#system.view(),
       sessions: this.#sessions.view(),
       answerCount: this.#sessions.answerCount,
+      locks: this.#locks.view(),
       entries: this.#entries.view(),
       checksum: this.checksumHex(),
     });
@@ -290,8 +338,13 @@ export class Database {
     this.#sum.add(digestOf(this.#ports, epochRecord(epoch)));
   }
 
-  get tables(): { readonly entries: EntryTable; readonly sessions: SessionTable; readonly system: SystemTable } {
-    return { entries: this.#entries, sessions: this.#sessions, system: this.#system };
+  get tables(): {
+    readonly entries: EntryTable;
+    readonly sessions: SessionTable;
+    readonly locks: LockTable;
+    readonly system: SystemTable;
+  } {
+    return { entries: this.#entries, sessions: this.#sessions, locks: this.#locks, system: this.#system };
   }
 }
 

@@ -2,11 +2,12 @@
  * The replicated state as records: what snapshots hold and the checksum sums over, one canonical encoding each.
  *
  * Order (design §4, "Snapshots are canonical"): system, counters, epochs rising, system entries by key, sessions by id with their answers
- * rising, user entries by key. The encoding is injected, so that the core stays free of formats.
+ * rising, the last generation of locks and the locks by name (from level 2), user entries by key. The encoding is injected, so that the core stays free of formats.
  */
 import type { CellTimeMs, Epoch, Instance } from '../consensus/identity.ts';
 import type { CommandResult, Revision } from './command.ts';
 import type { EntryStore } from './entry-store.ts';
+import type { Lock, LockGeneration } from './lock.ts';
 
 /**
  * Bytes in the form that the codec keeps them in memory. Opaque here: a million small typed arrays would cost the garbage
@@ -61,6 +62,9 @@ export type DatabaseRecord =
       readonly floor: number;
     }
   | { readonly kind: 'answer'; readonly session: string; readonly sequence: number; readonly answer: PackedBytes }
+  /** The last generation given out; absent before the first lock was taken. */
+  | { readonly kind: 'lock-generation'; readonly generation: LockGeneration }
+  | { readonly kind: 'lock'; readonly name: string; readonly lock: Lock }
   | {
       readonly kind: 'entry';
       readonly key: string;

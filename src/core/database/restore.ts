@@ -8,6 +8,8 @@
 import { invariant, unreachable } from '../invariant.ts';
 import { Database } from './database.ts';
 import { compareKeys } from './key.ts';
+import { type Lock, lapsesAt } from './lock.ts';
+import { holdersOfLockMax, lockDelayMsMax, lockHoldersMax } from './lock-limits.ts';
 import type { DatabasePorts, DatabaseRecord } from './record.ts';
 import { type Session, sessionAnswerBytesMax, sessionNumbersMax } from './session.ts';
 import { sessionsMax } from './session-limits.ts';
@@ -23,7 +25,17 @@ export class RestoreError extends Error {
 
 type RecordOf<Kind extends DatabaseRecord['kind']> = DatabaseRecord & { readonly kind: Kind };
 
-const ranks = { system: 0, counters: 1, epoch: 2, 'system-entry': 3, session: 4, answer: 4, entry: 5 } as const;
+const ranks = {
+  system: 0,
+  counters: 1,
+  epoch: 2,
+  'system-entry': 3,
+  session: 4,
+  answer: 4,
+  'lock-generation': 5,
+  lock: 6,
+  entry: 7,
+} as const;
 
 export class DatabaseRestore {
   readonly #ports: DatabasePorts;
@@ -33,6 +45,7 @@ export class DatabaseRestore {
   #epochLast = { epoch: 0, instance: -1, revision: 0 };
   #session: { readonly id: string; readonly session: Session; sequence: number } | null = null;
   #systemKeyLast = '';
+  #lockLast = '';
   #finished = false;
 
   constructor(ports: DatabasePorts) {
@@ -77,6 +90,11 @@ export class DatabaseRestore {
         return this.#addSession(record);
       case 'answer':
         return this.#addAnswer(record);
+      case 'lock-generation':
+        check(record.generation > 0 && this.#database.tables.locks.generation === 0, 'an odd generation of locks');
+        return this.#database.tables.locks.loadGeneration(record.generation);
+      case 'lock':
+        return this.#addLock(record);
       case 'entry':
         return invariant(false, 'an entry is not decoded');
       default:
@@ -128,6 +146,20 @@ export class DatabaseRestore {
     );
   }
 
+  #addLock({ name, lock }: RecordOf<'lock'>): void {
+    const { locks, sessions } = this.#database.tables;
+    check(this.#lockLast === '' || compareKeys(this.#lockLast, name) < 0, 'locks out of order');
+    check(lapsesAt(lock) !== 0, 'a lock that nobody needs to know of');
+    check(isSoundLock(lock), 'an odd lock');
+    check(locks.holders + lock.holders.length <= lockHoldersMax, 'too many holders of locks');
+    for (const { session, generation } of lock.holders) {
+      check(sessions.find(session) !== undefined, 'a lock of a session that is not there');
+      check(generation <= locks.generation, 'a lock of a generation that is not there');
+    }
+    this.#lockLast = name;
+    locks.load(name, lock);
+  }
+
   /** `encoded` is what `encode` would write: these are the bytes that the checksum digests. */
   #addEntry(encoded: Uint8Array): void {
     const { codec, digest } = this.#ports;
@@ -146,6 +178,16 @@ export class DatabaseRestore {
     this.#finished = true;
     return this.#database;
   }
+}
+
+function isSoundLock({ mode, holders }: Lock): boolean {
+  if ((mode === null) !== (holders.length === 0)) return false;
+  if (holders.length > (mode === 'exclusive' ? 1 : holdersOfLockMax)) return false;
+  const sessions = new Set(holders.map(({ session }) => session));
+  const rising = holders.every(({ generation }, i) => generation > (holders[i - 1]?.generation ?? 0));
+  return (
+    rising && sessions.size === holders.length && holders.every(({ lockDelayMs }) => lockDelayMs <= lockDelayMsMax)
+  );
 }
 
 function check(condition: boolean, message: string): asserts condition {

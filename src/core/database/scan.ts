@@ -23,7 +23,7 @@ const rangeEntries = 1024;
 
 /** All records of one kind, or the entries of one range of keys. */
 export interface RangeDigest {
-  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'entries';
+  readonly kind: 'system' | 'counters' | 'epochs' | 'system-entries' | 'sessions' | 'locks' | 'entries';
   /** The last key that belongs to it; null for the last range of entries and for what are no entries. */
   readonly to: string | null;
   readonly records: number;
@@ -174,6 +174,9 @@ function rangeKind(record: DatabaseRecord): RangeDigest['kind'] {
     case 'session':
     case 'answer':
       return 'sessions';
+    case 'lock-generation':
+    case 'lock':
+      return 'locks';
     case 'entry':
       return 'entries';
   }

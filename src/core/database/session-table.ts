@@ -113,21 +113,26 @@ export class SessionTable {
     return true;
   }
 
-  /** Ends those of `ids` that are due by now: one may have been renewed since the master proposed this. */
-  expire(ids: readonly string[], now: CellTimeMs): void {
-    for (const id of ids) {
+  /** Ends those of `ids` that are due by now: one may have been renewed since the master proposed this. Returns which. */
+  expire(ids: readonly string[], now: CellTimeMs): readonly string[] {
+    return ids.filter((id) => {
       const session = this.#store.get(id);
-      if (session !== undefined && session.expiresCellTimeMs <= now) this.close(id);
-    }
+      return session !== undefined && session.expiresCellTimeMs <= now && this.close(id);
+    });
   }
 
-  /** Sessions whose time is over, at most as many as one command may end. */
-  due(now: CellTimeMs): readonly string[] {
+  from(id: string): IterableIterator<readonly [string, Session]> {
+    return this.#store.from(id);
+  }
+
+  /** Sessions whose time is over, also when it is counted from `since`; at most as many as one command may end. */
+  due(now: CellTimeMs, since: CellTimeMs): readonly string[] {
     if (now < this.#earliestExpiry) return [];
     const due: string[] = [];
     let earliest = Number.POSITIVE_INFINITY;
     for (const [id, session] of this.#store.from('')) {
-      if (session.expiresCellTimeMs <= now && due.length < sessionsExpiredAtOnceMax) due.push(id);
+      const ends = Math.max(session.expiresCellTimeMs, expiryAt(since, session.ttlMs));
+      if (ends <= now && due.length < sessionsExpiredAtOnceMax) due.push(id);
       earliest = Math.min(earliest, session.expiresCellTimeMs);
     }
     this.#earliestExpiry = earliest;

@@ -14,6 +14,8 @@ import {
   valueBytesMax,
 } from './command.ts';
 import { isWellFormed, utf8Length } from './key.ts';
+import { lockModes, type Sequencer } from './lock.ts';
+import { lockDelayMsMax } from './lock-limits.ts';
 import { sessionIdPattern, sessionsExpiredAtOnceMax, sessionTtlMsMax, sessionTtlMsMin } from './session-limits.ts';
 import { type SystemCommand, systemKeyPattern, systemPartsMax, systemValueBytesMax } from './system-entry.ts';
 
@@ -31,6 +33,7 @@ export type CommandProblemCode =
   | 'PAXOS_SESSION_NUMBER_INVALID'
   | 'PAXOS_SESSION_TTL_INVALID'
   | 'PAXOS_TOO_MANY_SESSIONS'
+  | 'PAXOS_LOCK_INVALID'
   | 'PAXOS_SYSTEM_ENTRY_INVALID';
 
 export interface CommandProblem {
@@ -54,6 +57,22 @@ export function validateCommand(command: Command): readonly CommandProblem[] {
       if (command.ifEpoch !== null && !isCount(command.ifEpoch)) {
         problems.push(problem('PAXOS_EPOCH_INVALID', 'ifEpoch', 'An epoch is a whole number from 0 below 2^53.'));
       }
+      if (command.sequencer !== undefined) checkSequencer(command.sequencer, problems);
+      break;
+    case 'acquire-lock': {
+      checkSessionNumber(command.session, problems);
+      checkLockName(command.lock, problems);
+      const { lockDelayMs, mode } = command;
+      if (!isCount(lockDelayMs) || lockDelayMs > lockDelayMsMax) {
+        problems.push(problem('PAXOS_LOCK_INVALID', 'lockDelayMs', `A lock-delay is 0 to ${lockDelayMsMax} ms.`));
+      }
+      if (!lockModes.includes(mode)) problems.push(problem('PAXOS_LOCK_INVALID', 'mode', lockModeText));
+      break;
+    }
+    case 'release-lock':
+      checkSessionNumber(command.session, problems);
+      checkLockName(command.lock, problems);
+      checkGeneration(command.generation, problems);
       break;
     case 'open-session':
       if (!isCount(command.ttlMs) || command.ttlMs < sessionTtlMsMin || command.ttlMs > sessionTtlMsMax) {
@@ -162,6 +181,25 @@ function checkSessionNumber(number: SessionNumber | null, problems: CommandProbl
 function checkSessionId(id: string, at: string, problems: CommandProblem[]): void {
   if (problems.length >= problemsMax || sessionIdPattern.test(id)) return;
   problems.push(problem('PAXOS_SESSION_INVALID', at, 'This is not the id of a session.'));
+}
+
+const lockModeText = `The mode of a lock is ${lockModes.join(' or ')}.`;
+
+function checkSequencer({ lock, mode, generation }: Sequencer, problems: CommandProblem[]): void {
+  checkLockName(lock, problems);
+  checkGeneration(generation, problems);
+  if (!lockModes.includes(mode)) problems.push(problem('PAXOS_LOCK_INVALID', 'mode', lockModeText));
+}
+
+/** Locks are named as keys are, in a space of their own. */
+function checkLockName(name: string, problems: CommandProblem[]): void {
+  const bad = validateKey(name, 'lock');
+  if (bad !== null) problems.push(bad);
+}
+
+function checkGeneration(generation: number, problems: CommandProblem[]): void {
+  if (isCount(generation)) return;
+  problems.push(problem('PAXOS_LOCK_INVALID', 'generation', 'A generation is a whole number from 0 below 2^53.'));
 }
 
 function checkExpiry(sessions: readonly string[], problems: CommandProblem[]): void {

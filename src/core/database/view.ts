@@ -8,6 +8,7 @@ import { type EntryView, isKeptDigest, type StoredEntry } from './entry-store.ts
 import { unpackEntry } from './entry-table.ts';
 import type { EpochTable } from './epoch-table.ts';
 import { type EntryList, type ListQuery, listEntries } from './listing.ts';
+import { type LockView, lockRecordCount, lockRecords } from './lock-table.ts';
 import type { CellIdentity, DatabasePorts, DatabaseRecord, EpochRecord, RecordCodec } from './record.ts';
 import type { Session } from './session.ts';
 import { answerRecord, sessionRecord } from './session-table.ts';
@@ -30,6 +31,7 @@ export interface ViewParts {
   readonly system: ReadonlyMap<string, SystemEntry>;
   readonly sessions: StateView<Session>;
   readonly answerCount: number;
+  readonly locks: LockView;
   readonly entries: EntryView;
   readonly checksum: string;
 }
@@ -72,6 +74,7 @@ export class DatabaseView {
       parts.system.size +
       parts.sessions.size +
       parts.answerCount +
+      lockRecordCount(parts.locks) +
       parts.entries.size;
   }
 
@@ -99,7 +102,7 @@ export class DatabaseView {
 
   /** In canonical order; see {@link DatabaseRecord}. */
   *contents(): IterableIterator<DatabaseRecord> {
-    const { identity, counters, epochs, epochCount, system, sessions, entries } = this.#open();
+    const { identity, counters, epochs, epochCount, system, sessions, locks, entries } = this.#open();
     if (identity !== null) yield { kind: 'system', identity };
     yield { kind: 'counters', ...counters };
     for (const epoch of epochs.first(epochCount)) yield epochRecord(epoch);
@@ -108,6 +111,7 @@ export class DatabaseView {
       yield sessionRecord(id, session);
       for (const { sequence, answer } of session.answers()) yield answerRecord(id, sequence, answer);
     }
+    yield* lockRecords(locks);
     for (const stored of entries.from('')) yield entryRecord(stored);
   }
 

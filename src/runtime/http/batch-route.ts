@@ -4,13 +4,22 @@
  */
 import type { Epoch } from '../../core/consensus/identity.ts';
 import { valueBytesOf } from '../../core/database/answer.ts';
-import type { Command, MultiOp, SessionNumber } from '../../core/database/command.ts';
+import type { MultiOp, SessionNumber } from '../../core/database/command.ts';
+import type { Sequencer } from '../../core/database/lock.ts';
 import type { BatchOperationBody, BatchResultDocument } from '../../formats/http-body.ts';
 import { problemAnswer } from './answers.ts';
 import { readJson } from './body-reader.ts';
 import type { batchSchema } from './body-schemas.ts';
-import { checked, deleteCommand, multiOpFrom, putCommand, revisionGuard, valueBytes } from './commands.ts';
-import { epochFrom, sessionNumberFrom } from './conditions.ts';
+import {
+  checked,
+  deleteCommand,
+  multiOpCommand,
+  multiOpFrom,
+  putCommand,
+  revisionGuard,
+  valueBytes,
+} from './commands.ts';
+import { epochFrom, sequencerFrom, sessionNumberFrom } from './conditions.ts';
 import { entryDocument } from './entry-json.ts';
 import type { Exchange } from './exchange.ts';
 import { onMaster } from './gate.ts';
@@ -43,6 +52,8 @@ function batch(exchange: Exchange, schema: ReturnType<typeof batchSchema>): void
   if (isFault(first)) return exchange.fault(first);
   const ifEpoch = epochFrom(exchange.headers);
   if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
+  const sequencer = sequencerFrom(exchange.headers);
+  if (isFault(sequencer)) return exchange.fault(sequencer);
   readJson(exchange, schema, {}, (body) => {
     const prepared: Prepared[] = [];
     for (const [i, operation] of body.operations.entries()) {
@@ -54,7 +65,7 @@ function batch(exchange: Exchange, schema: ReturnType<typeof batchSchema>): void
     if (!Number.isSafeInteger(last)) {
       return exchange.problem('PAXOS_BAD_HEADER', 'Idempotency-Key leaves no number for the last operation.');
     }
-    onMaster(exchange, (_, epoch) => run(exchange, prepared, { first, ifEpoch, epoch }));
+    onMaster(exchange, (_, epoch) => run(exchange, prepared, { first, ifEpoch, sequencer, epoch }));
   });
 }
 
@@ -62,9 +73,14 @@ function batch(exchange: Exchange, schema: ReturnType<typeof batchSchema>): void
 function run(
   exchange: Exchange,
   operations: readonly Prepared[],
-  conditions: { readonly first: SessionNumber | null; readonly ifEpoch: Epoch | null; readonly epoch: Epoch },
+  conditions: {
+    readonly first: SessionNumber | null;
+    readonly ifEpoch: Epoch | null;
+    readonly sequencer: Sequencer | null;
+    readonly epoch: Epoch;
+  },
 ): void {
-  const { first, ifEpoch, epoch } = conditions;
+  const { first, ifEpoch, sequencer, epoch } = conditions;
   const { answerBytesMax } = exchange.front.limits;
   /** Left for values in this answer. */
   let room = answerBytesMax;
@@ -101,9 +117,8 @@ function run(
   for (const { index, multiOp, op } of writes) {
     // One number an operation, in order; gets take theirs too, so that places and numbers agree.
     const session = first === null ? null : { session: first.session, sequence: first.sequence + index };
-    const command: Command = { kind: 'multiop', multiOp, session, ifEpoch };
     exchange.service.submit(
-      command,
+      multiOpCommand(multiOp, { session, ifEpoch, sequencer }),
       exchange.outcome((outcome) => {
         open -= 1;
         if (open === 0) exchange.settled();

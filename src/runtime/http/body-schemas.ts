@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { memberNamePattern } from '../../core/consensus/identity.ts';
+import { lockModes } from '../../core/database/lock.ts';
+import { lockDelayMsMax } from '../../core/database/lock-limits.ts';
 import { systemKeyPattern } from '../../core/database/system-entry.ts';
 import type { BackupChangeBody } from '../../formats/backup-body.ts';
 import type {
@@ -19,6 +21,7 @@ import type {
   TestBody,
   TransferBody,
 } from '../../formats/http-body.ts';
+import type { AcquireLockBody } from '../../formats/lock-body.ts';
 import type { RecoverRequest } from '../../formats/recovery.ts';
 import type { AttemptManifestDocument, AttemptScanDocument, UpgradeWriteBody } from '../../formats/upgrade-body.ts';
 import { drainMsMax, drainMsMin } from '../drains.ts';
@@ -76,6 +79,16 @@ export const batchSchema = (operationsMax: number) =>
 
 export const openSessionSchema = (ttlMs: { readonly min: number; readonly max: number }) =>
   z.strictObject({ ttlMs: z.int().min(ttlMs.min).max(ttlMs.max).optional() }) satisfies z.ZodType<OpenSessionBody>;
+
+export const acquireLockSchema = z.strictObject({
+  mode: z.enum(lockModes).optional().describe('exclusive (default) or shared'),
+  lockDelayMs: z
+    .int()
+    .min(0)
+    .max(lockDelayMsMax)
+    .optional()
+    .describe('For how long nobody else may take the lock when this session is lost; 15000 where absent'),
+}) satisfies z.ZodType<AcquireLockBody>;
 
 export const transferSchema = z.strictObject({
   to: z.string().regex(memberNamePattern).optional(),

@@ -2,7 +2,9 @@
  * From request bodies to commands of the database, checked in full: what comes out of here may be proposed, since `apply`
  * never throws and nothing is validated after that (pitfall P51).
  */
-import type { MultiOp, Operation, Revision, Test } from '../../core/database/command.ts';
+import type { Epoch } from '../../core/consensus/identity.ts';
+import type { Command, MultiOp, Operation, Revision, SessionNumber, Test } from '../../core/database/command.ts';
+import type { Sequencer } from '../../core/database/lock.ts';
 import { validateCommand } from '../../formats/command.ts';
 import type { MultiOpBody, OperationBody, TestBody, ValueFields } from '../../formats/http-body.ts';
 import type { Fault } from './keys.ts';
@@ -22,6 +24,23 @@ export const deleteCommand = (key: string, guard: readonly Test[]): MultiOp => (
   then: [{ op: 'delete', key }],
   else: nothing,
 });
+
+/** A write as it is proposed, under the conditions of its request. */
+export const multiOpCommand = (
+  multiOp: MultiOp,
+  {
+    session,
+    ifEpoch,
+    sequencer,
+  }: {
+    readonly session: SessionNumber | null;
+    readonly ifEpoch: Epoch | null;
+    readonly sequencer: Sequencer | null;
+  },
+): Command =>
+  sequencer === null
+    ? { kind: 'multiop', multiOp, session, ifEpoch }
+    : { kind: 'multiop', multiOp, session, ifEpoch, sequencer };
 
 /** The MultiOp that a body asks for, or the first thing that is wrong with it. */
 export function multiOpFrom(body: MultiOpBody): MultiOp | Fault {

@@ -1,8 +1,10 @@
-/** Conditional requests (RFC 9110 §13) and the two headers of ours that make a write conditional or repeatable. */
+/** Conditional requests (RFC 9110 §13) and the headers of ours that make a write conditional or repeatable. */
 import type { Epoch } from '../../core/consensus/identity.ts';
 import { epoch } from '../../core/consensus/identity.ts';
 import type { SessionNumber, Test } from '../../core/database/command.ts';
+import type { Sequencer } from '../../core/database/lock.ts';
 import { sessionIdPattern } from '../../core/database/session-limits.ts';
+import { sequencerFromText } from '../../formats/sequencer.ts';
 import type { Fault } from './keys.ts';
 import type { RequestHeaders } from './request-headers.ts';
 
@@ -35,6 +37,13 @@ export function epochFrom(headers: RequestHeaders): Epoch | null | Fault {
   if (text === null) return null;
   const n = integerPattern.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(n) ? epoch(n) : bad('Paxos-Epoch is an integer from 0, below 2^53.');
+}
+
+/** `Paxos-Sequencer`: null when the write rests on no lock. */
+export function sequencerFrom(headers: RequestHeaders): Sequencer | null | Fault {
+  const text = headers.paxosSequencer;
+  if (text === null) return null;
+  return sequencerFromText(text) ?? bad('Paxos-Sequencer is the "sequencer" of an answer to POST /v1/locks/{lock}.');
 }
 
 /** `Idempotency-Key: session/sequence`. */

@@ -1,11 +1,12 @@
 /** One key: the hot path. Raw bodies, no JSON on the way in, no promise and no timer of its own. */
 import { type MultiOp, valueBytesMax } from '../../core/database/command.ts';
 import { readBody } from './body-reader.ts';
-import { deleteCommand, putCommand } from './commands.ts';
-import { epochFrom, guardFrom, sessionNumberFrom } from './conditions.ts';
+import { deleteCommand, multiOpCommand, putCommand } from './commands.ts';
+import { epochFrom, guardFrom, sequencerFrom, sessionNumberFrom } from './conditions.ts';
 import { dryRun } from './dry-run.ts';
 import type { Exchange } from './exchange.ts';
 import { onAnyReplica, onMaster, onMasterSince } from './gate.ts';
+import { stands } from './lock-documents.ts';
 import { type PlainResult, propose } from './propose.ts';
 import { isFault, readFlag } from './query.ts';
 import type { ParameterDescription, Route } from './route.ts';
@@ -21,6 +22,7 @@ export const epochHeader = {
 
 export const writeHeaders = {
   'Idempotency-Key': 'session/sequence: makes the write safe to send again',
+  'Paxos-Sequencer': 'Fails with 409 unless that acquisition of a lock stands when the write is carried out',
   ...epochHeader,
 };
 
@@ -55,11 +57,20 @@ export function write(
   if (isFault(session)) return exchange.fault(session);
   const ifEpoch = epochFrom(exchange.headers);
   if (isFault(ifEpoch)) return exchange.fault(ifEpoch);
+  const sequencer = sequencerFrom(exchange.headers);
+  if (isFault(sequencer)) return exchange.fault(sequencer);
   const dry = readFlag(exchange.query, 'dryRun');
   if (isFault(dry)) return exchange.fault(dry);
-  if (dry) return onMasterSince(exchange, () => exchange.json(dryRun(exchange.service.read(), multiOp)));
+  if (dry) {
+    return onMasterSince(exchange, () => {
+      if (sequencer === null || stands(exchange.service.coordination(), sequencer)) {
+        exchange.json(dryRun(exchange.service.read(), multiOp));
+      } else
+        exchange.problem('PAXOS_SEQUENCER_INVALID', 'The acquisition of the lock that the write rests on is over.');
+    });
+  }
   onMaster(exchange, () => {
-    propose(exchange, { kind: 'multiop', multiOp, session, ifEpoch }, (result) => {
+    propose(exchange, multiOpCommand(multiOp, { session, ifEpoch, sequencer }), (result) => {
       if (result.kind === 'multiop') answer(exchange, result, multiOp);
       else exchange.problem('PAXOS_INTERNAL', 'The database answered a write with another kind of result.');
     });
@@ -154,7 +165,7 @@ export const kvRoutes: readonly Route[] = [
     headers: { ...conditionHeaders, ...writeHeaders },
     body: { bytes: 'The value, at most 256 KiB' },
     answer: '{"revision","instance","epoch"}; ETag: the revision.',
-    problems: ['PAXOS_CONDITION_FAILED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_SESSION_EXPIRED'],
+    problems: ['PAXOS_CONDITION_FAILED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_SEQUENCER_INVALID', 'PAXOS_SESSION_EXPIRED'],
     handle: put,
   },
   {
@@ -165,7 +176,13 @@ export const kvRoutes: readonly Route[] = [
     query: { dryRun: dryRunParameter },
     headers: { ...conditionHeaders, ...writeHeaders },
     answer: '{"deleted":true,"revision","instance","epoch"}.',
-    problems: ['PAXOS_KEY_NOT_FOUND', 'PAXOS_CONDITION_FAILED', 'PAXOS_EPOCH_CHANGED', 'PAXOS_SESSION_EXPIRED'],
+    problems: [
+      'PAXOS_KEY_NOT_FOUND',
+      'PAXOS_CONDITION_FAILED',
+      'PAXOS_EPOCH_CHANGED',
+      'PAXOS_SEQUENCER_INVALID',
+      'PAXOS_SESSION_EXPIRED',
+    ],
     handle: remove,
   },
 ];

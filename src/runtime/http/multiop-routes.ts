@@ -62,7 +62,7 @@ export const multiOpRoutes: readonly Route[] = [
     answer:
       '{"succeeded","guard":[…],"results":[…],"revision","instance","epoch"}; with "resultsForgotten":true and no results ' +
       'when their values are larger than one answer may be, or than a session keeps for a second copy.',
-    problems: ['PAXOS_EPOCH_CHANGED', 'PAXOS_SESSION_EXPIRED', 'PAXOS_KEY_RESERVED'],
+    problems: ['PAXOS_EPOCH_CHANGED', 'PAXOS_SEQUENCER_INVALID', 'PAXOS_SESSION_EXPIRED', 'PAXOS_KEY_RESERVED'],
     handle: multiOp,
   },
 ];

@@ -7,7 +7,7 @@ import { onMaster } from './gate.ts';
 import type { WriteOutcome } from './service.ts';
 
 /** A result that is an answer of the operation itself, not a refusal. */
-export type PlainResult = Extract<CommandResult, { kind: 'multiop' | 'session' | 'done' | 'system' }>;
+export type PlainResult = Extract<CommandResult, { kind: 'multiop' | 'session' | 'done' | 'system' | 'lock' }>;
 
 /** Why a write was not carried out, or is not known to have been. */
 export interface Refusal {
@@ -54,11 +54,14 @@ function understandResult(result: CommandResult): PlainResult | Refusal {
     case 'session':
     case 'done':
     case 'system':
+    case 'lock':
       return result;
     case 'epoch-changed':
       return refusal('PAXOS_EPOCH_CHANGED', `Mastership was broken: the epoch is ${result.epoch} now.`, {
         facts: { epoch: result.epoch },
       });
+    case 'sequencer-invalid':
+      return refusal('PAXOS_SEQUENCER_INVALID', 'The acquisition of the lock that the write rests on is over.');
     case 'skipped':
       // Proposed under an epoch that was over when its turn came: as if never sent.
       return refusal('PAXOS_NOT_MASTER', 'Mastership moved before the write was carried out.', {

@@ -13,6 +13,7 @@ export class RequestHeaders {
   idempotencyKey: string | null = null;
   paxosEpoch: string | null = null;
   paxosPosition: string | null = null;
+  paxosSequencer: string | null = null;
   lastEventId: string | null = null;
   /** Name of the first header that stands twice; null when none does. */
   repeated: string | null = null;
@@ -33,6 +34,7 @@ const fieldsByLength: readonly (readonly (readonly [name: string, field: Field])
     ['idempotency-key', 'idempotencyKey'],
     ['paxos-epoch', 'paxosEpoch'],
     ['paxos-position', 'paxosPosition'],
+    ['paxos-sequencer', 'paxosSequencer'],
     ['last-event-id', 'lastEventId'],
   ];
   const byLength: (readonly (readonly [string, Field])[] | undefined)[] = new Array(20).fill(undefined);

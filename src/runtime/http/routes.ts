@@ -6,6 +6,7 @@ import { checksumRoutes } from './checksum-routes.ts';
 import { kvRoutes } from './kv-routes.ts';
 import type { HttpLimits } from './limits.ts';
 import { listRoutes } from './list-route.ts';
+import { lockRoutes } from './lock-routes.ts';
 import { memberRoutes } from './member-routes.ts';
 import { multiOpRoutes } from './multiop-routes.ts';
 import { processRoutes } from './process-routes.ts';
@@ -24,6 +25,7 @@ export const routeTable = (limits: HttpLimits): readonly Route[] => [
   ...multiOpRoutes,
   ...batchRoutes(batchSchema(limits.batchOperationsMax)),
   ...sessionRoutes(limits),
+  ...lockRoutes(limits),
   ...statusRoutes,
   ...checksumRoutes,
   ...snapshotRoutes,

@@ -7,6 +7,8 @@
 
 import type { Epoch, Instance } from '../../core/consensus/identity.ts';
 import type { Command, CommandResult, Entry, Revision, RevisionChanges } from '../../core/database/command.ts';
+import type { Lock } from '../../core/database/lock.ts';
+import type { Session } from '../../core/database/session.ts';
 import type { SystemCommand } from '../../core/database/system-entry.ts';
 import type { Facts } from '../../errors/operator-error.ts';
 import type { BackupChangeBody, BackupChangeDocument, BackupsDocument } from '../../formats/backup-body.ts';
@@ -65,6 +67,18 @@ export interface ReadState {
    * Without it such a listing ends with the first write.
    */
   pin?(): ReadState;
+}
+
+/** Locks and sessions as they are now; what they give lazily is to be read in the same step. */
+export interface CoordinationState {
+  lock(name: string): Lock | null;
+  /** By name, from the first at or above `from`. */
+  locksFrom(from: string): Iterable<readonly [string, Lock]>;
+  /** By id, from the first at or above `from`. */
+  sessionsFrom(from: string): Iterable<readonly [string, Pick<Session, 'ttlMs' | 'expiresCellTimeMs' | 'answerCount'>]>;
+  locksHeldBy(session: string): number;
+  /** Applied so far; lock-delays and the ends of sessions are points of it. */
+  readonly cellTimeMs: number;
 }
 
 /** What `GET /v1/status` answers with (contract §2). */
@@ -158,6 +172,8 @@ export interface ReplicaService {
   serving(): Serving;
   /** Only valid in the same synchronous step as a `serving()` that said 'serving', or for stale reads. */
   read(): ReadState;
+  /** As {@link ReplicaService.read}. */
+  coordination(): CoordinationState;
   /** `done` is called exactly once. `explicit` commands were validated in full by the caller. */
   submit(command: Command, done: (outcome: WriteOutcome) => void): void;
   status(): ReplicaStatus;

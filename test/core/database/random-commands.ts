@@ -1,6 +1,7 @@
 /** Commands drawn from a seed: mostly sensible, often odd, all of them such as a proposer could encode. */
 import type { Epoch } from '../../../src/core/consensus/identity.ts';
 import type { Command, Operation, Test } from '../../../src/core/database/command.ts';
+import type { LockMode } from '../../../src/core/database/lock.ts';
 import { Random } from '../../../src/core/random.ts';
 import { multiOp } from './support.ts';
 
@@ -49,13 +50,32 @@ export class CommandSource {
     if (roll < 5) return { kind: 'close-session', session };
     if (roll < 8) return { kind: 'keep-session', session };
     if (roll < 10) return { kind: 'expire-sessions', sessions: this.#list(() => this.#pick(this.sessions)) };
-    return multiOp({
+    if (roll < 16) return this.#lock(session);
+    const command = multiOp({
       guard: this.#list(() => this.#test()),
       do: this.#list(() => this.#operation()),
       otherwise: this.#list(() => this.#operation()),
       ...(this.below(2) === 0 ? {} : { number: [session, this.#sequence()] }),
       ...(this.below(10) === 0 ? { ifEpoch: this.below(4) as Epoch } : {}),
     });
+    if (this.below(20) > 0) return command;
+    return { ...command, sequencer: { lock: this.#pick(keys), mode: this.#mode(), generation: this.#generation() } };
+  }
+
+  #lock(session: string): Command {
+    const number = { session, sequence: this.#sequence() };
+    const lock = this.#pick(keys);
+    if (this.below(3) === 0) return { kind: 'release-lock', lock, generation: this.#generation(), session: number };
+    const lockDelayMs = this.#pick([0, 1, 500, 60_000]);
+    return { kind: 'acquire-lock', lock, mode: this.#mode(), lockDelayMs, session: number };
+  }
+
+  #mode(): LockMode {
+    return this.#pick(['exclusive', 'shared'] as const);
+  }
+
+  #generation(): number {
+    return this.#pick([0, 0, 0, 1 + this.below(400), 2 ** 53 - 1]);
   }
 
   #sequence(): number {

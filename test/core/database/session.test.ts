@@ -169,13 +169,22 @@ describe('the end of sessions', () => {
     machine.cellTimeMs = 999;
     machine.run({ kind: 'keep-session', session: alive });
     machine.run(numbered(writing, 1));
-    expect(machine.database.sessionsDue(999 as never)).toEqual([]);
-    expect(machine.database.sessionsDue(1_000 as never)).toEqual([idle]);
+    expect(machine.database.sessionsDue(999 as never, 0 as never)).toEqual([]);
+    expect(machine.database.sessionsDue(1_000 as never, 0 as never)).toEqual([idle]);
     machine.cellTimeMs = 1_000;
     machine.run({ kind: 'expire-sessions', sessions: [idle, alive, writing, 's77-0'] });
     expect(machine.database.sessions).toBe(2);
     expect(machine.run(numbered(idle, 1, 'a'))).toEqual(expired);
     expect(machine.run(numbered(alive, 1, 'b'))).toMatchObject({ kind: 'multiop' });
+  });
+
+  it('is not asked for by a new master before the session had its full time under it (P54)', () => {
+    const machine = new Machine();
+    const [short, long] = [machine.openSession(1_000), machine.openSession(5_000)];
+    expect(machine.database.sessionsDue(1_499 as never, 500 as never)).toEqual([]);
+    expect(machine.database.sessionsDue(1_500 as never, 500 as never)).toEqual([short]);
+    expect(machine.database.sessionsDue(5_499 as never, 500 as never)).toEqual([short]);
+    expect(machine.database.sessionsDue(5_500 as never, 500 as never)).toEqual([short, long]);
   });
 
   it('is not brought about by time alone', () => {
@@ -204,6 +213,6 @@ describe('the end of sessions', () => {
     machine.run({ kind: 'close-session', session: first });
     expect(machine.run({ kind: 'open-session', ttlMs: 1_000 })).toMatchObject({ kind: 'session' });
     // One command ends a bounded number of them.
-    expect(machine.database.sessionsDue(1_000_000 as never)).toHaveLength(1_000);
+    expect(machine.database.sessionsDue(1_000_000 as never, 0 as never)).toHaveLength(1_000);
   });
 });
