@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag, ifEpochFlag } from '../src/render/base-command.ts';
+import { CellCommand, dryRunFlag, ifEpochFlag, sequencerFlag } from '../src/render/base-command.ts';
 import { prose } from '../src/render/prose.ts';
 
 export default class MultiOp extends CellCommand {
@@ -22,6 +22,7 @@ Exit code 0: the guard held; 6: it did not, and "else" ran.`;
   static override flags = {
     file: Flags.string({ required: true, description: 'JSON file; - is standard input.' }),
     'if-epoch': ifEpochFlag,
+    sequencer: sequencerFlag,
     'dry-run': dryRunFlag,
   };
 
@@ -31,7 +32,11 @@ Exit code 0: the guard held; 6: it did not, and "else" ran.`;
     const { showMultiOp, showWrite } = await import('../src/render/key-value-view.ts');
     const body = parseMultiOp((await this.readFileOrStdin(flags.file)).toString('utf8'), flags.file);
     this.mayHaveWritten();
-    const result = await runMultiOp(flags, body, { ifEpoch: flags['if-epoch'], dryRun: flags['dry-run'] });
+    const result = await runMultiOp(flags, body, {
+      ifEpoch: flags['if-epoch'],
+      sequencer: flags.sequencer,
+      dryRun: flags['dry-run'],
+    });
     if ('dryRun' in result) process.exitCode = !result.succeeded ? 6 : result.wouldChange ? 10 : 0;
     else if (!result.succeeded) process.exitCode = 6;
     if (!this.jsonEnabled()) await ('dryRun' in result ? showWrite(result) : showMultiOp(result));

@@ -1,6 +1,13 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag, ifEpochFlag, ifRevisionFlag, yesFlag } from '../../src/render/base-command.ts';
+import {
+  CellCommand,
+  dryRunFlag,
+  ifEpochFlag,
+  ifRevisionFlag,
+  sequencerFlag,
+  yesFlag,
+} from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class KvDelete extends CellCommand {
@@ -27,6 +34,7 @@ Exit code 6: the key is absent, or a condition did not hold; nothing was deleted
     }),
     'if-revision': ifRevisionFlag,
     'if-epoch': ifEpochFlag,
+    sequencer: sequencerFlag,
     'dry-run': dryRunFlag,
     yes: yesFlag,
   };
@@ -42,12 +50,17 @@ Exit code 6: the key is absent, or a condition did not hold; nothing was deleted
     if (args.key === undefined) {
       const confirmed = (count: number) =>
         this.confirm(`Delete ${count} keys below ${JSON.stringify(prefix)}?`, flags.yes);
-      const result = await deleteKeys(flags, prefix ?? '', dryRun, confirmed);
+      const result = await deleteKeys(flags, prefix ?? '', { dryRun, sequencer: flags.sequencer }, confirmed);
       if (dryRun && result.deleted > 0) process.exitCode = 10;
       if (!this.jsonEnabled()) await showDeleted(result);
       return result;
     }
-    const conditions = { ifRevision: flags['if-revision'], ifEpoch: flags['if-epoch'], dryRun };
+    const conditions = {
+      ifRevision: flags['if-revision'],
+      ifEpoch: flags['if-epoch'],
+      sequencer: flags.sequencer,
+      dryRun,
+    };
     const result = await deleteKey(flags, args.key, conditions);
     if ('dryRun' in result && result.wouldChange) process.exitCode = 10;
     if (!this.jsonEnabled()) await showWrite(result);

@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { CellCommand, dryRunFlag, ifEpochFlag, ifRevisionFlag } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag, ifEpochFlag, ifRevisionFlag, sequencerFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class KvPut extends CellCommand {
@@ -26,6 +26,7 @@ Exit code 6: a condition did not hold and nothing was written; 7: it was sent, a
     'if-revision': ifRevisionFlag,
     'if-absent': Flags.boolean({ description: 'Only if the key is absent.', exclusive: ['if-revision'] }),
     'if-epoch': ifEpochFlag,
+    sequencer: sequencerFlag,
     'dry-run': dryRunFlag,
   };
 
@@ -39,6 +40,7 @@ Exit code 6: a condition did not hold and nothing was written; 7: it was sent, a
       ifRevision: flags['if-revision'],
       ifAbsent: flags['if-absent'],
       ifEpoch: flags['if-epoch'],
+      sequencer: flags.sequencer,
       dryRun: flags['dry-run'],
     });
     if ('dryRun' in result && result.wouldChange) process.exitCode = 10;

@@ -30,6 +30,7 @@ import { type Call, Caller } from './caller.ts';
 import { type CellStatusDocument, cellStatus } from './cell-status.ts';
 import { revisionCondition, single, writeHeaders } from './conditions.ts';
 import type { KnownCell } from './find-master.ts';
+import { CellLocks } from './locks.ts';
 import { MemoryMarks } from './marks.ts';
 import {
   type CallOptions,
@@ -56,6 +57,8 @@ export class PaxosClient {
   readonly #batcher: Batcher | null;
   readonly #timeoutMs: number;
   readonly #sessions = new Set<ClientSession>();
+  /** Locks of sessions; {@link openSession} opens one that takes them. */
+  readonly locks = new CellLocks(async (call, options) => parsed(await this.#call(call, options)));
 
   /** @throws {UsageError} for an endpoint that is no URL of http or https. */
   constructor(options: ClientOptions) {
@@ -286,8 +289,14 @@ export class PaxosClient {
     return this.multiOpDryRun(single({ op: 'delete', key }, options), options);
   }
 
-  async multiOpDryRun(body: MultiOpBody, options: CallOptions = {}): Promise<DryRunDocument> {
-    return this.#post<DryRunDocument>({ path: '/v1/multiop?dryRun=true', body: body, repeatable: true }, options);
+  async multiOpDryRun(
+    body: MultiOpBody,
+    options: Omit<WriteOptions, 'ifRevision' | 'ifAbsent'> = {},
+  ): Promise<DryRunDocument> {
+    const headers = { ...json, ...writeHeaders(null, options, 'none') };
+    const path = '/v1/multiop?dryRun=true';
+    const call: Call = { method: 'POST', path, headers, body: JSON.stringify(body), repeatable: true };
+    return parsed<DryRunDocument>(await this.#call(call, options));
   }
 
   /** One replica's own view. Asks exactly this endpoint, once. @throws {UnreachableError} when it does not answer. */
@@ -403,8 +412,9 @@ export class PaxosClient {
     const body = JSON.stringify(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs });
     // Sent again it may open a second session, which ends by itself.
     const call: Call = { method: 'POST', path: '/v1/sessions', headers: json, body, repeatable: true };
+    const aliveMs = performance.now();
     const { session, ttlMs } = parsed<SessionDocument>(await this.#call(call, options));
-    const opened = new ClientSession(this, { id: session, ttlMs: ttlMs ?? 60_000 }, () =>
+    const opened = new ClientSession(this, { id: session, ttlMs: ttlMs ?? 60_000, aliveMs }, () =>
       this.#sessions.delete(opened),
     );
     this.#sessions.add(opened);
@@ -412,9 +422,9 @@ export class PaxosClient {
   }
 
   /** For sessions: proves that the client lives. */
-  async keepSession(id: string): Promise<void> {
+  async keepSession(id: string, options: CallOptions = {}): Promise<void> {
     const path = `/v1/sessions/${encodeURIComponent(id)}/keep-alive`;
-    await this.#call({ method: 'POST', path, headers: json, body: '', repeatable: true }, {});
+    await this.#call({ method: 'POST', path, headers: json, body: '', repeatable: true }, options);
   }
 
   /** For sessions: ends it in the cell. */
@@ -442,7 +452,8 @@ export class PaxosClient {
   }
 
   #gathers(options: WriteOptions): boolean {
-    return this.#batcher !== null && options.timeoutMs === undefined && options.ifEpoch === undefined;
+    const { timeoutMs, ifEpoch, sequencer } = options;
+    return this.#batcher !== null && timeoutMs === undefined && ifEpoch === undefined && sequencer === undefined;
   }
 
   #gather(operation: BatchOperationBody, bytes: number) {

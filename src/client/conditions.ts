@@ -12,6 +12,7 @@ export function writeHeaders(
   const headers: Record<string, string> = {};
   if (number !== null) headers['idempotency-key'] = `${number.session}/${number.sequence}`;
   if (options.ifEpoch !== undefined) headers['paxos-epoch'] = String(options.ifEpoch);
+  if (options.sequencer !== undefined) headers['paxos-sequencer'] = options.sequencer;
   if (condition === 'none') return headers;
   if (options.ifAbsent === true && options.ifRevision === undefined) headers['if-none-match'] = '*';
   else if (options.ifRevision !== undefined) headers['if-match'] = `"${options.ifRevision}"`;

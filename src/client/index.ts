@@ -20,6 +20,7 @@ export {
   UsageError,
 } from '../errors/index.ts';
 export type * from '../formats/http-body.ts';
+export type * from '../formats/lock-body.ts';
 export {
   type CellStatusDocument,
   type ChecksumVerdict,
@@ -30,6 +31,7 @@ export {
 } from './cell-status.ts';
 export { connect, PaxosClient } from './client.ts';
 export type { KnownCell } from './find-master.ts';
+export type { AcquireOptions, CellLocks, LockListOptions } from './locks.ts';
 export { type MarkStore, MemoryMarks } from './marks.ts';
 export {
   type CallOptions,

@@ -34,6 +34,8 @@ export interface WriteOptions extends CallOptions {
   readonly ifAbsent?: boolean;
   /** Only if the master has been master without a break since this epoch. */
   readonly ifEpoch?: number;
+  /** Only while the acquisition of a lock stands that this was the `sequencer` of. */
+  readonly sequencer?: string;
 }
 
 export interface ReadOptions extends CallOptions {

@@ -10,8 +10,11 @@ import type {
   MultiOpDocument,
   PutDocument,
 } from '../formats/http-body.ts';
+import type { AcquiredDocument } from '../formats/lock-body.ts';
 import type { PaxosClient } from './client.ts';
-import type { DeleteResult, WriteOptions } from './options.ts';
+import type { AcquireOptions } from './locks.ts';
+import type { CallOptions, DeleteResult, WriteOptions } from './options.ts';
+import { SessionKeeper } from './session-keeper.ts';
 
 export interface SessionNumber {
   readonly session: string;
@@ -29,20 +32,48 @@ export class ClientSession {
   readonly ttlMs: number;
   readonly #client: PaxosClient;
   readonly #ended: () => void;
-  readonly #keeper: NodeJS.Timeout;
+  readonly #keeper: SessionKeeper;
   #next = 1;
   /** First numbers of the writes that are under way, in order. */
   readonly #open = new Set<number>();
   #waiting: (() => void)[] = [];
 
-  constructor(client: PaxosClient, session: { readonly id: string; readonly ttlMs: number }, ended: () => void) {
+  /** `aliveMs`: before the request was sent that opened it, of `performance.now()`. */
+  constructor(
+    client: PaxosClient,
+    session: { readonly id: string; readonly ttlMs: number; readonly aliveMs: number },
+    ended: () => void,
+  ) {
     this.#client = client;
     this.id = session.id;
     this.ttlMs = session.ttlMs;
     this.#ended = ended;
-    // Three chances before it ends. A failed one is told by the next write, not here.
-    this.#keeper = setInterval(() => void client.keepSession(this.id).catch(() => {}), this.ttlMs / 3);
-    this.#keeper.unref();
+    this.#keeper = new SessionKeeper({
+      ...session,
+      keep: (timeoutMs) => client.keepSession(this.id, { timeoutMs }),
+    });
+  }
+
+  /** Resolves when the cell may have ended it, and given its locks to others; never, if that does not happen before it is closed. */
+  get lost(): Promise<void> {
+    return this.#keeper.lost;
+  }
+
+  get isLost(): boolean {
+    return this.#keeper.isLost;
+  }
+
+  /**
+   * Takes a lock, once it can be had where `waitMs` is given. Writes that are to happen only while it is held carry its `sequencer`.
+   * @throws {ConditionFailedError} `PAXOS_LOCK_HELD` | `PAXOS_LOCK_DELAYED`; nothing was done then.
+   */
+  acquire(lock: string, options: AcquireOptions = {}): Promise<AcquiredDocument> {
+    return this.#client.locks.acquire((run) => this.#numbered(1, run), lock, options);
+  }
+
+  /** Only by the acquisition that is named, where one is. @throws {ConditionFailedError} `PAXOS_LOCK_NOT_HELD`. */
+  async release(lock: string, options: CallOptions & { readonly generation?: number } = {}): Promise<void> {
+    await this.#numbered(1, (number) => this.#client.locks.release(number, lock, options));
   }
 
   put(key: string, value: string | Uint8Array, options: WriteOptions = {}): Promise<PutDocument> {
@@ -82,7 +113,7 @@ export class ClientSession {
 
   /** Keeps it alive no more; it ends by itself. */
   stop(): void {
-    clearInterval(this.#keeper);
+    this.#keeper.stop();
     this.#ended();
   }
 

@@ -200,6 +200,13 @@ export const catalogue = {
     'The session does not hold the lock, or not by the acquisition that is named; nothing was done.',
     'See who holds it: `paxosctl lock list`.',
   ),
+  PAXOS_LOCK_LOST: entry(
+    null,
+    7,
+    'The session of a lock was lost while a program ran under it, so others may hold it; the program was ended.',
+    'See what the program has done, then run it again.',
+    'unknown',
+  ),
   PAXOS_SEQUENCER_INVALID: entry(
     409,
     6,

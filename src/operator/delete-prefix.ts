@@ -1,23 +1,27 @@
 /** Deletes all keys below a prefix, a few hundred at a time: not atomic, and done again it goes on where it stopped. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PaxosClient } from '../client/client.ts';
+import type { WriteOptions } from '../client/options.ts';
 import { errorFromProblem } from '../errors/index.ts';
 
 const pageSize = 500;
 const pauseMs = 50;
 
-/** How many keys were deleted. `onProgress` is told after each page. */
+/** How many keys were deleted; no more of them once the acquisition of a lock is over that `sequencer` stands for. */
 export async function deletePrefix(
   client: PaxosClient,
   prefix: string,
-  onProgress: (deleted: number) => void = () => {},
+  options: Pick<WriteOptions, 'sequencer'> = {},
 ): Promise<number> {
   let deleted = 0;
   const session = await client.openSession();
   for (;;) {
     const { entries } = await client.listPage({ prefix, pageSize }, null, null);
     if (entries.length === 0) break;
-    const results = await session.batch(entries.map(({ key }) => ({ op: 'delete' as const, key })));
+    const results = await session.batch(
+      entries.map(({ key }) => ({ op: 'delete' as const, key })),
+      options,
+    );
     let refused = false;
     for (const result of results) {
       if (result.ok) {
@@ -31,7 +35,6 @@ export async function deletePrefix(
       }
     }
     if (refused) await sleep(pauseMs);
-    onProgress(deleted);
   }
   await session.close();
   return deleted;

@@ -14,15 +14,17 @@ export interface WriteFlags {
   readonly ifRevision: number | undefined;
   readonly ifAbsent?: boolean;
   readonly ifEpoch: number | undefined;
+  readonly sequencer: string | undefined;
   readonly dryRun: boolean;
 }
 
 /** Set options only: the client tells a missing one from an undefined one. */
-function conditionsOf({ ifRevision, ifAbsent, ifEpoch }: WriteFlags) {
+function conditionsOf({ ifRevision, ifAbsent, ifEpoch, sequencer }: Omit<WriteFlags, 'dryRun'>) {
   return {
     ...(ifRevision === undefined ? {} : { ifRevision }),
     ...(ifAbsent === true ? { ifAbsent } : {}),
     ...(ifEpoch === undefined ? {} : { ifEpoch }),
+    ...(sequencer === undefined ? {} : { sequencer }),
   };
 }
 
@@ -74,18 +76,19 @@ export interface DeletePrefixResult {
   readonly dryRun: boolean;
 }
 
-/** `confirmed` is asked with the number of keys before anything is deleted. */
+/** `confirmed` is asked with the number of keys before anything is deleted; `sequencer` as of a single write. */
 export function deleteKeys(
   cell: CellFlags,
   prefix: string,
-  dryRun: boolean,
+  { dryRun, sequencer }: Pick<WriteFlags, 'dryRun' | 'sequencer'>,
   confirmed: (count: number) => Promise<boolean>,
 ): Promise<DeletePrefixResult> {
   return withCell(cell, async (client) => {
     const count = await countPrefix(client, prefix);
     if (dryRun || count === 0) return { prefix, deleted: count, dryRun };
+    const conditions = conditionsOf({ ifRevision: undefined, ifEpoch: undefined, sequencer });
     if (!(await confirmed(count))) return { prefix, deleted: 0, dryRun: false };
-    return { prefix, deleted: await deletePrefix(client, prefix), dryRun: false };
+    return { prefix, deleted: await deletePrefix(client, prefix, conditions), dryRun: false };
   });
 }
 
@@ -140,8 +143,8 @@ export function runMultiOp(
   flags: Omit<WriteFlags, 'ifRevision' | 'ifAbsent'>,
 ): Promise<MultiOpDocument | DryRunDocument> {
   return withCell(cell, (client): Promise<MultiOpDocument | DryRunDocument> => {
-    if (flags.dryRun) return client.multiOpDryRun(body);
-    return client.multiOp(body, flags.ifEpoch === undefined ? {} : { ifEpoch: flags.ifEpoch });
+    const conditions = conditionsOf({ ...flags, ifRevision: undefined });
+    return flags.dryRun ? client.multiOpDryRun(body, conditions) : client.multiOp(body, conditions);
   });
 }
 

@@ -92,6 +92,12 @@ export const ifRevisionFlag = Flags.integer({
   min: 1,
 });
 
+/** A program that "lock exec" runs finds it in its environment. */
+export const sequencerFlag = Flags.string({
+  description: 'Only while the acquisition of a lock stands that printed this.',
+  env: 'PAXOSCTL_SEQUENCER',
+});
+
 export const ifEpochFlag = Flags.integer({
   description: 'Only if the master has been master without a break since this epoch.',
   min: 1,

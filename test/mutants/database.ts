@@ -143,8 +143,8 @@ export const databases: readonly Mutant[] = [
     edits: [
       {
         file: database('session-table'),
-        find: 'if (session !== undefined && session.expiresCellTimeMs <= now) this.close(id);',
-        replace: 'if (session !== undefined && now >= 0) this.close(id);',
+        find: 'return session !== undefined && session.expiresCellTimeMs <= now && this.close(id);',
+        replace: 'return session !== undefined && now >= 0 && this.close(id);',
       },
     ],
     killedBy: [session],

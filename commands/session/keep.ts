@@ -1,0 +1,27 @@
+import * as Args from '@oclif/core/args';
+import { CellCommand } from '../../src/render/base-command.ts';
+import { prose } from '../../src/render/prose.ts';
+
+export default class SessionKeep extends CellCommand {
+  static override summary = 'Keep a session alive.';
+
+  static override description = prose`It ends as long from now as it lives.
+
+Exit code 7 (PAXOS_SESSION_EXPIRED): the cell does not know it, or no more.`;
+
+  static override examples = ['<%= config.bin %> <%= command.id %> s4711-0'];
+
+  static override args = {
+    session: Args.string({ ignoreStdin: true, required: true, description: 'Its id.' }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(SessionKeep);
+    const { keepSession } = await import('../../src/operator/locks.ts');
+    const { writeResult } = await import('../../src/render/output.ts');
+    this.mayHaveWritten();
+    const result = await keepSession(flags, args.session);
+    if (!this.jsonEnabled()) await writeResult(`${result.session}: kept\n`);
+    return result;
+  }
+}

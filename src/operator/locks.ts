@@ -1,0 +1,228 @@
+/** `lock acquire/release/list` and `session …`: one request each, and what the operator is told. */
+import type { PaxosClient } from '../client/client.ts';
+import type { AcquireOptions } from '../client/locks.ts';
+import type { ClientSession, SessionNumber } from '../client/session.ts';
+import type { LockMode } from '../core/database/lock.ts';
+import { sessionIdPattern } from '../core/database/session-limits.ts';
+import { ConditionFailedError, UsageError } from '../errors/index.ts';
+import type { AcquiredDocument, LockDocument, LocksDocument, SessionsDocument } from '../formats/lock-body.ts';
+import { type CellFlags, withCell } from './connect.ts';
+
+export interface AcquireFlags {
+  readonly mode: LockMode;
+  readonly lockDelayMs: number | undefined;
+  /** 0: others that hold it are an answer. */
+  readonly waitMs: number;
+  /** Of the session that is opened for the lock. */
+  readonly ttlMs: number;
+  readonly signal: AbortSignal;
+  readonly onWait: (lock: LockDocument) => void;
+}
+
+export interface AcquireResult extends AcquiredDocument {
+  /** The session ends so long after this, unless it is kept alive; null for one that was given. */
+  readonly ttlMs: number | null;
+}
+
+export interface LockDryRunResult {
+  readonly dryRun: true;
+  readonly lock: string;
+  readonly wouldChange: boolean;
+}
+
+/**
+ * For the session that is named, or for one that is opened and left to end by itself.
+ * @throws {ConditionFailedError} `PAXOS_LOCK_HELD` | `PAXOS_LOCK_DELAYED` (exit 6), when `waitMs` is over; nothing was done then.
+ */
+export function acquireLock(
+  cell: CellFlags,
+  lock: string,
+  { session, ...flags }: AcquireFlags & { readonly session: string | undefined },
+): Promise<AcquireResult> {
+  checkName(lock);
+  return withCell(cell, async (client): Promise<AcquireResult> => {
+    const options = acquireOptions(flags);
+    if (session !== undefined) {
+      checkSession(session);
+      const acquired = await client.locks.acquire((run) => run(oneNumber(session)), lock, options);
+      return { ...acquired, ttlMs: null };
+    }
+    return withSession(client, flags.ttlMs, async (opened) => {
+      const acquired = await opened.acquire(lock, options);
+      return { ...acquired, ttlMs: opened.ttlMs };
+    });
+  });
+}
+
+/** As the cell sees it now; of a session that is not open yet where none is named. */
+export function foreseeAcquire(
+  cell: CellFlags,
+  lock: string,
+  { session, mode }: Pick<AcquireFlags, 'mode'> & { readonly session: string | undefined },
+): Promise<LockDryRunResult> {
+  checkName(lock);
+  return withCell(cell, async (client) => {
+    if (session !== undefined) checkSession(session);
+    const named = session === undefined ? {} : { session };
+    const { outcome } = await client.locks.acquireDryRun(lock, { mode, ...named });
+    if (outcome === 'acquired') return { dryRun: true, lock, wouldChange: true };
+    const isDelay = outcome === 'delayed';
+    throw new ConditionFailedError(
+      isDelay ? 'The lock-delay of its last holder is not over.' : 'The lock is held by another session.',
+      { code: isDelay ? 'PAXOS_LOCK_DELAYED' : 'PAXOS_LOCK_HELD', facts: { dryRun: true, lock } },
+    );
+  });
+}
+
+export interface ReleaseFlags {
+  readonly session: string;
+  /** Only by this acquisition, where given. */
+  readonly generation: number | undefined;
+  readonly dryRun: boolean;
+}
+
+/** @throws {ConditionFailedError} `PAXOS_LOCK_NOT_HELD` (exit 6), also of a dry run. */
+export function releaseLock(
+  cell: CellFlags,
+  lock: string,
+  { session, generation, dryRun }: ReleaseFlags,
+): Promise<{ readonly lock: string; readonly released: true } | LockDryRunResult> {
+  checkName(lock);
+  checkSession(session);
+  return withCell(cell, async (client) => {
+    const only = generation === undefined ? {} : { generation };
+    if (!dryRun) {
+      await client.locks.release(oneNumber(session), lock, only);
+      return { lock, released: true } as const;
+    }
+    const { outcome } = await client.locks.releaseDryRun(lock, session, only);
+    if (outcome === 'released') return { dryRun, lock, wouldChange: true };
+    throw new ConditionFailedError('The session does not hold the lock by that acquisition.', {
+      code: 'PAXOS_LOCK_NOT_HELD',
+      facts: { dryRun, lock, session },
+    });
+  });
+}
+
+export interface PageFlags {
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+const pageMax = 1_000;
+
+/** Up to `limit`, over as many pages as that takes; what changes between two of them may show or not. */
+export function listLocks(
+  cell: CellFlags,
+  { prefix, after, limit }: PageFlags & { readonly prefix: string },
+): Promise<LocksDocument> {
+  return withCell(cell, async (client) => {
+    const { items, next } = await pages(after, limit, async (from, size) => {
+      const page = await client.locks.list({ prefix, limit: size, ...from });
+      return { items: page.locks, next: page.next };
+    });
+    return { locks: items, next };
+  });
+}
+
+/** As {@link listLocks}. */
+export function listSessions(cell: CellFlags, { after, limit }: PageFlags): Promise<SessionsDocument> {
+  if (after !== undefined) checkSession(after);
+  return withCell(cell, async (client) => {
+    const { items, next } = await pages(after, limit, async (from, size) => {
+      const page = await client.locks.sessions({ limit: size, ...from });
+      return { items: page.sessions, next: page.next };
+    });
+    return { sessions: items, next };
+  });
+}
+
+export interface SessionResult {
+  readonly session: string;
+  readonly ttlMs?: number;
+}
+
+/** Left to end by itself, unless it is kept alive. */
+export function openSession(cell: CellFlags, ttlMs: number): Promise<SessionResult> {
+  return withCell(cell, async (client) => {
+    const session = await client.openSession({ ttlMs });
+    return { session: session.id, ttlMs: session.ttlMs };
+  });
+}
+
+/** It ends its time to live from now. */
+export function keepSession(cell: CellFlags, session: string): Promise<SessionResult> {
+  checkSession(session);
+  return withCell(cell, async (client) => {
+    await client.keepSession(session);
+    return { session };
+  });
+}
+
+/** Ends it, and frees its locks at once. */
+export function closeSession(cell: CellFlags, session: string): Promise<SessionResult> {
+  checkSession(session);
+  return withCell(cell, async (client) => {
+    await client.endSession(session);
+    return { session };
+  });
+}
+
+export const acquireOptions = ({ mode, lockDelayMs, waitMs, signal, onWait }: AcquireFlags): AcquireOptions => ({
+  mode,
+  waitMs,
+  signal,
+  onWait,
+  ...(lockDelayMs === undefined ? {} : { lockDelayMs }),
+});
+
+/** Opens a session for `work`; closes it, with all its locks, when that fails. */
+export async function withSession<Result>(
+  client: PaxosClient,
+  ttlMs: number,
+  work: (session: ClientSession) => Promise<Result>,
+): Promise<Result> {
+  const session = await client.openSession({ ttlMs });
+  try {
+    return await work(session);
+  } catch (error) {
+    // It ends by itself where this cannot be told.
+    await session.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function pages<Item>(
+  after: string | undefined,
+  limit: number,
+  ask: (
+    from: { readonly after?: string },
+    size: number,
+  ) => Promise<{ readonly items: readonly Item[]; readonly next: string | null }>,
+): Promise<{ readonly items: readonly Item[]; readonly next: string | null }> {
+  const items: Item[] = [];
+  let next = after ?? null;
+  do {
+    const page = await ask(next === null ? {} : { after: next }, Math.min(pageMax, limit - items.length));
+    items.push(...page.items);
+    next = page.next;
+  } while (next !== null && items.length < limit);
+  return { items, next };
+}
+
+/** Commands that share a session know nothing of each other's numbers: one by the clock is new, and rises. */
+const oneNumber = (session: string): SessionNumber => ({
+  session,
+  sequence: Date.now() * 1_000 + Math.floor(Math.random() * 1_000),
+});
+
+export function checkName(lock: string): void {
+  if (lock === '') throw new UsageError('The name of the lock is empty; names hold 1 to 1024 bytes.');
+}
+
+function checkSession(session: string): void {
+  if (sessionIdPattern.test(session)) return;
+  throw new UsageError(
+    `${JSON.stringify(session)} is not the id of a session; "session list" shows those that are open.`,
+  );
+}
