@@ -23,7 +23,7 @@ With --json the program's standard output goes to stderr.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> jobs/nightly -- ./nightly.sh --full',
-    '<%= config.bin %> <%= command.id %> leader --wait 10m --ttl 10s -- sh -c \'paxosctl kv put leader "$(hostname)"; exec serve\'',
+    '<%= config.bin %> <%= command.id %> leader --wait 10m --ttl 10s -- ./serve',
   ];
 
   static override strict = false;

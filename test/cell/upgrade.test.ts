@@ -8,7 +8,15 @@ import { CellClient, keyPath } from '../support/cell-client.ts';
 import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { nodeStart } from '../support/replica-child.ts';
 import { until } from '../support/until.ts';
-import { buildNewVersion, newVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import {
+  buildNewVersion,
+  newLevel,
+  newVersion,
+  type OtherVersion,
+  oldLevel,
+  oldVersion,
+  UpgradeCell,
+} from '../support/upgrade-cell.ts';
 
 let other: OtherVersion;
 beforeAll(async () => {
@@ -86,18 +94,18 @@ describe('an upgrade of real processes', () => {
       // What was cleared is no warning any more, and not only after a while.
       expect((await cell.statuses()).map((status) => status?.leftovers)).toEqual([[], [], []]);
       // The tool of the version from before says of a backup of now that it is not for it.
-      const file = path.join(cell.folder, 'of level 2');
+      const file = path.join(cell.folder, `of level ${newLevel}`);
       expect((await upgrade.run(['snapshot', 'save', file])).code).toBe(0);
       const rehearsed = await upgrade.run(['snapshot', 'rehearse', file]);
-      expect([rehearsed.code, rehearsed.stderr]).toEqual([5, expect.stringContaining('is of level 2')]);
+      expect([rehearsed.code, rehearsed.stderr]).toEqual([5, expect.stringContaining(`is of level ${newLevel}`)]);
       const member = cell.member('n2');
-      await until('n2 has written the level down', async () => (await member.status())?.level === 2);
+      await until('n2 has written the level down', async () => (await member.status())?.level === newLevel);
       await member.terminate();
       member.program = nodeStart;
       expect(await member.startAndEnd()).toMatchObject({ code: 22 });
       const replayed = await cli(['replay', member.directory]);
-      expect([replayed.code, replayed.stderr]).toEqual([22, expect.stringContaining('is of level 2')]);
-      expect(member.log()).toContain('level 2');
+      expect([replayed.code, replayed.stderr]).toEqual([22, expect.stringContaining(`is of level ${newLevel}`)]);
+      expect(member.log()).toContain(`level ${newLevel}`);
       member.program = upgrade.program(newVersion);
       member.start();
       await cell.agreement();
@@ -117,7 +125,7 @@ describe('a cell that is formed', () => {
       const upgrade = await UpgradeCell.of(cell, other);
       try {
         await cell.master();
-        await until('all say it', async () => (await levels(cell)).join() === '1,1,1');
+        await until('all say it', async () => (await levels(cell)).every((level) => level === oldLevel));
         const old = cell.member('n1');
         await old.terminate();
         old.program = other.program;
@@ -127,7 +135,7 @@ describe('a cell that is formed', () => {
         expect(ran.code, ran.stderr).toBe(0);
         const finalized = await upgrade.run(['upgrade', 'finalize', '--soak', '1ms', '--yes']);
         expect(finalized.code, finalized.stderr).toBe(0);
-        await until('the level is raised', async () => (await levels(cell)).join() === '2,2,2');
+        await until('the level is raised', async () => (await levels(cell)).every((level) => level === newLevel));
         const again = await upgrade.upgrade();
         expect(again.code).toBe(5);
         expect(again.stderr).toContain('already');
@@ -140,7 +148,7 @@ describe('a cell that is formed', () => {
   it('by a version that does not speak level 1 any more begins at its own, over restarts and for who joins', {
     timeout: 90_000,
   }, async () => {
-    const later = await buildNewVersion('0.3.0', { min: 2, max: 3 });
+    const later = await buildNewVersion('0.3.0', { min: newLevel, max: newLevel + 1 });
     try {
       await withCell({ replicas: 3, programOf: () => later.program }, async (cell) => {
         await cell.master();
@@ -158,11 +166,11 @@ describe('a cell that is formed', () => {
         cell.startAll();
         if (!joined.running) joined.start();
         await cell.agreement();
-        await until('all say it', async () => (await levels(cell)).join() === '3,3,3');
-        await until('n4 says it', async () => (await joined.status())?.level === 3);
+        await until('all say it', async () => (await levels(cell)).every((level) => level === newLevel + 1));
+        await until('n4 says it', async () => (await joined.status())?.level === newLevel + 1);
         expect(await client.perform({ ...put, method: 'GET', body: '' }, 20_000)).toMatchObject({ body: 'v' });
         await client.close();
-        // The version before speaks level 2, and leaves everything as it is.
+        // The version before does not speak that level, and leaves everything as it is.
         const member = cell.member('n2');
         await member.terminate();
         member.program = other.program;

@@ -13,7 +13,7 @@ import { type CellProcess, withCell } from '../support/cell-process.ts';
 import { ownStateDirectory, stopAt } from '../support/operator-in-process.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
-import { UpgradeCell } from '../support/upgrade-cell.ts';
+import { newLevel, UpgradeCell } from '../support/upgrade-cell.ts';
 import { upgradePrograms } from '../support/upgrade-programs.ts';
 
 ownStateDirectory();
@@ -143,7 +143,7 @@ it('ends the same at every step, nothing of the upgrade goes on, and the next on
       await upgrades.done('run', 'upgraded', last);
       await upgrades.done('finalize', 'finalized');
       await upgrades.clean(last, 'finalized');
-      expect(await journalOf(cell)).toMatchObject({ level: 2, open: [] });
+      expect(await journalOf(cell)).toMatchObject({ level: newLevel, open: [] });
       await upgrades.end();
     } finally {
       upgrade.close();

@@ -10,7 +10,7 @@ import { nodeStart } from '../support/replica-child.ts';
 import { say, sliceOf } from '../support/slice.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
-import { oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import { newLevel, oldLevel, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
 import { upgradePrograms } from '../support/upgrade-programs.ts';
 
 const hour = { timeout: 3_600_000 };
@@ -121,7 +121,7 @@ describe('a driver killed at every step', () => {
         }
         await upgrades.clean(versions[0], 'finalized');
         await until('the level is in force everywhere', async () =>
-          (await cell.statuses()).every((status) => status?.level === 2),
+          (await cell.statuses()).every((status) => status?.level === newLevel),
         );
         const member = cell.member('n2');
         await member.terminate();
@@ -165,7 +165,7 @@ describe('a driver killed at every step', () => {
             break;
           }
           expect(ended, place).toMatchObject({ code: 0, state: 'aborted-clean' });
-          expect(levels, place).toEqual(new Set([1]));
+          expect(levels, place).toEqual(new Set([oldLevel]));
           await upgrades.clean(oldVersion, 'aborted-clean');
           calledOff++;
         }

@@ -9,7 +9,15 @@ import { Hooks } from '../support/hooks/hooks.ts';
 import type { ReplicaChild } from '../support/replica-child.ts';
 import { tunedEnv } from '../support/tuned-program.ts';
 import { until } from '../support/until.ts';
-import { buildNewVersion, newVersion, type OtherVersion, oldVersion, UpgradeCell } from '../support/upgrade-cell.ts';
+import {
+  buildNewVersion,
+  newLevel,
+  newVersion,
+  type OtherVersion,
+  oldLevel,
+  oldVersion,
+  UpgradeCell,
+} from '../support/upgrade-cell.ts';
 
 let other: OtherVersion;
 /** With hooks, in both versions. */
@@ -17,8 +25,8 @@ let hooked: Readonly<Record<string, BundledProgram>> = {};
 beforeAll(async () => {
   other = await buildNewVersion();
   hooked = {
-    [oldVersion]: await bundleProgram('tuned-replica.ts', { min: 1, max: 1 }),
-    [newVersion]: await bundleProgram('tuned-replica.ts', { min: 1, max: 2 }),
+    [oldVersion]: await bundleProgram('tuned-replica.ts', { min: 1, max: oldLevel }),
+    [newVersion]: await bundleProgram('tuned-replica.ts', { min: 1, max: newLevel }),
   };
 });
 afterAll(() => {

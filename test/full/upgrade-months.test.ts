@@ -13,7 +13,7 @@ import { say, sliceOf } from '../support/slice.ts';
 import { tunedEnv } from '../support/tuned-program.ts';
 import { TypedUpgrades } from '../support/typed-upgrades.ts';
 import { until } from '../support/until.ts';
-import { UpgradeCell } from '../support/upgrade-cell.ts';
+import { newLevel, oldLevel, UpgradeCell } from '../support/upgrade-cell.ts';
 
 const hour = { timeout: 3_600_000 };
 
@@ -48,8 +48,8 @@ describe('thousands of real writes after', () => {
   let programs: Readonly<Record<string, BundledProgram>> = {};
   let driver: BundledProgram;
   beforeAll(async () => {
-    const first = await bundleProgram('tuned-replica.ts', { min: 1, max: 1 });
-    const next = await bundleProgram('tuned-replica.ts', { min: 1, max: 2 });
+    const first = await bundleProgram('tuned-replica.ts', { min: 1, max: oldLevel });
+    const next = await bundleProgram('tuned-replica.ts', { min: 1, max: newLevel });
     programs = { '0.1.0': first, [versions[0]]: next, [versions[1]]: next };
     driver = await bundleProgram('upgrade-driver.ts');
   });

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { supportedLevels } from '../../src/formats/levels.ts';
 import { buildVersion } from '../../tooling/version.mjs';
 import { type CliResult, cli } from '../commands/run-cli.ts';
 import type { CellProcess } from './cell-process.ts';
@@ -11,6 +12,9 @@ import { nodeStart, type Program, type ReplicaChild } from './replica-child.ts';
 
 export const oldVersion = '0.1.0';
 export const newVersion = '0.2.0';
+/** The highest that this tree speaks, and that of the version that comes after it. */
+export const oldLevel = supportedLevels.max;
+export const newLevel = oldLevel + 1;
 
 export interface OtherVersion {
   readonly version: string;
@@ -18,8 +22,8 @@ export interface OtherVersion {
   remove(): void;
 }
 
-/** This tree as version 0.2.0, or another one, which speaks levels 1 and 2, or others. */
-export async function buildNewVersion(version = newVersion, levels = { min: 1, max: 2 }): Promise<OtherVersion> {
+/** This tree as version 0.2.0, or another one, which speaks one level more, or others. */
+export async function buildNewVersion(version = newVersion, levels = { min: 1, max: newLevel }): Promise<OtherVersion> {
   const cache = path.resolve(import.meta.dirname, '../../node_modules/.cache/paxosctl');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'version-'));
