@@ -1,11 +1,11 @@
 /** Locks and sessions of a cell from a program: what is asked, and how long to wait before asking again (CHB §2.4). */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LockMode } from '../core/database/lock.ts';
 import type {
   AcquiredDocument,
   AcquireLockBody,
   LockDocument,
   LockDryRunDocument,
+  LockMode,
   LocksDocument,
   ReleasedDocument,
   SequencerDocument,

@@ -1,5 +1,11 @@
 /** JSON of locks and of the list of sessions, as the replicas answer and as clients read it. */
 import type { LockMode } from '../core/database/lock.ts';
+import { sessionIdPattern } from '../core/database/session-limits.ts';
+
+export type { LockMode } from '../core/database/lock.ts';
+export { lockDelayMsMax } from '../core/database/lock-limits.ts';
+
+export const isSessionId = (text: string): boolean => sessionIdPattern.test(text);
 
 /** `POST /v1/locks/{lock}`. */
 export interface AcquireLockBody {

@@ -36,9 +36,10 @@ export interface LockExecResult extends AcquiredDocument {
 export function lockExec(cell: CellFlags, lock: string, flags: LockExecFlags): Promise<LockExecResult> {
   checkName(lock);
   if (flags.command.length === 0) throw new UsageError('No command is given: lock exec NAME -- COMMAND [ARGUMENT…].');
+  const options = acquireOptions(flags);
   return withCell(cell, (client) =>
     withSession(client, flags.ttlMs, async (session) => {
-      const acquired = await session.acquire(lock, acquireOptions(flags));
+      const acquired = await session.acquire(lock, options);
       flags.onAcquired(acquired);
       const exitCode = await runUnder(acquired, session, { ...flags, endpoints: cell.endpoints });
       const released = await session.close().then(

@@ -2,10 +2,16 @@
 import type { PaxosClient } from '../client/client.ts';
 import type { AcquireOptions } from '../client/locks.ts';
 import type { ClientSession, SessionNumber } from '../client/session.ts';
-import type { LockMode } from '../core/database/lock.ts';
-import { sessionIdPattern } from '../core/database/session-limits.ts';
 import { ConditionFailedError, UsageError } from '../errors/index.ts';
-import type { AcquiredDocument, LockDocument, LocksDocument, SessionsDocument } from '../formats/lock-body.ts';
+import {
+  type AcquiredDocument,
+  isSessionId,
+  type LockDocument,
+  type LockMode,
+  type LocksDocument,
+  lockDelayMsMax,
+  type SessionsDocument,
+} from '../formats/lock-body.ts';
 import { type CellFlags, withCell } from './connect.ts';
 
 export interface AcquireFlags {
@@ -168,13 +174,13 @@ export function closeSession(cell: CellFlags, session: string): Promise<SessionR
   });
 }
 
-export const acquireOptions = ({ mode, lockDelayMs, waitMs, signal, onWait }: AcquireFlags): AcquireOptions => ({
-  mode,
-  waitMs,
-  signal,
-  onWait,
-  ...(lockDelayMs === undefined ? {} : { lockDelayMs }),
-});
+/** @throws {UsageError} for a lock-delay that the cell does not take. */
+export function acquireOptions({ mode, lockDelayMs, waitMs, signal, onWait }: AcquireFlags): AcquireOptions {
+  if (lockDelayMs !== undefined && lockDelayMs > lockDelayMsMax) {
+    throw new UsageError(`A lock-delay is 0 to ${lockDelayMsMax / 1_000}s, not ${lockDelayMs / 1_000}s.`);
+  }
+  return { mode, waitMs, signal, onWait, ...(lockDelayMs === undefined ? {} : { lockDelayMs }) };
+}
 
 /** Opens a session for `work`; closes it, with all its locks, when that fails. */
 export async function withSession<Result>(
@@ -221,7 +227,7 @@ export function checkName(lock: string): void {
 }
 
 function checkSession(session: string): void {
-  if (sessionIdPattern.test(session)) return;
+  if (isSessionId(session)) return;
   throw new UsageError(
     `${JSON.stringify(session)} is not the id of a session; "session list" shows those that are open.`,
   );

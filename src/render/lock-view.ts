@@ -1,5 +1,5 @@
 /** What `lock …` and `session …` show to people. */
-import type { LockDocument, LocksDocument, SessionsDocument } from '../formats/lock-body.ts';
+import type { LockDocument, LocksDocument, SessionsDocument } from '../client/index.ts';
 import { printable, shortened } from './escape.ts';
 import { onInterrupt } from './interrupt.ts';
 import { keyWidthMax } from './key-value-view.ts';

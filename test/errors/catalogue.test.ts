@@ -24,7 +24,12 @@ describe('the catalogue of error codes', () => {
 
   it('says unknown exactly where a client must not simply send it again', () => {
     const unknown = codes.filter((it) => catalogue[it].outcome === 'unknown');
-    expect(unknown.sort()).toEqual(['PAXOS_INTERNAL', 'PAXOS_OUTCOME_UNKNOWN', 'PAXOS_SESSION_EXPIRED']);
+    expect(unknown.sort()).toEqual([
+      'PAXOS_INTERNAL',
+      'PAXOS_LOCK_LOST',
+      'PAXOS_OUTCOME_UNKNOWN',
+      'PAXOS_SESSION_EXPIRED',
+    ]);
   });
 
   it('is what docs/ERRORS.md lists: code, meaning, how to solve, HTTP status, exit', () => {

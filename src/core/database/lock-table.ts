@@ -10,6 +10,7 @@ import {
   availableFrom,
   excludes,
   freeLock,
+  isHeld,
   type Lock,
   type LockGeneration,
   type LockMode,
@@ -87,9 +88,8 @@ export class LockTable {
   }
 
   /** Whether that acquisition still stands. */
-  isHeld({ lock, mode, generation }: Sequencer): boolean {
-    const found = this.#store.get(lock);
-    return found?.mode === mode && found.holders.some((holder) => holder.generation === generation);
+  isHeld(sequencer: Sequencer): boolean {
+    return isHeld(this.#store.get(sequencer.lock), sequencer);
   }
 
   /** `session` is open. Asked again, it is told of the acquisition that it has. */

@@ -58,6 +58,10 @@ export const availableFrom = (lock: Lock, mode: LockMode): CellTimeMs =>
 export const excludes = ({ mode: held }: Lock, mode: LockMode): boolean =>
   held !== null && (held === 'exclusive' || mode === 'exclusive');
 
+/** Whether that acquisition of the lock stands. */
+export const isHeld = (lock: Lock | null | undefined, { mode, generation }: Sequencer): boolean =>
+  lock?.mode === mode && lock.holders.some((holder) => holder.generation === generation);
+
 export const withHolder = (lock: Lock, mode: LockMode, holder: LockHolder): Lock => ({
   ...lock,
   mode,

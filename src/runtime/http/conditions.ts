@@ -3,7 +3,7 @@ import type { Epoch } from '../../core/consensus/identity.ts';
 import { epoch } from '../../core/consensus/identity.ts';
 import type { SessionNumber, Test } from '../../core/database/command.ts';
 import type { Sequencer } from '../../core/database/lock.ts';
-import { sessionIdPattern } from '../../core/database/session-limits.ts';
+import { isSessionId } from '../../formats/lock-body.ts';
 import { sequencerFromText } from '../../formats/sequencer.ts';
 import type { Fault } from './keys.ts';
 import type { RequestHeaders } from './request-headers.ts';
@@ -13,8 +13,6 @@ const integerPattern = /^(?:0|[1-9][0-9]{0,15})$/;
 const unconditional: readonly Test[] = [];
 
 const bad = (detail: string): Fault => ({ code: 'PAXOS_BAD_HEADER', detail });
-
-export const isSessionId = (text: string): boolean => sessionIdPattern.test(text);
 
 /** The guard that `If-Match` and `If-None-Match` put before a write of `key`. */
 export function guardFrom(headers: RequestHeaders, key: string): readonly Test[] | Fault {

@@ -4,6 +4,7 @@ import {
   availableFrom,
   excludes,
   freeLock,
+  isHeld,
   type Lock,
   type LockMode,
   lapsesAt,
@@ -14,10 +15,8 @@ import { sequencerText } from '../../formats/sequencer.ts';
 import type { CoordinationState } from './service.ts';
 
 /** Whether that acquisition stands in the state as it is now. */
-export function stands(state: CoordinationState, { lock, mode, generation }: Sequencer): boolean {
-  const found = state.lock(lock);
-  return found?.mode === mode && found.holders.some((holder) => holder.generation === generation);
-}
+export const stands = (state: CoordinationState, sequencer: Sequencer): boolean =>
+  isHeld(state.lock(sequencer.lock), sequencer);
 
 export function lockDocument(name: string, lock: Lock, cellTimeMs: number): LockDocument {
   const { mode, holders } = lock;

@@ -6,17 +6,18 @@
 import type { Command } from '../../core/database/command.ts';
 import type { Sequencer } from '../../core/database/lock.ts';
 import { freeLock, type LockMode } from '../../core/database/lock.ts';
-import type {
-  AcquiredDocument,
-  LockDryRunDocument,
-  LocksDocument,
-  ReleasedDocument,
-  SequencerDocument,
+import {
+  type AcquiredDocument,
+  isSessionId,
+  type LockDryRunDocument,
+  type LocksDocument,
+  type ReleasedDocument,
+  type SequencerDocument,
 } from '../../formats/lock-body.ts';
 import { sequencerFromText, sequencerText } from '../../formats/sequencer.ts';
 import { readBody, readJson } from './body-reader.ts';
 import { acquireLockSchema } from './body-schemas.ts';
-import { isSessionId, sessionNumberFrom } from './conditions.ts';
+import { sessionNumberFrom } from './conditions.ts';
 import { keyFault } from './entries-query.ts';
 import type { Exchange } from './exchange.ts';
 import { onMasterSince } from './gate.ts';

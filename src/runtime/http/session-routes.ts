@@ -2,9 +2,9 @@
 import type { Command } from '../../core/database/command.ts';
 import { sessionTtlMsMax, sessionTtlMsMin } from '../../core/database/session-limits.ts';
 import type { SessionDocument } from '../../formats/http-body.ts';
+import { isSessionId } from '../../formats/lock-body.ts';
 import { readBody, readJson } from './body-reader.ts';
 import { emptySchema, openSessionSchema } from './body-schemas.ts';
-import { isSessionId } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
 import { onMasterSince } from './gate.ts';
 import type { HttpLimits } from './limits.ts';
