@@ -7,6 +7,9 @@ import { runNode } from './run.mjs';
 /** Commits have so many numbers each, so that the seeds of two of them do not overlap. */
 const seedsOfCommit = 1_000;
 const commits = 1_000_000;
+/** A quiet machine runs more of them while it tests. */
+const seedsAtLeast = 60;
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** The commit that is checked out, or null outside of a repository. */
 export function commit() {
@@ -30,14 +33,19 @@ export function seedOfCommit() {
  * Runs `paxosctl simulate --json` with these arguments; its progress goes to stderr.
  *
  * @param {readonly string[]} args
- * @param {{ quiet?: boolean }} [options] `quiet` leaves the progress out.
+ * @param {{ quiet?: boolean, behind?: boolean, interrupt?: AbortSignal }} [options] `quiet` leaves the progress out; the others as
+ *   for `run`.
  * @returns {Promise<object>} its document.
  * @throws {Error} when it did not end with one.
  */
-export async function simulate(args, { quiet = false } = {}) {
-  const { code, output } = await runNode([at('bin', 'run.js'), 'simulate', ...args, '--json'], {
+export async function simulate(args, { quiet = false, ...how } = {}) {
+  const { code, output, signal } = await runNode([at('bin', 'run.js'), 'simulate', ...args, '--json'], {
     stdio: quiet ? 'answer' : 'result',
+    ...how,
   });
+  // So early that it had nothing to tell yet.
+  if (signal === 'SIGINT' && how.interrupt?.aborted === true)
+    return { ok: true, runs: 0, simulatedHours: 0, operations: 0 };
   let document;
   try {
     document = JSON.parse(output);
@@ -56,22 +64,70 @@ export function violationLines({ property, means, message, facts, trace, replay,
 }
 
 /**
- * Whole simulated cells of seeds that belong to this commit: PAXOSCTL_SIMULATION_SEEDS of them (0 for none), and no new one after
- * PAXOSCTL_SIMULATION_TIME, since a busy machine must not fail for being slow.
+ * Begins whole simulated cells of seeds that belong to this commit: PAXOSCTL_SIMULATION_SEEDS of them (0 for none). They have what the
+ * tests leave of the processors, which mostly wait for processes. When the tests are over no more are begun, but the first of them are
+ * given PAXOSCTL_SIMULATION_TIME to come to their end; what is not over by then is left: a busy machine must not fail for being slow.
  *
- * @returns {Promise<{ passed: number, failed: number }>} as one test.
+ * @returns {{ end(): Promise<{ passed: number, failed: number }> }} `end` when the tests are over; they count as one test.
  */
-export async function freshSeeds() {
-  const { PAXOSCTL_SIMULATION_SEEDS: wanted = '300', PAXOSCTL_SIMULATION_TIME: time = '90s' } = process.env;
-  if (wanted === '0') return { passed: 0, failed: 0 };
-  const seed = process.env.PAXOSCTL_SIMULATION_SEED ?? String(seedOfCommit());
-  say(`Fresh seeds: ${wanted} from ${seed} on, for at most ${time} …`);
+export function startFreshSeeds() {
+  const { PAXOSCTL_SIMULATION_SEEDS = '300', PAXOSCTL_SIMULATION_TIME: time = '90s' } = process.env;
+  const wanted = Number(PAXOSCTL_SIMULATION_SEEDS);
+  if (wanted === 0) return { end: async () => ({ passed: 0, failed: 0 }) };
+  const moreMs = millisecondsOf(time);
+  const seed = Number(process.env.PAXOSCTL_SIMULATION_SEED ?? seedOfCommit());
+  say(
+    `Fresh seeds: ${wanted} from ${seed} on, beside the tests, the first ${seedsAtLeast} of them for ${time} after these …`,
+  );
   const started = performance.now();
+  const testsOver = new AbortController();
+  const timeOver = new AbortController();
+  const running = inTwoParts({ seed, wanted, testsOver: testsOver.signal, timeOver: timeOver.signal });
+  // Whoever ends them hears of it.
+  running.catch(() => undefined);
+  return {
+    end: async () => {
+      testsOver.abort();
+      const timer = setTimeout(() => timeOver.abort(), moreMs);
+      try {
+        const result = await running;
+        return said(result, { seed, wanted, seconds: ((performance.now() - started) / 1000).toFixed(1) });
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/** The first seeds until the time is over, then the others until the tests are. */
+async function inTwoParts({ seed, wanted, testsOver, timeOver }) {
   const jobs = String(os.availableParallelism());
-  const result = await simulate(['--seed', seed, '--runs', wanted, '--for', time, '--jobs', jobs], { quiet: true });
-  const { runs, simulatedHours, operations, ok, violation } = result;
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const late = ok && runs < Number(wanted) ? `, of ${wanted}: the time was over` : '';
+  const run = (from, runs, interrupt) =>
+    simulate(['--seed', String(from), '--runs', String(runs), '--jobs', jobs], {
+      quiet: true,
+      behind: true,
+      interrupt,
+    });
+  const first = await run(seed, Math.min(seedsAtLeast, wanted), timeOver);
+  if (!first.ok || wanted <= seedsAtLeast || testsOver.aborted) return first;
+  const others = await run(seed + seedsAtLeast, wanted - seedsAtLeast, testsOver);
+  return {
+    ...others,
+    runs: first.runs + others.runs,
+    simulatedHours: first.simulatedHours + others.simulatedHours,
+    operations: first.operations + others.operations,
+  };
+}
+
+/** @throws {Error} for what is no time. */
+function millisecondsOf(time) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(time) ?? [];
+  if (unit === undefined) throw new Error(`PAXOSCTL_SIMULATION_TIME wants a time such as 90s, not "${time}"`);
+  return Number(number) * unitMs[unit];
+}
+
+function said({ runs, simulatedHours, operations, ok, violation }, { seed, wanted, seconds }) {
+  const late = ok && runs < wanted ? `, of ${wanted}: the time was over` : '';
   const what = `${runs} fresh seeds from ${seed} on${late}: ${simulatedHours.toFixed(1)} simulated hours, ${operations} operations`;
   if (ok) say(`✓ ${what} (${seconds} s)`);
   else say(`✗ ${what} (${seconds} s)\nSeed ${violation.seed} violates ${violationLines(violation)}`);

@@ -8,7 +8,7 @@
 import './node-version.mjs';
 import { build } from './build.mjs';
 import { checks, runChecks, typesOfProduct } from './checks.mjs';
-import { freshSeeds } from './fresh-seeds.mjs';
+import { startFreshSeeds } from './fresh-seeds.mjs';
 import { ensureInstalled } from './install.mjs';
 import { say } from './paths.mjs';
 import { runVitest } from './vitest.mjs';
@@ -29,26 +29,22 @@ const count = (part) => {
   failed += part.failed;
 };
 
+/** What is built is asked for by all tests, and by no check. */
+const built = { name: 'types of commands and src, library, command line, manifest', work: build };
+const others = checks.filter((check) => check !== typesOfProduct);
+
 try {
   await ensureInstalled();
-  count(await step('types of commands and src, library, command line, manifest', build));
-  if (rest.length === 0) count(await runChecks(checks.filter((check) => check !== typesOfProduct)));
-  count(await runVitest(rest, env));
-  if (rest.length === 0) count(await freshSeeds());
+  count(await runChecks(rest.length === 0 ? [built, ...others] : [built]));
+  const seeds = rest.length === 0 ? startFreshSeeds() : null;
+  try {
+    count(await runVitest(rest, env));
+  } finally {
+    if (seeds !== null) count(await seeds.end());
+  }
 } catch (error) {
   say(error.stack ?? String(error));
   failed += 1;
 }
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed > 0 ? 1 : 0;
-
-async function step(name, work) {
-  try {
-    await work();
-    say(`✓ ${name}`);
-    return { passed: 1, failed: 0 };
-  } catch (error) {
-    say(`✗ ${name}\n${error.message}`);
-    return { passed: 0, failed: 1 };
-  }
-}

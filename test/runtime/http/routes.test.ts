@@ -390,7 +390,8 @@ describe('the server itself', () => {
       answer = () => done({ kind: 'unknown', reason: 'stopping' });
       return true;
     };
-    const waiting = ask('PUT', '/v1/kv/a', { body: 'x' });
+    // A client that would keep its connection would be waited for: for the whole of the grace.
+    const waiting = ask('PUT', '/v1/kv/a', { body: 'x', headers: { Connection: 'close' } });
     await eventually(() => answer !== undefined);
     const stopped = front.stop(5000);
     answer?.();
