@@ -11,7 +11,7 @@ import type { ClientSession } from '../client/session.ts';
 import { OutcomeUnknownError, UsageError } from '../errors/index.ts';
 import type { AcquiredDocument } from '../formats/lock-body.ts';
 import { type CellFlags, withCell } from './connect.ts';
-import { type AcquireFlags, acquireOptions, checkName, withSession } from './locks.ts';
+import { type AcquireFlags, acquireOptions, checkName, waited, withSession } from './locks.ts';
 
 /** Between asking the program to end and ending it. */
 const killAfterMs = 5_000;
@@ -39,7 +39,7 @@ export function lockExec(cell: CellFlags, lock: string, flags: LockExecFlags): P
   const options = acquireOptions(flags);
   return withCell(cell, (client) =>
     withSession(client, flags.ttlMs, async (session) => {
-      const acquired = await session.acquire(lock, options);
+      const acquired = await waited(session.acquire(lock, options), lock, flags);
       flags.onAcquired(acquired);
       const exitCode = await runUnder(acquired, session, { ...flags, endpoints: cell.endpoints });
       const released = await session.close().then(

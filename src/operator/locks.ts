@@ -2,7 +2,7 @@
 import type { PaxosClient } from '../client/client.ts';
 import type { AcquireOptions } from '../client/locks.ts';
 import type { ClientSession, SessionNumber } from '../client/session.ts';
-import { ConditionFailedError, UsageError } from '../errors/index.ts';
+import { ConditionFailedError, InterruptedError, UsageError } from '../errors/index.ts';
 import {
   type AcquiredDocument,
   isSessionId,
@@ -50,11 +50,15 @@ export function acquireLock(
     const options = acquireOptions(flags);
     if (session !== undefined) {
       checkSession(session);
-      const acquired = await client.locks.acquire((run) => run(oneNumber(session)), lock, options);
+      const acquired = await waited(
+        client.locks.acquire((run) => run(oneNumber(session)), lock, options),
+        lock,
+        flags,
+      );
       return { ...acquired, ttlMs: null };
     }
     return withSession(client, flags.ttlMs, async (opened) => {
-      const acquired = await opened.acquire(lock, options);
+      const acquired = await waited(opened.acquire(lock, options), lock, flags);
       return { ...acquired, ttlMs: opened.ttlMs };
     });
   });
@@ -180,6 +184,20 @@ export function acquireOptions({ mode, lockDelayMs, waitMs, signal, onWait }: Ac
     throw new UsageError(`A lock-delay is 0 to ${lockDelayMsMax / 1_000}s, not ${lockDelayMs / 1_000}s.`);
   }
   return { mode, waitMs, signal, onWait, ...(lockDelayMs === undefined ? {} : { lockDelayMs }) };
+}
+
+/** @throws {InterruptedError} when `signal` ended the waiting. */
+export async function waited(
+  acquiring: Promise<AcquiredDocument>,
+  lock: string,
+  { signal }: Pick<AcquireFlags, 'signal'>,
+): Promise<AcquiredDocument> {
+  try {
+    return await acquiring;
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError' || !signal.aborted) throw error;
+    throw new InterruptedError(`Interrupted while waiting for lock ${JSON.stringify(lock)}; it was not taken.`);
+  }
 }
 
 /** Opens a session for `work`; closes it, with all its locks, when that fails. */

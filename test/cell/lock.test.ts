@@ -66,6 +66,11 @@ describe('the commands of locks', () => {
         ].map(async (args) => (await cli(args, { env })).code),
       );
       expect(codes).toEqual([6, 10, 10, 6, 2, 0]);
+      const waiting = startCli(['lock', 'acquire', 'jobs/a', '--wait', '1m'], { env });
+      await until('it waits', () => waiting.output().stderr.includes('waiting for jobs/a'));
+      waiting.process.kill('SIGINT');
+      const given = await waiting.result;
+      expect([given.code, given.stderr]).toEqual([130, expect.stringContaining('it was not taken')]);
       const listed = await cli(['lock', 'list'], { env });
       expect(listed.stdout).toMatch(new RegExp(`^LOCK .*\njobs/a +exclusive +${session} +[\\d,]+\n$`));
       const sessions = await cli(['session', 'list', '--json'], { env });
