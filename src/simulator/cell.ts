@@ -9,6 +9,7 @@ import { InvariantViolation } from '../core/invariant.ts';
 import { Random } from '../core/random.ts';
 import { commonLevel, firstLevel } from '../formats/levels.ts';
 import { checkLinearizable } from './checkers/linearizability.ts';
+import { LockChecker } from './checkers/locks.ts';
 import { Violation } from './checkers/violation.ts';
 import { ClientNetwork } from './client-network.ts';
 import { Endings } from './endings.ts';
@@ -145,7 +146,9 @@ export class SimulatedCell {
     const operators = untouched ? 'never' : (options.operators ?? 'drawn');
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm, operators });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
-    this.#profile = { ...drawn, ...wild, ...options.profile, ...options.script?.profile };
+    // Files from before there were locks mean what they meant.
+    const whole = options.script?.profile === undefined ? {} : { locks: false, programs: [] };
+    this.#profile = { ...drawn, ...whole, ...wild, ...options.profile, ...options.script?.profile };
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
     const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
@@ -311,20 +314,28 @@ export class SimulatedCell {
 
   #workload(): Workload {
     const scheduler = this.#scheduler;
-    const { leaseMs, clients, sessionTtlMs, thinkMs } = this.#profile;
+    const { leaseMs, clients, driftPpm, sessionTtlMs, thinkMs, locks = false } = this.#profile;
+    const { lineage } = this.#observer;
+    const isGivenUp = (instance: number): boolean => lineage.isGivenUp(instance);
+    const checker = new LockChecker({
+      ...{ driftPpm, isGivenUp },
+      now: () => scheduler.nowMs,
+      numbersBegin: () => lineage.newest.numbers,
+    });
     return new Workload({
       scheduler,
       random: this.#random.fork('clients'),
       history: this.#history,
       replay: this.#observer.replay,
-      isGivenUp: (instance) => this.#observer.lineage.isGivenUp(instance),
+      isGivenUp,
+      locking: locks ? { checker, count: (effect) => this.#faults.count(effect) } : null,
       replicas: this.#machines.map(({ name }) => name),
       clients,
       thinkMs,
       timeoutMs: Math.max(2 * leaseMs, 50),
       deadlineMs: Math.max(10 * leaseMs, 500),
       sessionTtlMs,
-      driftPpm: this.#profile.driftPpm,
+      driftPpm,
       send: (_client, replica, request, reply) => {
         const machine = this.#machines.find(({ name }) => name === replica) as Machine;
         this.#clientNetwork.send('request', replica, () => {

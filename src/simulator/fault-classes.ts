@@ -8,6 +8,7 @@ import {
   swarmKinds,
   upgradeEffects,
 } from './faults/catalogue.ts';
+import { lockEffects } from './lock-effects.ts';
 import { networkFaultKinds } from './network-faults.ts';
 
 const of = (name: FaultClass): string[] => swarmKinds.filter((kind) => faultCatalogue[kind].class === name);
@@ -31,6 +32,7 @@ export const faultClasses: Readonly<Record<string, readonly string[]>> = {
   'their upgrades': Object.keys(upgradeEffects),
   generations: of('restored'),
   'their restores': Object.keys(restoreEffects),
+  locks: Object.keys(lockEffects),
   'with others': Object.keys(sideEffects),
 };
 

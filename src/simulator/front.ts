@@ -25,11 +25,19 @@ export type ClientReply =
       readonly appliedUpTo: number;
       readonly mark: string;
     }
-  | { readonly kind: 'written'; readonly result: CommandResult; readonly mark: string }
+  | {
+      readonly kind: 'written';
+      readonly result: CommandResult;
+      /** At which the copy was applied that this answers. */
+      readonly instance: number;
+      readonly mark: string;
+    }
   | { readonly kind: 'redirect'; readonly name: string }
   /** Without effect; come back later. */
   | { readonly kind: 'none'; readonly retryAfterMs: number }
   | { readonly kind: 'unknown' }
+  /** Without effect: no command of this kind before the cell's level is raised. */
+  | { readonly kind: 'level-refused' }
   /** The replica calls the mark wrong that it or another gave out. */
   | { readonly kind: 'mark-refused'; readonly code: string };
 
@@ -91,9 +99,12 @@ function read({ service, appliedUpTo }: FrontOptions, key: string): ClientReply 
 function write({ service }: FrontOptions, command: Command, reply: (reply: ClientReply) => void): void {
   service.submit(command, (outcome) => {
     switch (outcome.kind) {
-      case 'result':
-        return reply({ kind: 'written', result: outcome.result, mark: service.position() });
+      case 'result': {
+        const { result, instance } = outcome;
+        return reply({ kind: 'written', result, instance, mark: service.position() });
+      }
       case 'none':
+        if (outcome.reason === 'level') return reply({ kind: 'level-refused' });
         if (outcome.redirect !== null) return reply({ kind: 'redirect', name: outcome.redirect.name });
         return reply({ kind: 'none', retryAfterMs: outcome.retryAfterMs });
       default:

@@ -7,6 +7,7 @@
  */
 import type { Epoch } from '../core/consensus/identity.ts';
 import type { Command, MultiOp, SessionNumber, Test } from '../core/database/command.ts';
+import type { Sequencer } from '../core/database/lock.ts';
 import { numbersApart } from '../formats/history-points.ts';
 
 /** One step of a change; the revision-free view of what a client asked for. */
@@ -80,6 +81,7 @@ export function commandOf(
   options: {
     readonly session: SessionNumber | null;
     readonly ifEpoch: Epoch | null;
+    readonly sequencer?: Sequencer | null;
     readonly revisionOf: (condition: Condition) => number | null;
   },
 ): Command {
@@ -100,6 +102,7 @@ export function commandOf(
     multiOp: { guard, then: operations(move.steps), else: operations(move.otherwise) },
     session: options.session,
     ifEpoch: options.ifEpoch,
+    ...(options.sequencer == null ? {} : { sequencer: options.sequencer }),
   };
 }
 

@@ -29,6 +29,7 @@ import { checkKept, type KeptSnapshot } from './checkers/kept-snapshots.ts';
 import { type Believer, LeaseExclusionChecker } from './checkers/lease-exclusion.ts';
 import { type Begun, type Branch, Lineage, numbersOf } from './checkers/lineage.ts';
 import { PartingChecker } from './checkers/partings.ts';
+import { FreshTerms } from './checkers/session-terms.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
 import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
@@ -65,6 +66,7 @@ export class Observer {
   readonly #digests = new WeakMap<Value, string>();
   readonly #snapshots = new SnapshotBytesChecker();
   readonly #partings = new PartingChecker();
+  readonly #terms: FreshTerms;
   /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
   readonly #putBack = new Set<ReplicaId>();
   /** Of the cell when it was formed. */
@@ -94,6 +96,7 @@ export class Observer {
     this.#level = this.formedLevel;
     this.#agreements = new Map([[this.lineage.newest, new AgreementChecker(options.formation)]]);
     this.replay = new BranchedReplay(options.history, this.lineage, options.generations === true);
+    this.#terms = new FreshTerms(options.formation.driftPpm);
     this.#trace = options.trace;
     this.#now = options.now;
     this.#believers = options.believers;
@@ -421,8 +424,10 @@ export class Observer {
     const branch = this.lineage.of(instance);
     if (instance !== (this.#replayed.get(branch) ?? 0) + 1) return;
     this.#replayed.set(branch, instance);
-    const items = value.kind === 'submitted' ? value.items : [];
-    this.replay.applied({ instance, epoch, current, items, results });
+    if (value.kind === 'mastership') this.#terms.mastershipBegins(this.#now());
+    const { items, cellTimeMs } = value.kind === 'submitted' ? value : { items: [], cellTimeMs: null };
+    const expired = this.replay.applied({ instance, epoch, current, cellTimeMs, items, results });
+    for (const session of expired) this.#terms.expired(session, this.#now());
   }
 
   // --- mastership ---------------------------------------------------------------------------------------------------

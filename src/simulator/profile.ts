@@ -8,6 +8,7 @@
 import type { Limits } from '../core/consensus/limits.ts';
 import { sessionTtlMsMin } from '../core/database/session-limits.ts';
 import type { Random } from '../core/random.ts';
+import { lockLevel } from '../formats/levels.ts';
 import {
   type FaultKind,
   faultKinds,
@@ -50,6 +51,8 @@ export interface Profile {
   readonly programs?: readonly number[];
   /** Of the clients' sessions. */
   readonly sessionTtlMs: number;
+  /** Clients with sessions ask for locks, too. */
+  readonly locks?: boolean;
   readonly clients: number;
   /** Mean pause of one client between operations. */
   readonly thinkMs: number;
@@ -80,6 +83,18 @@ export function drawProfile(
   random: Random,
   options: { readonly replicas: number | null; readonly calm: boolean; readonly operators?: Operators },
 ): Profile {
+  return withLocks(drawOperated(random, options), random.fork('locks'));
+}
+
+/** Most cells have locks, and most of those are formed at the level that knows them: elsewhere they are refused until it is raised. */
+function withLocks(profile: Profile, random: Random): Profile {
+  const formed = random.chance(0.85);
+  if (random.chance(0.1)) return profile;
+  if (!formed || profile.upgraded === true) return { ...profile, locks: true };
+  return { ...profile, locks: true, programs: Array.from({ length: profile.replicas }, () => lockLevel) };
+}
+
+function drawOperated(random: Random, options: Parameters<typeof drawProfile>[1]): Profile {
   const profile = drawUntouched(random, options);
   const { operators = 'drawn' } = options;
   const own = random.fork('operators');

@@ -20,6 +20,7 @@ const meanings: Readonly<Record<string, string>> = {
   stability: 'The master changed although nothing was lost.',
   redundancy: 'The status of the master must name every voter that cannot be counted on.',
   repair: 'What a disk has lost must come back from the others, so that its replica counts again.',
+  lock: 'A lock was held by two who exclude each other, taken before its time, or written under when it was over.',
   session: 'A session was called expired before its time.',
   detection: 'A replica went on from a disk that it must refuse.',
   'beyond-repair': 'A cell that has lost all copies of something must stop safely and say what is lost.',

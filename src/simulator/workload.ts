@@ -5,27 +5,18 @@
  * are answered; the others' writes end as unknown when an answer does not come. All follow redirects.
  */
 import type { Epoch } from '../core/consensus/identity.ts';
-import type { CommandResult, SessionNumber } from '../core/database/command.ts';
+import type { CommandResult } from '../core/database/command.ts';
 import type { Random } from '../core/random.ts';
 import type { BranchedReplay } from './checkers/branched-replay.ts';
 import { checkExpiry } from './checkers/session-terms.ts';
 import { Violation } from './checkers/violation.ts';
+import { ClientSession } from './client-session.ts';
 import type { ClientReply, ClientRequest } from './front.ts';
-import {
-  type Answer,
-  type Condition,
-  commandOf,
-  type History,
-  type Move,
-  type OperationRecord,
-  type StepAnswer,
-} from './history.ts';
+import { type Answer, commandOf, type History, type Move, type OperationRecord, type StepAnswer } from './history.ts';
+import { KeyMoves, singles } from './key-moves.ts';
+import { LockClient, type Locking } from './lock-workload.ts';
 import { exponential } from './network-faults.ts';
 import type { Scheduled, Scheduler } from './virtual-clock.ts';
-
-/** Single keys, each an object of its own, and one pair that MultiOps change together. */
-const singles = ['a', 'b', 'c', 'd', 'e', '\u{1f600}'] as const;
-const pair = ['pair/1', 'pair/2'] as const;
 
 export interface WorkloadOptions {
   readonly scheduler: Scheduler;
@@ -45,6 +36,8 @@ export interface WorkloadOptions {
   readonly sessionTtlMs: number;
   /** How fast the clocks may be that sessions end by. */
   readonly driftPpm: number;
+  /** Null: nobody asks for locks. */
+  readonly locking: Locking | null;
   /** Carries a request from a client to a replica and the answer back, or loses either. */
   readonly send: (client: string, replica: string, request: ClientRequest, reply: (reply: ClientReply) => void) => void;
   readonly note: (client: string, what: string, ...parts: readonly (string | number)[]) => void;
@@ -94,16 +87,14 @@ class Client {
   readonly #random: Random;
   /** Believed to be master. */
   #master: string;
-  #session: string | null = null;
-  #sequence = 0;
-  /** When the last write in the session was asked for that is known to have been applied. */
-  #renewedMs = 0;
-  /** Instance at which it was; 0 for the opening of the session. */
-  #renewedAt = 0;
+  #session: ClientSession | null = null;
+  readonly #locks: LockClient | null;
+  /** Before it asks for anything again. */
+  #pauseMs = 0;
   /** Of the last answer to a write. */
   #epoch: Epoch | null = null;
   #mark: { readonly text: string; readonly instance: number } | null = null;
-  readonly #seen = new Map<string, { readonly value: string | null; readonly revision: number }>();
+  readonly #moves: KeyMoves;
   #current: Attempting | null = null;
   #goesOn: () => boolean = () => false;
 
@@ -112,7 +103,26 @@ class Client {
     this.#usesSessions = usesSessions;
     this.#options = options;
     this.#random = options.random.fork(name);
+    this.#moves = new KeyMoves(name, this.#random);
     this.#master = this.#random.pick(options.replicas);
+    this.#locks = usesSessions && options.locking !== null ? this.#lockClient(options.locking) : null;
+  }
+
+  #lockClient(locking: Locking): LockClient {
+    const { scheduler, replay, note, fail } = this.#options;
+    return new LockClient({
+      ...{ ...locking, replay, fail, random: this.#random.fork('locks'), now: () => scheduler.nowMs },
+      note: (what, ...parts) => note(this.#name, what, ...parts),
+      attempt: (request, end) => this.#attempt(request, null, true, end),
+      sessionEnded: () => this.#sessionEnded(),
+      sessionClosed: () => {
+        this.#session = null;
+      },
+      pause: (ms) => {
+        this.#pauseMs = ms;
+        this.#think();
+      },
+    });
   }
 
   get busy(): boolean {
@@ -125,84 +135,24 @@ class Client {
   }
 
   #think(): void {
-    this.#options.scheduler.after(this.#options.thinkMs * exponential(this.#random), () => {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = 0;
+    this.#options.scheduler.after(pauseMs + this.#options.thinkMs * exponential(this.#random), () => {
       if (this.#goesOn() && this.#current === null) this.#next();
     });
   }
 
   #next(): void {
     if (this.#usesSessions && this.#session === null) return this.#openSession();
+    if (this.#session !== null && this.#locks?.takesTurn === true) return this.#locks.act(this.#session);
     if (this.#random.chance(0.05)) return this.#staleRead();
     const single = this.#random.chance(0.75);
     const object = single ? this.#random.pick(singles) : 'pair';
     const id = this.#options.history.nextId();
-    const move = single ? this.#singleMove(object, id) : this.#pairMove(id);
+    const move = single ? this.#moves.single(object, id) : this.#moves.pair(id);
     if (move.kind === 'read') return this.#read(id, object, move);
-    const session = this.#usesSessions && this.#random.chance(0.9) ? this.#nextNumber() : null;
+    const session = this.#usesSessions && this.#random.chance(0.9) ? this.#session : null;
     this.#write(id, object, move, session);
-  }
-
-  #nextNumber(): SessionNumber | null {
-    return this.#session === null ? null : { session: this.#session, sequence: ++this.#sequence };
-  }
-
-  // --- what to ask --------------------------------------------------------------------------------------------------
-
-  #singleMove(key: string, id: number): Move {
-    const value = `${this.#name}-${id}`;
-    const dice = this.#random.below(100);
-    if (dice < 40) return { kind: 'read', key };
-    if (dice < 65) return { kind: 'change', when: [], steps: [{ op: 'put', key, value }], otherwise: [] };
-    if (dice < 75) return { kind: 'change', when: [], steps: [{ op: 'delete', key }], otherwise: [] };
-    const is = this.#seen.get(key)?.value ?? null;
-    return {
-      kind: 'change',
-      when: [{ key, is }],
-      steps: [{ op: 'put', key, value }],
-      otherwise: [{ op: 'get', key }],
-    };
-  }
-
-  /** Both keys change together or not at all. */
-  #pairMove(id: number): Move {
-    const [first, second] = pair;
-    const value = `${this.#name}-${id}`;
-    const dice = this.#random.below(100);
-    if (dice < 40) return { kind: 'read', key: this.#random.pick(pair) };
-    const is = this.#seen.get(first)?.value ?? null;
-    const when: Condition[] = dice < 60 ? [] : [{ key: first, is }];
-    if (dice < 70) {
-      return {
-        kind: 'change',
-        when,
-        steps: [
-          { op: 'get', key: second },
-          { op: 'delete', key: first },
-          { op: 'put', key: second, value },
-        ],
-        otherwise: [{ op: 'get', key: first }],
-      };
-    }
-    return {
-      kind: 'change',
-      when,
-      steps: [
-        { op: 'put', key: first, value },
-        { op: 'put', key: second, value: `${value}'` },
-      ],
-      otherwise: [
-        { op: 'put', key: first, value },
-        { op: 'get', key: second },
-      ],
-    };
-  }
-
-  /** The revision that this client knows a value by, now and then; 0 stands for absent. */
-  #revisionOf(condition: Condition): number | null {
-    if (this.#random.chance(0.5)) return null;
-    if (condition.is === null) return 0;
-    const seen = this.#seen.get(condition.key);
-    return seen?.value === condition.is && seen.revision > 0 ? seen.revision : null;
   }
 
   // --- operations ---------------------------------------------------------------------------------------------------
@@ -219,7 +169,7 @@ class Client {
         floor: record.floor,
         by: this.#master,
       });
-      this.#remember(move.key, reply.value, reply.revision);
+      this.#moves.learns(move.key, reply.value, reply.revision);
       this.#mark = { text: reply.mark, instance: reply.appliedUpTo };
       this.#settle(record, 'ok', { kind: 'read', value: reply.value }, position);
     });
@@ -244,37 +194,43 @@ class Client {
     });
   }
 
-  #write(id: number, object: string, move: Extract<Move, { kind: 'change' }>, session: SessionNumber | null): void {
+  #write(id: number, object: string, move: Extract<Move, { kind: 'change' }>, session: ClientSession | null): void {
+    const sequencer = this.#locks?.drawSequencer() ?? null;
     const command = commandOf(id, move, {
-      session,
+      session: session?.number() ?? null,
       // No draw of its own, so that seeds go on meaning what they meant.
       ifEpoch: id % 7 === 0 ? this.#epoch : null,
-      revisionOf: (condition) => this.#revisionOf(condition),
+      sequencer,
+      revisionOf: (condition) => this.#moves.revisionOf(condition),
     });
     const record = this.#invoke(id, object, move, command);
     this.#attempt({ kind: 'write', command }, record, session !== null, (reply) => {
       if (reply?.kind !== 'written') {
         return this.#settle(record, reply === null ? 'none' : 'unknown', null, null);
       }
-      const { result } = reply;
+      const { result, instance } = reply;
+      if (session !== null && result.kind !== 'skipped') {
+        if (result.kind === 'session-expired') this.#expired(session, instance);
+        else this.#renewed(session, record.invokedMs, instance);
+      }
+      if (sequencer !== null) this.#guard(() => this.#locks?.wrote(sequencer, record.invokedMs, result));
       if (result.kind !== 'multiop' || result.resultsForgotten === true) {
-        if (result.kind === 'session-expired') this.#sessionEnded();
         return this.#settle(record, 'unknown', null, null);
       }
       const position = this.#options.replay.changeAnswered(id, result);
       this.#mark = { text: reply.mark, instance: result.instance };
       this.#epoch = result.epoch;
-      if (session !== null) {
-        this.#renewedMs = record.invokedMs;
-        this.#renewedAt = result.instance;
-      }
       const steps = result.succeeded ? move.steps : move.otherwise;
       steps.forEach((step, i) => {
-        if (step.op === 'put') this.#remember(step.key, step.value, result.revision);
+        if (step.op === 'put') this.#moves.learns(step.key, step.value, result.revision);
         const seen = result.results[i];
         if (seen?.op === 'get') {
           const { entry } = seen;
-          this.#remember(step.key, entry === null ? null : Buffer.from(entry.value).toString(), entry?.revision ?? 0);
+          this.#moves.learns(
+            step.key,
+            entry === null ? null : Buffer.from(entry.value).toString(),
+            entry?.revision ?? 0,
+          );
         }
       });
       this.#settle(record, 'ok', answerOf(result), position);
@@ -286,25 +242,37 @@ class Client {
     const askedMs = this.#options.scheduler.nowMs;
     this.#attempt({ kind: 'write', command }, null, false, (reply) => {
       if (reply?.kind !== 'written' || reply.result.kind !== 'session') return;
-      this.#session = reply.result.session;
-      this.#sequence = 0;
-      this.#renewedMs = askedMs;
-      this.#renewedAt = 0;
+      this.#session = new ClientSession(reply.result.session, this.#options.sessionTtlMs, askedMs);
     });
   }
 
+  #renewed(session: ClientSession, sentMs: number, instance: number): void {
+    if (this.#locks === null) session.renewed(sentMs, instance);
+    else this.#guard(() => this.#locks?.renewed(session, sentMs, instance));
+  }
+
+  #expired(session: ClientSession, instance: number): void {
+    if (this.#locks === null) this.#sessionEnded();
+    else this.#locks.sessionExpired(session, instance);
+  }
+
+  /** Whatever a checker finds ends the run. */
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (violation) {
+      this.#options.fail(violation as Violation);
+    }
+  }
+
   #sessionEnded(): void {
-    const { driftPpm, fail, isGivenUp, scheduler, sessionTtlMs } = this.#options;
-    const term = { session: `${this.#session} of ${this.#name}`, ttlMs: sessionTtlMs, aliveMs: this.#renewedMs };
-    const bornAt = Number(/^s(\d+)-/.exec(this.#session ?? '')?.[1] ?? 0);
+    const { driftPpm, isGivenUp, scheduler } = this.#options;
+    const session = this.#session;
     this.#session = null;
     // A generation that began with an older state holds the session to what it knows of it.
-    if (isGivenUp(bornAt) || isGivenUp(this.#renewedAt)) return;
-    try {
-      checkExpiry(term, scheduler.nowMs, driftPpm);
-    } catch (violation) {
-      fail(violation as Violation);
-    }
+    if (session === null || isGivenUp(session.bornAt) || isGivenUp(session.aliveAt)) return;
+    const { id, ttlMs, aliveMs } = session;
+    this.#guard(() => checkExpiry({ session: `${id} of ${this.#name}`, ttlMs, aliveMs }, scheduler.nowMs, driftPpm));
   }
 
   #invoke(id: number, object: string, move: Move, command: OperationRecord['command']): OperationRecord {
@@ -323,10 +291,6 @@ class Client {
     note(this.#name, 'is told', record.id, outcome);
     history.settle(record, scheduler.nowMs, outcome, answer, position);
     if (outcome === 'none' && record.command !== null) replay.toldNone(record.id);
-  }
-
-  #remember(key: string, value: string | null, revision: number): void {
-    this.#seen.set(key, { value, revision });
   }
 
   // --- attempts -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import { durability } from './durability.ts';
 import { fence } from './fence.ts';
 import { generations } from './generations.ts';
 import { leases } from './leases.ts';
+import { locks } from './locks.ts';
 import { marks } from './marks.ts';
 import { members } from './members.ts';
 import { membership } from './membership.ts';
@@ -25,6 +26,7 @@ export const mutants: readonly Mutant[] = [
   ...membership,
   ...members,
   ...databases,
+  ...locks,
   ...damage,
   ...marks,
   ...checksums,

@@ -60,7 +60,7 @@ describe('the replay', () => {
     return { id, item: Buffer.from(`~tag:${id}~`) };
   };
   const delivery = (instance: number, item: Uint8Array, result: CommandResult, current = true) => ({
-    ...{ instance, epoch: 1, current },
+    ...{ instance, epoch: 1, current, cellTimeMs: null },
     ...{ items: [item], results: [result] },
   });
 

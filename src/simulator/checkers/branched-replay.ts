@@ -78,11 +78,16 @@ export class BranchedReplay {
     return this.#of(this.#lineage.newest).checker.reference;
   }
 
-  /** The next instance of its branch. @throws {Violation} */
-  applied(delivery: AppliedItems): void {
+  /** As {@link ReplayChecker.applied}, of its branch. */
+  applied(delivery: AppliedItems): ReturnType<ReplayChecker['applied']> {
     const { checker, applied } = this.#of(this.#lineage.of(delivery.instance));
     if (this.#isKept) applied.push(delivery);
-    checker.applied(delivery);
+    return checker.applied(delivery);
+  }
+
+  /** As {@link ReplayChecker.lockAnswered}; `instance`: of the copy that was answered. */
+  lockAnswered(command: Parameters<ReplayChecker['lockAnswered']>[0], result: CommandResult, instance: number): void {
+    this.#of(this.#lineage.of(instance)).checker.lockAnswered(command, result);
   }
 
   /** As {@link ReplayChecker.changeAnswered}. */

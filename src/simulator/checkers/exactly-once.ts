@@ -21,6 +21,7 @@ export class ExactlyOnceChecker {
         return false;
       case 'multiop':
       case 'epoch-changed':
+      case 'sequencer-invalid':
         break;
       default:
         throw new Violation('exactly-once', `operation ${id} was answered with ${result.kind}`, { instance });

@@ -1,11 +1,21 @@
 /**
  * The database as its contract reads, written a second time and as plainly as possible: what the real one is held against.
  *
- * Source: PML §5.6 (MultiOp), contract §2 (revisions). No snapshots, no checksums, no limits; sessions only remember.
+ * Source: PML §5.6 (MultiOp), contract §2 (revisions). No snapshots, no checksums, no limits.
  */
-import type { Command, CommandResult, Entry, Operation, OperationResult, Test } from '../../core/database/command.ts';
+import type {
+  Command,
+  CommandResult,
+  Entry,
+  Operation,
+  OperationResult,
+  SessionNumber,
+  Test,
+} from '../../core/database/command.ts';
+import { type ExpiredSession, ReferenceCoordination } from './reference-coordination.ts';
 
 type MultiOpCommand = Extract<Command, { kind: 'multiop' }>;
+type LockCommand = Extract<Command, { kind: 'acquire-lock' | 'release-lock' }>;
 type MultiOpResult = Extract<CommandResult, { kind: 'multiop' }>;
 
 /** Where a command is applied. */
@@ -18,6 +28,8 @@ export class ReferenceDatabase {
   readonly #entries = new Map<string, Entry>();
   /** By `session/sequence`. */
   readonly #answers = new Map<string, CommandResult>();
+  readonly #coordination = new ReferenceCoordination();
+  #expired: ExpiredSession[] = [];
   #revision = 0;
 
   get revision(): number {
@@ -33,23 +45,79 @@ export class ReferenceDatabase {
     return this.#entries.get(key) ?? null;
   }
 
-  /** The answer that a session's number already has. */
-  remembered(command: MultiOpCommand): CommandResult | null {
-    return command.session === null ? null : (this.#answers.get(answerKey(command.session)) ?? null);
+  advanceCellTime(cellTimeMs: number): void {
+    this.#coordination.advance(cellTimeMs);
   }
 
-  /** Executes a command that its session (if any) has not sent before, and returns the one right answer. */
-  apply(command: MultiOpCommand, place: Place): CommandResult {
-    const result = this.#execute(command, place);
+  /** Sessions that were ended for their silence since this was last asked. */
+  takeExpired(): readonly ExpiredSession[] {
+    const expired = this.#expired;
+    this.#expired = [];
+    return expired;
+  }
+
+  /** The answer that a session's number already has. */
+  remembered(number: SessionNumber): CommandResult | null {
+    return this.#answers.get(answerKey(number)) ?? null;
+  }
+
+  /** A request of a session keeps it alive, and is answered at once when it is over, or the number has its answer already. */
+  answeredAlready(number: SessionNumber | null): CommandResult | null {
+    if (number === null) return null;
+    if (this.#coordination.renew(number.session) === null) return { kind: 'session-expired' };
+    return this.remembered(number);
+  }
+
+  /** Executes a command that is not {@link answeredAlready}, and returns the one right answer. */
+  apply(command: MultiOpCommand | LockCommand, place: Place): CommandResult {
+    const result = command.kind === 'multiop' ? this.#execute(command, place) : this.#lock(command, place);
     if (command.session !== null) this.#answers.set(answerKey(command.session), result);
     return result;
+  }
+
+  /** What sessions and locks are asked for, in item `index` of a value: the one right answer; null for what is none of theirs. */
+  coordinate(command: Command, place: Place, index: number): CommandResult | null {
+    const coordination = this.#coordination;
+    switch (command.kind) {
+      case 'acquire-lock':
+      case 'release-lock':
+        return this.answeredAlready(command.session) ?? this.apply(command, place);
+      case 'open-session': {
+        const session = `s${place.instance}-${index}`;
+        return { kind: 'session', session, expiresCellTimeMs: coordination.open(session, command.ttlMs) };
+      }
+      case 'keep-session': {
+        const { session } = command;
+        const expiresCellTimeMs = coordination.renew(session);
+        return expiresCellTimeMs === null
+          ? { kind: 'session-expired' }
+          : { kind: 'session', session, expiresCellTimeMs };
+      }
+      case 'close-session':
+        return { kind: coordination.close(command.session) ? 'done' : 'session-expired' };
+      case 'expire-sessions':
+        this.#expired.push(...coordination.expire(command.sessions));
+        return { kind: 'done' };
+      default:
+        return null;
+    }
+  }
+
+  #lock(command: LockCommand, place: Place): CommandResult {
+    const { session } = command.session;
+    const outcome =
+      command.kind === 'acquire-lock'
+        ? this.#coordination.acquire({ ...command, session }, place.instance)
+        : this.#coordination.release(command.lock, session, command.generation);
+    return { kind: 'lock', ...outcome, ...place };
   }
 
   #execute(command: MultiOpCommand, place: Place): CommandResult {
     if (command.ifEpoch !== null && command.ifEpoch !== place.epoch) {
       return { kind: 'epoch-changed', epoch: place.epoch };
     }
-    const { multiOp } = command;
+    const { multiOp, sequencer } = command;
+    if (sequencer !== undefined && !this.#coordination.stands(sequencer)) return { kind: 'sequencer-invalid' };
     const guard = multiOp.guard.map((test) => this.#holds(test));
     const succeeded = guard.every((held) => held);
     const before = this.#revision;
@@ -109,6 +177,10 @@ export function answerText(result: CommandResult, withResults = true): string {
     case 'epoch-changed':
     case 'skipped':
       return `${result.kind} e${result.epoch}`;
+    case 'lock':
+      return `${result.outcome} g${result.generation} i${result.instance} e${result.epoch}`;
+    case 'session':
+      return `${result.session} until ${result.expiresCellTimeMs}`;
     default:
       return result.kind;
   }

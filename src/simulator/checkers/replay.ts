@@ -7,10 +7,12 @@
  */
 import type { Value } from '../../core/consensus/value.ts';
 import type { Command, CommandResult } from '../../core/database/command.ts';
+import { decodeCommand } from '../../formats/command.ts';
 import { changePosition, type History, instanceAt, readPosition, tagIn, valueText } from '../history.ts';
 import { ExactlyOnceChecker } from './exactly-once.ts';
 import { HonestAnswersChecker } from './honest-answers.ts';
-import { answerText, ReferenceDatabase } from './reference-database.ts';
+import type { ExpiredSession } from './reference-coordination.ts';
+import { answerText, type Place, ReferenceDatabase } from './reference-database.ts';
 import { Violation } from './violation.ts';
 
 /** A chosen value as the first replica applied it. */
@@ -18,6 +20,8 @@ export interface AppliedItems {
   readonly instance: number;
   readonly epoch: number;
   readonly current: boolean;
+  /** Of values that somebody submitted; null for others. */
+  readonly cellTimeMs: number | null;
   readonly items: readonly Uint8Array[];
   readonly results: readonly CommandResult[];
 }
@@ -42,6 +46,7 @@ interface Version {
   readonly value: string | null;
 }
 
+type LockCommand = Extract<Command, { kind: 'acquire-lock' | 'release-lock' }>;
 type MultiOpCommand = Extract<Command, { kind: 'multiop' }>;
 
 export class ReplayChecker {
@@ -70,6 +75,7 @@ export class ReplayChecker {
       for (const value of kept) epoch = branch.#adopt(value, epoch);
     }
     branch.#countFrom(numbers);
+    branch.#reference.takeExpired();
     return branch;
   }
 
@@ -77,13 +83,17 @@ export class ReplayChecker {
   #adopt({ instance, value }: KeptValue, epoch: number): number {
     this.#appliedUpTo = instance;
     if (value.kind === 'mastership') return epoch + 1;
-    if (value.kind !== 'submitted' || value.epoch !== epoch) return epoch;
-    for (const item of value.items) {
+    if (value.kind !== 'submitted') return epoch;
+    this.#reference.advanceCellTime(value.cellTimeMs);
+    if (value.epoch !== epoch) return epoch;
+    const place = { instance, epoch } as Place;
+    value.items.forEach((item, index) => {
       const id = tagIn(item);
-      const command = id === null ? null : this.#history.find(id)?.command;
-      if (id === null || command?.kind !== 'multiop' || this.#reference.remembered(command) !== null) continue;
-      this.#effect(id, command, { instance, epoch });
-    }
+      const command = id === null ? decodeCommand(item) : this.#history.find(id)?.command;
+      if (id === null && command != null) this.#reference.coordinate(command, place, index);
+      if (id === null || command?.kind !== 'multiop') return;
+      if (this.#reference.answeredAlready(command.session) === null) this.#effect(id, command, place);
+    });
     return epoch;
   }
 
@@ -102,16 +112,34 @@ export class ReplayChecker {
     return this.#reference;
   }
 
-  /** The next instance of the log, with what the real database answered. @throws {Violation} */
-  applied(delivery: AppliedItems): void {
-    const { instance, items, results } = delivery;
+  /**
+   * The next instance of the log, with what the real database answered. Returns the sessions that it has ended for their silence.
+   * @throws {Violation}
+   */
+  applied(delivery: AppliedItems): readonly ExpiredSession[] {
+    const { instance, cellTimeMs, items, results } = delivery;
     if (instance !== this.#appliedUpTo + 1) {
       throw new Violation('replay', `instance ${instance} is replayed after ${this.#appliedUpTo}`);
     }
     this.#appliedUpTo = instance;
+    if (cellTimeMs !== null) this.#reference.advanceCellTime(cellTimeMs);
     items.forEach((item, index) => {
       const id = tagIn(item);
-      if (id !== null) this.#item(id, index, results[index] as CommandResult, delivery);
+      const result = results[index] as CommandResult;
+      if (id !== null) this.#item(id, index, result, delivery);
+      else if (delivery.current) this.#coordinated(decodeCommand(item), index, result, delivery);
+    });
+    return this.#reference.takeExpired();
+  }
+
+  /** What is asked of sessions and locks carries no number of the history. */
+  #coordinated(command: Command, index: number, result: CommandResult, { instance, epoch }: AppliedItems): void {
+    const expected = this.#reference.coordinate(command, { instance, epoch } as Place, index);
+    if (expected === null || answerText(expected) === answerText(result)) return;
+    throw new Violation('replay', `${command.kind} at ${instance} was answered wrongly`, {
+      asked: command,
+      expected: answerText(expected),
+      answered: answerText(result),
     });
   }
 
@@ -132,8 +160,10 @@ export class ReplayChecker {
         throw new Violation('replay', `operation ${id} took effect at ${instance}, below what was answered before it`);
       }
     }
-    if (result.kind === 'session-expired' || this.#reference.remembered(command) !== null) return;
-    const expected = this.#effect(id, command, { instance, epoch });
+    const already = this.#reference.answeredAlready(command.session);
+    const isOver = already?.kind === 'session-expired';
+    if (already !== null && isOver === (result.kind === 'session-expired')) return;
+    const expected = already ?? this.#effect(id, command, { instance, epoch } as Place);
     if (answerText(expected) !== answerText(result)) {
       throw new Violation('replay', `operation ${id} at ${instance} was answered wrongly`, {
         expected: answerText(expected),
@@ -142,13 +172,9 @@ export class ReplayChecker {
     }
   }
 
-  #effect(
-    id: number,
-    command: MultiOpCommand,
-    place: { readonly instance: number; readonly epoch: number },
-  ): CommandResult {
+  #effect(id: number, command: MultiOpCommand, place: Place): CommandResult {
     const { revision } = this.#reference;
-    const result = this.#reference.apply(command, place as Parameters<ReferenceDatabase['apply']>[1]);
+    const result = this.#reference.apply(command, place);
     if (this.#reference.revision !== revision) this.#changes.set(id, place.instance);
     this.#remember(command, place.instance);
     return result;
@@ -187,6 +213,17 @@ export class ReplayChecker {
     const instance = this.#once.effectiveAt(id);
     // Inside the instance the index is not needed: what is invoked after this answer lands in a later instance.
     return instance === null ? null : readPosition(instance) - 1;
+  }
+
+  /** A replica answers a request for a lock. @throws {Violation} when the log says something else, or nothing. */
+  lockAnswered({ kind, session }: LockCommand, result: CommandResult): void {
+    const logged = this.#reference.remembered(session);
+    if (logged !== null && answerText(logged) === answerText(result)) return;
+    throw new Violation('honest-answers', `${kind} was answered with what the log does not say`, {
+      session,
+      told: answerText(result),
+      logged: logged === null ? null : answerText(logged),
+    });
   }
 
   toldNone(id: number): void {

@@ -5,6 +5,8 @@
  * is not here and why.
  */
 
+import type { LockEffect } from '../lock-effects.ts';
+
 /**
  * - `survives`: the replica goes on, or comes back, with nothing lost
  * - `halts`: it ends with a named error and stays out; nothing else is right
@@ -210,5 +212,6 @@ export type SideEffect =
   | keyof typeof sideEffects
   | keyof typeof commandEffects
   | keyof typeof upgradeEffects
-  | keyof typeof restoreEffects;
+  | keyof typeof restoreEffects
+  | LockEffect;
 export type CountedKind = FaultKind | SideEffect;
