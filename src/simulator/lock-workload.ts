@@ -74,10 +74,10 @@ export class LockClient {
   act(session: ClientSession): void {
     const dice = this.#random.below(100);
     if (dice < 50) return this.#acquire(session);
-    if (dice < 75) return this.#release(session);
-    if (dice < 90) return this.#keep(session);
-    if (dice < 94) return this.#close(session);
-    // Longer than the session lives, where that is not for ever.
+    if (dice < 68) return this.#release(session);
+    if (dice < 72) return this.#close(session);
+    if (dice < 84 || this.#held.size === 0) return this.#keep(session);
+    // With a lock, and mostly longer than the session lives.
     this.#options.pause(Math.min(20_000, session.ttlMs * this.#random.between(0.5, 2) + 1_500));
   }
 
@@ -85,7 +85,7 @@ export class LockClient {
     const { checker, count, now } = this.#options;
     const lock = this.#random.pick(locks);
     const mode: LockMode = this.#random.chance(0.6) ? 'exclusive' : 'shared';
-    const lockDelayMs = this.#random.chance(0.5) ? 0 : Math.round(this.#random.betweenLogarithmic(100, 10_000));
+    const lockDelayMs = this.#random.chance(0.4) ? 0 : Math.round(this.#random.betweenLogarithmic(500, 20_000));
     const sentMs = now();
     const above = checker.asks(session, lock);
     const command = { kind: 'acquire-lock', lock, mode, lockDelayMs, session: session.number() } as const;
