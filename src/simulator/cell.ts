@@ -146,9 +146,10 @@ export class SimulatedCell {
     const operators = untouched ? 'never' : (options.operators ?? 'drawn');
     const drawn = drawProfile(this.#random.fork('profile'), { replicas: options.replicas, calm, operators });
     const wild = options.sabotage === 'clocks-run-wild' ? { faultEveryMs: onlyIsolation } : {};
-    // Files from before there were locks mean what they meant.
-    const whole = options.script?.profile === undefined ? {} : { locks: false, programs: [] };
-    this.#profile = { ...drawn, ...whole, ...wild, ...options.profile, ...options.script?.profile };
+    // Files from before there were locks mean what they meant, and what is broken on purpose is looked for by itself.
+    const whole = options.script?.profile !== undefined || options.sabotage !== undefined;
+    const plain = whole ? { locks: false, programs: [] } : {};
+    this.#profile = { ...drawn, ...plain, ...wild, ...options.profile, ...options.script?.profile };
     const { network: faults } = this.#profile;
     const scheduler = this.#scheduler;
     const note = (who: string, what: string, ...parts: readonly (string | number)[]): void =>
