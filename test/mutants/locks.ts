@@ -27,9 +27,9 @@ export const locks: readonly Mutant[] = [
     wrong: 'Whoever lost an exclusive lock writes under that of the next one.',
     edits: [
       {
-        file: database('lock-table'),
-        find: 'found.holders.some((holder) => holder.generation === generation)',
-        replace: 'found.holders.some((holder) => holder.generation >= generation)',
+        file: database('lock'),
+        find: 'lock.holders.some((holder) => holder.generation === generation);',
+        replace: 'lock.holders.some((holder) => holder.generation >= generation);',
       },
     ],
     killedBy: [lockTests],
