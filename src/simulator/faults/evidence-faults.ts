@@ -202,7 +202,10 @@ export const evidenceFaults = {
     },
   }),
 
-  /** The disk said that a write was there; what it has there is nothing (D6). Later writes are there, or another file knows of them. */
+  /**
+   * The disk said that a write was there; what it has there is nothing (D6). Later writes of the log are there, or another file knows of them: a flush
+   * of the promise alone tells nothing of the log, and a disk that lies of its last write is beyond what can be noticed.
+   */
   'lost-write': fault({
     draw: (world, random) => {
       const victim = drawVictim(world, random, false);
@@ -219,11 +222,13 @@ export const evidenceFaults = {
       const before = reachOf(world.machine(victim.member));
       if (before === null) return false;
       let looks = 0;
+      let grown: Reach | null = null;
       const look = (): void => {
         const machine = world.machine(victim.member);
         const now = reachOf(machine);
         if (now?.process !== before.process || now.file !== before.file) return;
-        const shows = isLater(now.flush, before) && (!rest || isLater(acknowledged(machine), before));
+        if (now.used > before.used) grown ??= now;
+        const shows = grown !== null && isLater(now.flush, grown) && (!rest || isLater(acknowledged(machine), before));
         if (!shows) return ++looks > patience ? undefined : world.later(afterMs, look);
         const act = (machine: Machine): string | null => {
           const file = filesOf(machine.disk, 'log').find(({ name }) => name === before.file);
