@@ -146,16 +146,14 @@ export class Database {
       }
       case 'close-session':
         if (!this.#sessions.close(command.session)) return { kind: 'session-expired' };
-        this.#locks.endSession(command.session, null);
+        this.#locks.endSessions([command.session], null);
         return { kind: 'done' };
       case 'keep-session': {
         const session = this.#sessions.renew(command.session, this.#cellTimeMs);
         return session === undefined ? { kind: 'session-expired' } : sessionResult(command.session, session);
       }
       case 'expire-sessions':
-        for (const session of this.#sessions.expire(command.sessions, this.#cellTimeMs)) {
-          this.#locks.endSession(session, this.#cellTimeMs);
-        }
+        this.#locks.endSessions(this.#sessions.expire(command.sessions, this.#cellTimeMs), this.#cellTimeMs);
         return { kind: 'done' };
       case 'checksum':
         // Changes nothing: what is compared is the state after the whole instance.

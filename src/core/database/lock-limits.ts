@@ -1,6 +1,6 @@
 /** Bounds of locks, known to whoever asks for one and to whoever keeps them. */
 
-/** Holders of all locks together: what ends with the sessions of one command is released in one step. */
+/** Holders of all locks together, and locks that a lock-delay keeps: what ends with the sessions of one command is released in one step. */
 export const lockHoldersMax = 10_000;
 /** Holders of one shared lock. */
 export const holdersOfLockMax = 256;

@@ -18,7 +18,7 @@ import {
   lockRecord,
   type Sequencer,
   withHolder,
-  withoutHolder,
+  withoutHolders,
 } from './lock.ts';
 import { holdersOfLockMax, lockHoldersMax } from './lock-limits.ts';
 import type { DatabasePorts, DatabaseRecord } from './record.ts';
@@ -73,9 +73,9 @@ export class LockTable {
     return this.#generation;
   }
 
-  /** Holders of all locks. */
-  get holders(): number {
-    return this.#holders;
+  /** Holders of all locks, and the locks that a lock-delay keeps: {@link lockHoldersMax} bounds both together. */
+  get places(): number {
+    return this.#holders + this.#lapsing.size;
   }
 
   /** How many locks a session holds. */
@@ -114,7 +114,7 @@ export class LockTable {
     }
     if (excludes(lock, mode)) return { outcome: 'held', generation: 0 };
     if (availableFrom(lock, mode) > now) return { outcome: 'delayed', generation: 0 };
-    if (this.#holders >= lockHoldersMax || lock.holders.length >= holdersOfLockMax) {
+    if (this.places >= lockHoldersMax || lock.holders.length >= holdersOfLockMax) {
       return { outcome: 'full', generation: 0 };
     }
     // Instances of a later generation of the cell begin above everything before, so that no restore brings a number back (design §3).
@@ -131,15 +131,18 @@ export class LockTable {
     if (lock === undefined || own === undefined || (generation !== 0 && own.generation !== generation)) {
       return { outcome: 'not-held', generation: 0 };
     }
-    this.#replace(name, withoutHolder(lock, session, null));
+    this.#replace(name, withoutHolders(lock, new Set([session]), null));
     return { outcome: 'released', generation: own.generation };
   }
 
-  /** Frees what the session holds; `lostAt` is null when it was closed in good order: then there is no lock-delay. */
-  endSession(session: string, lostAt: CellTimeMs | null): void {
-    const names = this.#bySession.get(session);
-    if (names === undefined) return;
-    for (const name of [...names]) this.#replace(name, withoutHolder(this.#store.get(name) as Lock, session, lostAt));
+  /**
+   * Frees what the sessions hold; `lostAt` is null when they were closed in good order: then there is no lock-delay. Each lock is changed once,
+   * however many of its holders go.
+   */
+  endSessions(sessions: readonly string[], lostAt: CellTimeMs | null): void {
+    const ended = new Set(sessions);
+    const names = new Set(sessions.flatMap((session) => [...(this.#bySession.get(session) ?? [])]));
+    for (const name of names) this.#replace(name, withoutHolders(this.#store.get(name) as Lock, ended, lostAt));
   }
 
   /** Forgets what no lock-delay keeps any more. Whenever it is done, all replicas do it alike: it depends on nothing but what is replicated. */

@@ -68,13 +68,14 @@ export const withHolder = (lock: Lock, mode: LockMode, holder: LockHolder): Lock
   holders: [...lock.holders, holder],
 });
 
-/** Without the holder of that session; `lostAt` is null where it let go by itself. */
-export function withoutHolder(lock: Lock, session: string, lostAt: CellTimeMs | null): Lock {
-  const holders = lock.holders.filter((holder) => holder.session !== session);
-  const gone = lock.holders.find((holder) => holder.session === session);
+/** Without the holders of those sessions; `lostAt` is null where they let go by themselves. */
+export function withoutHolders(lock: Lock, sessions: ReadonlySet<string>, lostAt: CellTimeMs | null): Lock {
+  const holders = lock.holders.filter(({ session }) => !sessions.has(session));
+  const gone = lock.holders.filter(({ session }) => sessions.has(session));
   const left = { ...lock, mode: holders.length === 0 ? null : lock.mode, holders };
-  if (gone === undefined || lostAt === null) return left;
-  const until = Math.min(lostAt + gone.lockDelayMs, Number.MAX_SAFE_INTEGER) as CellTimeMs;
+  if (gone.length === 0 || lostAt === null) return left;
+  const lockDelayMs = Math.max(...gone.map((holder) => holder.lockDelayMs));
+  const until = Math.min(lostAt + lockDelayMs, Number.MAX_SAFE_INTEGER) as CellTimeMs;
   const later = (from: CellTimeMs): CellTimeMs => Math.max(from, until) as CellTimeMs;
   return {
     ...left,

@@ -151,7 +151,7 @@ export class DatabaseRestore {
     check(this.#lockLast === '' || compareKeys(this.#lockLast, name) < 0, 'locks out of order');
     check(lapsesAt(lock) !== 0, 'a lock that nobody needs to know of');
     check(isSoundLock(lock), 'an odd lock');
-    check(locks.holders + lock.holders.length <= lockHoldersMax, 'too many holders of locks');
+    check(locks.places + Math.max(1, lock.holders.length) <= lockHoldersMax, 'too many holders of locks');
     for (const { session, generation } of lock.holders) {
       check(sessions.find(session) !== undefined, 'a lock of a session that is not there');
       check(generation <= locks.generation, 'a lock of a generation that is not there');

@@ -69,6 +69,12 @@ export function sessionPage(
   return { sessions, next: null };
 }
 
+/** Whether there is that session in the state as it is now. */
+export function isOpen(state: CoordinationState, session: string): boolean {
+  const [first] = state.sessionsFrom(session);
+  return first?.[0] === session;
+}
+
 /** `session` is null for one that does not exist yet. */
 export function dryAcquire(
   state: CoordinationState,

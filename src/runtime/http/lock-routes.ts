@@ -24,7 +24,7 @@ import { onMasterSince } from './gate.ts';
 import { keyFromPath } from './keys.ts';
 import { dryRunParameter, epochHeader } from './kv-routes.ts';
 import type { HttpLimits } from './limits.ts';
-import { dryAcquire, dryRelease, lockDocument, lockPage, sessionPage, stands } from './lock-documents.ts';
+import { dryAcquire, dryRelease, isOpen, lockDocument, lockPage, sessionPage, stands } from './lock-documents.ts';
 import { type PlainResult, propose } from './propose.ts';
 import { isFault, readFlag, readInteger } from './query.ts';
 import type { Route } from './route.ts';
@@ -61,6 +61,9 @@ function asked(
   if (isFault(dry)) return exchange.fault(dry);
   if (dry) {
     return onMasterSince(exchange, () => {
+      if (session !== null && !isOpen(exchange.service.coordination(), session.session)) {
+        return exchange.problem('PAXOS_SESSION_EXPIRED', 'The session is not open, or no longer.');
+      }
       const document: LockDryRunDocument = { dryRun: true, lock, outcome: foresee(session?.session ?? null) };
       exchange.json(document);
     });

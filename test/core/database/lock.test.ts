@@ -181,6 +181,39 @@ describe('a lock', () => {
   });
 });
 
+describe('lock-delays', () => {
+  it('take the places of holders, so that sessions that are lost again and again fill no memory', () => {
+    const machine = start();
+    const [one, two] = [machine.openSession(1_000), machine.openSession(1_000_000)];
+    const names = Array.from({ length: lockHoldersMax }, (_, i) => `l${i}`);
+    machine.submit(...names.map((name) => machine.acquiring(one, name, 'exclusive', 60_000)));
+    machine.cellTimeMs = 1_000;
+    machine.expire(one);
+    expect(machine.acquire(two, 'one more')).toMatchObject({ outcome: 'full' });
+    const database = restored(machine.database.view());
+    expect(database.checksumHex()).toBe(machine.database.checksumHex());
+    machine.cellTimeMs = 61_000;
+    expect(machine.acquire(two, 'one more')).toMatchObject({ outcome: 'acquired' });
+    expect(recomputed(machine.database.view())).toBe(machine.database.checksumHex());
+  });
+
+  it('of holders of one lock that are lost together: the longest counts', () => {
+    const machine = start();
+    const sessions = [5, 20, 10].map((lockDelayMs) => {
+      const session = machine.openSession(1_000);
+      machine.acquire(session, 'a', 'shared', lockDelayMs);
+      return session;
+    });
+    machine.cellTimeMs = 1_000;
+    machine.expire(...sessions);
+    const other = machine.openSession(100_000);
+    machine.cellTimeMs = 1_019;
+    expect(machine.acquire(other)).toMatchObject({ outcome: 'delayed' });
+    machine.cellTimeMs = 1_020;
+    expect(machine.acquire(other)).toMatchObject({ outcome: 'acquired' });
+  });
+});
+
 describe('the generation of an acquisition', () => {
   it('is higher than every one before, within one value too, and after a restart', () => {
     const machine = start();

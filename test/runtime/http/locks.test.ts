@@ -101,6 +101,8 @@ describe('a lock over HTTP', () => {
     expect(await dry('/v1/locks/a?dryRun')).toEqual({ dryRun: true, lock: 'a', outcome: 'held' });
     expect(await dry('/v1/locks/b?dryRun')).toEqual({ dryRun: true, lock: 'b', outcome: 'acquired' });
     expect(await dry('/v1/locks/a?dryRun', { 'idempotency-key': `${one}/99` })).toMatchObject({ outcome: 'acquired' });
+    const unknown = await front.post('/v1/locks/b?dryRun', {}, { 'idempotency-key': 's999-0/1' });
+    expect(shown(unknown)).toEqual([409, 'PAXOS_SESSION_EXPIRED']);
     expect((await release(two, '?dryRun')).json()).toMatchObject({ outcome: 'not-held' });
     expect((await release(one, '?dryRun')).json()).toMatchObject({ outcome: 'released' });
     expect([...machine.database.locksFrom('')].map(([name]) => name)).toEqual(['a']);
