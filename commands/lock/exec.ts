@@ -14,7 +14,7 @@ export default class LockExec extends CellCommand {
 PAXOSCTL_ENDPOINTS.
 
 When the cell is not heard of for as long as the session lives (--ttl), the lock may be given to others: the program is asked to end (SIGTERM), and killed 5 s later. Programs that it has
-started itself are its own to end.
+started itself are its own to end. Ctrl-C asks it to end as well; a second one kills it.
 
 Exit code: that of COMMAND, 128 and the signal's number where one ended it; 6 when others hold the lock; 7 (PAXOS_LOCK_LOST) when it was lost while the program ran; 130 interrupted.
 With --json the program's standard output goes to stderr.`;
@@ -63,9 +63,9 @@ With --json the program's standard output goes to stderr.`;
           screen.onRunning(
             end === null
               ? null
-              : () => {
+              : (signal) => {
                   interrupted = true;
-                  end();
+                  end(signal);
                 },
           ),
       });

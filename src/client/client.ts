@@ -428,9 +428,9 @@ export class PaxosClient {
   }
 
   /** For sessions: ends it in the cell. */
-  async endSession(id: string): Promise<void> {
+  async endSession(id: string, options: CallOptions = {}): Promise<void> {
     const path = `/v1/sessions/${encodeURIComponent(id)}`;
-    await this.#call({ method: 'DELETE', path, headers: {}, repeatable: true }, {});
+    await this.#call({ method: 'DELETE', path, headers: {}, repeatable: true }, options);
   }
 
   /** Ends connections; calls in flight fail. Sessions are left to end by themselves, unless they were closed. */

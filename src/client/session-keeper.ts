@@ -55,7 +55,9 @@ export class SessionKeeper {
       },
       (error: { readonly code?: unknown }) => {
         // Any other failure is told by the next write, or by the end of the term.
-        if (error.code === 'PAXOS_SESSION_EXPIRED') this.#lose();
+        if (error.code !== 'PAXOS_SESSION_EXPIRED') return;
+        this.stop();
+        this.#lose();
       },
     );
   }
@@ -67,8 +69,8 @@ export class SessionKeeper {
     this.#end.unref();
   }
 
+  /** Keeps on asking: the cell may have the session still, whose numbers make writes safe and whose locks nobody else may get meanwhile. */
   #lose(): void {
-    this.stop();
     this.#isLost = true;
     this.#tell?.();
   }

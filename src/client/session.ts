@@ -106,9 +106,9 @@ export class ClientSession {
   }
 
   /** Ends it in the cell. Its numbers can no longer be told afterwards. */
-  async close(): Promise<void> {
+  async close(options: CallOptions = {}): Promise<void> {
     this.stop();
-    await this.#client.endSession(this.id);
+    await this.#client.endSession(this.id, options);
   }
 
   /** Keeps it alive no more; it ends by itself. */

@@ -11,7 +11,7 @@ import type { ClientSession } from '../client/session.ts';
 import { OutcomeUnknownError, UsageError } from '../errors/index.ts';
 import type { AcquiredDocument } from '../formats/lock-body.ts';
 import { type CellFlags, withCell } from './connect.ts';
-import { type AcquireFlags, acquireOptions, checkName, waited, withSession } from './locks.ts';
+import { type AcquireFlags, checkName, withLock } from './locks.ts';
 
 /** Between asking the program to end and ending it. */
 const killAfterMs = 5_000;
@@ -21,8 +21,8 @@ export interface LockExecFlags extends AcquireFlags {
   /** Its output goes to stderr: stdout is for a document. */
   readonly quietStdout: boolean;
   readonly onAcquired: (acquired: AcquiredDocument) => void;
-  /** Gets how to ask the program to end; called again when it has ended, with null. */
-  readonly onRunning: (end: (() => void) | null) => void;
+  /** Gets how to end the program: asked to with SIGTERM, or with SIGKILL at once; called again when it has ended, with null. */
+  readonly onRunning: (end: ((signal: 'SIGTERM' | 'SIGKILL') => void) | null) => void;
 }
 
 export interface LockExecResult extends AcquiredDocument {
@@ -36,10 +36,8 @@ export interface LockExecResult extends AcquiredDocument {
 export function lockExec(cell: CellFlags, lock: string, flags: LockExecFlags): Promise<LockExecResult> {
   checkName(lock);
   if (flags.command.length === 0) throw new UsageError('No command is given: lock exec NAME -- COMMAND [ARGUMENT…].');
-  const options = acquireOptions(flags);
   return withCell(cell, (client) =>
-    withSession(client, flags.ttlMs, async (session) => {
-      const acquired = await waited(session.acquire(lock, options), lock, flags);
+    withLock(client, lock, flags, async (session, acquired) => {
       flags.onAcquired(acquired);
       const exitCode = await runUnder(acquired, session, { ...flags, endpoints: cell.endpoints });
       const released = await session.close().then(
@@ -70,7 +68,7 @@ async function runUnder(
     },
   });
   const ended = endOf(child, program);
-  onRunning(() => child.kill('SIGTERM'));
+  onRunning((signal) => child.kill(signal));
   try {
     const first = await Promise.race([ended, session.lost.then(() => 'lost' as const)]);
     if (first !== 'lost') return first;

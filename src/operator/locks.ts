@@ -47,9 +47,9 @@ export function acquireLock(
 ): Promise<AcquireResult> {
   checkName(lock);
   return withCell(cell, async (client): Promise<AcquireResult> => {
-    const options = acquireOptions(flags);
     if (session !== undefined) {
       checkSession(session);
+      const options = acquireOptions(flags);
       const acquired = await waited(
         client.locks.acquire((run) => run(oneNumber(session)), lock, options),
         lock,
@@ -57,10 +57,7 @@ export function acquireLock(
       );
       return { ...acquired, ttlMs: null };
     }
-    return withSession(client, flags.ttlMs, async (opened) => {
-      const acquired = await waited(opened.acquire(lock, options), lock, flags);
-      return { ...acquired, ttlMs: opened.ttlMs };
-    });
+    return withLock(client, lock, flags, async (opened, acquired) => ({ ...acquired, ttlMs: opened.ttlMs }));
   });
 }
 
@@ -179,7 +176,7 @@ export function closeSession(cell: CellFlags, session: string): Promise<SessionR
 }
 
 /** @throws {UsageError} for a lock-delay that the cell does not take. */
-export function acquireOptions({ mode, lockDelayMs, waitMs, signal, onWait }: AcquireFlags): AcquireOptions {
+function acquireOptions({ mode, lockDelayMs, waitMs, signal, onWait }: AcquireFlags): AcquireOptions {
   if (lockDelayMs !== undefined && lockDelayMs > lockDelayMsMax) {
     throw new UsageError(`A lock-delay is 0 to ${lockDelayMsMax / 1_000}s, not ${lockDelayMs / 1_000}s.`);
   }
@@ -187,7 +184,7 @@ export function acquireOptions({ mode, lockDelayMs, waitMs, signal, onWait }: Ac
 }
 
 /** @throws {InterruptedError} when `signal` ended the waiting. */
-export async function waited(
+async function waited(
   acquiring: Promise<AcquiredDocument>,
   lock: string,
   { signal }: Pick<AcquireFlags, 'signal'>,
@@ -200,21 +197,43 @@ export async function waited(
   }
 }
 
-/** Opens a session for `work`; closes it, with all its locks, when that fails. */
-export async function withSession<Result>(
+/** How long a session is tried to be closed that will end by itself. */
+const closeMsMax = 2_000;
+
+/**
+ * Opens a session, takes the lock in it and runs `work`; closes the session, with all its locks, when that fails. One that ends while
+ * it waits has held nothing: another takes its place.
+ */
+export async function withLock<Result>(
   client: PaxosClient,
-  ttlMs: number,
-  work: (session: ClientSession) => Promise<Result>,
+  lock: string,
+  flags: AcquireFlags,
+  work: (session: ClientSession, acquired: AcquiredDocument) => Promise<Result>,
 ): Promise<Result> {
-  const session = await client.openSession({ ttlMs });
-  try {
-    return await work(session);
-  } catch (error) {
-    // It ends by itself where this cannot be told.
-    await session.close().catch(() => {});
-    throw error;
+  const options = acquireOptions(flags);
+  const untilMs = performance.now() + flags.waitMs;
+  for (;;) {
+    const session = await client.openSession({ ttlMs: flags.ttlMs });
+    const waitMs = Math.max(0, untilMs - performance.now());
+    try {
+      const acquired = await waited(session.acquire(lock, { ...options, waitMs }), lock, flags).catch((error) => {
+        if (error.code === 'PAXOS_SESSION_EXPIRED' && performance.now() < untilMs) return null;
+        throw error;
+      });
+      if (flags.signal.aborted) throw new InterruptedError(`Interrupted; lock ${JSON.stringify(lock)} is not kept.`);
+      // Given up here while it waited, whatever the cell says of it: nothing may begin in it.
+      const isOver = acquired === null || (session.isLost && performance.now() < untilMs);
+      if (!isOver) return await work(session, acquired);
+    } catch (error) {
+      await closeSoon(session);
+      throw error;
+    }
+    await closeSoon(session);
   }
 }
+
+/** It ends by itself where this cannot be told. */
+const closeSoon = (session: ClientSession): Promise<void> => session.close({ timeoutMs: closeMsMax }).catch(() => {});
 
 async function pages<Item>(
   after: string | undefined,

@@ -89,8 +89,8 @@ export interface LockScreen {
   readonly signal: AbortSignal;
   readonly onWait: (lock: LockDocument) => void;
   readonly onAcquired: () => void;
-  /** From now on Ctrl-C ends what runs under the lock; null: nothing does any more. */
-  readonly onRunning: (end: (() => void) | null) => void;
+  /** From now on Ctrl-C asks what runs under the lock to end, and the second one ends it; null: nothing runs any more. */
+  readonly onRunning: (end: ((signal: 'SIGTERM' | 'SIGKILL') => void) | null) => void;
   stop(): void;
 }
 
@@ -113,7 +113,13 @@ export function lockScreen(name: string): LockScreen {
     onAcquired: quiet,
     onRunning: (end) => {
       forgetRunning?.();
-      forgetRunning = end === null ? null : onInterrupt(end);
+      forgetRunning = null;
+      if (end === null) return;
+      forgetWaiting();
+      forgetRunning = onInterrupt(() => {
+        forgetRunning = onInterrupt(() => end('SIGKILL'));
+        end('SIGTERM');
+      });
     },
     stop: () => {
       quiet();

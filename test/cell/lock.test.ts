@@ -104,6 +104,15 @@ describe('the commands of locks', () => {
       const interrupted = await running.result;
       expect([interrupted.code, interrupted.stderr]).toEqual([130, expect.stringContaining('the lock is free')]);
 
+      const deaf = `process.on('SIGTERM', () => console.log('asked')); ${idle}`;
+      const stubborn = startCli(['lock', 'exec', 'a', ...flags, '--', process.execPath, '-e', deaf], { env });
+      await until('the program runs', () => stubborn.output().stdout.includes('runs'));
+      stubborn.process.kill('SIGINT');
+      await until('it was asked to end', () => stubborn.output().stdout.includes('asked'));
+      stubborn.process.kill('SIGINT');
+      const killed = await stubborn.result;
+      expect([killed.code, killed.stderr]).toEqual([130, expect.stringContaining('has ended (137); the lock is free')]);
+
       const hung = startCli(['lock', 'exec', 'a', ...flags, '--', process.execPath, '-e', idle], { env });
       await until('the program runs', () => hung.output().stdout.includes('runs'));
       hung.process.kill('SIGSTOP');
