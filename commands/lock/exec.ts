@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
 import { InterruptedError } from '../../src/errors/index.ts';
-import { CellCommand } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { durationFlag } from '../../src/render/flags.ts';
 import { lockDelayFlag, sharedFlag, waitFlag } from '../../src/render/lock-flags.ts';
 import { prose } from '../../src/render/prose.ts';
@@ -41,12 +41,21 @@ With --json the program's standard output goes to stderr.`;
     }),
     'lock-delay': lockDelayFlag(),
     wait: waitFlag,
+    'dry-run': dryRunFlag,
   };
 
   async run(): Promise<unknown> {
     const { args, argv, flags } = await this.parse(LockExec);
     const { lockExec } = await import('../../src/operator/lock-exec.ts');
-    const { lockScreen } = await import('../../src/render/lock-view.ts');
+    const { lockScreen, showLockDryRun } = await import('../../src/render/lock-view.ts');
+    if (flags['dry-run']) {
+      const { foreseeAcquire } = await import('../../src/operator/locks.ts');
+      const mode = flags.shared ? 'shared' : 'exclusive';
+      const foreseen = await foreseeAcquire(flags, args.lock, { mode, session: undefined });
+      process.exitCode = 10;
+      if (!this.jsonEnabled()) await showLockDryRun(foreseen);
+      return foreseen;
+    }
     this.mayHaveWritten('If the lock was taken, it is free again when its session ends.');
     const screen = lockScreen(args.lock);
     let interrupted = false;

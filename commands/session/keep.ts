@@ -1,5 +1,5 @@
 import * as Args from '@oclif/core/args';
-import { CellCommand } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
 
 export default class SessionKeep extends CellCommand {
@@ -15,10 +15,19 @@ Exit code 7 (PAXOS_SESSION_EXPIRED): the cell does not know it, or no more.`;
     session: Args.string({ ignoreStdin: true, required: true, description: 'Its id.' }),
   };
 
+  static override flags = { 'dry-run': dryRunFlag };
+
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(SessionKeep);
-    const { keepSession } = await import('../../src/operator/locks.ts');
+    const { foreseeSession, keepSession } = await import('../../src/operator/locks.ts');
+    const { showSessionDryRun } = await import('../../src/render/lock-view.ts');
     const { writeResult } = await import('../../src/render/output.ts');
+    if (flags['dry-run']) {
+      const foreseen = await foreseeSession(flags, args.session);
+      process.exitCode = 10;
+      if (!this.jsonEnabled()) await showSessionDryRun(foreseen);
+      return foreseen;
+    }
     this.mayHaveWritten();
     const result = await keepSession(flags, args.session);
     if (!this.jsonEnabled()) await writeResult(`${result.session}: kept\n`);

@@ -1,4 +1,4 @@
-import { CellCommand } from '../../src/render/base-command.ts';
+import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { durationFlag } from '../../src/render/flags.ts';
 import { prose } from '../../src/render/prose.ts';
 
@@ -16,12 +16,20 @@ export default class SessionOpen extends CellCommand {
       default: 60_000,
       defaultHelp: async () => '1m',
     }),
+    'dry-run': dryRunFlag,
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(SessionOpen);
-    const { openSession } = await import('../../src/operator/locks.ts');
+    const { foreseeSession, openSession } = await import('../../src/operator/locks.ts');
+    const { showSessionDryRun } = await import('../../src/render/lock-view.ts');
     const { writeResult } = await import('../../src/render/output.ts');
+    if (flags['dry-run']) {
+      const foreseen = await foreseeSession(flags, null);
+      process.exitCode = 10;
+      if (!this.jsonEnabled()) await showSessionDryRun(foreseen);
+      return foreseen;
+    }
     this.mayHaveWritten('A session that was opened ends by itself.');
     const opened = await openSession(flags, flags.ttl);
     if (!this.jsonEnabled()) await writeResult(`${opened.session}\n`);

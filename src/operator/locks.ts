@@ -2,7 +2,7 @@
 import type { PaxosClient } from '../client/client.ts';
 import type { AcquireOptions } from '../client/locks.ts';
 import type { ClientSession, SessionNumber } from '../client/session.ts';
-import { ConditionFailedError, InterruptedError, UsageError } from '../errors/index.ts';
+import { ConditionFailedError, InterruptedError, OutcomeUnknownError, UsageError } from '../errors/index.ts';
 import {
   type AcquiredDocument,
   isSessionId,
@@ -147,6 +147,38 @@ export function listSessions(cell: CellFlags, { after, limit }: PageFlags): Prom
 export interface SessionResult {
   readonly session: string;
   readonly ttlMs?: number;
+}
+
+export interface SessionDryRunResult {
+  readonly dryRun: true;
+  readonly session: string | null;
+  readonly wouldChange: true;
+}
+
+/** Whether the cell would do it: open one (null), or keep or close that one. @throws {OutcomeUnknownError} `PAXOS_SESSION_EXPIRED` as it would. */
+export function foreseeSession(cell: CellFlags, session: string | null): Promise<SessionDryRunResult> {
+  if (session !== null) checkSession(session);
+  return withCell(cell, async (client) => {
+    const isOpen = session === null || (await isAmongOpen(client, session));
+    if (isOpen) return { dryRun: true, session, wouldChange: true };
+    throw new OutcomeUnknownError(`The cell does not know session ${session}, or no more.`, {
+      code: 'PAXOS_SESSION_EXPIRED',
+      facts: { dryRun: true, session },
+    });
+  });
+}
+
+async function isAmongOpen(client: PaxosClient, wanted: string): Promise<boolean> {
+  let after: string | null = null;
+  do {
+    const page: SessionsDocument = await client.locks.sessions({
+      limit: pageMax,
+      ...(after === null ? {} : { after }),
+    });
+    if (page.sessions.some(({ session }) => session === wanted)) return true;
+    after = page.next;
+  } while (after !== null);
+  return false;
 }
 
 /** Left to end by itself, unless it is kept alive. */

@@ -33,6 +33,9 @@ export const showLockDryRun = ({
   readonly wouldChange: boolean;
 }): Promise<void> => writeResult(`${printable(lock)}: would change: ${wouldChange ? 'yes' : 'no'}\n`);
 
+export const showSessionDryRun = ({ session }: { readonly session: string | null }): Promise<void> =>
+  writeResult(`${session ?? 'a session'}: would change: yes\n`);
+
 export const showReleased = (lock: string): Promise<void> => writeResult(`${printable(lock)}: released\n`);
 
 export function locksText({ locks, next }: LocksDocument): string {

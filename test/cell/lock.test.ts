@@ -62,10 +62,14 @@ describe('the commands of locks', () => {
           ['lock', 'release', 'jobs/a', '--session', session, '--dry-run'],
           ['lock', 'release', 'jobs/a', '--session', session, '--generation', '1'],
           ['lock', 'release', 'jobs/a', '--session', 'me'],
+          ['lock', 'exec', 'jobs/a', '--dry-run', '--', 'true'],
+          ['session', 'open', '--dry-run'],
+          ['session', 'close', session, '--dry-run'],
+          ['session', 'keep', 's1-9', '--dry-run'],
           ['kv', 'put', 'k', 'v', '--sequencer', taken.stdout.trim()],
         ].map(async (args) => (await cli(args, { env })).code),
       );
-      expect(codes).toEqual([6, 10, 10, 6, 2, 0]);
+      expect(codes).toEqual([6, 10, 10, 6, 2, 6, 10, 10, 7, 0]);
       const waiting = startCli(['lock', 'acquire', 'jobs/a', '--wait', '1m'], { env });
       await until('it waits', () => waiting.output().stderr.includes('waiting for jobs/a'));
       waiting.process.kill('SIGINT');

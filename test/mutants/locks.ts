@@ -42,8 +42,8 @@ export const locks: readonly Mutant[] = [
     edits: [
       {
         file: database('database'),
-        find: 'this.#locks.endSession(session, this.#cellTimeMs);',
-        replace: 'this.#locks.endSession(session, null);',
+        find: 'this.#locks.endSessions(this.#sessions.expire(command.sessions, this.#cellTimeMs), this.#cellTimeMs);',
+        replace: 'this.#locks.endSessions(this.#sessions.expire(command.sessions, this.#cellTimeMs), null);',
       },
     ],
     killedBy: [lockTests],
@@ -56,8 +56,8 @@ export const locks: readonly Mutant[] = [
     edits: [
       {
         file: database('database'),
-        find: 'this.#locks.endSession(session, this.#cellTimeMs);',
-        replace: 'void session;',
+        find: 'this.#locks.endSessions(this.#sessions.expire(command.sessions, this.#cellTimeMs), this.#cellTimeMs);',
+        replace: 'this.#sessions.expire(command.sessions, this.#cellTimeMs);',
       },
     ],
     killedBy: [lockTests],
@@ -70,11 +70,9 @@ export const locks: readonly Mutant[] = [
     edits: [
       {
         file: database('database'),
-        find: `for (const session of this.#sessions.expire(command.sessions, this.#cellTimeMs)) {
-          this.#locks.endSession(session, this.#cellTimeMs);
-        }`,
-        replace: `this.#sessions.expire(command.sessions, this.#cellTimeMs);
-        for (const session of command.sessions) this.#locks.endSession(session, this.#cellTimeMs);`,
+        find: 'this.#locks.endSessions(this.#sessions.expire(command.sessions, this.#cellTimeMs), this.#cellTimeMs);',
+        replace:
+          'this.#sessions.expire(command.sessions, this.#cellTimeMs); this.#locks.endSessions(command.sessions, this.#cellTimeMs);',
       },
     ],
     killedBy: [lockTests],
