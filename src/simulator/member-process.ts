@@ -265,7 +265,7 @@ export class MemberProcess {
   #connect(options: NetworkOptions): HostedPort {
     const { network, process, twin } = this.#options;
     const { boot, generation, otherGeneration, programVersion, admit, testimony, self } = options;
-    const { flushNumber, promiseFlush } = options;
+    const { flushNumber, promiseFlush, removed } = options;
     const port = network.port(self, {
       ...{ boot, generation, programVersion, flushNumber, promiseFlush, testimony },
       ...(otherGeneration === undefined ? {} : { otherGeneration }),
@@ -274,8 +274,13 @@ export class MemberProcess {
       admit: (hello) => {
         if (!process.alive) return { ok: false, status: 503, code: '', message: '' };
         const admission = admit(hello);
-        if (twin === undefined && !admission.ok && admission.code === 'PAXOS_MEMBER_REMOVED') this.#turnsAway(hello.id);
+        if (!admission.ok && admission.code === 'PAXOS_MEMBER_REMOVED') this.#turnsAway(hello.id);
         return admission;
+      },
+      removed: (id) => {
+        const refusal = process.alive ? (removed?.(id) ?? null) : null;
+        if (refusal !== null) this.#turnsAway(id);
+        return refusal;
       },
       awake: () => process.alive && !process.paused,
     });
@@ -333,9 +338,9 @@ export class MemberProcess {
 
   /** What is wrong with that ends the run. */
   #turnsAway(whom: ReplicaId): void {
-    const { observer, onFatal } = this.#options;
+    const { observer, onFatal, twin } = this.#options;
     try {
-      if (this.#observed !== null) observer.turnsAway(this.#observed, whom);
+      if (twin === undefined && this.#observed !== null) observer.turnsAway(this.#observed, whom);
     } catch (violation) {
       onFatal(violation as Error);
     }

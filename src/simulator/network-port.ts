@@ -13,6 +13,8 @@ import {
 } from '../ports/network.ts';
 import type { SimulatedNetwork } from './network.ts';
 
+type Refused = Extract<Admission, { readonly ok: false }>;
+
 /** What a simulated replica says about itself. */
 export interface PortOptions {
   readonly boot?: { readonly number: number; readonly id: string };
@@ -23,6 +25,8 @@ export interface PortOptions {
   readonly flushNumber?: () => number;
   readonly promiseFlush?: () => number;
   readonly admit?: (hello: PeerHello) => Admission;
+  /** Told to who looks here for another life of this member. */
+  readonly removed?: (id: ReplicaId) => Refused | null;
   readonly testimony?: (to: ReplicaId) => Uint8Array;
   /** False while the process is held up: no connection is made meanwhile. */
   readonly awake?: () => boolean;
@@ -195,7 +199,7 @@ export class SimulatedPort implements AttestedNetworkPort {
   /** Both sides learn of it, whoever has called. True when they are of two generations, and have no more to say to each other. */
   meetsOtherGeneration(other: SimulatedPort): boolean {
     if (this.generation === other.generation) return false;
-    if (this.#state !== 'alive' || other.#state !== 'alive' || !this.awake || !other.awake) return true;
+    if (!this.#isTouching(other)) return true;
     other.#options.otherGeneration?.(this.generation);
     this.#options.otherGeneration?.(other.generation);
     return true;
@@ -208,9 +212,7 @@ export class SimulatedPort implements AttestedNetworkPort {
     const back = this.hello(sender.id, 'outbound', 'stream');
     const hello = { ...sender.hello(this.id, 'inbound', 'stream'), flush: mark.flush };
     const admission = this.#options.admit?.(hello) ?? { ok: true };
-    if (!admission.ok) {
-      return { status: admission.status, code: admission.code, message: admission.message, authentic: true };
-    }
+    if (!admission.ok) return authentic(admission);
     if (!sender.admits(back)) return null;
     this.#met.add(sender);
     this.#partners.set(sender.id, sender);
@@ -220,12 +222,28 @@ export class SimulatedPort implements AttestedNetworkPort {
     return null;
   }
 
-  /** For the network: `other` can be reached. True once nothing more is to be done. */
-  meets(other: SimulatedPort): boolean {
+  /** For the network: `other` can be reached where `id` is looked for. True once nothing more is to be done. */
+  meets(other: SimulatedPort, id: ReplicaId): boolean {
+    if (other.id !== id) {
+      this.#meetsAnotherLife(other, id);
+      return false;
+    }
     if (other.#met.has(this)) return true;
     const refusal = other.#meet(this, this.mark());
     if (refusal !== null) this.refused(other.id, refusal);
     return other.#met.has(this);
+  }
+
+  /** There is no connection with it, whoever it is; but it says so where this one is out, as all whom it knows may be gone. */
+  #meetsAnotherLife(other: SimulatedPort, id: ReplicaId): void {
+    if (other.id === this.id || !this.#isTouching(other)) return;
+    const refusal = other.#options.removed?.(this.id) ?? null;
+    if (refusal !== null) this.refused(id, authentic(refusal));
+  }
+
+  /** What is held up or over makes no connection. */
+  #isTouching(other: SimulatedPort): boolean {
+    return this.#state === 'alive' && other.#state === 'alive' && this.awake && other.awake;
   }
 
   /** Still somebody to be connected with. */
@@ -246,3 +264,5 @@ export class SimulatedPort implements AttestedNetworkPort {
     if (this.#state === 'alive') this.#onRefusal(by, refusal);
   }
 }
+
+const authentic = ({ status, code, message }: Refused): PeerRefusal => ({ status, code, message, authentic: true });

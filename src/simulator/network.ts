@@ -187,12 +187,12 @@ export class SimulatedNetwork {
       const other = this.#ports.get(id) ?? this.#atHostOf(id);
       const clogged = this.#link(port.host, hostOf(id)).clogged || this.#link(hostOf(id), port.host).clogged;
       const reached = other !== undefined && !clogged && this.reaches(port.host, other.host);
-      if (reached && !port.meetsOtherGeneration(other) && other.id === id && port.meets(other)) return;
+      if (reached && !port.meetsOtherGeneration(other) && port.meets(other, id)) return;
       this.dial(port, id, Math.min(2 * afterMs, redialMsMax));
     });
   }
 
-  /** Whoever has that address by now: in a later generation the same member has another id. */
+  /** Whoever has that address by now: a later life of the same member, or of a later generation. */
   #atHostOf(id: ReplicaId): SimulatedPort | undefined {
     const host = hostOf(id);
     for (const port of this.#ports.values()) if (port.host === host) return port;

@@ -5,12 +5,13 @@ async function loopbackBench(): Promise<NetworkBench> {
   const stations = new Set<PeerStation>();
   const ports = new Map<string, number>();
   return {
-    async start(id, { boot = 1, admit } = {}) {
+    async start(id, { boot = 1, admit, removed } = {}) {
       const listen = ports.get(id) ?? 0;
       const station = await startPeer(id, {
         listen,
         boot: { number: boot, id: `boot-${boot}` },
         ...(admit ? { admit } : {}),
+        ...(removed ? { removed } : {}),
       });
       ports.set(id, Number(new URL(station.url).port));
       stations.add(station);

@@ -17,6 +17,7 @@ import {
   type SnapshotStream,
   type SnapshotTransfer,
 } from '../../src/ports/network.ts';
+import type { NetworkOptions } from '../../src/ports/world.ts';
 
 /** One member on the network under test. */
 export interface Station {
@@ -30,7 +31,11 @@ export interface NetworkBench {
   /** A replica that runs and listens. `boot` begins a new life of the same replica, the former one killed. */
   start(
     id: ReplicaId,
-    options?: { readonly boot?: number; readonly admit?: (hello: PeerHello) => Admission },
+    options?: {
+      readonly boot?: number;
+      readonly admit?: (hello: PeerHello) => Admission;
+      readonly removed?: NetworkOptions['removed'];
+    },
   ): Promise<Station>;
   /** Without a word, like `kill -9`. */
   kill(station: Station): Promise<void>;
@@ -232,6 +237,21 @@ export function networkContract(name: string, open: () => Promise<NetworkBench>)
         authentic: true,
       });
       expect(heard).toEqual([]);
+    });
+
+    it('who is out and looks for an earlier life of a member is told so where that one was, and who is not out is not', async () => {
+      const refusal = { ok: false, status: 403, code: 'PAXOS_MEMBER_REMOVED', message: 'n2#1 was removed.' } as const;
+      const later = await bench.start(replicaId('n1', 7), { removed: (id) => (id === n2 ? refusal : null) });
+      const told: string[] = [];
+      for (const id of [n3, n2]) {
+        const { port } = await bench.start(id);
+        port.onPeerRefusal((from, { code, authentic }) => {
+          if (code === refusal.code) told.push(`${id} by ${from}, ${authentic ? 'proved' : 'claimed'}`);
+        });
+        port.setPeers([{ id: n1, url: later.url }]);
+      }
+      await bench.until(() => told.length > 1);
+      expect(new Set(told)).toEqual(new Set(['n2#1 by n1#1, proved']));
     });
 
     it('a peer that was taken off the list gets nothing more', async () => {

@@ -34,6 +34,7 @@ function simulatedBench(codec: boolean): NetworkBench {
           flushNumber: () => station.flush,
           promiseFlush: () => Math.max(0, station.flush - 1),
           ...(options.admit ? { admit: options.admit } : {}),
+          ...(options.removed ? { removed: options.removed } : {}),
         }) as SimulatedPort,
       };
       return station;
