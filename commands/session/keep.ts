@@ -1,8 +1,7 @@
-import * as Args from '@oclif/core/args';
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { prose } from '../../src/render/prose.ts';
+import { SessionCommand, sessionArgs, sessionFlags } from '../../src/render/session-command.ts';
 
-export default class SessionKeep extends CellCommand {
+export default class SessionKeep extends SessionCommand {
   static override summary = 'Keep a session alive.';
 
   static override description = prose`It ends as long from now as it lives.
@@ -11,26 +10,18 @@ Exit code 7 (PAXOS_SESSION_EXPIRED): the cell does not know it, or no more.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> s4711-0'];
 
-  static override args = {
-    session: Args.string({ ignoreStdin: true, required: true, description: 'Its id.' }),
-  };
+  static override args = sessionArgs;
 
-  static override flags = { 'dry-run': dryRunFlag };
+  static override flags = sessionFlags;
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(SessionKeep);
     const { foreseeSession, keepSession } = await import('../../src/operator/locks.ts');
-    const { showSessionDryRun } = await import('../../src/render/lock-view.ts');
-    const { writeResult } = await import('../../src/render/output.ts');
-    if (flags['dry-run']) {
-      const foreseen = await foreseeSession(flags, args.session);
-      process.exitCode = 10;
-      if (!this.jsonEnabled()) await showSessionDryRun(foreseen);
-      return foreseen;
-    }
-    this.mayHaveWritten();
-    const result = await keepSession(flags, args.session);
-    if (!this.jsonEnabled()) await writeResult(`${result.session}: kept\n`);
-    return result;
+    return this.carryOut({
+      dryRun: flags['dry-run'],
+      foresee: () => foreseeSession(flags, args.session),
+      act: () => keepSession(flags, args.session),
+      text: ({ session }) => `${session}: kept`,
+    });
   }
 }

@@ -1,8 +1,8 @@
-import { CellCommand, dryRunFlag } from '../../src/render/base-command.ts';
 import { durationFlag } from '../../src/render/flags.ts';
 import { prose } from '../../src/render/prose.ts';
+import { SessionCommand, sessionFlags } from '../../src/render/session-command.ts';
 
-export default class SessionOpen extends CellCommand {
+export default class SessionOpen extends SessionCommand {
   static override summary = 'Open a session, and print its id.';
 
   static override description =
@@ -16,23 +16,18 @@ export default class SessionOpen extends CellCommand {
       default: 60_000,
       defaultHelp: async () => '1m',
     }),
-    'dry-run': dryRunFlag,
+    ...sessionFlags,
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(SessionOpen);
     const { foreseeSession, openSession } = await import('../../src/operator/locks.ts');
-    const { showSessionDryRun } = await import('../../src/render/lock-view.ts');
-    const { writeResult } = await import('../../src/render/output.ts');
-    if (flags['dry-run']) {
-      const foreseen = await foreseeSession(flags, null);
-      process.exitCode = 10;
-      if (!this.jsonEnabled()) await showSessionDryRun(foreseen);
-      return foreseen;
-    }
-    this.mayHaveWritten('A session that was opened ends by itself.');
-    const opened = await openSession(flags, flags.ttl);
-    if (!this.jsonEnabled()) await writeResult(`${opened.session}\n`);
-    return opened;
+    return this.carryOut({
+      dryRun: flags['dry-run'],
+      foresee: () => foreseeSession(flags, null),
+      act: () => openSession(flags, flags.ttl),
+      text: ({ session }) => session,
+      interrupted: 'A session that was opened ends by itself.',
+    });
   }
 }

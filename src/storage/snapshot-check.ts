@@ -7,7 +7,7 @@
  */
 import { DigestSum } from '../core/database/checksum.ts';
 import { compareKeys } from '../core/database/key.ts';
-import type { DatabaseRecord } from '../core/database/record.ts';
+import { type DatabaseRecord, recordRanks } from '../core/database/record.ts';
 import { FormatError } from '../formats/bytes.ts';
 import { databaseRecordCodec } from '../formats/database-record.ts';
 import type { DigestPort } from '../ports/digest.ts';
@@ -40,18 +40,6 @@ export async function checkSnapshotFile(
   return { ...verified, isDatabase: records.isDatabase };
 }
 
-const ranks: Readonly<Record<DatabaseRecord['kind'], number>> = {
-  system: 0,
-  counters: 1,
-  epoch: 2,
-  'system-entry': 3,
-  session: 4,
-  answer: 4,
-  'lock-generation': 5,
-  lock: 6,
-  entry: 7,
-};
-
 class RecordCheck {
   readonly #digest: DigestPort;
   readonly #sum = new DigestSum();
@@ -73,7 +61,7 @@ class RecordCheck {
       this.isDatabase = false;
       return;
     }
-    const rank = ranks[record.kind];
+    const rank = recordRanks[record.kind];
     if (rank < this.#rank) throw new FormatError(`record ${this.#count} (${record.kind}) stands after later ones`);
     this.#rank = rank;
     if (record.kind === 'entry') this.#entry(record.key);

@@ -74,6 +74,19 @@ export type DatabaseRecord =
       readonly value: PackedBytes;
     };
 
+/** Records of a lower rank stand before those of a higher one. */
+export const recordRanks: Readonly<Record<DatabaseRecord['kind'], number>> = {
+  system: 0,
+  counters: 1,
+  epoch: 2,
+  'system-entry': 3,
+  session: 4,
+  answer: 4,
+  'lock-generation': 5,
+  lock: 6,
+  entry: 7,
+};
+
 /** Implemented by `formats/database-record`. Deterministic: equal inputs, equal bytes. */
 export interface RecordCodec {
   /** The canonical encoding, valid until the next call. */

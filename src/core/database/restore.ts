@@ -10,7 +10,7 @@ import { Database } from './database.ts';
 import { compareKeys } from './key.ts';
 import { type Lock, lapsesAt } from './lock.ts';
 import { holdersOfLockMax, lockDelayMsMax, lockHoldersMax } from './lock-limits.ts';
-import type { DatabasePorts, DatabaseRecord } from './record.ts';
+import { type DatabasePorts, type DatabaseRecord, recordRanks } from './record.ts';
 import { type Session, sessionAnswerBytesMax, sessionNumbersMax } from './session.ts';
 import { sessionsMax } from './session-limits.ts';
 import { systemKeyPattern, systemValueBytesMax } from './system-entry.ts';
@@ -24,18 +24,6 @@ export class RestoreError extends Error {
 }
 
 type RecordOf<Kind extends DatabaseRecord['kind']> = DatabaseRecord & { readonly kind: Kind };
-
-const ranks = {
-  system: 0,
-  counters: 1,
-  epoch: 2,
-  'system-entry': 3,
-  session: 4,
-  answer: 4,
-  'lock-generation': 5,
-  lock: 6,
-  entry: 7,
-} as const;
 
 export class DatabaseRestore {
   readonly #ports: DatabasePorts;
@@ -67,7 +55,7 @@ export class DatabaseRestore {
   }
 
   #enter(kind: DatabaseRecord['kind']): void {
-    const rank = ranks[kind];
+    const rank = recordRanks[kind];
     check(rank >= this.#rank, `a record of kind ${kind} after later ones`);
     check(rank > 0 || this.#rank < 0, 'a second system record');
     check(rank <= 1 || this.#counters !== null, `a record of kind ${kind} before the counters`);

@@ -7,7 +7,7 @@ import { dryRun } from './dry-run.ts';
 import type { Exchange } from './exchange.ts';
 import { onAnyReplica, onMaster, onMasterSince } from './gate.ts';
 import { stands } from './lock-documents.ts';
-import { type PlainResult, propose } from './propose.ts';
+import { type PlainResult, propose, sequencerOver } from './propose.ts';
 import { isFault, readFlag } from './query.ts';
 import type { ParameterDescription, Route } from './route.ts';
 
@@ -65,8 +65,7 @@ export function write(
     return onMasterSince(exchange, () => {
       if (sequencer === null || stands(exchange.service.coordination(), sequencer)) {
         exchange.json(dryRun(exchange.service.read(), multiOp));
-      } else
-        exchange.problem('PAXOS_SEQUENCER_INVALID', 'The acquisition of the lock that the write rests on is over.');
+      } else exchange.problem('PAXOS_SEQUENCER_INVALID', sequencerOver);
     });
   }
   onMaster(exchange, () => {

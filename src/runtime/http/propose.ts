@@ -28,6 +28,8 @@ const refusal = (code: ErrorCode, detail: string, details: ProblemDetails = {}):
   moved: false,
 });
 
+export const sequencerOver = 'The acquisition of the lock that the write rests on is over.';
+
 /** The plain result of an outcome, or the refusal that it stands for. */
 export function understand(outcome: WriteOutcome): PlainResult | Refusal {
   switch (outcome.kind) {
@@ -61,7 +63,7 @@ function understandResult(result: CommandResult): PlainResult | Refusal {
         facts: { epoch: result.epoch },
       });
     case 'sequencer-invalid':
-      return refusal('PAXOS_SEQUENCER_INVALID', 'The acquisition of the lock that the write rests on is over.');
+      return refusal('PAXOS_SEQUENCER_INVALID', sequencerOver);
     case 'skipped':
       // Proposed under an epoch that was over when its turn came: as if never sent.
       return refusal('PAXOS_NOT_MASTER', 'Mastership moved before the write was carried out.', {
