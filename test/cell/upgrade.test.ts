@@ -1,6 +1,7 @@
 /** Upgrades of real processes, with what the authors of Paxos Made Live met in theirs (PML §7). */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { cli } from '../commands/run-cli.ts';
@@ -26,6 +27,9 @@ afterAll(() => other.remove());
 
 const three = { replicas: 3 };
 
+/** Of each writer between two writes: there are some at every moment, and the processors are left to what is tried. */
+const writerPauseMs = 10;
+
 async function withUpgrade(use: (upgrade: UpgradeCell, cell: CellProcess) => Promise<void>): Promise<void> {
   await withCell(three, async (cell) => {
     const upgrade = await UpgradeCell.of(cell, other);
@@ -47,6 +51,7 @@ function writers(cell: CellProcess, count: number) {
       const key = `w/${writer}/${n}`;
       const outcome = await client.perform({ method: 'PUT', path: keyPath(key), body: key, repeatable: true }, 20_000);
       if (outcome.kind === 'answer' && outcome.status === 200) acknowledged.add(key);
+      await sleep(writerPauseMs);
     }
     await client.close();
   });

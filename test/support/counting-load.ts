@@ -2,10 +2,13 @@
  * Writers that put one key after another while something happens to the cell, and a checker at the end: every write that was
  * acknowledged is there, whatever became of those whose fate is unknown.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../../src/core/random.ts';
 import { CellClient, keyPath } from './cell-client.ts';
 
 const writers = 3;
+/** Of each writer between two writes: there are some at every moment, and the processors are left to what is tried. */
+const pauseMs = 10;
 const requestMs = 15_000;
 
 export class CountingLoad {
@@ -43,6 +46,7 @@ export class CountingLoad {
         requestMs,
       );
       if (outcome.kind === 'answer' && outcome.status === 200) this.#acknowledged.push(key);
+      await sleep(pauseMs);
     }
   }
 
