@@ -12,7 +12,17 @@ import { encodePromise } from '../formats/promise.ts';
 import type { DigestPort } from '../ports/digest.ts';
 import type { Disk } from '../ports/disk.ts';
 import { SnapshotCorruptError } from './errors.ts';
-import { identityName, inScratch, promiseNames, root, scratch, segmentName, snapshotName, withFile } from './files.ts';
+import {
+  identityName,
+  inScratch,
+  isNotFound,
+  promiseNames,
+  root,
+  scratch,
+  segmentName,
+  snapshotName,
+  withFile,
+} from './files.ts';
 import { commitManifest, readManifest, stageManifest } from './manifest.ts';
 import { snapshotRecords, type VerifiedSnapshot, verifySnapshot } from './snapshot-reader.ts';
 import { ReceivedFile, type SnapshotSource, writeSnapshot } from './snapshot-writer.ts';
@@ -205,7 +215,7 @@ async function replaceManifest(
     receiving: null,
     segments: [],
     nextSnapshot: before.nextSnapshot + 1,
-    fingerprint: await withFile(disk, identityName, false, (it) => it.fingerprint()),
+    fingerprint: await fingerprintNow(disk, before),
     flags: { frozen: false, quarantined: false, removed: false },
     freeze: null,
     // All of these are of the parent's flushes, boots and chain.
@@ -230,6 +240,13 @@ async function replaceManifest(
   await commitManifest(disk);
   return after;
 }
+
+/** Where what tells the directory from a copy is gone, that is for the next start to judge, as ever: nothing waits for it here. */
+const fingerprintNow = (disk: Disk, { fingerprint }: Manifest): Promise<string> =>
+  withFile(disk, identityName, false, (it) => it.fingerprint()).catch((error: unknown) => {
+    if (isNotFound(error)) return fingerprint;
+    throw error;
+  });
 
 /** A name that is in the folder already has left; one that is not in the attempt directory any more has arrived. */
 async function finishMove(disk: Disk, manifest: Manifest): Promise<void> {

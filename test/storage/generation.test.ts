@@ -85,6 +85,15 @@ describe('a generation that is decided as active', () => {
     await shows(disk);
   });
 
+  it('begins also where what tells the directory from a copy is gone, and the next start says so', async () => {
+    const disk = await decided();
+    await disk.remove('IDENTITY');
+    await shows(disk);
+    const storage = await open(disk);
+    expect(storage.recovered.copied).toBe(true);
+    await storage.close();
+  });
+
   it('is so too when the start was cut short at any step, by a kill or a power loss', async () => {
     const disk = await decided();
     let steps = 0;
