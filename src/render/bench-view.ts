@@ -8,6 +8,8 @@ import { type Column, table } from './table.ts';
 import { counted, grouped } from './units.ts';
 
 export interface BenchView {
+  readonly cleanedUp: number;
+  readonly interrupted: boolean;
   readonly rows: readonly {
     readonly title: string;
     readonly rate: number | null;
@@ -78,8 +80,12 @@ function errorsText({ errors, unknown }: RowView): string {
   return parts.length === 0 ? '0' : parts.join(', ');
 }
 
-/** The table and, where it is wanted, a curve of the latencies of each row. */
+/** The table and, where it is wanted, a curve of the latencies of each row; of an interrupt, what it leaves behind. */
 export async function showBench(result: BenchView, { plot }: { readonly plot: boolean }): Promise<void> {
+  if (result.interrupted) {
+    const deleted = counted(result.cleanedUp, 'scratch key');
+    process.stderr.write(`Interrupted; the figures are of what ran until then. ${deleted} deleted.\n`);
+  }
   await writeResult(benchText(result));
   if (!plot) return;
   const { latencyPlot } = await import('./latency-plot.ts');

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RefusedError } from '../../src/errors/index.ts';
 import { openLoop } from '../../src/operator/bench/arrivals.ts';
 import { Latencies } from '../../src/operator/bench/latencies.ts';
@@ -106,10 +106,34 @@ describe('operations at a rate', () => {
     expect(open.startedLateMs.p90).toBeGreaterThan(40);
   });
 
+  it('never take less time than they took, though timers may fire early', async () => {
+    const now = performance.now.bind(performance);
+    // A clock that is slow beside the timers: all of them fire long before their time.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() / 2);
+    try {
+      const row = await bench({ put: async () => sleep(4, revision) }, { rate: 100, durationMs: 100 });
+      expect(row.curve[0]?.ms).toBeGreaterThan(1);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('are counted as unsent when the cell does not keep up at all', async () => {
     const slow = await bench({ put: async () => sleep(60, revision) }, { rate: 1000, durationMs: 100 });
     expect(slow.operations).toBeLessThan(10);
     expect(slow.operations + slow.unsent).toBe(100);
+  });
+});
+
+describe('a cell that does not answer', () => {
+  it('is found out before anything is counted or deleted', async () => {
+    let calls = 0;
+    const away = async () => {
+      calls += 1;
+      throw new RefusedError('Nobody there.');
+    };
+    await expect(bench({ get: away, put: away })).rejects.toThrow('Nobody there.');
+    expect(calls).toBe(1);
   });
 });
 

@@ -64,12 +64,17 @@ export interface BenchResult {
 /** Requests that are late may still begin for so long after the end; a cell that is further behind does not keep up. */
 const graceMsMax = 10_000;
 
-/** Runs the rows one after another. After an interrupt the rows so far are given, and the scratch keys are gone too. */
+/**
+ * Runs the rows one after another. After an interrupt the rows so far are given, and the scratch keys are gone too.
+ *
+ * @throws {OperatorError} when the cell does not answer at the beginning, or when the scratch keys are to be deleted.
+ */
 export async function runBench(cell: BenchCell, options: BenchOptions): Promise<BenchResult> {
   const prefix = `paxosctl-bench/${randomBytes(6).toString('hex')}/`;
   const rows: BenchRow[] = [];
   // Each worker that waits for its next operation listens to it.
   setMaxListeners(0, options.signal);
+  await answering(cell, prefix);
   let cleanedUp = 0;
   try {
     for (const row of options.rows) {
@@ -81,6 +86,16 @@ export async function runBench(cell: BenchCell, options: BenchOptions): Promise<
     cleanedUp = await cell.deletePrefix(prefix);
   }
   return { prefix, rows, cleanedUp, interrupted: options.signal.aborted };
+}
+
+/** Without a cell each operation of a row, and then the deletion, would wait for its timeout: this ends at the first. */
+async function answering(cell: BenchCell, prefix: string): Promise<void> {
+  const connection = await cell.connect();
+  try {
+    await connection.get(prefix);
+  } finally {
+    await connection.close();
+  }
 }
 
 async function runRow(cell: BenchCell, row: PlannedRow, prefix: string, options: BenchOptions): Promise<BenchRow> {

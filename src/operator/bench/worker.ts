@@ -66,10 +66,13 @@ export class Worker {
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await sleep(Math.ceil(waitMs), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      tally.lateness.record(performance.now() - dueMs);
+      const sentMs = performance.now();
+      tally.lateness.record(Math.max(0, sentMs - dueMs));
+      // Timers count whole milliseconds and may fire a part of one early: what was sent by then took its time all the same.
+      const sinceMs = Math.min(dueMs, sentMs);
       try {
         const outcomes = await this.#operate();
-        const tookMs = performance.now() - dueMs;
+        const tookMs = performance.now() - sinceMs;
         for (const outcome of outcomes) {
           if (outcome !== null) count(tally, outcome);
           else tally.operations += 1;
