@@ -174,7 +174,9 @@ export const batchRoutes = (schema: ReturnType<typeof batchSchema>): readonly Ro
     summary: 'Runs independent operations, each with its own outcome.',
     headers: { ...writeHeaders, 'Idempotency-Key': 'session/sequence of the first operation; each takes one number' },
     body: { json: schema },
-    answer: '{"results":[…]}, one an operation, in order: {"ok":true,"op",…} or {"ok":false,"error":{…}}.',
+    answer:
+      '{"results":[…]}, one an operation, in their order: {"ok":true,"op",…} or {"ok":false,"error":{…}}. ' +
+      'No get waits for the writes beside it; a multiop has an order.',
     handle: (exchange) => batch(exchange, schema),
   },
 ];
