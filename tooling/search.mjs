@@ -2,20 +2,30 @@
  * `npm run search -- --minutes 60`: fresh seeds on all cores until the time is over, whatever they find. The last thing on
  * stdout is the ledger: what was simulated, and each violation with its command.
  *
- * `--seed S` begins there (default: the time), `--jobs N`, `--replicas N`, `--hours H`, `--mode M` as for `paxosctl simulate`;
- * `--ledger FILE` also adds the ledger to this file, a line a search. Exit code 4 when there was a violation.
+ * Exit code 4 when there was a violation.
  */
 import './node-version.mjs';
 import { appendFileSync, readFileSync } from 'node:fs';
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { ensureBundle } from './build.mjs';
 import { commit, simulate, violationLines } from './fresh-seeds.mjs';
 import { ensureInstalled } from './install.mjs';
+import { optionsOf } from './options.mjs';
 import { at, say } from './paths.mjs';
 
-const { values: options } = parseArgs({
-  options: {
+const usage = `Fresh seeds of the simulator until the time is over, whatever they find.
+
+  npm run search -- [OPTIONS]
+
+  --minutes N                          how long (10)
+  --seed S                             the first one (the time)
+  --jobs N                             seeds at a time (as many as there are cores)
+  --replicas N, --hours H, --mode M    as for paxosctl simulate
+  --ledger FILE                        adds the ledger to this file, too, a line a search
+`;
+
+const options = optionsOf(
+  {
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
     jobs: { type: 'string', default: String(os.availableParallelism()) },
@@ -24,7 +34,8 @@ const { values: options } = parseArgs({
     mode: { type: 'string' },
     ledger: { type: 'string' },
   },
-});
+  usage,
+);
 const { minutes, seed, jobs, ledger: file } = options;
 const passedOn = ['replicas', 'hours', 'mode'].flatMap((name) =>
   options[name] === undefined ? [] : [`--${name}`, options[name]],

@@ -1,16 +1,29 @@
 /** `npm run crash-states -- [--limit N] [--seed S] [--json]`: exit code 1 when a crash was not survived. */
-import { parseArgs } from 'node:util';
+import { optionsOf, usageError } from '../../tooling/options.mjs';
 import { crashStates, scriptedLives } from './enumerate.ts';
 
-const { values } = parseArgs({
-  options: {
+const usage = `Crashes scripted lives after every step, in every way, and recovers from each.
+
+  npm run crash-states -- [OPTIONS]
+
+  --limit N      states at most, left out evenly (100000)
+  --persists N   requests to persist in the life of the cell of one, at least (520)
+  --seed S       of the lives and of what is sampled (1)
+  --json         one object on stdout
+`;
+
+const values = optionsOf(
+  {
     limit: { type: 'string', default: '100000' },
     persists: { type: 'string', default: '520' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
-});
+  usage,
+);
 const [limit, persists, seed] = [values.limit, values.persists, values.seed].map(Number) as [number, number, number];
+if (![limit, persists, seed].every(Number.isSafeInteger))
+  usageError('--limit, --persists and --seed take numbers.', usage);
 const began = performance.now();
 process.stderr.write(`Crash states of seed ${seed} …\n`);
 const result = await crashStates(await scriptedLives(seed, persists), {

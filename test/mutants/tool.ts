@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { optionsOf, usageError } from '../../tooling/options.mjs';
 import { mutants } from './index.ts';
 import { bundleHunter, huntDown, runDirected, type Verdict } from './layers.ts';
 import { blindness, type Hunter, type Mutant, mutateFile } from './mutant.ts';
@@ -40,27 +40,22 @@ npm run mutants -- [OPTIONS]
   --json              everything that is kept, on standard output
 `;
 
-const { values: options } = parseArgs({
-  options: {
+const options = optionsOf(
+  {
     only: { type: 'string' },
     layer: { type: 'string', multiple: true },
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     operators: { type: 'string' },
     mode: { type: 'string' },
-    help: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
     survivors: { type: 'boolean', default: false },
     missing: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
-});
-
-if (options.help) {
-  process.stdout.write(help);
-  process.exit(0);
-}
+  help,
+);
 
 const root = path.resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -68,14 +63,14 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const results: Results = readResults();
 const wantedLayers = (options.layer ?? [...layers]) as Layer[];
 const unknownLayer = wantedLayers.find((layer) => !layers.includes(layer));
-if (unknownLayer !== undefined) throw new Error(`There is no layer ${unknownLayer}: ${layers.join(', ')}.`);
+if (unknownLayer !== undefined) usageError(`There is no layer ${unknownLayer}: ${layers.join(', ')}.`, help);
 
 function wantedMutants(): readonly Mutant[] {
   const among = options.survivors ? survivors(results) : mutants;
   const beginnings = options.only?.split(',');
   if (beginnings === undefined) return among;
   const wanted = among.filter(({ id }) => beginnings.some((beginning) => id.startsWith(beginning)));
-  if (wanted.length === 0) throw new Error(`No mutant begins with ${options.only}.`);
+  if (wanted.length === 0) usageError(`The name of no mutant begins with ${options.only}.`, help);
   return wanted;
 }
 
