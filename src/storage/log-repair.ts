@@ -22,8 +22,10 @@ import type { StorageParts } from './storage-parts.ts';
 import { recoverLog } from './wal/recovery.ts';
 import { prepareStandIn } from './wal/segment.ts';
 
-/** Of items that are written and flushed at once: about a millisecond of work. */
+/** Of items that are written and flushed at once: about a millisecond of work, or less where segments are short. */
 const sliceBytesMax = 256 * 1024;
+const sliceBytesLeast = 8 * 1024;
+const slicesInSegment = 16;
 /** Looked at between two pauses while they are made. */
 const itemsPerPause = 1024;
 const slicesPerPause = 8;
@@ -74,7 +76,7 @@ export async function repairLog(parts: StorageParts, repair: LogRepair): Promise
   const whole = restored(found, { memory, heldBySnapshot, digest: repair.digest });
   // Damage in what was written since its numbers were kept is for the next repair.
   if (whole === null || found.continues.flush >= flush) return;
-  const { list: slices, bytes } = await inSlices(whole.unsure, pause);
+  const { list: slices, bytes } = await inSlices(whole.unsure, sliceBytesOf(walOptions.segmentBytes), pause);
   if (slices.length > slicesMax || (await directory.disk.freeBytes()) < bytes + walOptions.segmentBytes) return;
 
   const { boot, digest } = repair;
@@ -123,14 +125,17 @@ interface Slices {
   readonly bytes: number;
 }
 
-async function inSlices(items: readonly LogItem[], pause: () => Promise<void>): Promise<Slices> {
+const sliceBytesOf = (segmentBytes: number): number =>
+  Math.min(sliceBytesMax, Math.max(sliceBytesLeast, segmentBytes / slicesInSegment));
+
+async function inSlices(items: readonly LogItem[], bytesMax: number, pause: () => Promise<void>): Promise<Slices> {
   const list: LogItem[][] = [[]];
   let filled = 0;
   let looked = 0;
   for (const item of items) {
     if (++looked % itemsPerPause === 0) await pause();
     const more = groupBytes([item]);
-    if (filled > 0 && filled + more > sliceBytesMax) {
+    if (filled > 0 && filled + more > bytesMax) {
       list.push([]);
       filled = 0;
     }
