@@ -285,10 +285,11 @@ function withForgottenPromises(profile: Profile, oftenMs: number, random: Random
 }
 
 /** Of cells of which nothing but disks and processes fails. */
-const wornShare = 0.12;
+const wornShare = 0.15;
 const wornKinds = [
   ...(['bare-majority', 'bare-majority', 'left-behind', 'left-behind', 'lost-write', 'bit-rot'] as const),
-  ...(['misdirected-write', 'wrong-size', 'newest-snapshot-bad', 'deep-check'] as const),
+  ...(['misdirected-write', 'wrong-size', 'wrong-size', 'newest-snapshot-bad', 'deep-check'] as const),
+  ...(['damaged-again', 'damaged-again'] as const),
 ] satisfies readonly FaultKind[];
 
 /** One or two ways in which disks lose something, again and again, at a member that also dies: few other faults are in their way. */

@@ -75,7 +75,7 @@ describe('damage to disks', () => {
 
 describe('damage where it costs evidence', () => {
   test('is repaired from the others, or waits for them', async () => {
-    const kinds: FaultKind[] = ['bare-majority', 'left-behind', 'lost-write', 'deep-check'];
+    const kinds: FaultKind[] = ['bare-majority', 'left-behind', 'lost-write', 'damaged-again', 'deep-check'];
     const report = await struckBy([...kinds, 'bit-rot'], 10, { seed: 5, hours: 0.4 / 60 });
     expect(explain(report)).toBe('sound');
     for (const kind of kinds) expect(report.faults[kind] ?? 0, kind).toBeGreaterThan(0);

@@ -95,6 +95,7 @@ export const faultCatalogue = {
   'bare-majority': facts('D18', 'disk', 'survives or halts'),
   'left-behind': facts('D17', 'disk', 'survives or halts'),
   'lost-write': facts('D6', 'disk', 'survives or halts'),
+  'damaged-again': facts('D3', 'disk', 'survives or halts'),
   'clock-drift': facts('C1', 'clock'),
   'wall-jump': facts('C3', 'clock'),
   suspend: facts('C4', 'clock'),
@@ -130,7 +131,7 @@ const factsOf = (kind: FaultKind): FaultFacts => faultCatalogue[kind];
 /** What strikes a cell that must come back. */
 export const swarmKinds = faultKinds.filter((kind) => factsOf(kind).only === undefined);
 /** Of those, what draws for itself how often it comes: all else that a seed means stays as it was before there was such a kind. */
-export const ownDraws: ReadonlySet<FaultKind> = new Set<FaultKind>(['promises-put-back']);
+export const ownDraws: ReadonlySet<FaultKind> = new Set<FaultKind>(['promises-put-back', 'damaged-again']);
 /** What operators do to cells that are theirs to change. */
 export const operatedKinds = faultKinds.filter((kind) => factsOf(kind).class === 'operated');
 /** What is done to cells that somebody upgrades. */

@@ -181,8 +181,10 @@ export const damageFaults = {
       const place = drawPlace(random);
       const drawn: WrongSize = random.pick(['empty', 'short', 'long', 'zero-tail', 'headless'] as const);
       // Zeros from some place in the log on look like groups that were never written: a lost write (D6).
-      const size = place.role === 'log' && drawn === 'zero-tail' ? 'long' : drawn;
-      return victim && { ...victim, place, size };
+      const size = place.role === 'log' && drawn === 'zero-tail' ? 'headless' : drawn;
+      // Of the last file nothing else says how long it was.
+      const isLast = size === 'headless' && place.role === 'log' && random.fork('last').chance(0.7);
+      return victim && { ...victim, place: isLast ? { ...place, file: lastShare } : place, size };
     },
     strike: (world, { place, size, ...victim }, random) =>
       strikeDisk(world, victim, {

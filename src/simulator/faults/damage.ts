@@ -94,6 +94,14 @@ export function zeroSectors({ inode }: DamagedFile, first: number, end: number):
   if (end > from) inode.overwrite(from * sectorBytes, Buffer.alloc((end - from) * sectorBytes));
 }
 
+/** Something else was written over sectors from the first up to before the other, as far as they are used (D5); that of the header stays. */
+export function overwriteSectors({ inode, used }: DamagedFile, first: number, end: number): boolean {
+  const from = Math.max(1, first);
+  const upTo = Math.min(end, Math.ceil(used / sectorBytes));
+  if (upTo > from) inode.overwrite(from * sectorBytes, Buffer.alloc((upTo - from) * sectorBytes, 0xa5));
+  return upTo > from;
+}
+
 /** D12: what became of a file's size. */
 export type WrongSize = 'empty' | 'short' | 'long' | 'zero-tail' | 'headless';
 

@@ -12,6 +12,7 @@ import { linkFaults } from './link-faults.ts';
 import { membershipFaults } from './membership-faults.ts';
 import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
+import { recurringFaults } from './recurring-faults.ts';
 import { rollbackFaults } from './rollback-faults.ts';
 import { sequenceFaults } from './sequence-faults.ts';
 import { upgradeFaults } from './upgrade-faults.ts';
@@ -26,6 +27,7 @@ const definitions: Readonly<Record<FaultKind, unknown>> = {
   ...diskFaults,
   ...damageFaults,
   ...evidenceFaults,
+  ...recurringFaults,
   ...rollbackFaults,
   ...clockFaults,
   ...membershipFaults,

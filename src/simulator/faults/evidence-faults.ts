@@ -62,16 +62,17 @@ function isLeftBehind(world: FaultWorld, member: string): boolean {
 /** How often it is looked whether it has come to that. */
 const patience = 40;
 
-/** A bit of what was written last: so many bytes before the end of the log. */
-function damageEnd(machine: Machine, bytes: number, bit: number): string | null {
+/** A bit of what was written last: so many bytes before the end of the log, or behind where that was at `since`, as far as it was written since. */
+function damageEnd(machine: Machine, bytes: number, bit: number, since: Reach | null = null): string | null {
   const file = fileAt(machine.disk, 'log', lastShare);
   if (file === undefined) return null;
-  const at = Math.max(0, file.used - bytes);
+  const behind = since !== null && since.file === file.name ? since.used + bytes : file.used;
+  const at = behind < file.used ? behind : Math.max(0, file.used - bytes);
   flipBit(file, at / file.used, bit);
   return `${file.name} ${at} of ${file.used}`;
 }
 
-function separate({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
+export function separate({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
   for (const one of some) {
     for (const other of others) {
       network.cut(one, other);
@@ -80,7 +81,7 @@ function separate({ network }: FaultWorld, some: readonly string[], others: read
   }
 }
 
-function join({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
+export function join({ network }: FaultWorld, some: readonly string[], others: readonly string[]): void {
   for (const one of some) {
     for (const other of others) {
       network.mend(one, other);
@@ -92,7 +93,8 @@ function join({ network }: FaultWorld, some: readonly string[], others: readonly
 export const evidenceFaults = {
   /**
    * What is chosen while some are cut off lies on a bare majority; all of that goes down, and one comes back to those who were cut off
-   * with the end of its log damaged. Nothing may be chosen again by what those two have, before the others are back.
+   * with the end of its log damaged, or the first that it wrote without the others: where whoever was master may have another value. Nothing
+   * may be chosen again by what those two have, before the others are back.
    */
   'bare-majority': fault({
     draw: (world, random) => {
@@ -111,6 +113,7 @@ export const evidenceFaults = {
         absent,
         cutMs: world.leases(random, 0.5, 6),
         fromEnd: drawFromEnd(random),
+        first: random.fork('first').chance(0.5),
         bit: random.below(8),
         // What it says of its damage is damaged, too.
         again: random.chance(0.3) ? drawFromEnd(random) : null,
@@ -118,8 +121,9 @@ export const evidenceFaults = {
         how: world.drawCrash(random),
       };
     },
-    strike: (world, { absent, cutMs, fromEnd, bit, again, awayMs, ...victim }, random) => {
+    strike: (world, { absent, cutMs, fromEnd, first, bit, again, awayMs, ...victim }, random) => {
       const present = world.names.filter((name) => !absent.includes(name));
+      const since = first ? reachOf(world.machine(victim.member)) : null;
       separate(world, absent, present);
       world.note(victim.member, 'bare-majority', ...absent);
       world.later(cutMs, () => {
@@ -129,7 +133,7 @@ export const evidenceFaults = {
           if (name !== victim.member && machine !== undefined)
             world.crash(machine, victim.how, awayMs, random.fork(name));
         }
-        const act = (machine: Machine): string | null => damageEnd(machine, fromEnd, bit);
+        const act = (machine: Machine): string | null => damageEnd(machine, fromEnd, bit, since);
         if (!strikeDisk(world, victim, { kind: 'bare-majority', random, items: true, act })) return;
         world.count('bare-majority');
         if (again === null) return;
