@@ -8,8 +8,8 @@ const lostTests = 'test/operator/named-as-lost.test.ts';
 const onlyRestore = {
   simulator: 'its operators go back to backups, and do not recover what is left',
 };
-const oneAtATime = {
-  simulator: 'its operators type one restore at a time, each under an id of its own',
+const ownIds = {
+  simulator: 'its operators restore under ids of their own, which are drawn',
 };
 const noMajorityGivenUp = {
   simulator: 'its operators go on without members only where a whole majority answers',
@@ -141,7 +141,7 @@ export const generations: readonly Mutant[] = [
     wrong: 'Two operators restore two files under one id, each with the other one’s consent.',
     edits: [{ file: recovery, find: 'if (attempt.source === source) return;', replace: 'return;' }],
     killedBy: [memberTests],
-    blind: oneAtATime,
+    blind: ownIds,
   },
   {
     id: 'generation-fence-over-a-fence',

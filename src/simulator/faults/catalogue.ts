@@ -205,6 +205,8 @@ export const restoreEffects = {
   'restore-refused': 'design §3',
   /** At one of its calls to the cell. */
   'restore-killed': 'O11',
+  /** Somebody else types one at the same time. */
+  'restore-rival': 'O11',
   /** What was open when the faults ended, and was brought to its end. */
   'restore-at-last': 'O11',
 } as const;

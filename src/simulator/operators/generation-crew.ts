@@ -1,6 +1,7 @@
 /**
- * Whoever goes back to backups of a simulated cell: saves them at some moments, types `cell restore` of `src/operator` at others, is
- * killed at some call and types it again, reads the price and accepts it; and at the end brings to its end what is open.
+ * Whoever goes back to backups of a simulated cell: saves them at some moments, types `cell restore` of `src/operator` at others, beside
+ * somebody else who does so too, is killed at some call and types it again, reads the price and accepts it; and at the end brings to its
+ * end what is open.
  *
  * Source: design §1 (the promise), §3 "Generations"; pitfall O11. Keeps: nobody accepts that what only so many members had is lost, that
  * the rest would not have everything that was acknowledged: that is a price nobody can name.
@@ -11,6 +12,7 @@ import { OperatorError } from '../../errors/index.ts';
 import { decodeValue } from '../../formats/value.ts';
 import type { Price } from '../../operator/recovery/decide.ts';
 import { type RestoreResult, restoreCell } from '../../operator/restore/restore.ts';
+import { checkStep } from '../checkers/generation-steps.ts';
 import { PriceChecker } from '../checkers/prices.ts';
 import { Violation } from '../checkers/violation.ts';
 import type { Machine } from '../machine.ts';
@@ -47,7 +49,8 @@ export class GenerationCrew {
   readonly #random: Random;
   #busy = false;
   #stopped = false;
-  #desk: Desk | null = null;
+  /** Of whoever types. */
+  readonly #desks = new Set<Desk>();
   #commands = 0;
   #saved = 0;
 
@@ -69,7 +72,7 @@ export class GenerationCrew {
   /** Nobody types anything any more. */
   stop(): void {
     this.#stopped = true;
-    this.#desk?.kill();
+    for (const desk of this.#desks) desk.kill();
   }
 
   /** Is it right that this replica ends for good? One that was left out of a later generation. */
@@ -99,16 +102,28 @@ export class GenerationCrew {
     this.#busy = true;
     for (const [i, order] of orders.entries()) {
       if (this.#stopped) break;
-      const { names } = this.#files;
-      const file = names[Math.min(names.length - 1, Math.floor(order.age * names.length))];
-      if (file !== undefined) await this.#repeat(file, order, random.fork(`order ${i}`));
+      const own = this.#repeat(order, random.fork(`order ${i}`));
+      await Promise.all([own, this.#besides(order, random.fork(`rival ${i}`))]);
     }
     this.#busy = false;
     this.#options.scheduler.settle();
   }
 
+  /** Somebody else, who does not know of the first. */
+  async #besides({ rival }: GenerationOrder, random: Random): Promise<void> {
+    if (rival == null) return;
+    if (rival.afterMs > 0) await this.#pause(rival.afterMs);
+    if (this.#stopped) return;
+    this.#options.count('restore-rival');
+    await this.#repeat(rival.order, random);
+  }
+
   /** Typed until it is done, by somebody who reads what it says. */
-  async #repeat(file: string, { kills, margin, pauseMs, tries }: GenerationOrder, random: Random): Promise<void> {
+  async #repeat(order: GenerationOrder, random: Random): Promise<void> {
+    const { age, kills, margin, pauseMs, tries } = order;
+    const { names } = this.#files;
+    const file = names[Math.min(names.length - 1, Math.floor(age * names.length))];
+    if (file === undefined) return;
     const typed: Typed = { loss: null, unknown: [], again: false };
     const left = [...kills];
     for (let run = 0; run < tries && !this.#stopped; run++) {
@@ -169,7 +184,7 @@ export class GenerationCrew {
   ): Promise<Ending> {
     const { leaseMs, machines, note } = this.#options;
     const desk = this.#newDesk(kill);
-    this.#desk = desk;
+    this.#desks.add(desk);
     let counted: Price | null = null;
     let stoppedFor: string | null = null;
     const accepted = (): void => {
@@ -182,9 +197,12 @@ export class GenerationCrew {
       ...{ desk, files: this.#files, machines },
       // Between what a member said and the next step its address may have become another's.
       addressee: (url) => (!this.#stopped && random.chance(misroutedShare) ? random.pick(machines).url : url),
-      onDone: ({ member, op }, by) => {
-        if (by === member) return;
-        this.#options.fail(new Violation('generation', `${by} does a step that was meant for ${member}`, { op }));
+      onDone: (step, by, before) => {
+        try {
+          checkStep(step, by, before);
+        } catch (violation) {
+          this.#options.fail(violation as Error);
+        }
       },
       newId: () => Array.from({ length: 32 }, () => random.below(16).toString(16)).join(''),
       onStep: (step) => {
@@ -225,7 +243,7 @@ export class GenerationCrew {
       note('', 'operator: cell restore ends', file, `${error.code}: ${error.message}`);
       return error;
     } finally {
-      this.#desk = null;
+      this.#desks.delete(desk);
     }
   }
 

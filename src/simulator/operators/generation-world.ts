@@ -6,7 +6,8 @@
  */
 import { errorFromProblem, OperatorError, UnreachableError } from '../../errors/index.ts';
 import type { ReplicaStatusDocument } from '../../formats/http-body.ts';
-import type { RecoverAnswer, RecoverRequest } from '../../formats/recovery.ts';
+import type { GenerationAttempt } from '../../formats/manifest.ts';
+import type { RecoverAnswer, RecoverReport, RecoverRequest } from '../../formats/recovery.ts';
 import type { GenerationWorld } from '../../operator/recovery/world.ts';
 import type { DatabaseService } from '../../runtime/replica-service.ts';
 import { simulatedDigest } from '../digest.ts';
@@ -24,8 +25,8 @@ export interface SimulatedGenerationOptions {
   readonly onStep: (step: RecoverRequest) => void;
   /** Who has that address by the time that a step comes there. */
   readonly addressee: (url: string) => string;
-  /** Whoever it was meant for, that one has done it. */
-  readonly onDone: (step: RecoverRequest, by: string) => void;
+  /** Whoever it was meant for, that one has done it. `before`: what it was stopped for when it was asked. */
+  readonly onDone: (step: RecoverRequest, by: RecoverReport, before: GenerationAttempt | null) => void;
 }
 
 type Told = { readonly done: RecoverAnswer } | { readonly refused: OperatorError };
@@ -54,7 +55,13 @@ export function simulatedGenerationWorld(options: SimulatedGenerationOptions): G
     report: async (url) => copied(await desk.at(url, async (service) => service.recovery()?.wholeReport() ?? null)),
     step: async (url, step) => {
       onStep(step);
-      const told = await desk.at<Told>(addressee(url), (service) => carriedOut(service, copied(step), onDone), opening);
+      const reached = addressee(url);
+      const attempt = () => machines.find((it) => it.url === reached)?.storage?.manifest.attempt ?? null;
+      const work = (service: DatabaseService): Promise<Told> => {
+        const before = attempt();
+        return carriedOut(service, copied(step), (done) => onDone(step, done.report, before));
+      };
+      const told = await desk.at<Told>(reached, work, opening);
       if (told === null) throw new UnreachableError(`The member at ${url} does not answer.`, { facts: { url } });
       if ('done' in told) return copied(told.done);
       throw asProblem(told.refused);
@@ -94,13 +101,13 @@ const opening = (): Told => ({
 async function carriedOut(
   service: DatabaseService,
   step: RecoverRequest,
-  onDone: SimulatedGenerationOptions['onDone'],
+  onDone: (done: RecoverAnswer) => void,
 ): Promise<Told> {
   const recovery = service.recovery();
   if (recovery === null) return opening();
   try {
     const done = await recovery.handle(step);
-    onDone(step, done.report.member);
+    onDone(done);
     return { done };
   } catch (error) {
     if (error instanceof OperatorError) return { refused: error };
