@@ -496,6 +496,12 @@ describe('a damaged log', () => {
       expect(found(storage, 2)).toEqual(texts(1, 2));
     }
     damage(disk, 30, Buffer.from('rot'));
+    // Zeros that came behind what was cut are not those of a segment that was made ready: these are whole sectors.
+    const longer = killed.copy();
+    damage(longer, 30, Buffer.from('rot'));
+    longer.inode('wal-00000001').truncate(groupAt(4));
+    longer.inode('wal-00000001').overwrite(groupAt(4), Buffer.alloc(2_867));
+    expect((await reopened(longer)).recovered.bad).toEqual([{ instance: 3, upTo: endless, identity: null }]);
     const room = disk.copy();
     room.inode('wal-00000001').truncate(groupAt(7) + 512);
     expect(found(await reopened(room), 6)).toEqual(texts(1, 6));

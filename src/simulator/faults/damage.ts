@@ -120,9 +120,12 @@ export function resize({ inode, used }: DamagedFile, how: WrongSize, share: numb
     case 'zero-tail':
       return inode.overwrite(at, Buffer.alloc(size - at));
     default:
-      return inode.overwrite(size, Buffer.alloc(1 + Math.floor(share * 4096)));
+      return inode.overwrite(size, Buffer.alloc(unevenBytes(size, 1 + Math.floor(share * 4096))));
   }
 }
+
+/** `bytes`, or one more where a file of `size` came to whole sectors: after its end was cut off, those would look as prepared. */
+const unevenBytes = (size: number, bytes: number): number => ((size + bytes) % sectorBytes === 0 ? bytes + 1 : bytes);
 
 /** The name is gone for good (D11). */
 export function removeFile(disk: SimulatedDisk, { name, inode }: DamagedFile): void {

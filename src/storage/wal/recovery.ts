@@ -236,8 +236,12 @@ class LogRecovery {
     this.#live.push({ segment, bytes: bytes.length, highest: this.#items.takeHighest() });
   }
 
-  /** Whether a file of unknown length still shows where its groups end: nothing was written to its last sector. */
+  /**
+   * Whether a file of unknown length still shows where its groups end: nothing was written to its last sector. Segments are whole sectors:
+   * any other length is not the one that it had, and zeros behind it are not those that were prepared.
+   */
   #endsWithin(bytes: Buffer, segment: number, offset: number): boolean {
+    if (bytes.length % sectorBytes !== 0) return false;
     const header = readGroupHeader(bytes, { ownerSeed: this.#ownerSeed, segment, offset });
     const lastSector = bytes.length - sectorBytes;
     return lastSector >= offset + (header?.bytes ?? 0) && isZeros(bytes, lastSector, bytes.length);
