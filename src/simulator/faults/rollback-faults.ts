@@ -5,6 +5,8 @@
  * one of which has the newest promise durably (design §4: where nobody is left who remembers, an old state looks like a new one).
  */
 import type { Random } from '../../core/random.ts';
+import { manifestOwner } from '../../formats/manifest.ts';
+import { decodePromise, type PromiseCopy } from '../../formats/promise.ts';
 import type { Machine } from '../machine.ts';
 import type { FaultKind } from './catalogue.ts';
 import { bytesOf, fileAt, lastShare, removeFile, restoreFile } from './damage.ts';
@@ -42,9 +44,11 @@ export const rollbackFaults = {
         {
           ...{ kind, random, names: ['promise-a', 'promise-b'], ageMs },
           struck: (isRemembered) => world.atlas.forgotPromise(member, () => isSound || isRemembered()),
-          strikes: (act) => {
+          strikes: (act, old) => {
             const machine = world.machine(member);
             if (machine?.log == null || machine.halted !== null || !world.atlas.allows(member)) return false;
+            // Beside the flush of the very next promise a deep check would rightly call them sound.
+            if (!old.every(({ bytes }, copy) => isOutdated(machine, bytes, copy as PromiseCopy))) return false;
             const what = act(machine);
             if (what === null) return false;
             world.atlas.damaged(member, kind);
@@ -108,6 +112,16 @@ export const rollbackFaults = {
 /** So often it is looked whether the files have changed by now. */
 const patience = 50;
 
+interface OldFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** A newer promise than this one is durable at the replica that runs there. */
+function isOutdated({ storage }: Machine, bytes: Buffer, copy: PromiseCopy): boolean {
+  return storage != null && decodePromise(bytes, manifestOwner(storage.manifest), copy).flush < storage.promiseFlush;
+}
+
 /** Files go back to what they held `ageMs` before, or longer ago where nothing has changed since, all others stay as they are. */
 function rollBack(
   world: FaultWorld,
@@ -127,7 +141,7 @@ function rollBack(
     /** It has struck. `isRemembered`: another voter has durably what this member promised last. */
     readonly struck?: (isRemembered: () => boolean, witnesses: readonly Machine[]) => void;
     /** Does it, where that is not at a member that is down for it. False: there was nothing to damage. */
-    readonly strikes?: (act: (machine: Machine) => string | null) => boolean;
+    readonly strikes?: (act: (machine: Machine) => string | null, old: readonly OldFile[]) => boolean;
   },
 ): boolean {
   const machine = world.machine(victim.member);
@@ -150,7 +164,8 @@ function rollBack(
       return changed.includes(true) ? names.join('+') : null;
     };
     const witnesses = promiseWitnesses(world, machine);
-    if (!strikes(act)) return;
+    const there = old.filter((file) => file !== null);
+    if (!strikes(act, there)) return;
     world.count(kind);
     struck?.(
       () => [...witnesses].some(([{ storage }, flush]) => (storage?.flushNumber ?? 0) > flush + 1),
