@@ -80,6 +80,7 @@ The figures are of this machine, this minute and a generator on the same machine
       });
       screen.stop();
       if (result.interrupted) process.exitCode = 130;
+      else if (result.failure !== null) process.exitCode = result.failure.exitCode;
       if (!this.jsonEnabled()) await showBench(result, { plot });
       return result;
     } finally {

@@ -8,8 +8,9 @@ import { type Column, table } from './table.ts';
 import { counted, grouped } from './units.ts';
 
 export interface BenchView {
-  readonly cleanedUp: number;
+  readonly cleanedUp: number | null;
   readonly interrupted: boolean;
+  readonly failure: { readonly code: string; readonly message: string; readonly suggestions: readonly string[] } | null;
   readonly rows: readonly {
     readonly title: string;
     readonly rate: number | null;
@@ -80,16 +81,27 @@ function errorsText({ errors, unknown }: RowView): string {
   return parts.length === 0 ? '0' : parts.join(', ');
 }
 
-/** The table and, where it is wanted, a curve of the latencies of each row; of an interrupt, what it leaves behind. */
+/** The table and, where it is wanted, a curve of the latencies of each row; of an early end, why, and what it leaves behind. */
 export async function showBench(result: BenchView, { plot }: { readonly plot: boolean }): Promise<void> {
-  if (result.interrupted) {
-    const deleted = counted(result.cleanedUp, 'scratch key');
-    process.stderr.write(`Interrupted; the figures are of what ran until then. ${deleted} deleted.\n`);
-  }
+  process.stderr.write(endText(result));
   await writeResult(benchText(result));
   if (!plot) return;
   const { latencyPlot } = await import('./latency-plot.ts');
   for (const row of result.rows) await writeResult(`\n${latencyPlot(row.title, row.curve)}`);
+}
+
+/** Empty after an end as planned. */
+export function endText({ interrupted, failure, cleanedUp }: BenchView): string {
+  const lines: string[] = [];
+  if (interrupted) lines.push('Interrupted; the figures are of what ran until then.');
+  if (failure !== null) {
+    const { code, message, suggestions } = failure;
+    lines.push(`${message} (${code})`, 'The figures are of the rows that ran to their end.');
+    if (cleanedUp === null) lines.push('Scratch keys may be left.');
+    lines.push(...suggestions.map((next) => `Next: ${next}`));
+  }
+  if (lines.length > 0 && cleanedUp !== null) lines.push(`${counted(cleanedUp, 'scratch key')} deleted.`);
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 /** Says which row runs; the first Ctrl-C ends it and lets the scratch keys be deleted. */

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { RefusedError } from '../../src/errors/index.ts';
+import { RefusedError, UnreachableError } from '../../src/errors/index.ts';
 import { openLoop } from '../../src/operator/bench/arrivals.ts';
 import { Latencies } from '../../src/operator/bench/latencies.ts';
 import { profiles, rowFor } from '../../src/operator/bench/load.ts';
 import { type BenchOptions, runBench } from '../../src/operator/bench/run.ts';
 import type { BenchConnection } from '../../src/operator/bench/worker.ts';
+import { endText } from '../../src/render/bench-view.ts';
 import { latencyPlot } from '../../src/render/latency-plot.ts';
 
 const revision = { revision: 1 };
@@ -165,6 +166,38 @@ describe('what became of operations', () => {
       { rows: [rowFor('batch', 1, 10, 10)] },
     );
     expect(row.operations).toBe(row.refused * 9);
+  });
+});
+
+describe('a cell that is lost meanwhile', () => {
+  const lost = async (): Promise<never> => {
+    throw new UnreachableError('Nobody answers.');
+  };
+  const options = {
+    rows: [rowFor('put', 1, 10), rowFor('get', 1, 10)],
+    durationMs: 50,
+    rate: null,
+    signal: new AbortController().signal,
+    onRow: () => {},
+  };
+
+  it('leaves the rows so far, why it ended, and how its scratch keys are deleted', async () => {
+    let asked = 0;
+    // The first connection looks whether there is a cell.
+    const connect = async () => (++asked > 2 ? lost() : quick);
+    const { rows, cleanedUp, failure, prefix } = await runBench({ connect, deletePrefix: lost }, options);
+    expect([rows.length, cleanedUp, failure?.code]).toEqual([1, null, 'PAXOS_UNREACHABLE']);
+    expect(failure?.suggestions).toContain(`paxosctl kv delete --prefix ${prefix} --yes`);
+    const told = endText({ rows, cleanedUp, failure, interrupted: false });
+    expect(told).toMatch(/Nobody answers.*rows that ran to their end.*Scratch keys may be left.*kv delete --prefix/s);
+  });
+
+  it('in its first row ends it with that error, which says how its scratch keys are deleted', async () => {
+    let asked = 0;
+    const connect = async () => (++asked > 1 ? lost() : quick);
+    const error = await runBench({ connect, deletePrefix: lost }, options).catch((caught) => caught);
+    expect(error).toBeInstanceOf(UnreachableError);
+    expect(error.suggestions.at(-1)).toMatch(/^paxosctl kv delete --prefix paxosctl-bench/);
   });
 });
 

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { type ErrorDocument, OperatorError } from '../../errors/index.ts';
 import { closedLoop, openLoop } from './arrivals.ts';
 import { Latencies, type LatencyPoint, type LatencySummary } from './latencies.ts';
 import type { Load, PlannedRow } from './load.ts';
@@ -56,18 +57,21 @@ export interface BenchOptions {
 export interface BenchResult {
   readonly prefix: string;
   readonly rows: readonly BenchRow[];
-  /** Keys that were deleted at the end. */
-  readonly cleanedUp: number;
+  /** Keys that were deleted at the end; null when the cell did not let them be deleted: some may be there still. */
+  readonly cleanedUp: number | null;
   readonly interrupted: boolean;
+  /** What ended it before its time, after some rows. */
+  readonly failure: ErrorDocument['error'] | null;
 }
 
 /** Requests that are late may still begin for so long after the end; a cell that is further behind does not keep up. */
 const graceMsMax = 10_000;
 
 /**
- * Runs the rows one after another. After an interrupt the rows so far are given, and the scratch keys are gone too.
+ * Runs the rows one after another. After an interrupt, and when the cell is lost meanwhile, the rows so far are given; the scratch keys are gone
+ * too where the cell lets them.
  *
- * @throws {OperatorError} when the cell does not answer at the beginning, or when the scratch keys are to be deleted.
+ * @throws {OperatorError} when the cell does not answer at the beginning, or is lost in the first row; it says how scratch keys are deleted that are left.
  */
 export async function runBench(cell: BenchCell, options: BenchOptions): Promise<BenchResult> {
   const prefix = `paxosctl-bench/${randomBytes(6).toString('hex')}/`;
@@ -75,18 +79,31 @@ export async function runBench(cell: BenchCell, options: BenchOptions): Promise<
   // Each worker that waits for its next operation listens to it.
   setMaxListeners(0, options.signal);
   await answering(cell, prefix);
-  let cleanedUp = 0;
-  try {
+  const ended = await failureOf(async () => {
     for (const row of options.rows) {
       if (options.signal.aborted) break;
       options.onRow(row.title);
       rows.push(await runRow(cell, row, `${prefix}${rows.length}/`, options));
     }
-  } finally {
+  });
+  let cleanedUp: number | null = null;
+  const left = await failureOf(async () => {
     cleanedUp = await cell.deletePrefix(prefix);
-  }
-  return { prefix, rows, cleanedUp, interrupted: options.signal.aborted };
+  });
+  const failure = ended ?? left;
+  if (failure !== null && !(failure instanceof OperatorError)) throw failure;
+  if (left !== null) failure?.suggestions.push(`paxosctl kv delete --prefix ${prefix} --yes`);
+  if (failure !== null && rows.length === 0) throw failure;
+  const { aborted: interrupted } = options.signal;
+  return { prefix, rows, cleanedUp, interrupted, failure: failure?.toDocument().error ?? null };
 }
+
+/** What it threw; null for nothing. */
+const failureOf = (run: () => Promise<void>): Promise<Error | null> =>
+  run().then(
+    () => null,
+    (error: unknown) => error as Error,
+  );
 
 /** Without a cell each operation of a row, and then the deletion, would wait for its timeout: this ends at the first. */
 async function answering(cell: BenchCell, prefix: string): Promise<void> {
