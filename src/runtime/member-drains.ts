@@ -4,6 +4,7 @@
  */
 import type { ReplicaId } from '../core/consensus/identity.ts';
 import { parseReplicaId, replicaId } from '../core/consensus/identity.ts';
+import { voters } from '../core/consensus/quorum.ts';
 import type { CommandResult } from '../core/database/command.ts';
 import type { DrainDocument } from '../formats/operating-body.ts';
 import type { ClockPort } from '../ports/clocks.ts';
@@ -87,12 +88,21 @@ export class MemberDrains {
     this.#options.log.drain(drained);
   }
 
-  /** Whoever became master all the same, because nobody else could, gives it on as soon as that is possible. */
+  /**
+   * Whoever became master all the same, because nobody else could, gives it on as soon as that is possible; so does one whose removal was chosen
+   * under another master and does not govern yet: there would be none until its lease has ended.
+   */
   keepAway(): void {
     const { log, self } = this.#options;
-    if (!this.present().has(parseReplicaId(self).name)) return;
+    if (!this.present().has(parseReplicaId(self).name) && !this.#isLeaving()) return;
     const successor = this.successor();
     if (successor !== null) log.handOver(successor);
+  }
+
+  #isLeaving(): boolean {
+    const { log, self } = this.#options;
+    const latest = log.core.configurations.at(-1);
+    return latest !== undefined && !voters(latest.configuration).has(self);
   }
 
   /** At the master: begins a drain, or ends it where `forMs` is null. Refused, nothing was changed. */

@@ -6,6 +6,7 @@
  */
 import { memberId } from '../core/consensus/configuration.ts';
 import { defaultLimits } from '../core/consensus/limits.ts';
+import { voters } from '../core/consensus/quorum.ts';
 import type { Random } from '../core/random.ts';
 import { checkRedundancyTold, checkRepaired, checkStability } from './checkers/calm.ts';
 import { Violation } from './checkers/violation.ts';
@@ -116,6 +117,8 @@ export class Endings {
     // What operators asked for before they went is carried out first.
     const isOperated = (): boolean => this.#machines.some((machine) => machine.front.isOperating);
     if (isOperated()) await this.#runFor(requestMsMax, () => !isOperated());
+    // A master whose removal was chosen before has left the others to find a new one.
+    await this.#runFor(3 * leaseMs, () => this.#machines.some(({ log }) => log?.isServing() === true));
     const before = this.#observer.masterships;
     const since = this.#scheduler.nowMs;
     const intended = this.#isMastershipMoved();
@@ -136,9 +139,14 @@ export class Endings {
     );
   }
 
-  /** Some member is to be no master. */
+  /** Some member is to be no master: it is drained, or its removal is chosen and does not govern yet. */
   #isMastershipMoved(): boolean {
-    return this.#machines.some((machine) => (machine.service?.status().drains ?? []).length > 0);
+    return this.#machines.some(
+      ({ id, log, service }) =>
+        (service?.status().drains ?? []).length > 0 ||
+        (log?.isServing() === true &&
+          !log.core.configurations.every(({ configuration }) => voters(configuration).has(id))),
+    );
   }
 
   #operatorRequests(): number {

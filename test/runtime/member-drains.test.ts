@@ -28,3 +28,23 @@ it('a drain of the master that is recorded is done, though the hand-over was not
   });
   expect(writes).toHaveLength(1);
 });
+
+it('a master whose removal is chosen and does not govern yet gives its mastership on', () => {
+  const members = ['n1', 'n2', 'n3'].map((name) => ({ name, role: 'voter', incarnation: 1, url: '' }));
+  const given: unknown[] = [];
+  const configurations = [{ from: 1, configuration: { members } }];
+  const core = {
+    ...{ cellTimeMs: () => 0, configuration: { members }, epoch: 4, handOverCandidate: () => 'n2#1', configurations },
+  };
+  const drains = new MemberDrains({
+    self: 'n1#1',
+    log: { core, isServing: () => true, handOver: (to: unknown) => given.push(to) },
+    database: { system: new Map() },
+    clocks: { now: () => ({ monotonicMs: 0, wallMs: 0 }) },
+  } as unknown as MemberDrainsOptions);
+  drains.keepAway();
+  expect(given).toEqual([]);
+  configurations.push({ from: 90, configuration: { members: members.slice(1) } });
+  drains.keepAway();
+  expect(given).toEqual(['n2#1']);
+});
