@@ -76,8 +76,8 @@ export const catalogue = {
   PAXOS_LOCK_INVALID: entry(
     400,
     2,
-    'The mode, lock-delay or generation of a lock is out of range.',
-    'Modes are exclusive and shared; a lock-delay is 0 to 60 s; generations come from answers.',
+    'The name, mode, lock-delay or generation is none of a lock.',
+    'Names are those of keys without "." and ".."; modes are exclusive and shared; a lock-delay is 0 to 60 s; generations come from answers.',
   ),
   PAXOS_SYSTEM_ENTRY_INVALID: entry(
     400,

@@ -90,7 +90,7 @@ export class LockClient {
     const above = checker.asks(session, lock);
     const command = { kind: 'acquire-lock', lock, mode, lockDelayMs, session: session.number() } as const;
     this.#ask(session, command, (reply) => {
-      if (reply === null) return checker.asksInVain(session, lock, above);
+      if (reply === null) return checker.asksInVain(session, lock, { above, lockDelayMs });
       const { outcome, generation, instance } = reply.result;
       if (outcome === 'acquired') {
         count(mode === 'exclusive' ? 'lock-taken' : 'lock-shared');

@@ -100,6 +100,23 @@ describe('locks by what clients were told', () => {
     sound.acquires(sound.session(), 9);
   });
 
+  test('are kept for the lock-delay that they were first asked for with, where that answer was lost', () => {
+    const told = new Told();
+    const one = told.session();
+    const above = told.checker.asks(one, 'a');
+    told.checker.asksInVain(one, 'a', { above, lockDelayMs: 1_000 });
+    told.acquires(one, 5, { lockDelayMs: 5_000 });
+    told.nowMs = 10_500;
+    expect(() => told.acquires(told.session(), 7)).toThrow('before its lock-delay was over');
+    const sound = new Told();
+    const other = sound.session();
+    sound.checker.asksInVain(other, 'a', { above: 0, lockDelayMs: 1_000 });
+    sound.checker.asksInVain(other, 'a', { above: 0, lockDelayMs: 3_000 });
+    sound.acquires(other, 5, { lockDelayMs: 5_000 });
+    sound.nowMs = 10_950;
+    sound.acquires(sound.session(), 7);
+  });
+
   test('have generations that rise, and belong to one acquisition each', () => {
     const told = new Told();
     const [one, two] = [told.session(), told.session()];
@@ -108,7 +125,7 @@ describe('locks by what clients were told', () => {
     expect(() => told.acquires(two, 5)).toThrow('generation 5 was given twice');
     expect(() => told.acquires(two, 4)).toThrow('was given after 5 had been answered');
     // A copy of what it had asked for before any of that.
-    told.checker.asksInVain(two, 'a', 0);
+    told.checker.asksInVain(two, 'a', { above: 0, lockDelayMs: 0 });
     told.acquires(two, 4);
   });
 

@@ -92,7 +92,10 @@ export class LockTable {
     return isHeld(this.#store.get(sequencer.lock), sequencer);
   }
 
-  /** `session` is open. Asked again, it is told of the acquisition that it has. */
+  /**
+   * `session` is open. Asked again, it is told of the acquisition that it has, which stays as it is: the lock-delay asked for then
+   * is not looked at.
+   */
   acquire(
     asked: {
       readonly lock: string;

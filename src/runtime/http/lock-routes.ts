@@ -30,6 +30,7 @@ import { isFault, readFlag, readInteger } from './query.ts';
 import type { Route } from './route.ts';
 
 const lockDelayMsDefault = 15_000;
+const dots = /^(?:\.|%2e){1,2}$/i;
 
 type LockResult = PlainResult & { readonly kind: 'lock' };
 type LockRequest = Command & { readonly kind: 'acquire-lock' | 'release-lock' };
@@ -38,6 +39,12 @@ const sessionHeader = { 'Idempotency-Key': 'session/sequence: the session that t
 
 /** The name that stands in the path; slashes are percent-encoded. */
 function withName(exchange: Exchange, then: (lock: string) => void): void {
+  if (dots.test(exchange.parameter)) {
+    return exchange.problem(
+      'PAXOS_LOCK_INVALID',
+      'No lock is named "." or "..", which clients and proxies resolve away.',
+    );
+  }
   const lock = keyFromPath(exchange.parameter);
   if (isFault(lock)) exchange.fault(lock);
   else then(lock);
@@ -247,12 +254,14 @@ export const lockRoutes = (limits: HttpLimits): readonly Route[] => [
     method: 'POST',
     path: '/v1/locks/{lock}',
     operation: 'acquireLock',
-    summary: 'Takes a lock for a session, or says at once why not. Asked again, the session is told of what it holds.',
+    summary:
+      'Takes a lock for a session, or says at once why not. Asked again, the session is told of the acquisition that it has, whose lock-delay stays.',
     query: { dryRun: dryRunParameter },
     headers: { ...sessionHeader, ...epochHeader },
     body: { json: acquireLockSchema, optional: true },
     answer: '{"lock","mode","generation","sequencer","session","instance","epoch"}.',
     problems: [
+      'PAXOS_LOCK_INVALID',
       'PAXOS_LOCK_HELD',
       'PAXOS_LOCK_DELAYED',
       'PAXOS_LOCKS_FULL',
@@ -273,7 +282,13 @@ export const lockRoutes = (limits: HttpLimits): readonly Route[] => [
     },
     headers: { ...sessionHeader, ...epochHeader },
     answer: '{"released":true,"lock","generation","instance","epoch"}.',
-    problems: ['PAXOS_LOCK_NOT_HELD', 'PAXOS_LEVEL_TOO_LOW', 'PAXOS_SESSION_EXPIRED', 'PAXOS_SESSION_NUMBER_INVALID'],
+    problems: [
+      'PAXOS_LOCK_INVALID',
+      'PAXOS_LOCK_NOT_HELD',
+      'PAXOS_LEVEL_TOO_LOW',
+      'PAXOS_SESSION_EXPIRED',
+      'PAXOS_SESSION_NUMBER_INVALID',
+    ],
     handle: release,
   },
   {
@@ -284,6 +299,7 @@ export const lockRoutes = (limits: HttpLimits): readonly Route[] => [
     headers: epochHeader,
     answer:
       '{"lock","mode","holders":[{"session","generation","sequencer","lockDelayMs"}],"delayMs":{"exclusive","shared"}}.',
+    problems: ['PAXOS_LOCK_INVALID'],
     handle: show,
   },
   {

@@ -41,6 +41,12 @@ interface Acquisition extends Acquired {
   over: { readonly atMs: number; readonly instance: number } | null;
 }
 
+/** A request to acquire whose fate its client does not know. */
+interface LateAcquire {
+  readonly above: number;
+  readonly lockDelayMs: number;
+}
+
 export interface LockCheckerOptions {
   readonly now: () => number;
   /** How fast the clocks may be that sessions end by. */
@@ -61,8 +67,8 @@ export class LockChecker {
   /** Whose each generation is. */
   readonly #owners = new Map<number, string>();
   #highest = 0;
-  /** By session and lock: what a late copy of an older request may still bring about. */
-  readonly #lateAcquire = new Map<string, number>();
+  /** By session and lock: what a copy of an older request may bring about, or has, of which its client was not told. */
+  readonly #lateAcquire = new Map<string, LateAcquire>();
   readonly #lateRelease = new Set<string>();
 
   constructor(options: LockCheckerOptions) {
@@ -76,12 +82,13 @@ export class LockChecker {
 
   /** A session is about to ask for a lock: what it gets has a higher generation than this, unless it has it already. */
   asks({ id }: KnownSession, lock: string): number {
-    return this.#lateAcquire.get(keyOf(id, lock)) ?? this.#highest;
+    return this.#lateAcquire.get(keyOf(id, lock))?.above ?? this.#highest;
   }
 
-  /** It was not told what came of that. */
-  asksInVain({ id }: KnownSession, lock: string, above: number): void {
-    if (!this.#lateAcquire.has(keyOf(id, lock))) this.#lateAcquire.set(keyOf(id, lock), above);
+  /** It was not told what came of that. An acquisition keeps the lock-delay that it was asked for with. */
+  asksInVain({ id }: KnownSession, lock: string, { above, lockDelayMs }: LateAcquire): void {
+    const late = this.#lateAcquire.get(keyOf(id, lock)) ?? { above, lockDelayMs };
+    this.#lateAcquire.set(keyOf(id, lock), { ...late, lockDelayMs: Math.min(late.lockDelayMs, lockDelayMs) });
   }
 
   /** @throws {Violation} */
@@ -101,8 +108,15 @@ export class LockChecker {
     this.#highest = Math.max(this.#highest, generation);
     const now = this.#options.now();
     const releasingMs = this.#lateRelease.has(keyOf(session.id, lock)) ? now : Number.POSITIVE_INFINITY;
+    const lockDelayMs = Math.min(
+      answer.lockDelayMs,
+      this.#lateAcquire.get(keyOf(session.id, lock))?.lockDelayMs ?? Number.POSITIVE_INFINITY,
+    );
     const acquisitions = this.#byLock.get(lock) ?? [];
-    this.#byLock.set(lock, [...acquisitions, { ...answer, answeredMs: now, releasingMs, over: null }].slice(-keptMax));
+    this.#byLock.set(
+      lock,
+      [...acquisitions, { ...answer, lockDelayMs, answeredMs: now, releasingMs, over: null }].slice(-keptMax),
+    );
     this.#checkLock(lock);
   }
 

@@ -108,6 +108,15 @@ describe('a lock over HTTP', () => {
     expect([...machine.database.locksFrom('')].map(([name]) => name)).toEqual(['a']);
   });
 
+  it.each(['.', '..', '%2e%2E'])('is not named %s, and is told so as a lock', async (name) => {
+    const request = `POST /v1/locks/${name} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: ${one}/1\r\n\r\n`;
+    const answer = await front.raw(request, (got) => got.includes('"outcome"'));
+    expect(answer).toContain(
+      '"detail":"No lock is named \\".\\" or \\"..\\", which clients and proxies resolve away."',
+    );
+    expect(answer).toContain('"code":"PAXOS_LOCK_INVALID"');
+  });
+
   it('is asked for in full or not at all', async () => {
     const before = machine.instance;
     const own = { 'idempotency-key': `${one}/1` };
