@@ -67,7 +67,7 @@ export async function hotPaths() {
       {
         id: 'encode-value',
         what: 'a value of 64 puts as bytes, each put',
-        times: 64 * 200,
+        times: 64 * 2_000,
         work: (times) => {
           for (let at = 0; at < times; at += 64) encodeValue(submitted(Array(64).fill(bytes)));
         },
@@ -75,7 +75,7 @@ export async function hotPaths() {
       {
         id: 'encode-log',
         what: 'a record of the log with 64 puts, each put',
-        times: 64 * 200,
+        times: 64 * 2_000,
         work: (times) => {
           for (let at = 0; at < times; at += 64) {
             encodeContent({ instance: at, ballot, value: submitted(Array(64).fill(bytes)) });
