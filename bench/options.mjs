@@ -13,6 +13,7 @@ usage: npm run bench -- [options]
                      repair: what a repair of a damaged log holds up;
                      million: memory, restarts, snapshots, deep checks and a member that is added, with a million keys, of
                      paxosctl alone;
+                     overwriting: memory and files while the same keys are written over and over, of paxosctl and etcd;
                      latency: puts and gets beside snapshots, deep checks, members that come back or are added, and upgrades;
                      growth: with connections, sizes, replicas and keys, kept in bench/results and drawn into docs/plots
   --only LIST        rows: put1,put64,put256,cas64,get64,put8k,put32k,failover,idle,callers,overload,keys,snapshot,startup
@@ -35,7 +36,7 @@ usage: npm run bench -- [options]
   --help
 `;
 
-const profiles = ['peers', 'paper', 'simulator', 'million', 'repair', 'latency', 'growth'];
+const profiles = ['peers', 'paper', 'simulator', 'million', 'overwriting', 'repair', 'latency', 'growth'];
 
 export class UsageError extends Error {}
 
@@ -93,7 +94,7 @@ export function parseOptions(args) {
     keys: positive(
       '--keys',
       values.keys,
-      quick ? 5_000 : full || values.profile === 'million' ? 1_000_000 : 100_000,
+      quick ? 5_000 : full || ['million', 'overwriting'].includes(values.profile) ? 1_000_000 : 100_000,
       Number.isInteger,
     ),
     fillMegabytes: values.fill === '0' ? 0 : positive('--fill', values.fill, quick ? 0 : 100, Number.isFinite),

@@ -9,6 +9,7 @@ import { latencySizes, runLatencyProfile } from './latency.mjs';
 import { describeMachine, isInMemory } from './measure/machine.mjs';
 import { runMillionProfile } from './million.mjs';
 import { chooseRows, parseOptions, UsageError, usage } from './options.mjs';
+import { runOverwritingProfile } from './overwriting.mjs';
 import { paperReplicas, paperRows } from './paper.mjs';
 import { runClientsPhase, runKeysPhase, runLoadPhase, runStartupPhase } from './phases.mjs';
 import { runRepairProfile } from './repair.mjs';
@@ -62,6 +63,7 @@ async function main(args) {
   }
   if (options.profile === 'simulator') return await runSimulatorProfile(options, say);
   if (options.profile === 'repair') return await runRepairProfile(options, say);
+  if (options.profile === 'overwriting') return await runOverwritingProfile(options, say);
   if (options.profile === 'growth') {
     chooseRows(dimensions, options.only);
     return await runGrowthProfile(options, say);

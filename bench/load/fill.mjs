@@ -12,30 +12,62 @@ const batchBytesMax = 128 * 1024;
 
 /** Keys `letter` `first` … `count`−1, with values of `valueBytes`. */
 export async function fill({ cell, member, letter, first = 0, count, valueBytes, onProgress = () => {} }) {
-  const batch = Math.max(1, Math.min(batchKeysMax, Math.floor(batchBytesMax / valueBytes)));
+  const batch = batchOf(valueBytes);
   let next = first;
   let written = 0;
+  await pour({
+    ...{ cell, member },
+    onProgress: (more) => {
+      written += more;
+      onProgress(written);
+    },
+    workers: Math.ceil(count / batch),
+    draw: () => {
+      const from = next;
+      next = Math.min(count, from + batch);
+      return Array.from({ length: next - from }, (_, i) => {
+        const key = keyName(letter, from + i);
+        return [key, makeValue(key, 0, valueBytes)];
+      });
+    },
+  });
+}
+
+/** For `seconds`, keys `letter` 0 … `count`−1 in no order, each with another value of a length of its own; tells how many more were written. */
+export async function overwrite({ cell, member, letter, count, valueBytes, seconds, onProgress }) {
+  const [least, most] = valueBytes;
+  const untilMs = performance.now() + seconds * 1_000;
+  let sequence = 0;
+  const one = () => {
+    sequence += 1;
+    const key = keyName(letter, Math.floor(Math.random() * count));
+    return [key, makeValue(key, sequence, least + Math.floor(Math.random() * (most - least + 1)))];
+  };
+  await pour({
+    ...{ cell, member, onProgress },
+    workers: connectionsMax,
+    // etcd refuses a key that comes twice in one transaction.
+    draw: () => (performance.now() < untilMs ? [...new Map(Array.from({ length: batchOf(most) }, one))] : []),
+  });
+}
+
+const batchOf = (valueBytes) => Math.max(1, Math.min(batchKeysMax, Math.floor(batchBytesMax / valueBytes)));
+
+/** Batches of entries on a few connections, until `draw` gives an empty one; each tells how many more were written. */
+async function pour({ cell, member, workers, draw, onProgress }) {
   const worker = async () => {
     const connection = await cell.connect(member);
     try {
-      while (next < count) {
-        const from = next;
-        next = Math.min(count, from + batch);
-        const entries = [];
-        for (let n = from; n < next; n += 1) {
-          const key = keyName(letter, n);
-          entries.push([key, makeValue(key, 0, valueBytes)]);
-        }
-        await patiently(() => call(connection, 'create', entries));
-        written += entries.length;
-        onProgress(written);
+      for (let entries = draw(); entries.length > 0; entries = draw()) {
+        const batch = entries;
+        await patiently(() => call(connection, 'create', batch));
+        onProgress(batch.length);
       }
     } finally {
       connection.close();
     }
   };
-  const workers = Math.min(connectionsMax, Math.ceil(count / batch));
-  await Promise.all(Array.from({ length: workers }, worker));
+  await Promise.all(Array.from({ length: Math.min(connectionsMax, workers) }, worker));
 }
 
 /** The same again while nobody serves: on a machine that is busy with other things a lease may lapse. */
