@@ -2,11 +2,11 @@
 import './node-version.mjs';
 import { existsSync } from 'node:fs';
 import { ensureBundle } from './build.mjs';
-import { ensureInstalled } from './install.mjs';
+import { installOrExit } from './install.mjs';
 import { at, say } from './paths.mjs';
 import { runNode } from './run.mjs';
 
-await ensureInstalled();
+await installOrExit();
 await ensureBundle();
 const script = at('bench', 'run.mjs');
 if (existsSync(script)) {

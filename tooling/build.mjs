@@ -1,5 +1,5 @@
 /**
- * Builds `dist/` and `oclif.manifest.json`.
+ * Builds `dist/` and `oclif.manifest.json`. As `npm run build` it first installs what is not up to date.
  *
  * Two parts. The *bundle* is what `bin/run.js` runs (`bundle.mjs`): the command line framework and every command. The *library*
  * (`paxosctl/client`, `paxosctl/log`) is plain compiler output with its type declarations.
@@ -21,6 +21,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { ensureInstalled } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { at, root, say } from './paths.mjs';
 import { runNode } from './run.mjs';
@@ -135,6 +136,8 @@ async function manifest() {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   try {
+    await import('./node-version.mjs');
+    await ensureInstalled();
     await build();
   } catch (error) {
     say(error.message);

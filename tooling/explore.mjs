@@ -3,10 +3,10 @@ import './node-version.mjs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ensureInstalled } from './install.mjs';
+import { installOrExit } from './install.mjs';
 import { runNode } from './run.mjs';
 
-await ensureInstalled();
+await installOrExit();
 const { bundleExplorer } = await import('./explorer-bundle.mjs');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'paxosctl-explorer-'));
 try {

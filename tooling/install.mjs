@@ -24,7 +24,7 @@ export function whyInstall() {
   return null;
 }
 
-/** @throws {Error} when npm fails; what it said is on stderr. */
+/** @throws {Error} with the next command when npm fails; what it said is on stderr. */
 export async function ensureInstalled() {
   const why = whyInstall();
   if (why === null) return;
@@ -36,5 +36,16 @@ export async function ensureInstalled() {
     npm?.endsWith('.js') === true
       ? await runNode([npm, ...args], { stdio: 'stderr' })
       : await run('npm', args, { stdio: 'stderr' });
-  if (code !== 0) throw new Error(`npm ci failed with exit code ${code}.`);
+  if (code !== 0)
+    throw new Error(`The dependencies are not installed (npm's exit code ${code}). What to run next: npm ci`);
+}
+
+/** Installs what is not up to date; when npm fails, says so in one sentence and ends the process. */
+export async function installOrExit() {
+  try {
+    await ensureInstalled();
+  } catch (error) {
+    say(error.message);
+    process.exit(1);
+  }
 }

@@ -9,7 +9,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { ensureBundle } from './build.mjs';
 import { commit, simulate, violationLines } from './fresh-seeds.mjs';
-import { ensureInstalled } from './install.mjs';
+import { installOrExit } from './install.mjs';
 import { optionsOf } from './options.mjs';
 import { at, say } from './paths.mjs';
 
@@ -41,7 +41,7 @@ const passedOn = ['replicas', 'hours', 'mode'].flatMap((name) =>
   options[name] === undefined ? [] : [`--${name}`, options[name]],
 );
 
-await ensureInstalled();
+await installOrExit();
 await ensureBundle();
 const startedAt = new Date();
 const args = ['--seed', seed, '--for', `${minutes}m`, '--jobs', jobs, '--keep-going', ...passedOn];

@@ -33,8 +33,7 @@ const count = (part) => {
 const built = { name: 'types of commands and src, library, command line, manifest', work: build };
 const others = checks.filter((check) => check !== typesOfProduct);
 
-try {
-  await ensureInstalled();
+async function testAll() {
   count(await runChecks(rest.length === 0 ? [built, ...others] : [built]));
   const seeds = rest.length === 0 ? startFreshSeeds() : null;
   try {
@@ -42,9 +41,21 @@ try {
   } finally {
     if (seeds !== null) count(await seeds.end());
   }
-} catch (error) {
-  say(error.stack ?? String(error));
-  failed += 1;
 }
+
+/** Where something of the tests themselves fails, that counts as one failure. */
+async function attempt(work, explain) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    say(explain(error));
+    failed += 1;
+    return false;
+  }
+}
+
+const isInstalled = await attempt(ensureInstalled, ({ message }) => message);
+if (isInstalled) await attempt(testAll, (error) => error.stack ?? String(error));
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed > 0 ? 1 : 0;
