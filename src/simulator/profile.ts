@@ -139,6 +139,9 @@ function withUpgrades(profile: Profile, random: Random): Profile {
   const { changed, faultEveryMs } = besides('upgrades', profile, random, [1, 30]);
   const alone = random.fork('alone').chance(aloneShare);
   if (alone) for (const kind of faultKinds) delete faultEveryMs[kind];
+  // Whoever changes the members strikes nobody: they come as often as drawn.
+  const changesMs = changed.faultEveryMs['operator-sequence'];
+  if (changesMs !== undefined) faultEveryMs['operator-sequence'] = changesMs;
   faultEveryMs['upgrade-sequence'] = random.betweenLogarithmic(500, alone ? 3_000 : 10_000);
   if (random.chance(0.5)) faultEveryMs['wrong-version'] = random.betweenLogarithmic(5_000, 60_000);
   const others = random.fork('other-version');

@@ -24,6 +24,9 @@ export function patchOf({ levels, version }: Program): Program {
   return programOf(levels.max, Number(version.split('.')[2]) + 1);
 }
 
+/** One that does not speak `level`: of before it, or of too long after it. */
+export const strangerTo = (level: number): Program => programOf(level > 1 ? level - 1 : level + 2);
+
 export const isLater = (one: Program, other: Program): boolean =>
   one.version.localeCompare(other.version, 'en', { numeric: true }) > 0;
 

@@ -102,13 +102,18 @@ function directedText(verdict: Verdict | undefined): string {
 
 function hunterText(mutant: Mutant, hunter: Hunter, verdict: Verdict | undefined): string {
   if (verdict?.killed === true) {
-    const what = hunter === 'explorer' ? 'schedule' : 'seed';
-    return `${what} ${verdict.tried}${how(verdict)}, ${took(verdict)}: ${cell(verdict.by)}`;
+    return `${foundAt(hunter, verdict)}${how(verdict)}, ${took(verdict)}: ${cell(verdict.by)}`;
   }
   const reason = blindness(mutant, hunter);
   if (reason !== null) return `– ${cell(reason)}`;
   if (verdict === undefined) return 'not run';
   return `survives ${verdict.tried}${how(verdict)} (${took(verdict)})`;
+}
+
+/** A seed of the simulator is one that `paxosctl simulate` takes; a hunt may have begun anywhere. */
+function foundAt(hunter: Hunter, { seed, tried }: Verdict): string {
+  if (hunter === 'explorer') return `schedule ${tried}`;
+  return seed === undefined || seed === tried ? `seed ${tried}` : `seed ${seed} (${tried} tried)`;
 }
 
 const how = ({ operators, mode }: Verdict): string =>
@@ -150,7 +155,7 @@ A schedule or seed counts only when it is clean without the mutant.
 | explorer or simulator | ${percent(all)} |
 | explorer or simulator, of those that one of them can see | ${percent(seen)} |
 
-"schedule 12, 3 s" is the twelfth one tried, after three seconds of one core. "–" gives the reason why a hunter cannot find
+"schedule 12, 3 s" is the twelfth one tried, after three seconds of one core; "seed 137 (8 tried)" is the eighth of a hunt that began at 130. "–" gives the reason why a hunter cannot find
 a mutant in principle.
 
 \`\`\`
@@ -180,13 +185,12 @@ ${
 }
 
 ${blind.length === 0 ? '' : `Out of sight of both, with the reasons in the table: ${blind.map(({ id }) => `\`${id}\``).join(', ')}.`}
+${withoutMutant()}`;
+}
 
-## Pitfalls without a mutant so far
-
-| pitfall | why |
-|---|---|
-${Object.entries(notYet)
-  .map(([pitfall, why]) => `| ${pitfall} | ${cell(why)} |`)
-  .join('\n')}
-`;
+/** The last section, or nothing where each pitfall has a mutant. */
+function withoutMutant(): string {
+  const rows = Object.entries(notYet).map(([pitfall, why]) => `| ${pitfall} | ${cell(why)} |\n`);
+  if (rows.length === 0) return '';
+  return `\n## Pitfalls without a mutant so far\n\n| pitfall | why |\n|---|---|\n${rows.join('')}`;
 }

@@ -1,8 +1,10 @@
 /** Operators at work on simulated cells, beside everything else that goes wrong: pitfalls O1 to O12, design §1. */
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
 import { SimulatedCell } from '../../src/simulator/cell.ts';
 import { operatedKinds } from '../../src/simulator/faults/catalogue.ts';
 import { calmNetwork } from '../../src/simulator/network-faults.ts';
+import { drawOrders } from '../../src/simulator/operators/order.ts';
 
 describe('cells whose members come and go', () => {
   test.each(['b', 'd'])('keep what they acknowledged, and end with all members running: %s', async (seed) => {
@@ -35,5 +37,18 @@ describe('without any other fault', () => {
     const { violation, faults } = await cell.run();
     expect(violation === null ? null : { ...violation, trace: [] }).toBeNull();
     expect(faults[kind]).toBeGreaterThan(0);
+  });
+});
+
+describe('who comes', () => {
+  const scene = { voters: ['n1', 'n2', 'n3'], learners: [], spares: ['n4'], broken: [], leaseMs: 500 };
+  const strangers = (upgraded: boolean): number =>
+    Array.from({ length: 100 }, (_, i) => drawOrders({ ...scene, upgraded }, new Random(i)))
+      .flat()
+      .filter(({ strange = false }) => strange).length;
+
+  test('runs a program of another level now and then, where the level rises', () => {
+    expect(strangers(true)).toBeGreaterThan(0);
+    expect(strangers(false)).toBe(0);
   });
 });

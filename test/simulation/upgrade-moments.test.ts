@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
 import type { Attempt, MemberState } from '../../src/operator/upgrade/journal.ts';
 import { keys } from '../../src/operator/upgrade/journal.ts';
 import type { UpgradeWorld } from '../../src/operator/upgrade/world.ts';
 import { SimulatedAttempts } from '../../src/simulator/attempts.ts';
 import type { Machine } from '../../src/simulator/machine.ts';
 import { type Sleep, UpgradeMoments, WatchedDriver } from '../../src/simulator/operators/upgrade-moments.ts';
+import { drawUpgrade } from '../../src/simulator/operators/upgrade-order.ts';
 import { Scheduler } from '../../src/simulator/virtual-clock.ts';
 
 // Drivers of upgrades that do what they cannot know to be right, beside those that may.
@@ -113,5 +115,62 @@ describe('a driver that sleeps before it opens an upgrade', () => {
     await passes(10);
     await opens;
     expect(written).toBe(true);
+  });
+});
+
+describe('a driver that sleeps behind the announcement of a turn', () => {
+  test('looks as before it, and wakes up when the upgrade is over', async () => {
+    const sleep: Sleep = { before: 'look', writes: 0, turns: 1, until: 'upgrade-is-over', forMs: null };
+    const { asleep, moments, passes, world, write } = driven({ sleep });
+    let looked = 0;
+    const look = async (): Promise<void> => {
+      await world.see([]);
+      looked++;
+    };
+    await write(attempt('running', 'waiting'));
+    await look();
+    expect(looked).toBe(1);
+    await write(attempt('running', 'restarting'));
+    const last = look();
+    expect(await asleep).toBe('asleep');
+    await passes(1_000);
+    expect(looked).toBe(1);
+    moments.wrote(attempt('aborted-clean', 'waiting'));
+    await last;
+    expect(looked).toBe(2);
+  });
+});
+
+describe('a driver that sleeps before it takes over', () => {
+  test('wakes up when another one has raised the level', async () => {
+    const sleep: Sleep = { before: 'write', writes: 0, until: 'level-is-raised', forMs: null };
+    const { asleep, moments, passes, write } = driven({ sleep });
+    let written = false;
+    const takes = write(attempt('aborting', 'waiting')).then(() => {
+      written = true;
+    });
+    expect(await asleep).toBe('asleep');
+    moments.stir();
+    await passes(1_000);
+    expect(written).toBe(false);
+    moments.raised();
+    await takes;
+    expect(written).toBe(true);
+  });
+});
+
+describe('what is typed where an upgrade is open', () => {
+  const begins = (open: string | null): ReadonlySet<string> =>
+    new Set(
+      Array.from(
+        { length: 50 },
+        (_, i) => drawUpgrade({ members: ['n1'], open }, 500, new Random(i))[0]?.command ?? '',
+      ),
+    );
+
+  test('goes on with it, mostly, and begins one where none is', () => {
+    expect(begins(null)).toEqual(new Set(['run']));
+    expect(begins('stopped')).toEqual(new Set(['run', 'resume']));
+    expect(begins('upgraded')).toContain('abort');
   });
 });

@@ -157,7 +157,7 @@ export const directoryFaults = {
       if (machine === undefined || !isFit(world, machine)) return false;
       world.note(member, 'second-process', where);
       world.atlas.damaged(member, 'second-process');
-      world.crew?.twin(machine, where, forMs);
+      world.crew?.secondProcesses.start(machine, where, forMs);
       return true;
     },
   }),

@@ -3,15 +3,21 @@
  *
  * Each command is that of `src/operator`, killed at some call to the cell and typed again as often as drawn.
  */
-import { drawOrders, type Order } from '../operators/order.ts';
+import type { Crew } from '../operators/crew.ts';
+import { drawOrders, type Order, type Scene } from '../operators/order.ts';
+import type { Profile } from '../profile.ts';
 import { fault } from './world.ts';
+
+const sceneOf = (crew: Crew, { keptSmall = false, upgraded = false }: Profile): Scene => ({
+  ...crew.scene(),
+  keptSmall,
+  upgraded,
+});
 
 export const sequenceFaults = {
   'operator-sequence': fault({
     draw: ({ crew, profile }, random) =>
-      crew === null || crew.busy
-        ? null
-        : { orders: drawOrders({ ...crew.scene(), keptSmall: profile.keptSmall === true }, random) },
+      crew === null || crew.busy ? null : { orders: drawOrders(sceneOf(crew, profile), random) },
     strike: (world, { orders }, random) => {
       const { crew } = world;
       if (crew === null || crew.busy) return false;

@@ -4,13 +4,13 @@
  */
 import { isSupported } from '../../formats/levels.ts';
 import { drawUpgrade, type UpgradeOrder } from '../operators/upgrade-order.ts';
-import { programNamed, programOf } from '../program.ts';
+import { programNamed, programOf, strangerTo } from '../program.ts';
 import { fault } from './world.ts';
 
 export const upgradeFaults = {
   'upgrade-sequence': fault({
     draw: ({ upgrades, profile }, random) =>
-      upgrades === null || upgrades.busy ? null : { orders: drawUpgrade(upgrades.members, profile.leaseMs, random) },
+      upgrades === null || upgrades.busy ? null : { orders: drawUpgrade(upgrades, profile.leaseMs, random) },
     strike: (world, { orders }, random) => {
       const { upgrades } = world;
       if (upgrades === null || upgrades.busy) return false;
@@ -34,7 +34,7 @@ export const upgradeFaults = {
       const { upgrades } = world;
       if (machine?.log == null || upgrades === null) return false;
       const { level } = upgrades;
-      const wrong = programOf(older && level > 1 ? level - 1 : level + 2);
+      const wrong = older ? strangerTo(level) : programOf(level + 2);
       const right = machine.program;
       if (isSupported(level, wrong.levels) || !isSupported(level, right.levels)) return false;
       world.note(member, 'wrong-version', wrong.version);

@@ -5,21 +5,12 @@
  * Source: design §1 (the promise), §3 "Membership". Keeps: one sequence at a time; no member that is well is given up while so many
  * others are damaged that the rest could not decide. What the product refuses by itself is left to it.
  */
-import { contradiction } from '../../core/consensus/boot-history.ts';
 import { type Configuration, memberId } from '../../core/consensus/configuration.ts';
-import type { ReplicaId } from '../../core/consensus/identity.ts';
 import { isQuorum } from '../../core/consensus/quorum.ts';
 import type { Random } from '../../core/random.ts';
 import { OperatorError } from '../../errors/index.ts';
-import type { StepOptions } from '../../operator/members/steps.ts';
-import {
-  addMember,
-  type MembersResult,
-  promoteMember,
-  rebuildMember,
-  removeMember,
-  replaceMember,
-} from '../../operator/members/workflows.ts';
+import { isSupported } from '../../formats/levels.ts';
+import type { MembersResult } from '../../operator/members/workflows.ts';
 import { Violation } from '../checkers/violation.ts';
 import type { ClientNetwork } from '../client-network.ts';
 import type { NamedHalt } from '../fatal-errors.ts';
@@ -28,9 +19,12 @@ import type { CountedKind } from '../faults/catalogue.ts';
 import type { Machine } from '../machine.ts';
 import type { SimulatedNetwork } from '../network.ts';
 import type { Observer } from '../observer.ts';
+import { programOf, strangerTo } from '../program.ts';
 import type { Scheduler } from '../virtual-clock.ts';
+import { countedAs, harmless, isDone, roleOf, typed } from './command.ts';
 import { attemptMsMax, Desk, type Kill } from './desk.ts';
 import type { Order, Scene } from './order.ts';
+import { SecondProcesses } from './second-processes.ts';
 import { begin } from './trouble.ts';
 
 export interface CrewOptions {
@@ -45,22 +39,6 @@ export interface CrewOptions {
   readonly count: (kind: CountedKind) => void;
   readonly fail: (violation: Error) => void;
 }
-
-const plain = { dryRun: false, allowNoSpare: false };
-/** What a command that named nobody, or somebody else, may end with. */
-const harmless = new Set([
-  ...['PAXOS_MEMBER_UNKNOWN', 'PAXOS_MEMBER_EXISTS', 'PAXOS_MEMBER_NOT_READY', 'PAXOS_MEMBERSHIP_CHANGING'],
-  ...['PAXOS_NO_MASTER', 'PAXOS_OUTCOME_UNKNOWN', 'PAXOS_QUORUM_AT_RISK', 'PAXOS_NO_SPARE', 'PAXOS_NOT_MASTER'],
-  ...[
-    'PAXOS_TRANSFER_FAILED',
-    'PAXOS_MEMBER_BEHIND',
-    'PAXOS_NO_SUCCESSOR',
-    'PAXOS_REFUSED',
-    'PAXOS_USAGE',
-    'PAXOS_MEMBER_ALIVE',
-    'PAXOS_UPGRADE_OPEN',
-  ],
-]);
 
 type Ending = 'done' | 'killed' | 'skipped' | (string & {});
 
@@ -77,14 +55,11 @@ export class Crew {
   swapped: readonly [Machine, Machine] | null = null;
   /** Machines that an operator has started with an empty disk. */
   readonly #wiped = new Set<string>();
-  readonly #twins = new Set<() => void>();
-  /** Incarnations of which a second process was started. */
-  readonly #hadTwin = new Set<ReplicaId>();
-  /** Incarnations of which two processes have spoken. */
-  readonly #twinned = new Set<ReplicaId>();
+  readonly secondProcesses: SecondProcesses;
 
   constructor(options: CrewOptions) {
     this.#options = options;
+    this.secondProcesses = new SecondProcesses(options);
   }
 
   /** Nothing else is begun meanwhile. */
@@ -160,7 +135,7 @@ export class Crew {
     this.#stopped = true;
     this.#age++;
     this.#desk?.kill();
-    for (const end of [...this.#twins]) end();
+    this.secondProcesses.end();
     this.swapBack(random);
   }
 
@@ -171,7 +146,7 @@ export class Crew {
       case 'PAXOS_MEMBER_REMOVED':
         return !this.#hasLife(machine);
       case 'PAXOS_DATA_ROLLED_BACK':
-        return observer.isPutBack(machine.id) || this.#isDisplaced(machine);
+        return observer.isPutBack(machine.id) || this.secondProcesses.haveDisplaced(machine);
       case 'PAXOS_DATA_DIRECTORY_LOST':
         // What an incarnation leaves is set aside before the next one begins, and that may have to be tried again.
         return this.#wiped.has(machine.name) || !this.#hasLife(machine);
@@ -180,18 +155,6 @@ export class Crew {
       default:
         return false;
     }
-  }
-
-  /** Somebody has let in another process of it, and holds that for the later one. */
-  #isDisplaced(machine: Machine): boolean {
-    if (this.#twinned.has(machine.id)) return true;
-    // What the second process said last may have arrived only after its end; or a second process of another member heard it, which
-    // has a memory of its own, and speaks in the name of that member.
-    return this.#hadTwin.has(machine.id) && (this.#hadTwin.size > 1 || this.#isTold(machine));
-  }
-
-  #isTold(machine: Machine): boolean {
-    return this.#options.machines.some((other) => other !== machine && isTold(other, machine));
   }
 
   /** The cell has the incarnation that ran there last. */
@@ -220,40 +183,6 @@ export class Crew {
     other.restart(null, images[0], random);
   }
 
-  /** A second process of the same name, for a while. */
-  twin(machine: Machine, where: 'address' | 'elsewhere', forMs: number): void {
-    const { atlas, scheduler, observer, note } = this.#options;
-    const { id, name } = machine;
-    this.#hadTwin.add(id);
-    let over = false;
-    const stop = (): void => {
-      if (over) return;
-      over = true;
-      this.#twins.delete(stop);
-      end();
-      note(name, 'second process ends');
-      // Who let it in, cut off from the first, remembers it, and the first is the old one from then on.
-      if (this.#isDisplaced(machine)) this.#twinned.add(id);
-      if (machine.halted === null && !this.#twinned.has(id)) atlas.undamaged(name, 'second-process');
-    };
-    const end = machine.startTwin(
-      where,
-      (observed, request) => {
-        const votes = request.promise !== null || request.entries.some(({ instance }) => instance > request.chosenUpTo);
-        if (!votes) return;
-        // It took the place of the first, which nobody heard any more: now that one is the old one.
-        this.#twinned.add(id);
-        observer.ofTwin(observed, request);
-      },
-      (error) => {
-        note(name, 'second process is refused', error instanceof OperatorError ? error.code : String(error));
-        scheduler.after(0, stop);
-      },
-    );
-    this.#twins.add(stop);
-    scheduler.after(forMs, stop);
-  }
-
   async #repeat(order: Order, random: Random): Promise<void> {
     const { count, note } = this.#options;
     let kill: Kill | null = order.kill;
@@ -262,7 +191,9 @@ export class Crew {
     await this.#getsIntoTrouble(order, random.fork('trouble'));
     for (let run = 0; run < order.runs && this.#age === age; run++) {
       if (run > 0) count('command-again');
-      const ending = await this.#once(order, kill, random.fork(`run ${run}`));
+      // Who was refused for its program comes with another one.
+      const typing = run === 0 ? order : { ...order, strange: false };
+      const ending = await this.#once(typing, kill, random.fork(`run ${run}`));
       note(order.member, `operator: ${order.command} ${order.old}`, ending);
       kill = null;
       typed ||= ending !== 'skipped';
@@ -300,7 +231,7 @@ export class Crew {
     this.#desk = desk;
     const before = this.#configuration;
     try {
-      const result = await Promise.race([this.#type(order, desk), desk.death]);
+      const result = await Promise.race([typed(order, desk, leaseMs), desk.death]);
       if (result === 'killed') return 'killed';
       this.#judge(order, result, before);
       count(countedAs[order.command]);
@@ -323,33 +254,9 @@ export class Crew {
     }
   }
 
-  #type(order: Order, desk: Desk): Promise<MembersResult | unknown> {
-    const { leaseMs } = this.#options;
-    const { command, member, old, spare, allowNoSpare, forMs } = order;
-    const url = order.url === '' ? `http://${member}.simulated` : order.url;
-    const options: StepOptions = { port: desk, timeoutMs: Math.max(1_500, 10 * leaseMs), onProgress: () => undefined };
-    const flags = { dryRun: false, allowNoSpare };
-    switch (command) {
-      case 'add':
-        return addMember(options, { name: member, url, promote: !spare, ...flags });
-      case 'remove':
-        return removeMember(options, member, flags);
-      case 'replace':
-        return replaceMember(options, { old, name: member, url, ...flags });
-      case 'promote':
-        return promoteMember(options, member, flags);
-      case 'rebuild':
-        return rebuildMember(options, member, { ...plain, allowNoSpare: true });
-      case 'drain':
-        return desk.drain(member, forMs);
-      default:
-        return desk.transfer(member === '' ? null : member);
-    }
-  }
-
   /** A wrong command changes nothing; a right one that says that it is done is done. */
   #judge(order: Order, result: unknown, before: Configuration): void {
-    const { command, member, old, spare, wrong } = order;
+    const { command, member, wrong } = order;
     if (command === 'drain' || command === 'transfer') {
       if (wrong !== '') this.#violated(order, 'is obeyed');
       return;
@@ -364,17 +271,9 @@ export class Crew {
       if (changed && this.#configuration !== before) this.#violated(order, 'changes the membership');
       return;
     }
-    const roleIn = ({ members }: Configuration) => members.find(({ name }) => name === member)?.role;
-    const [was, role] = [roleIn(before), roleIn(this.#configuration)];
-    const done = {
-      add: role !== undefined && (spare || role === 'voter'),
-      remove: role === undefined,
-      replace: role === 'voter' && !this.isMember(old),
-      promote: role === 'voter',
-      // The next incarnation of a spare is a spare.
-      rebuild: role === 'voter' || (role === 'learner' && was !== 'voter'),
-    }[command];
-    if (!done) this.#violated(order, `says that it is done, and ${member} is ${role ?? 'no member'}`);
+    if (isDone(order, before, this.#configuration)) return;
+    const role = roleOf(member, this.#configuration);
+    this.#violated(order, `says that it is done, and ${member} is ${role ?? 'no member'}`);
   }
 
   #violated({ command, member, old, wrong }: Order, what: string): void {
@@ -412,13 +311,16 @@ export class Crew {
   }
 
   /** What is done at the machine itself. */
-  #start({ command, member, start, startMs, disk, rebuild, wrong }: Order, random: Random): void {
+  #start({ command, member, start, startMs, disk, rebuild, strange = false, wrong }: Order, random: Random): void {
     if (start === 'never' || wrong !== '') return;
     const machine = this.machine(member);
     if (machine === undefined) return;
     const boot = (): void => {
-      if (this.#stopped || (machine.up && machine.halted === null)) return;
+      if (this.#stopped) return;
       const comes = command === 'add' || command === 'replace';
+      const { version } = machine.program;
+      if (comes && !this.isMember(member)) this.#install(machine, strange);
+      if (machine.up && machine.halted === null && machine.program.version === version) return;
       // Who is a member by now begins as that, whatever the flags; a directory that is wiped then is a lost one.
       const spared = (comes && this.isMember(member)) || !this.#canDecideWithout(member);
       const kept = (disk === 'kept' && !machine.ailments.hasBadSectors) || spared;
@@ -433,6 +335,13 @@ export class Crew {
     };
     if (start === 'before') boot();
     else this.#options.scheduler.after(startMs, boot);
+  }
+
+  /** Of whoever is to be admitted. One that speaks the level of the cell, unless it is `strange`. */
+  #install(machine: Machine, strange: boolean): void {
+    const { level } = this.#options.observer;
+    if (strange) machine.program = strangerTo(level);
+    else if (!isSupported(level, machine.program.levels)) machine.program = programOf(level);
   }
 
   /** Whatever had struck the disk before is gone with it. */
@@ -467,7 +376,7 @@ export class Crew {
     const { note } = this.#options;
     this.#stopped = false;
     if (this.#unfinished !== null) {
-      const order: Order = { ...this.#unfinished, kill: null, start: 'before' };
+      const order: Order = { ...this.#unfinished, kill: null, start: 'before', strange: false };
       const ending = await this.#finishOrder(order);
       note(order.member, `operator: ${order.command} ${order.old} at last`, ending);
     }
@@ -522,13 +431,6 @@ export class Crew {
 
 const hasLeftovers = ({ halted }: Machine): boolean => halted?.code === 'PAXOS_LEFTOVER_FILES';
 
-/** What it remembers of `machine` cannot be of the disk there; nobody knows what those remember that do not run. */
-function isTold(other: Machine, machine: Machine): boolean {
-  const [memory, history] = [other.storage?.memory, machine.storage?.history];
-  if (memory === undefined || history === undefined) return !other.vacant;
-  return memory.of(machine.id).some((remembered) => contradiction(remembered, history) !== null);
-}
-
 const remedyFor = (member: string): Order => ({
   ...{ command: 'rebuild', member, old: '', url: '', spare: false, allowNoSpare: true, forMs: null, wrong: '' },
   ...{ start: 'never', startMs: 0, rebuild: true, disk: 'kept', kill: null, runs: 1, pauseMs: 0 },
@@ -536,13 +438,3 @@ const remedyFor = (member: string): Order => ({
 
 const spareVoters = ({ members }: Configuration): number =>
   Math.ceil(members.filter(({ role }) => role === 'voter').length / 2) - 1;
-
-const countedAs = {
-  add: 'members-add',
-  remove: 'members-remove',
-  replace: 'members-replace',
-  promote: 'members-promote',
-  rebuild: 'members-rebuild',
-  drain: 'node-drain',
-  transfer: 'master-transfer',
-} as const;

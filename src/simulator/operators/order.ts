@@ -37,6 +37,8 @@ export type Order = {
   /** Typed so often at the most, until it says that it is done. */
   readonly runs: number;
   readonly pauseMs: number;
+  /** Who comes runs a program at first that does not speak the level of the cell. */
+  readonly strange?: boolean;
   /** What is wrong when it is typed first. */
   readonly trouble?: Trouble | null;
 };
@@ -52,6 +54,8 @@ export interface Scene {
   readonly leaseMs: number;
   /** Voters go rather than come. */
   readonly keptSmall?: boolean;
+  /** Its level rises: whoever comes may run a program of another time. */
+  readonly upgraded?: boolean;
 }
 
 const votersMax = 7;
@@ -63,7 +67,7 @@ export function drawOrders(scene: Scene, random: Random): readonly Order[] {
   const orders: Order[] = [];
   let now = scene;
   for (let i = 0; i < count; i++) {
-    const order = withTrouble(drawOrder(now, random), now, random);
+    const order = withProgram(withTrouble(drawOrder(now, random), now, random), now, random.fork(`program ${i}`));
     orders.push(order);
     now = after(now, order);
   }
@@ -88,6 +92,13 @@ function after(scene: Scene, { command, member, old, spare, wrong }: Order): Sce
     default:
       return scene;
   }
+}
+
+const strangeShare = 0.25;
+
+function withProgram(order: Order, { upgraded = false }: Scene, random: Random): Order {
+  const comes = order.command === 'add' || order.command === 'replace';
+  return upgraded && comes && order.start !== 'never' ? { ...order, strange: random.chance(strangeShare) } : order;
 }
 
 const changes: readonly OrderKind[] = ['add', 'remove', 'replace', 'promote'];

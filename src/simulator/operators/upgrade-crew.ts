@@ -23,7 +23,7 @@ import type { NamedHalt } from '../fatal-errors.ts';
 import { isFit, startedFrom, witnesses } from '../faults/directory-faults.ts';
 import type { FaultWorld } from '../faults/world.ts';
 import type { Machine } from '../machine.ts';
-import { isLater, type Program, patchOf, programNamed, programOf } from '../program.ts';
+import { isLater, type Program, patchOf, programNamed, programOf, strangerTo } from '../program.ts';
 import type { CrewOptions } from './crew.ts';
 import { Desk } from './desk.ts';
 import { type Meddling, UpgradeMoments, WatchedDriver } from './upgrade-moments.ts';
@@ -113,6 +113,7 @@ export class UpgradeCrew {
     const { count, note, leaseMs } = this.#options;
     const age = this.#age;
     for (let tries = 0; tries < order.tries && this.#age === age; tries++) {
+      if (order.looksFirst === true && order.command !== 'run' && this.open === null) return;
       const ending = await this.#type(tries === 0 ? order : { ...order, kill: null }, random.fork(`${tries}`), world);
       note('', `operator: upgrade ${order.command}`, textOf(ending));
       if (ending === 'killed') count('upgrade-killed');
@@ -125,6 +126,14 @@ export class UpgradeCrew {
       if (typeof ending !== 'string' || ending === 'asleep' || ending.startsWith('PAXOS_REFUSED')) return;
       await this.#pause(4 * leaseMs);
     }
+  }
+
+  /** State of the upgrade that is open, as somebody says who runs; null where nobody knows of one. */
+  get open(): string | null {
+    return (
+      this.#options.machines.map(({ service }) => service?.openUpgrade() ?? null).find((it) => it !== null)?.state ??
+      null
+    );
   }
 
   /** Nobody types anything any more. */
@@ -303,7 +312,7 @@ export class UpgradeCrew {
     if (lies === 'two-processes') {
       if (faults === null || !isFit(faults, machine)) return 'the command ended with code 1';
       faults.atlas.damaged(machine.name, 'second-process');
-      faults.crew?.twin(machine, 'address', leaseMs * random.betweenLogarithmic(1, 10));
+      faults.crew?.secondProcesses.start(machine, 'address', leaseMs * random.betweenLogarithmic(1, 10));
       return 'the command ended with code 0';
     }
     const image = lies === 'old-copy' && faults !== null ? await this.#oldCopy(faults, machine) : null;
@@ -314,15 +323,9 @@ export class UpgradeCrew {
     if (this.#stopped && faults !== null) return 'nobody is there any more';
     if (lies === 'stays-down') return 'the command ended with code 0';
     const asked = programNamed(version);
-    if (lies !== 'same-version') machine.program = lies === 'wrong-version' ? this.#wrongFor(asked) : asked;
+    if (lies !== 'same-version') machine.program = lies === 'wrong-version' ? strangerTo(this.level) : asked;
     machine.restart(null, image ?? 'kept', random);
     return 'the command ended with code 0';
-  }
-
-  /** A version that does not speak the level in force. */
-  #wrongFor({ levels }: Program): Program {
-    const { level } = this;
-    return programOf(level > 1 ? level - 1 : levels.max + 2);
   }
 
   /** What somebody else does there at that moment. */

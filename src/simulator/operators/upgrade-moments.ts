@@ -19,8 +19,10 @@ import type { Scheduler } from '../virtual-clock.ts';
 export type Sleep = {
   readonly before: 'look' | 'write';
   readonly writes: number;
-  /** Another driver is about to write, or has ended the upgrade; or a change of the members is on its way. */
-  readonly until: 'another-writes' | 'upgrade-is-over' | 'members-change';
+  /** Instead: after the write that announces the turn of so many members. */
+  readonly turns?: number;
+  /** Another driver is about to write, has just raised the level, or has ended the upgrade; or a change of the members is on its way. */
+  readonly until: 'another-writes' | 'level-is-raised' | 'upgrade-is-over' | 'members-change';
   /** No longer than that. */
   readonly forMs: number | null;
 };
@@ -47,6 +49,7 @@ export class UpgradeMoments {
   readonly #endedMs = new Map<string, number>();
   readonly #sleepers: Readonly<Record<Sleep['until'], Set<() => void>>> = {
     'another-writes': new Set(),
+    'level-is-raised': new Set(),
     'upgrade-is-over': new Set(),
     'members-change': new Set(),
   };
@@ -108,6 +111,11 @@ export class UpgradeMoments {
     this.#wake('another-writes');
   }
 
+  /** Whoever did it has not written that down yet. */
+  raised(): void {
+    this.#wake('level-is-raised');
+  }
+
   #wake(until: Sleep['until']): void {
     const sleepers = [...this.#sleepers[until]];
     this.#sleepers[until].clear();
@@ -159,6 +167,8 @@ export class WatchedDriver {
   #isAsleep = false;
   #wokeMs = Number.NEGATIVE_INFINITY;
   #writes = 0;
+  /** Whose turns it has announced. */
+  readonly #turns = new Set<string>();
   /** When its last look began. */
   #lookedMs = 0;
   /** Until one to which nobody answers. */
@@ -197,6 +207,7 @@ export class WatchedDriver {
     this.#writes++;
     if (attempt !== null) this.#begins(attempt);
     const done = await world.write(body);
+    if (done && attempt === null) moments.raised();
     if (!done || attempt === null) return done;
     moments.wrote(attempt);
     this.#goesBack(attempt);
@@ -211,7 +222,8 @@ export class WatchedDriver {
 
   async #mayFallAsleep(before: Sleep['before']): Promise<void> {
     const { moments, scheduler, sleep } = this.#options;
-    const isDue = sleep?.before === before && sleep.writes === this.#writes && this.#wokeMs < 0 && !this.#isAsleep;
+    if (sleep?.before !== before || this.#wokeMs >= 0 || this.#isAsleep) return;
+    const isDue = sleep.turns === undefined ? sleep.writes === this.#writes : sleep.turns === this.#turns.size;
     if (!isDue) return;
     this.#isAsleep = true;
     this.#fallsAsleep();
@@ -237,6 +249,7 @@ export class WatchedDriver {
       ({ name, state }) => state === 'restarting' && stateIn(last.attempt, name) !== 'restarting',
     );
     if (turns.length === 0) return;
+    for (const { name } of turns) this.#turns.add(name);
     const foreign = moments.leftBy(last.answeredMs, attempt.attempt, members());
     if (foreign.length === 0) return;
     fail(

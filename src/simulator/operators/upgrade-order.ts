@@ -42,14 +42,20 @@ export type UpgradeOrder = {
   readonly dropShare?: number;
   readonly sleep?: Sleep | null;
   readonly meddlings?: readonly Meddling[];
+  /** Of all but `run`: not typed while nothing is open, as whoever looks first does. */
+  readonly looksFirst?: boolean;
 };
 
 const lies: readonly Lie[] = [
   ...(['nothing', 'hang', 'stays-down', 'wrong-version', 'same-version', 'two-processes', 'old-copy'] as const),
 ];
 
-/** An attempt from its beginning to some end, as often as not. */
-export function drawUpgrade(members: readonly string[], leaseMs: number, random: Random): readonly UpgradeOrder[] {
+/** An attempt from its beginning to some end, as often as not; or from where the one is that is `open`, by its state. */
+export function drawUpgrade(
+  { members, open }: { readonly members: readonly string[]; readonly open: string | null },
+  leaseMs: number,
+  random: Random,
+): readonly UpgradeOrder[] {
   const one = (command: UpgradeKind, troubled = 0.35): UpgradeOrder => ({
     command,
     kill: random.chance(troubled) ? drawKill(random.below(random.pick([10, 60, 250] as const)), leaseMs, random) : null,
@@ -65,17 +71,42 @@ export function drawUpgrade(members: readonly string[], leaseMs: number, random:
     meddlings: Array.from({ length: random.chance(meddledShare(command)) ? 1 + random.below(2) : 0 }, () =>
       drawMeddling(command, members, random),
     ),
+    looksFirst: random.fork('looks first').chance(looksFirstShare),
   });
-  const orders = [one('run')];
+  const orders: UpgradeOrder[] = [];
+  if (open === null || !random.fork('goes on').chance(goesOnShare)) orders.push(one('run'));
+  else if (open !== 'upgraded' && open !== 'finalizing') orders.push(one('resume'));
   while (random.chance(0.4)) orders.push(one(random.pick(['resume', 'resume', 'rollback', 'abort'] as const)));
   if (random.chance(0.6)) orders.push(one('resume', 0.1), one('finalize', 0.2));
   else orders.push(one('abort', 0.2));
   // While one sleeps, somebody else takes over, and thinks otherwise.
-  return orders.flatMap((order) =>
-    order.sleep == null
-      ? [order]
-      : [order, { ...one(random.pick(['abort', 'abort', 'resume'] as const), 0), tries: 8 }],
-  );
+  return orders.flatMap((order) => {
+    const other = (): UpgradeOrder => ({ ...one(random.pick(['abort', 'abort', 'resume'] as const), 0), tries: 8 });
+    if (order.sleep == null) return [order];
+    return order.sleep.writes === writesBeforeRaise && order.command === 'finalize'
+      ? sleepersAtTheRaise(order, other(), random)
+      : [order, other()];
+  });
+}
+
+/** Whoever finds an upgrade open goes on with it, mostly. */
+const goesOnShare = 0.8;
+const looksFirstShare = 0.8;
+
+/** What finalizing writes before the level: its claim, and what it announces. */
+const writesBeforeRaise = 2;
+/** Long enough for another one to take over. */
+const raiseSleepMs = [11_500, 16_000] as const;
+const sleepBeforeClaim: Sleep = { before: 'write', writes: 0, until: 'level-is-raised', forMs: null };
+
+/** The one who raises the level sleeps before that, with no reason not to do it; the other writes, mostly, as soon as it was done. */
+function sleepersAtTheRaise(raising: UpgradeOrder, other: UpgradeOrder, random: Random): readonly UpgradeOrder[] {
+  const both = random.fork('both').chance(0.7);
+  return [
+    { ...raising, meddlings: [] },
+    // A third one would take over from both.
+    both ? { ...other, sleep: sleepBeforeClaim, pauseMs: Math.max(other.pauseMs, raiseSleepMs[1]) } : other,
+  ];
 }
 
 /** Between the step that begins finalizing and its end is where nobody looks any more who looks once. */
@@ -89,14 +120,26 @@ const sleepShare = (command: UpgradeKind, troubled: number): number => (command 
 const drawWrites = (command: UpgradeKind, random: Random): number =>
   command === 'finalize' ? random.pick([1, 2, 2, 3] as const) : 1 + (random.chance(0.2) ? 0 : 3) + random.below(10);
 
-const drawSleep = (command: UpgradeKind, random: Random): Sleep =>
-  command === 'run' && random.fork('opening').chance(openingShare)
-    ? sleepBeforeOpening
-    : drawOtherSleep(command, random);
+function drawSleep(command: UpgradeKind, random: Random): Sleep {
+  if (command === 'finalize') {
+    const raise = random.fork('raise');
+    if (!raise.chance(raiseShare)) return drawOtherSleep(command, random);
+    const forMs = raise.betweenLogarithmic(...raiseSleepMs);
+    return { before: 'write', writes: writesBeforeRaise, until: 'another-writes', forMs };
+  }
+  if (command === 'run' && random.fork('opening').chance(openingShare)) return sleepBeforeOpening;
+  const turn = random.fork('turn');
+  return turn.chance(turnShare) ? { ...sleepBehindTurn, turns: 1 + turn.below(3) } : drawOtherSleep(command, random);
+}
 
+const raiseShare = 0.5;
 /** What opens an upgrade is its first write: a change of the members that is on its way then is one of which its plan knows nothing. */
 const openingShare = 0.3;
 const sleepBeforeOpening: Sleep = { before: 'write', writes: 0, until: 'members-change', forMs: null };
+
+/** What announces a restart is written, and who wrote it looks once more: whoever ends the upgrade meanwhile has ended that as well. */
+const turnShare = 0.5;
+const sleepBehindTurn: Sleep = { before: 'look', writes: 0, until: 'upgrade-is-over', forMs: null };
 
 const drawOtherSleep = (command: UpgradeKind, random: Random): Sleep => ({
   before: random.chance(command === 'finalize' ? 0.3 : 0.7) ? 'look' : 'write',
