@@ -2,6 +2,7 @@
  * Digests in plain arithmetic, ready at once: twin of `adapters/digest-node`. They tell different bytes apart (64 bits)
  * and nothing more; `sha256` only has the length of that hash.
  */
+import type { ValueDigest } from '../core/consensus/bad-item.ts';
 import type { DigestPort } from '../ports/digest.ts';
 
 const wordSeeds = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
@@ -9,6 +10,9 @@ const wordSeeds = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
 /** The two lanes of the digest under way: one at a time, since nothing waits in between. */
 let low = 0;
 let high = 0;
+
+/** As the checkers know a value. */
+export const formatDigest = (digest: ValueDigest): string => digest.map((word) => word.toString(16)).join('.');
 
 export const simulatedDigest: DigestPort = {
   entry(bytes) {

@@ -33,7 +33,7 @@ import { FreshTerms } from './checkers/session-terms.ts';
 import { SnapshotBytesChecker } from './checkers/snapshot-bytes.ts';
 import { checkStranger } from './checkers/strangers.ts';
 import { Violation } from './checkers/violation.ts';
-import { simulatedDigest } from './digest.ts';
+import { formatDigest, simulatedDigest } from './digest.ts';
 import type { History } from './history.ts';
 import type { Trace } from './trace.ts';
 import { TransitionCounts } from './transition-counts.ts';
@@ -182,8 +182,7 @@ export class Observer {
   #digest(value: Value): string {
     const known = this.#digests.get(value);
     if (known !== undefined) return known;
-    const [first, second, third, fourth] = simulatedDigest.entry(encodeValue(value));
-    const digest = `${first.toString(16)}.${second.toString(16)}.${third.toString(16)}.${fourth.toString(16)}`;
+    const digest = formatDigest(simulatedDigest.entry(encodeValue(value)));
     this.#digests.set(value, digest);
     return digest;
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { ItemIdentity } from '../../src/core/consensus/bad-item.ts';
 import type { Ballot } from '../../src/core/consensus/ballot.ts';
 import type { Configuration, Member } from '../../src/core/consensus/configuration.ts';
-import { replicaId } from '../../src/core/consensus/identity.ts';
+import { type Instance, replicaId } from '../../src/core/consensus/identity.ts';
 import { noop, type Value } from '../../src/core/consensus/value.ts';
 import { AgreementChecker } from '../../src/simulator/checkers/agreement.ts';
 import { AppliedPrefixChecker } from '../../src/simulator/checkers/applied-prefix.ts';
@@ -191,12 +192,30 @@ describe('durability', () => {
     );
   });
 
-  test('lets a value that is known as chosen stand in a lower ballot', () => {
+  test('lets a value that is known as chosen stand in a lower ballot, from then on', () => {
     const checker = new DurabilityChecker();
-    checker.flushed(id('a'), 1, ballot(3, 'a'), 'v');
-    const lower = [{ instance: 1, ballot: ballot(2, 'b'), digest: 'v' }];
-    checker.recovered(id('a'), 0, lower, (instance, digest) => instance === 1 && digest === 'v');
-    expect(() => checker.recovered(id('a'), 0, lower, () => false)).toThrow('without instance 1');
+    checker.flushed(id('a'), 1, ballot(3, 'a'), '1.2.3.4');
+    const first = [{ instance: 1, ballot: ballot(2, 'b'), digest: '1.2.3.4' }];
+    expect(() => checker.recovered(id('a'), 0, first)).toThrow('without instance 1');
+    checker.recovered(id('a'), 0, first, (instance) => instance === 1);
+    checker.recovered(id('a'), 0, first);
+    const before = [{ instance: 1, ballot: ballot(1, 'b'), digest: '1.2.3.4' }];
+    expect(() => checker.recovered(id('a'), 0, before)).toThrow('without instance 1');
+  });
+
+  test('lets a bad record of a lower ballot stand for a later one only where it names what is known as chosen', () => {
+    const checker = new DurabilityChecker();
+    checker.flushed(id('a'), 1, ballot(3, 'a'), '1.2.3.4');
+    const first = 1 as Instance;
+    const identity: ItemIdentity = { ballot: ballot(2, 'b'), digest: [1, 2, 3, 4] };
+    const loss = { bad: [{ instance: first, upTo: first, identity }], missingUpTo: 0 };
+    const isChosen = (instance: number, digest: string): boolean => instance === 1 && digest === '1.2.3.4';
+    expect(() => checker.recovered(id('a'), 0, [], () => false, loss)).toThrow('without instance 1');
+    checker.recovered(id('a'), 0, [], isChosen, loss);
+    // A second start reads what the first one has written, and may not know any more how far values were chosen.
+    checker.recovered(id('a'), 0, [], () => false, loss);
+    const lower = [{ instance: first, upTo: first, identity: { ...identity, ballot: ballot(1, 'b') } }];
+    expect(() => checker.recovered(id('a'), 0, [], () => false, { ...loss, bad: lower })).toThrow('without instance 1');
   });
 
   test('lets a snapshot stand for the log below it', () => {

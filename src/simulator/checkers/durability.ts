@@ -8,6 +8,7 @@
 import type { BadItem } from '../../core/consensus/bad-item.ts';
 import { type Ballot, compareBallots, formatBallot } from '../../core/consensus/ballot.ts';
 import type { ReplicaId } from '../../core/consensus/identity.ts';
+import { formatDigest } from '../digest.ts';
 import { Violation } from './violation.ts';
 
 interface Held {
@@ -66,9 +67,13 @@ export class DurabilityChecker {
     for (const [instance, held] of this.#of(replica)) {
       if (instance <= snapshot || instance <= loss.missingUpTo) continue;
       const entry = found.get(instance);
-      if (entry !== undefined && isChosen(instance, entry.digest)) continue;
-      if (entry === undefined && isReported(loss, instance, held)) {
-        this.#of(replica).set(instance, { ...held, bad: true });
+      if (entry !== undefined && isChosen(instance, entry.digest)) {
+        this.#standsIn(replica, instance, held, entry.ballot);
+        continue;
+      }
+      const reported = entry === undefined ? reportOf(loss, instance, held, isChosen) : null;
+      if (reported !== null) {
+        this.#standsIn(replica, instance, { ...held, bad: true }, reported.identity?.ballot ?? held.ballot);
         continue;
       }
       if (entry === undefined || compareBallots(entry.ballot, held.ballot) < 0) {
@@ -93,6 +98,12 @@ export class DurabilityChecker {
     for (const [at, held] of disk) if (at > instance && held.bad === true) disk.delete(at);
   }
 
+  /** A record of `ballot` is what tells of `held` from now on: a later start may not know any more how far values were chosen. */
+  #standsIn(replica: ReplicaId, instance: number, held: Held, ballot: Ballot): void {
+    const isEarlier = compareBallots(ballot, held.ballot) < 0;
+    this.#of(replica).set(instance, isEarlier ? { ...held, ballot } : held);
+  }
+
   /** `replica` tells a client that its write took effect at `instance`. @throws {Violation} unless a majority holds it. */
   acknowledged(replica: string, instance: number, chosen: boolean): void {
     if (chosen) return;
@@ -100,9 +111,21 @@ export class DurabilityChecker {
   }
 }
 
-/** Without an identity anything may have stood there; with one, nothing that was flushed later. */
-const isReported = ({ bad }: ReportedLoss, instance: number, held: Held): boolean =>
-  bad.some(
+/**
+ * What stands for the loss of `held`; null for nothing. Without an identity anything may have stood there; with one, nothing that was flushed
+ * later, unless it names what was known as chosen: from then on every ballot has that value, so nobody needs to hear of the later one.
+ */
+const reportOf = (
+  { bad }: ReportedLoss,
+  instance: number,
+  held: Held,
+  isChosen: (instance: number, digest: string) => boolean,
+): BadItem | null =>
+  bad.find(
     ({ instance: from, upTo, identity }) =>
-      from <= instance && instance <= upTo && (identity === null || compareBallots(identity.ballot, held.ballot) >= 0),
-  );
+      from <= instance &&
+      instance <= upTo &&
+      (identity === null ||
+        compareBallots(identity.ballot, held.ballot) >= 0 ||
+        isChosen(instance, formatDigest(identity.digest))),
+  ) ?? null;
