@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { UsageError } from '../src/errors/index.ts';
 import { BaseCommand } from '../src/render/base-command.ts';
-import { durationFlag, seedFlag } from '../src/render/flags.ts';
+import { durationFlag, replicasFlag, seedFlag } from '../src/render/flags.ts';
 import { quotedWord } from '../src/render/own-name.ts';
 import { prose } from '../src/render/prose.ts';
 import type { Scenario } from '../src/simulator/scenario.ts';
@@ -27,6 +27,7 @@ jobs changes how long it takes, and nothing else.
     '<%= config.bin %> <%= command.id %> --seed 1 --runs 100 --jobs 2 --mode safety --json',
     '<%= config.bin %> <%= command.id %> --for 10m --jobs 2 --keep-going',
     '<%= config.bin %> <%= command.id %> --seed 7 --replicas 3 --hours 0.5',
+    '<%= config.bin %> <%= command.id %> --replicas drawn --for 5m',
     '<%= config.bin %> <%= command.id %> --operators often --for 5m --jobs 2',
     '<%= config.bin %> <%= command.id %> --seed 7 --shrink --output lost-write.json',
     '<%= config.bin %> <%= command.id %> --scenario lost-write.json',
@@ -50,7 +51,7 @@ jobs changes how long it takes, and nothing else.
       description:
         'Cells in which operators change the members: none, about every second one, or all, often; or all are upgraded, or made anew from backups. [default: drawn]',
     })(),
-    replicas: Flags.integer({ description: 'Members of the cell. [default: 5]', min: 1, max: 9 }),
+    replicas: replicasFlag({ description: 'Members of the cell; drawn: 1, 3, 5 or 7, by the seed. [default: 5]' }),
     hours: Flags.string({ description: 'Simulated hours of each run. [default: 0.05]' }),
     'trace-lines': Flags.integer({ description: 'Events shown before a violation.', default: 40, min: 0, max: 200 }),
     scenario: Flags.string({
@@ -81,7 +82,8 @@ jobs changes how long it takes, and nothing else.
     const { cellOf } = await import('../src/simulator/scenario.ts');
     const { WorkerPool } = await import('../src/simulator/worker-pool.ts');
     const { version } = this.config;
-    const { jobs, mode = null, operators = null, replicas = simulationDefaults.replicas } = flags;
+    const { jobs, mode = null, operators = null } = flags;
+    const replicas = flags.replicas === 'drawn' ? null : (flags.replicas ?? simulationDefaults.replicas);
     const forMs = flags.for ?? (flags.shrink ? shrinkMs : null);
     const hours = flags.hours === undefined ? simulationDefaults.hours : parsePositive('hours', flags.hours);
     const file = flags.scenario;

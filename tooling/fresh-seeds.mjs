@@ -103,7 +103,7 @@ export function startFreshSeeds() {
 async function inTwoParts({ seed, wanted, testsOver, timeOver }) {
   const jobs = String(os.availableParallelism());
   const run = (from, runs, interrupt) =>
-    simulate(['--seed', String(from), '--runs', String(runs), '--jobs', jobs], {
+    simulate(['--seed', String(from), '--runs', String(runs), '--jobs', jobs, '--replicas', 'drawn'], {
       quiet: true,
       behind: true,
       interrupt,

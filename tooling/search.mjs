@@ -20,7 +20,8 @@ const usage = `Fresh seeds of the simulator until the time is over, whatever the
   --minutes N                          how long (10)
   --seed S                             the first one (the time)
   --jobs N                             seeds at a time (as many as there are cores)
-  --replicas N, --hours H, --mode M    as for paxosctl simulate
+  --replicas N                         members of each cell (drawn: 1, 3, 5 or 7)
+  --hours H, --mode M, --operators O   as for paxosctl simulate
   --ledger FILE                        adds the ledger to this file, too, a line a search
 `;
 
@@ -29,15 +30,16 @@ const options = optionsOf(
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
     jobs: { type: 'string', default: String(os.availableParallelism()) },
-    replicas: { type: 'string' },
+    replicas: { type: 'string', default: 'drawn' },
     hours: { type: 'string' },
     mode: { type: 'string' },
+    operators: { type: 'string' },
     ledger: { type: 'string' },
   },
   usage,
 );
 const { minutes, seed, jobs, ledger: file } = options;
-const passedOn = ['replicas', 'hours', 'mode'].flatMap((name) =>
+const passedOn = ['replicas', 'hours', 'mode', 'operators'].flatMap((name) =>
   options[name] === undefined ? [] : [`--${name}`, options[name]],
 );
 

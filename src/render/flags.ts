@@ -86,6 +86,22 @@ export const listFlag = Flags.custom<string[]>({
       .filter((part) => part !== ''),
 });
 
+const replicasMax = 9;
+
+/** How many members a simulated cell has. @throws {UsageError} for anything else than that, or `drawn`. */
+export function parseReplicas(text: string): number | 'drawn' {
+  if (text === 'drawn') return text;
+  const replicas = /^\d$/.test(text) ? Number(text) : 0;
+  if (replicas >= 1 && replicas <= replicasMax) return replicas;
+  throw new UsageError(`--replicas: Not a size of a cell: ${text}. Write 1 to ${replicasMax}, or drawn.`);
+}
+
+/** A flag with a size of a simulated cell, or `drawn`. */
+export const replicasFlag = Flags.custom<number | 'drawn'>({
+  parse: async (input) => parseReplicas(input),
+  helpValue: 'N|drawn',
+});
+
 /** A seed: a whole number as such, anything else as the text that it is. */
 export const seedFlag = Flags.custom<number | string>({
   parse: async (input) => {

@@ -337,7 +337,7 @@ export function replayCommand(
   const { mode, replicas, hours, operators = null } = options;
   const parts = ['paxosctl simulate', `--seed ${quoted(String(seed))}`];
   if (mode !== null) parts.push(`--mode ${mode}`);
-  if (replicas !== null && replicas !== simulationDefaults.replicas) parts.push(`--replicas ${replicas}`);
+  if (replicas !== simulationDefaults.replicas) parts.push(`--replicas ${replicas ?? 'drawn'}`);
   if (hours !== simulationDefaults.hours) parts.push(`--hours ${hours}`);
   if (operators !== null) parts.push(`--operators ${operators}`);
   return parts.join(' ');

@@ -25,6 +25,7 @@ describe('a wrong command line', () => {
     ['a missing argument', ['kv', 'get'], 'key'],
     ['an argument too many', ['status', 'extra'], 'status extra'],
     ['a bad duration', ['status', '--timeout', '5'], 'Not a duration'],
+    ['a bad size of a cell', ['simulate', '--replicas', '10'], 'Not a size of a cell'],
     ['a bad endpoint', ['status', '--endpoints', 'ftp://x'], 'Not the address of a replica'],
     ['flags that exclude each other', ['kv', 'put', 'a', 'b', '--if-absent', '--if-revision', '1'], 'if-revision'],
     ['a value that is not offered', ['bench', '--op', 'burn'], 'burn'],

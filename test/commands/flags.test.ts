@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/errors/index.ts';
-import { parseDuration, parseEndpoint, parseEndpoints } from '../../src/render/flags.ts';
+import { parseDuration, parseEndpoint, parseEndpoints, parseReplicas } from '../../src/render/flags.ts';
 
 describe('a duration', () => {
   it.each([
@@ -16,6 +16,20 @@ describe('a duration', () => {
 
   it.each(['30', '', 's', '-1s', '0ms', '0.1ms', '1 s', '1e3s', '25h', '5days', '１s'])('%j is refused', (text) => {
     expect(() => parseDuration(text)).toThrow(UsageError);
+  });
+});
+
+describe('the size of a simulated cell', () => {
+  it.each(['1', '5', '9'])('is %s', (text) => {
+    expect(parseReplicas(text)).toBe(Number(text));
+  });
+
+  it('is drawn from the seed where that is wanted', () => {
+    expect(parseReplicas('drawn')).toBe('drawn');
+  });
+
+  it.each(['0', '10', '-3', '3.0', '', ' 3', 'three', 'Drawn', '٣'])('%j is refused', (text) => {
+    expect(() => parseReplicas(text)).toThrow(UsageError);
   });
 });
 

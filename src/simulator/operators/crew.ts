@@ -24,6 +24,7 @@ import type { Scheduler } from '../virtual-clock.ts';
 import { countedAs, harmless, isDone, roleOf, typed } from './command.ts';
 import { attemptMsMax, Desk, type Kill } from './desk.ts';
 import type { Order, Scene } from './order.ts';
+import { isPrudent } from './prudence.ts';
 import { SecondProcesses } from './second-processes.ts';
 import { begin } from './trouble.ts';
 
@@ -282,17 +283,16 @@ export class Crew {
     this.#options.fail(new Violation('operator', text, { members }));
   }
 
-  /**
-   * Nobody gives up a member that is well while of those that are left too many are damaged and do not know it. Who has ended for good
-   * is for the product to see.
-   */
+  /** Nobody gives up a member that is well while too many of those that are left are damaged and do not know it. */
   #isPrudent({ command, member, old, wrong }: Order): boolean {
     if (wrong !== '' || (command !== 'remove' && command !== 'replace' && command !== 'rebuild')) return true;
     const gone = command === 'replace' ? old : member;
     if (!this.isVoter(gone)) return true;
     const left = this.#voters.filter((name) => name !== gone);
-    const unaware = left.filter((name) => this.machine(name)?.halted == null && !this.#isWhole(name));
-    return 2 * (left.length - unaware.length) > left.length;
+    const { atlas } = this.#options;
+    return isPrudent(
+      left.map((name) => ({ ended: this.machine(name)?.halted != null, damaged: atlas.isDamaged(name) })),
+    );
   }
 
   /** Its vote is lost for now, but still counts: a majority is to be left all the same. */
