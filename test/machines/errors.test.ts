@@ -76,6 +76,24 @@ const form: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a name that ends in a hyphen',
+    edits: [['gone (final)', 'gone- (final)']],
+    message: [
+      'door.machine:8:7: unexpected "-"',
+      '  8 |   gone- (final): it was taken away',
+      '    |       ^ expected "(" or ":"',
+    ],
+  },
+  {
+    name: 'a meaning that would end the comment that is made of it',
+    edits: [['  push: somebody pushes it', '  push: somebody */ pushes it']],
+    message: [
+      'door.machine:14:18: unexpected "*"',
+      '  14 |   push: somebody */ pushes it',
+      '     |                  ^ expected the end of the line',
+    ],
+  },
+  {
     name: 'a name in capitals',
     edits: [['  locked: only', '  Locked: only']],
     message: [
@@ -121,6 +139,15 @@ const names: readonly Mistake[] = [
       'door.machine:8:3: state "closed" is declared again',
       '  8 |   closed: once more',
       '    |   ^^^^^^ expected another name: this one is declared in line 6',
+    ],
+  },
+  {
+    name: 'two states with one name in the code',
+    edits: [['  gone (final)', '  half-2: one may see\n  half2: one may hear\n  gone (final)']],
+    message: [
+      'door.machine:9:3: state "half2" is called half2 in the code, like "half-2"',
+      '  9 |   half2: one may hear',
+      '    |   ^^^^^ expected another name: that one is declared in line 8',
     ],
   },
   {

@@ -5,10 +5,11 @@ import { describe, expect, test } from 'vitest';
 import { coordinatorMove, coordinatorTransitions } from '../../src/core/consensus/coordinator-machine.ts';
 import { participationMove, participationTransitions } from '../../src/core/consensus/participation-machine.ts';
 import { allTransitions, type Transition } from '../../src/core/consensus/transition.ts';
-import { differences } from '../../tooling/machines/drift.ts';
+import { camel } from '../../tooling/machines/camel.ts';
+import { differences, orphans } from '../../tooling/machines/drift.ts';
 import { compile, generate } from '../../tooling/machines/generate.ts';
 import type { Answer, Machine, When } from '../../tooling/machines/machine.ts';
-import { camel } from '../../tooling/machines/typescript.ts';
+
 import { door } from './door.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
@@ -127,6 +128,14 @@ describe('generated files', () => {
 
   test('that are what their specification says are let pass', () => {
     expect(differences(generated, text)).toEqual([]);
+  });
+
+  test('that no specification stands behind any more are named', () => {
+    const files = ['src/door-machine.ts', 'src/gate-machine.ts', 'docs/machines/gate.md'];
+    expect(orphans(generated, files)).toEqual([
+      'src/gate-machine.ts: no specification stands behind it; give it another name, or remove it',
+      'docs/machines/gate.md: no specification stands behind it; give it another name, or remove it',
+    ]);
   });
 
   test('that were changed by hand, or forgotten, are named with the line', () => {

@@ -9,6 +9,14 @@ export function differences(generated: readonly Generated[], read: (file: string
   });
 }
 
+/** One line for each of these files that no specification stands behind: the code and the page of one that was taken away. */
+export function orphans(generated: readonly Generated[], files: readonly string[]): readonly string[] {
+  const known = new Set(generated.map(({ file }) => file));
+  return files
+    .filter((file) => !known.has(file))
+    .map((file) => `${file}: no specification stands behind it; give it another name, or remove it`);
+}
+
 function readOrNothing(read: (file: string) => string, file: string): string {
   try {
     return read(file);

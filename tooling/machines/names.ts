@@ -1,4 +1,5 @@
 /** Which names a specification declares, and what each use of one stands for. Gathers what is wrong with them. */
+import { camel } from './camel.ts';
 import { anyOf, type Problem } from './problems.ts';
 import type { Condition, From, Name, Rule, Specification } from './specification.ts';
 
@@ -32,7 +33,16 @@ export class Names {
     names.forEach((name, i) => {
       const before = names.slice(0, i);
       if (before.some((other) => other.name === name.name)) this.#duplicate(kind, name, before);
+      else this.#oneInCode(kind, name, before);
     });
+  }
+
+  /** `a1` and `a-1` are two names here, and one in the code. */
+  #oneInCode(kind: string, name: Name, before: readonly Name[]): void {
+    const other = before.find((it) => camel(it.name) === camel(name.name));
+    if (other === undefined) return;
+    const message = `${kind} "${name.name}" is called ${camel(name.name)} in the code, like "${other.name}"`;
+    this.problem(name, message, `another name: that one is declared in line ${other.at.line}`);
   }
 
   #duplicate(kind: string, name: Name, before: readonly Name[]): void {

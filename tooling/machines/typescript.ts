@@ -3,7 +3,9 @@
  * one function without memory. Events that nobody feeds yet, and what only they lead to, are left out: the core has no
  * code that cannot run. The text is as the formatter would have it.
  */
+
 import path from 'node:path';
+import { camel } from './camel.ts';
 import type { Answer, Group, Machine, Transition, When } from './machine.ts';
 
 const lineMax = 120;
@@ -196,10 +198,6 @@ function membership({ name, states }: Group, type: string): string {
 }
 
 // --- words ------------------------------------------------------------------------------------------------------------
-
-/** `handing-over` as `handingOver`. */
-export const camel = (name: string): string =>
-  name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 const capital = (name: string): string => camel(name).replace(/^./, (letter) => letter.toUpperCase());
 

@@ -5,6 +5,7 @@
  * Source: pitfalls §2, D3, D5, D12; P16; PAR §3. Only copies of which a good majority is left (the atlas).
  */
 import type { Random } from '../../core/random.ts';
+import type { CheckedFiles } from '../../runtime/file-repair.ts';
 import { sectorBytes } from '../disk-image.ts';
 import type { Machine } from '../machine.ts';
 import { fileAt, filesOf, flipBit, lastShare, overwriteSectors, resize } from './damage.ts';
@@ -76,7 +77,7 @@ function loseStandIn(world: FaultWorld, victim: Victim, { at, sectors, bit, cut 
   world.atlas.damaged(victim.member, kind, true);
   world.note(victim.member, kind, file.name);
   const before = new Set(logFiles(machine));
-  machine.checkFiles(({ repaired }) => {
+  const onChecked = ({ repaired }: CheckedFiles): void => {
     if (repaired.length === 0) return;
     const act = (struck: Machine): string | null => {
       const standIn = filesOf(struck.disk, 'log').find(({ name, used }) => !before.has(name) && used > sectorBytes);
@@ -87,7 +88,9 @@ function loseStandIn(world: FaultWorld, victim: Victim, { at, sectors, bit, cut 
       return standIn.name;
     };
     if (strikeDisk(world, victim, { kind, random, items: true, act })) world.count(kind);
-  });
+  };
+  // Whoever is killed after the end of all faults is started by nobody.
+  machine.checkFiles(world.unlessEnded(onChecked));
   return false;
 }
 

@@ -115,18 +115,20 @@ export class FaultWorld {
 
   /** Happens at this true time, unless all faults have been ended before. */
   at(atMs: number, action: () => void): void {
-    const age = this.#age;
-    this.#options.scheduler.at(atMs, () => {
-      if (!this.#stopped && age === this.#age) action();
-    });
+    this.#options.scheduler.at(atMs, this.unlessEnded(action));
   }
 
   /** Happens unless all faults have been ended before. */
   later(delayMs: number, action: () => void): void {
+    this.#options.scheduler.after(delayMs, this.unlessEnded(action));
+  }
+
+  /** The same, which does nothing once all faults have been ended: for what happens when something else has come to its end. */
+  unlessEnded<Told extends readonly unknown[]>(action: (...told: Told) => void): (...told: Told) => void {
     const age = this.#age;
-    this.#options.scheduler.after(delayMs, () => {
-      if (!this.#stopped && age === this.#age) action();
-    });
+    return (...told) => {
+      if (!this.#stopped && age === this.#age) action(...told);
+    };
   }
 
   count(kind: CountedKind): void {
