@@ -110,12 +110,13 @@ jobs changes how long it takes, and nothing else.
     }
     const runs = flags.runs ?? (forMs === null || scenario !== null ? simulationDefaults.runs : null);
     const screen = screens.simulationScreen({ seed, runs, forMs, jobs, version });
-    const result = await runSimulation({
+    const outcome = await runSimulation({
       ...{ ...drawn, runs, runner, keepGoing: flags['keep-going'] },
       ...(scenario === null ? {} : { mode: scenario.cell.mode, scenario: { cell: cellOf(scenario), replay } }),
       ...{ more: screen.more, signal: screen.signal, onProgress: screen.onProgress },
     });
     await runner.close();
+    const result = scenario === null ? outcome : { ...outcome, expected: scenario.expect };
     await screen.done(result, shown);
     return this.#ended(result);
   }

@@ -20,10 +20,38 @@ export function optionsOf(options, usage) {
 }
 
 /**
+ * The whole number that was given, from `low` on; anything else ends the process with exit code 2.
+ *
+ * @param {string} name
+ * @param {string} text
+ * @param {number} low
+ * @param {string} usage
+ */
+export function wholeNumberOf(name, text, low, usage) {
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(number) && number >= low) return number;
+  return usageError(`--${name} is a whole number from ${low}, not ${text}.`, usage);
+}
+
+/**
+ * Ends the process with exit code 2 when this is none of these words.
+ *
+ * @param {string} name
+ * @param {string | undefined} text
+ * @param {readonly string[]} known
+ * @param {string} usage
+ */
+export function oneOf(name, text, known, usage) {
+  if (text !== undefined && !known.includes(text))
+    usageError(`--${name} is one of ${known.join(', ')}, not ${text}.`, usage);
+}
+
+/**
  * Ends the process with exit code 2.
  *
  * @param {string} message
  * @param {string} usage
+ * @returns {never}
  */
 export function usageError(message, usage) {
   process.stderr.write(`${message}\n\n${usage.trim()}\n`);

@@ -37,6 +37,6 @@ export function shrinkText({ before, after, runs, minimal }: ShrinkView, elapsed
     ['operations', grouped(before.operations), grouped(after.operations)],
   ];
   const lines = rows.map(([name, was, is]) => `${coloured('dim', name.padEnd(10))} ${was.padStart(8)} → ${is}\n`);
-  const end = minimal ? 'nothing that is tried makes it smaller' : 'the time was over first; --for gives it more';
-  return `${coloured('bold', `Shrunk in ${duration(elapsedMs)} and ${counted(runs, 'run')}`)}: ${end}\n${lines.join('')}`;
+  const end = minimal ? 'until nothing made it smaller' : 'until the time was over; --for gives it more';
+  return `${coloured('bold', `Shrunk in ${duration(elapsedMs)} and ${counted(runs, 'run')}`)}, ${end}\n${lines.join('')}`;
 }

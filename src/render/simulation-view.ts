@@ -22,6 +22,8 @@ export interface SimulationView {
   readonly unfinished?: { readonly runs: number; readonly simulatedHours: number; readonly operations: number };
   /** How often each move of the replicas' state machines happened; 0 for never. */
   readonly transitions: Readonly<Record<string, number>>;
+  /** Of a scenario: the property that it should violate, or `none`. */
+  readonly expected?: string;
   readonly violation?: ViolationView;
   readonly violations?: readonly ViolationView[];
 }
@@ -63,6 +65,7 @@ export function simulationText(result: SimulationView, options: SimulationTextOp
   const times = (simulatedHours * hourMs) / Math.max(1, elapsedMs);
   const rows: [string, string][] = [
     ['result', verdict(result)],
+    ...missed(result),
     ['seed', `${seedsText(result)}  (${printable(result.mode)})`],
     [
       'time',
@@ -93,6 +96,12 @@ export function simulationText(result: SimulationView, options: SimulationTextOp
     ...(violations ?? (violation ? [violation] : [])).map((each) => violationText(each, traceLines)),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+/** A scenario that does not show any more what it is there for. */
+function missed({ expected = 'none', violation, interrupted }: SimulationView): [string, string][] {
+  if (expected === 'none' || violation?.property === expected || interrupted === true) return [];
+  return [['expected', coloured('yellow', `a violation of ${printable(expected)}, which this run does not show`)]];
 }
 
 function verdict({ ok, violation, violations, interrupted }: SimulationView): string {

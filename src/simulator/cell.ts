@@ -19,6 +19,7 @@ import { Faults } from './faults/faults.ts';
 import type { Strike } from './faults/strike.ts';
 import { History } from './history.ts';
 import { Machine } from './machine.ts';
+import type { SimulationMode } from './modes.ts';
 import { SimulatedNetwork } from './network.ts';
 import { Observer } from './observer.ts';
 import { Crew, type CrewOptions } from './operators/crew.ts';
@@ -31,8 +32,7 @@ import { Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
 import { Workload } from './workload.ts';
 
-/** `beyond-repair`: all copies of something are destroyed, and a safe halt with a name is required. */
-export type SimulationMode = 'safety' | 'liveness' | 'beyond-repair';
+export type { SimulationMode };
 
 export interface CellOptions {
   readonly seed: number | string;

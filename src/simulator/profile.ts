@@ -111,7 +111,8 @@ function drawOperated(random: Random, options: Parameters<typeof drawProfile>[1]
  * Whether operators act on a cell: in none, in every second one, each as often as is drawn, or in all of them and very often; or all are
  * upgraded, or made anew from backups.
  */
-export type Operators = 'never' | 'drawn' | 'often' | 'upgrades' | 'generations';
+export const operatorsChoices = ['never', 'drawn', 'often', 'upgrades', 'generations'] as const;
+export type Operators = (typeof operatorsChoices)[number];
 
 /** What else strikes a cell in which `operators` have long work: half of them are changed by others meanwhile, and faults leave room for some steps. */
 function besides(

@@ -14,6 +14,10 @@ const meanings: Readonly<Record<string, string>> = {
   replay: 'The log, executed a second time by a plain database, gives another answer than a client got.',
   linearizability: 'No order of the operations explains all that clients saw.',
   position: 'A client was served an older state than it had already seen, or its mark was refused.',
+  change: 'A change of the members was proposed that the one before does not allow.',
+  level: 'A level came that a member did not say it speaks.',
+  parting: 'A member was told that it is out, or went, before a majority had that on disk.',
+  'trip-wire': 'A program went on at a level that it does not speak.',
   group: 'Two configurations in force one after the other must have no majorities without a common member.',
   bounds: 'A queue, a window or the open files grew beyond their declared limit.',
   determinism: 'Snapshots of one instance must be the same bytes everywhere.',
@@ -38,3 +42,6 @@ const meanings: Readonly<Record<string, string>> = {
 
 /** A sentence. */
 export const meaningOf = (property: string): string => meanings[property] ?? `The property ${property} must hold.`;
+
+/** One that can be violated. */
+export const isProperty = (text: string): boolean => Object.hasOwn(meanings, text);

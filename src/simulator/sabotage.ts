@@ -9,7 +9,8 @@ import { Random } from '../core/random.ts';
 import type { Machine } from './machine.ts';
 import type { Scheduler } from './virtual-clock.ts';
 
-export type Sabotage = 'disks-forget' | 'directory-rolled-back' | 'clocks-run-wild';
+export const sabotages = ['disks-forget', 'directory-rolled-back', 'clocks-run-wild'] as const;
+export type Sabotage = (typeof sabotages)[number];
 
 export function sabotage(kind: Sabotage, machines: readonly Machine[], scheduler: Scheduler): void {
   switch (kind) {
@@ -18,7 +19,7 @@ export function sabotage(kind: Sabotage, machines: readonly Machine[], scheduler
       return;
     case 'directory-rolled-back':
       return rollBack(machines, scheduler, 1);
-    default:
+    case 'clocks-run-wild':
       return slowMasters(machines, scheduler);
   }
 }

@@ -8,8 +8,11 @@
 import type { CellOptions, CellViolation } from './cell.ts';
 import { faultKinds } from './faults/catalogue.ts';
 import type { Strike } from './faults/strike.ts';
+import { simulationModes } from './modes.ts';
 import { calmNetwork } from './network-faults.ts';
-import type { Profile } from './profile.ts';
+import { operatorsChoices, type Profile } from './profile.ts';
+import { isProperty } from './properties.ts';
+import { sabotages } from './sabotage.ts';
 
 const format = 'paxosctl-scenario';
 const version = 1;
@@ -85,10 +88,15 @@ export function parseScenario(text: string): Scenario {
   if (top.version !== version) {
     throw new ScenarioError(`It has version ${JSON.stringify(top.version)}; this program knows version ${version}.`);
   }
-  fieldsOf('"cell"', top.cell, {
+  const expected = top.expect as string;
+  if (expected !== 'none' && !isProperty(expected)) {
+    throw new ScenarioError(`"expect" must be none or a property, and is ${JSON.stringify(expected)}.`);
+  }
+  const cell = fieldsOf('"cell"', top.cell, {
     ...{ seed: 'string or number', replicas: 'number or null', hours: 'number', mode: 'string or null' },
     ...{ 'operationsMin?': 'number', 'operators?': 'string', 'sabotage?': 'string' },
   });
+  checkCell(cell);
   if (top.profile !== undefined && top.strikes === undefined) throw new ScenarioError('"profile" wants "strikes" too.');
   ((top.strikes ?? []) as readonly unknown[]).forEach((strike, i) => {
     const where = `strike ${i + 1}`;
@@ -99,6 +107,31 @@ export function parseScenario(text: string): Scenario {
   });
   const { format: _, version: __, ...scenario } = top;
   return scenario as unknown as Scenario;
+}
+
+const replicasMax = 9;
+
+/** Values that have the right type and mean nothing. */
+function checkCell({ hours, replicas, operationsMin, ...words }: Readonly<Record<string, unknown>>): void {
+  const wrong = (name: string, wanted: string): ScenarioError =>
+    new ScenarioError(`"cell": "${name}" must be ${wanted}.`);
+  if (!((hours as number) > 0)) throw wrong('hours', 'above 0');
+  const count = replicas as number | null;
+  if (count !== null && !(Number.isSafeInteger(count) && count >= 1 && count <= replicasMax)) {
+    throw wrong('replicas', `null or a whole number from 1 to ${replicasMax}`);
+  }
+  if (operationsMin !== undefined && !(Number.isSafeInteger(operationsMin) && (operationsMin as number) >= 0)) {
+    throw wrong('operationsMin', 'a whole number from 0');
+  }
+  const choices: Readonly<Record<string, readonly string[]>> = {
+    mode: simulationModes,
+    operators: operatorsChoices,
+    sabotage: sabotages,
+  };
+  for (const [name, known] of Object.entries(choices)) {
+    const word = words[name] as string | null | undefined;
+    if (word != null && !known.includes(word)) throw wrong(name, `one of ${known.join(', ')}`);
+  }
 }
 
 /** The file is no scenario that this version can run. */

@@ -57,7 +57,7 @@ describe('paxosctl simulate, with a scenario', () => {
       writeFileSync(large, scenario);
       const shrunk = await cli(['simulate', '--scenario', large, '--shrink', '--for', '20s', '--output', small]);
       expect(shrunk.stderr).toMatch(/^Shrinking seed 2 \(at most 20\.0s, paxosctl /);
-      expect(shrunk.stdout).toMatch(/^Shrunk in .* and \d+ runs: /);
+      expect(shrunk.stdout).toMatch(/^Shrunk in .* and \d+ runs, until /);
       expect(shrunk.stdout).toContain(`simulate --scenario ${small}\n`);
       expect(shrunk.code).toBe(4);
       const { stdout, code } = await cli(['simulate', '--scenario', small, '--json']);
@@ -81,6 +81,18 @@ describe('paxosctl simulate, with a scenario', () => {
     expect(stderr).toMatch(/"cell": "mode" must be string or null/);
     expect(code).toBe(2);
   });
+});
+
+describe('a scenario that does not show any more what it is there for', () => {
+  test('says so, and ends with 0', async () => {
+    const cell = { seed: 4, replicas: 3, hours: 0.0002, mode: 'safety' } as const;
+    const stdin = formatScenario({ title: 'mended since', expect: 'agreement', cell });
+    const { code, stdout } = await cli(['simulate', '--scenario', '-'], { stdin });
+    expect(stdout).toMatch(/^result +no violation\nexpected +a violation of agreement, which this run does not show\n/);
+    expect(code).toBe(0);
+    const asJson = await cli(['simulate', '--scenario', '-', '--json'], { stdin });
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ ok: true, expected: 'agreement' });
+  }, 60_000);
 });
 
 describe('what a simulation found, for people', () => {

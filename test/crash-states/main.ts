@@ -1,5 +1,5 @@
 /** `npm run crash-states -- [--limit N] [--seed S] [--json]`: exit code 1 when a crash was not survived. */
-import { optionsOf, usageError } from '../../tooling/options.mjs';
+import { optionsOf, wholeNumberOf } from '../../tooling/options.mjs';
 import { crashStates, scriptedLives } from './enumerate.ts';
 
 const usage = `Crashes scripted lives after every step, in every way, and recovers from each.
@@ -21,9 +21,10 @@ const values = optionsOf(
   },
   usage,
 );
-const [limit, persists, seed] = [values.limit, values.persists, values.seed].map(Number) as [number, number, number];
-if (![limit, persists, seed].every(Number.isSafeInteger))
-  usageError('--limit, --persists and --seed take numbers.', usage);
+const limit = wholeNumberOf('limit', values.limit, 1, usage);
+const persists = wholeNumberOf('persists', values.persists, 1, usage);
+const seed = wholeNumberOf('seed', values.seed, 0, usage);
+const again = `npm run crash-states -- --seed ${seed} --persists ${persists} --limit ${limit}`;
 const began = performance.now();
 process.stderr.write(`Crash states of seed ${seed} …\n`);
 const result = await crashStates(await scriptedLives(seed, persists), {
@@ -35,12 +36,17 @@ const result = await crashStates(await scriptedLives(seed, persists), {
 });
 const seconds = (performance.now() - began) / 1000;
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ ...result, seconds })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...result, seconds, replay: again })}\n`);
 } else {
   const { problems, ...counts } = result;
-  for (const [what, count] of Object.entries({ ...counts, seconds: seconds.toFixed(1) })) {
+  for (const [what, count] of Object.entries({
+    ...counts,
+    seconds: seconds.toFixed(1),
+    'found wrong': problems.length,
+  })) {
     process.stdout.write(`${what.padEnd(20)} ${count}\n`);
   }
   for (const problem of problems) process.stdout.write(`${JSON.stringify(problem)}\n`);
+  if (problems.length > 0) process.stdout.write(`\nTo see it again:\n  ${again}\n`);
 }
 if (result.problems.length > 0) process.exitCode = 1;

@@ -1,12 +1,13 @@
 /** `explore --exhaustive`: every state of the small scopes, with figures; for a broken rule the shortest way to it. */
-import { type Arguments, wholeNumber } from './command-random.ts';
+import { type Arguments, rejoinOf, wholeNumber } from './command-random.ts';
 import { movesText } from './exhaustive/moves-text.ts';
 import { type Scope, scopes } from './exhaustive/scope.ts';
 import { Search, type SearchResult } from './exhaustive/search.ts';
 
-/** @throws {RangeError} when no scope has that name. */
+/** @throws {RangeError} when no scope has that name, or lost disks cannot come back so. */
 function scopesOf(args: Arguments): readonly Scope[] {
-  const { scope, rejoin } = args;
+  const { scope } = args;
+  const rejoin = rejoinOf(args.rejoin);
   const chosen = scopes.filter(({ name, onlyWhenNamed }) =>
     scope === undefined ? onlyWhenNamed !== true : name === scope,
   );
@@ -34,7 +35,8 @@ export function runExhaustive(args: Arguments): number {
   const exhausted = told.every((result) => result.exhausted);
   if (args.json === true) process.stdout.write(`${JSON.stringify({ states, exhausted, scopes: told })}\n`);
   else process.stdout.write(`${states} states; ${verdict(broken, exhausted)}\n`);
-  return broken ? 1 : 0;
+  if (broken) return 1;
+  return exhausted ? 0 : 3;
 }
 
 function verdict(broken: boolean, exhausted: boolean): string {

@@ -6,7 +6,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { optionsOf, usageError } from '../../tooling/options.mjs';
+import { simulationModes } from '../../src/simulator/modes.ts';
+import { operatorsChoices } from '../../src/simulator/profile.ts';
+import { oneOf, optionsOf, usageError, wholeNumberOf } from '../../tooling/options.mjs';
 import { mutants } from './index.ts';
 import { bundleHunter, huntDown, runDirected, type Verdict } from './layers.ts';
 import { blindness, type Hunter, type Mutant, mutateFile } from './mutant.ts';
@@ -57,6 +59,12 @@ const options = optionsOf(
   help,
 );
 
+const seconds = wholeNumberOf('seconds', options.seconds, 1, help);
+const firstSeed = wholeNumberOf('seed', options.seed, 0, help);
+const jobs = wholeNumberOf('jobs', options.jobs, 1, help);
+oneOf('operators', options.operators, operatorsChoices, help);
+oneOf('mode', options.mode, simulationModes, help);
+
 const root = path.resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -98,7 +106,7 @@ async function verdictOf(mutant: Mutant, layer: Layer): Promise<Verdict | null> 
   const bundle = await bundleHunter(layer, mutant, folder);
   const verdict = await huntDown(
     {
-      ...{ bundle, first: Number(options.seed), seconds: Number(options.seconds) },
+      ...{ bundle, first: firstSeed, seconds },
       ...(layer === 'simulator' && options.operators !== undefined ? { operators: options.operators } : {}),
       ...(layer === 'simulator' && options.mode !== undefined ? { mode: options.mode } : {}),
     },
@@ -138,7 +146,7 @@ function keep(): void {
 }
 function isKnown({ id }: Mutant, layer: Layer): boolean {
   const known = results[id]?.verdicts[layer];
-  return known !== undefined && (known.killed || (layer !== 'directed' && known.seconds >= Number(options.seconds)));
+  return known !== undefined && (known.killed || (layer !== 'directed' && known.seconds >= seconds));
 }
 
 let done = 0;
@@ -157,9 +165,15 @@ const worker = async (): Promise<void> => {
     if (options.write) keep();
   }
 };
-await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
+await Promise.all(Array.from({ length: jobs }, worker));
 
 if (options.write) keep();
+for (const layer of wantedLayers) {
+  const own = found.filter((it) => it.layer === layer);
+  const killed = own.filter(({ verdict }) => verdict.killed);
+  if (own.length > 0) say(`${layer.padEnd(22)} ${percent({ killed: killed.length, of: own.length })} in this run`);
+}
+say('With what is kept of earlier runs:');
 const { all, seen } = huntersScore(results);
 for (const layer of layers) say(`${layer.padEnd(22)} ${percent(scoreOf(results, layer))}`);
 say(`${'explorer or simulator'.padEnd(22)} ${percent(all)}; of those that one of them can see ${percent(seen)}`);

@@ -43,7 +43,7 @@ export class CatchUp {
   #askedMs: number | null = null;
   #fetching = false;
   /** The last fetch brought nothing: then the master may be asked too. */
-  #fetchFailed = false;
+  #fetchesFailed = 0;
   /** When to ask whether there is more, unless a master speaks before. */
   #inquireMs: number;
 
@@ -212,14 +212,15 @@ export class CatchUp {
   }
 
   /**
-   * Anybody but the master, who has enough to do; he too after somebody else could not help. But when `from`, who has answered, is
-   * in no configuration that is known here, all those who are may have been replaced meanwhile.
+   * Anybody but the master, who has enough to do; after that could not help, every second time whoever has just answered, and so is
+   * there: of a cell of three, the others may be one that lives and one that does not. But when `from`, who has answered, is in no
+   * configuration that is known here, all those who are may have been replaced meanwhile.
    */
   #provider(from: ReplicaId): ReplicaId {
     const { configurations, log, random, self } = this.#context;
     const others = configurations.othersFrom(log.chosenUpTo + 1, self);
-    if (!others.includes(from)) return from;
-    const master = this.#fetchFailed ? null : this.#hooks.master();
+    if (!others.includes(from) || this.#fetchesFailed % 2 === 1) return from;
+    const master = this.#fetchesFailed > 0 ? null : this.#hooks.master();
     const free = others.filter((id) => id !== master);
     const choice = free.length === 0 ? others : free;
     return choice[random.below(choice.length)] as ReplicaId;
@@ -240,7 +241,7 @@ export class CatchUp {
   /** A snapshot fetch ended, with one or without. */
   fetched(installed: boolean): void {
     this.#fetching = false;
-    this.#fetchFailed = !installed;
+    this.#fetchesFailed = installed ? 0 : this.#fetchesFailed + 1;
     this.#askedMs = this.behind === 0 ? null : this.#context.now.monotonicMs;
   }
 }

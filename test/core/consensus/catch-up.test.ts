@@ -90,6 +90,28 @@ describe('P29: catching up', () => {
     expect(asked).toContain('a#1');
   });
 
+  test('every second time a snapshot is asked of whoever has just answered: the others may be gone', () => {
+    const c = new LoneReplica();
+    c.deliver('a', accept({ ballot: '1.a', instance: 60, value: 'x', chosen: 50 }));
+    const providers: string[] = [];
+    for (let round = 0; round < 200 && providers.length < 20; round++) {
+      const { nonce } = c.lastSent('catch-up');
+      const [chosenUpTo, firstRetained] = [50 as never, 40 as never];
+      const before = c.effects.length;
+      c.deliver('a', { kind: 'catch-up-reply', nonce, entries: [], chosenUpTo, firstRetained });
+      for (const effect of c.effects.slice(before)) {
+        if (effect.kind !== 'fetch-snapshot') continue;
+        providers.push(effect.provider);
+        c.step({ kind: 'snapshot-failed', at: c.clocks });
+      }
+      c.wait(300);
+    }
+    expect(providers[0]).toBe('b#1');
+    expect(providers.filter((_, failed) => failed % 2 === 1)).toEqual(Array.from({ length: 10 }, () => 'a#1'));
+    // Whose snapshot is bad must not be the only one that is asked.
+    expect(providers.slice(1)).toContain('b#1');
+  });
+
   test('behind a snapshot no more is kept for others than has so many bytes, the newest of it', () => {
     const entries = Array.from({ length: 9 }, (_, i) => entry(`${i + 1}@1.a=${'x'.repeat(40)}`));
     const bytes = 3 * valueBytes(entries[0]?.value as Value);
