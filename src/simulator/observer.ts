@@ -66,6 +66,8 @@ export class Observer {
   readonly #digests = new WeakMap<Value, string>();
   readonly #snapshots = new SnapshotBytesChecker();
   readonly #partings = new PartingChecker();
+  /** Up to where second processes know what is chosen. */
+  readonly #twinsKnow = new Map<ReplicaId, number>();
   readonly #terms: FreshTerms;
   /** Incarnations whose disk was put back to an older state: whatever they say of it, they must have no vote. */
   readonly #putBack = new Set<ReplicaId>();
@@ -164,9 +166,11 @@ export class Observer {
     this.replay.keeps(kept);
   }
 
-  /** As many as decide in `configuration` have applied everything up to `instance` at some time. */
+  /** As many as decide in `configuration` have applied everything up to `instance` at some time, or a second process of theirs knows it as chosen. */
   wasAppliedByQuorum(configuration: Configuration, instance: number): boolean {
-    const knowing = [...voters(configuration)].filter((id) => this.#prefix.everAppliedUpTo(id) >= instance);
+    const knowing = [...voters(configuration)].filter(
+      (id) => Math.max(this.#prefix.everAppliedUpTo(id), this.#twinsKnow.get(id) ?? 0) >= instance,
+    );
     return isQuorum(configuration, new Set(knowing));
   }
 
@@ -237,6 +241,12 @@ export class Observer {
 
   isPutBack(id: ReplicaId): boolean {
     return this.#putBack.has(id);
+  }
+
+  /** A second process, which speaks in the name of `id` wherever it was let in, writes down up to where it knows what is chosen. */
+  twinKnows(id: ReplicaId, chosenUpTo: number): void {
+    this.#twinsKnow.set(id, Math.max(chosenUpTo, this.#twinsKnow.get(id) ?? 0));
+    this.#partings.durable(id, chosenUpTo);
   }
 
   /** A second process of an incarnation has made this durable. */

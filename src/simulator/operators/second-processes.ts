@@ -47,6 +47,7 @@ export class SecondProcesses {
     const end = machine.startTwin(
       where,
       (observed, request) => {
+        observer.twinKnows(observed.id, request.chosenUpTo);
         const votes = request.promise !== null || request.entries.some(({ instance }) => instance > request.chosenUpTo);
         if (!votes) return;
         // It took the place of the first, which nobody heard any more: now that one is the old one.
