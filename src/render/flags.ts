@@ -93,7 +93,7 @@ export function parseReplicas(text: string): number | 'drawn' {
   if (text === 'drawn') return text;
   const replicas = /^\d$/.test(text) ? Number(text) : 0;
   if (replicas >= 1 && replicas <= replicasMax) return replicas;
-  throw new UsageError(`--replicas: Not a size of a cell: ${text}. Write 1 to ${replicasMax}, or drawn.`);
+  throw new UsageError(`Not a size of a cell: ${text}. Write 1 to ${replicasMax}, or drawn.`);
 }
 
 /** A flag with a size of a simulated cell, or `drawn`. */
