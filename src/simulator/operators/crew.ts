@@ -297,7 +297,8 @@ export class Crew {
 
   /** Its vote is lost for now, but still counts: a majority is to be left all the same. */
   #canDecideWithout(member: string): boolean {
-    if (!this.isVoter(member)) return true;
+    // Who is out is told to keep its directory until those that stay know it.
+    if (!this.isVoter(member)) return !this.hasVote(member);
     const whole = this.#voters.filter((name) => name !== member && this.#isWhole(name));
     return 2 * whole.length > this.#voters.length;
   }
