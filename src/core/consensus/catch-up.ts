@@ -42,7 +42,7 @@ export class CatchUp {
   #nonce = 0;
   #askedMs: number | null = null;
   #fetching = false;
-  /** The last fetch brought nothing: then the master may be asked too. */
+  /** So many fetches in a row brought nothing. */
   #fetchesFailed = 0;
   /** When to ask whether there is more, unless a master speaks before. */
   #inquireMs: number;
@@ -212,8 +212,8 @@ export class CatchUp {
   }
 
   /**
-   * Anybody but the master, who has enough to do; after that could not help, every second time whoever has just answered, and so is
-   * there: of a cell of three, the others may be one that lives and one that does not. But when `from`, who has answered, is in no
+   * Anybody but the master, who has enough to do. When that has failed: every second time whoever has just answered, and so is there, and
+   * else anybody, the master too. But when `from`, who has answered, is in no
    * configuration that is known here, all those who are may have been replaced meanwhile.
    */
   #provider(from: ReplicaId): ReplicaId {
